@@ -1,0 +1,76 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A LiveError says that the output is live and what went wrong after that: it
+// was not recorded, or its alert not resolved. Do not run the job again.
+type LiveError struct {
+	Segment ID
+	Run     string
+	Err     error
+}
+
+func (e *LiveError) Error() string {
+	return fmt.Sprintf("%s: run %s is live, do not run it again, but %v", e.Segment, e.Run, e.Err)
+}
+
+// Unwrap returns what went wrong.
+func (e *LiveError) Unwrap() error { return e.Err }
+
+// An UnknownError says that the commit itself failed: the output is live or
+// not, and nobody knows. Look before the job runs again.
+type UnknownError struct {
+	Segment ID
+	Run     string
+	Err     error
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("%s: run %s is live or not, nobody knows: the commit failed: %v", e.Segment, e.Run, e.Err)
+}
+
+// Unwrap returns the commit's error.
+func (e *UnknownError) Unwrap() error { return e.Err }
+
+// Retryable reports whether running the job again, as it is, may help: the
+// store lagged behind, or could not be read back, or the rule, the history or
+// the time was out of reach. A judged failure stays one, a superseded attempt
+// has a successor, a live output needs no other, and an unknown one needs a
+// look first.
+func Retryable(err error) bool {
+	var live *LiveError
+	var unknown *UnknownError
+	if errors.As(err, &live) || errors.As(err, &unknown) || errors.Is(err, ErrSuperseded) {
+		return false
+	}
+	failed, ok := errors.AsType[*validate.Error](err)
+	if !ok {
+		return false
+	}
+	for _, f := range failed.Report.Findings {
+		if f.Severity != validate.Warn && !passing(f) {
+			return false
+		}
+	}
+	return len(failed.Unwrap()) > 0
+}
+
+// passing reports whether a finding speaks of an outage, not of the users.
+func passing(f validate.Finding) bool {
+	_, out := errors.AsType[*outage](f.Cause)
+	return f.Kind == validate.Unverified && (out || errors.Is(f.Cause, validate.ErrLagging))
+}
+
+// An outage is what may work the next time.
+type outage struct {
+	doing string
+	err   error
+}
+
+func (o *outage) Error() string { return o.doing + ": " + o.err.Error() }
+func (o *outage) Unwrap() error { return o.err }

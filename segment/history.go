@@ -1,0 +1,112 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// ErrSuperseded says that a newer attempt of the same run is known, or that
+// this attempt was committed before: it must not go live any more.
+var ErrSuperseded = errors.New("superseded")
+
+// A History is all that a Guard needs to remember: sizes and attempts. It is
+// safe for concurrent use, and for guards on many machines.
+type History interface {
+	// Sizes returns the last n sizes of a segment's baseline, oldest first, in
+	// non-decreasing order of time: those of records with InBaseline, since the
+	// last acceptance if there was one. A segment that is not known has none.
+	Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error)
+	// Record keeps r as the state of its attempt. Where the history knows a
+	// newer attempt of the same run of the segment, and r would go live
+	// (Accepted, Committed, Observed), it keeps nothing and returns an error
+	// that is ErrSuperseded. So it does, whatever the state of r, where this very
+	// attempt is live already (Committed, Observed). Comparing and keeping are
+	// one step, also between processes.
+	Record(ctx context.Context, r Record) error
+}
+
+// A Ledger is what a monitor and a human need of a history.
+type Ledger interface {
+	History
+	// Accept says that the size of a recorded run is right, whatever was
+	// judged: the segment's baseline starts anew from it.
+	Accept(ctx context.Context, id ID, a Acceptance) error
+	// Segments yields every segment that has a record, in byte order of the
+	// id's text. An error ends the sequence.
+	Segments(ctx context.Context) iter.Seq2[Tracked, error]
+}
+
+// A State is how far an attempt came.
+type State string
+
+// The states of an attempt.
+const (
+	Accepted  State = "accepted"  // passed, about to be committed
+	Committed State = "committed" // live
+	Rejected  State = "rejected"  // failed, or could not be verified; discarded
+	Observed  State = "observed"  // live in observe mode, whatever was found
+	Unknown   State = "unknown"   // the commit failed: live or not, nobody knows
+)
+
+// goesLive reports whether an attempt in this state is live or about to be.
+func (s State) goesLive() bool { return s == Accepted || s == Committed || s == Observed }
+
+// A Record is what a history keeps of one attempt.
+type Record struct {
+	Segment ID              `json:"segment"`
+	Run     string          `json:"run"`
+	Attempt int             `json:"attempt"`
+	State   State           `json:"state"`
+	Job     string          `json:"job"`
+	Kind    JobKind         `json:"kind"`
+	Build   string          `json:"build,omitempty"`
+	Users   int64           `json:"users"`          // stored; 0 where that was not read back
+	Read    int64           `json:"read,omitempty"` // what the job took in; 0: not measured
+	At      time.Time       `json:"at"`
+	Report  validate.Report `json:"report"`
+}
+
+// InBaseline reports whether later sizes are judged by this one: it is live,
+// and nothing was wrong with it.
+func (r *Record) InBaseline() bool {
+	return r.State == Committed || r.State == Observed && r.Report.Passed()
+}
+
+// Size is the record as a point of the baseline.
+func (r *Record) Size() validate.Size {
+	return validate.Size{Users: r.Users, Read: r.Read, At: r.At}
+}
+
+// An Acceptance is a human's word that a size is right.
+type Acceptance struct {
+	Run string    `json:"run"` // whose size it is, of the run's last recorded attempt
+	By  string    `json:"by"`
+	Why string    `json:"why"`
+	At  time.Time `json:"at"` // when it was accepted
+}
+
+func (a *Acceptance) problem() error {
+	switch {
+	case a.Run == "":
+		return badInput("Acceptance.Run", "empty", "the run whose size is right")
+	case a.By == "":
+		return badInput("Acceptance.By", "empty", "who says so")
+	case a.Why == "":
+		return badInput("Acceptance.Why", "empty", "the reason, for whoever reads it later")
+	case a.At.IsZero():
+		return badInput("Acceptance.At", "missing", "the time of the acceptance")
+	}
+	return nil
+}
+
+// A Tracked is what a ledger knows of a segment.
+type Tracked struct {
+	Segment  ID              `json:"segment"`
+	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, at most 60
+	Last     Record          `json:"last"`               // the record written last
+	Accepted *Acceptance     `json:"accepted,omitempty"` // the last one, nil if there is none
+}

@@ -1,0 +1,275 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrLagging is the cause of an Unverified finding where the stored side is not
+// complete up to the last write: read it back again later.
+var ErrLagging = errors.New("the stored side is not complete up to the last write")
+
+// A judge turns the sides of one output into findings. It does no I/O and reads
+// no clock: the same input gives the same report for ever.
+type judge struct {
+	policy *Policy
+	out    *Output
+	report *Report
+}
+
+// judgeStored fills the report on a finished output.
+func judgeStored(p *Policy, out *Output, r *Report) {
+	j := judge{policy: p, out: out, report: r}
+	defer j.finish()
+	if !j.begin(true) {
+		return
+	}
+	j.sides()
+	j.reading()
+	j.mapping()
+	if j.fresh() {
+		j.storing()
+		j.empty()
+		j.size(&out.Stored)
+	}
+}
+
+// judgeInput fills the report on what is known before the first write.
+func judgeInput(p *Policy, out *Output, r *Report) {
+	j := judge{policy: p, out: out, report: r}
+	defer j.finish()
+	if !j.begin(false) {
+		return
+	}
+	j.sides()
+	j.reading()
+	j.mapping()
+	j.coming()
+}
+
+// begin copies what is judged into the report and refuses bad input.
+func (j *judge) begin(stored bool) bool {
+	out := j.out
+	j.report.Name, j.report.JobKind, j.report.Policy = out.Name, out.JobKind, *j.policy
+	j.report.Expected, j.report.Read, j.report.Written, j.report.Stored = out.Expected, out.Read, out.Written, out.Stored
+	problem := j.policy.problem()
+	if problem == nil {
+		problem = out.problem(stored)
+	}
+	if problem != nil {
+		j.add(Finding{Kind: Unverified, Detail: problem.Error(), Cause: problem})
+	}
+	return problem == nil
+}
+
+// finish orders the findings and gives the verdict.
+func (j *judge) finish() {
+	sortFindings(j.report.Findings)
+	j.report.verdict = passed
+	if slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.fails() }) {
+		j.report.verdict = failed
+	}
+}
+
+// add keeps a finding; one without a severity fails.
+func (j *judge) add(f Finding) {
+	if f.Severity == "" {
+		f.Severity = Fail
+	}
+	j.report.Findings = append(j.report.Findings, f)
+}
+
+func (j *judge) unverified(at stage, format string, args ...any) {
+	j.add(Finding{Kind: Unverified, Step: at.String(), Detail: fmt.Sprintf(format, args...)})
+}
+
+func (j *judge) found(kind Kind) bool {
+	return slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.Kind == kind && f.fails() })
+}
+
+// sides looks at each side alone: a digest left incomplete, and one measurement
+// that was given for two sides, prove nothing.
+func (j *judge) sides() {
+	sides := [...]*Summary{&j.out.Expected, &j.out.Read, &j.out.Written, &j.out.Stored}
+	names := [...]string{"expected", "read", "written", "stored"}
+	for i, side := range sides {
+		if side.flaw != "" {
+			j.add(Finding{Kind: Unverified, Step: stage(i).String(), Detail: names[i] + ": " + side.String(), Cause: side.cause})
+		}
+		for k, other := range sides[:i] {
+			if sharesMeasurement(side, other) {
+				j.unverified(stage(i), "%s and %s are one measurement, which proves nothing about the way between them", names[k], names[i])
+			}
+		}
+	}
+	if stored := &j.out.Stored; stored.IsUnknown() && stored.flaw == "" {
+		j.unverified(storing, "stored is unknown: nothing was read back")
+	}
+}
+
+// fresh reports whether the stored side tells of this write, not of the one
+// before: an old count proves nothing, neither that users are there nor that
+// they are missing.
+func (j *judge) fresh() bool {
+	written, complete := j.out.WrittenAt, j.out.Stored.asOf
+	if written.IsZero() || j.out.Stored.IsUnknown() || !complete.Before(written) {
+		return true
+	}
+	upTo := "does not say up to when it is complete (AsOf)"
+	if !complete.IsZero() {
+		upTo = "is complete up to " + complete.Format(time.RFC3339Nano)
+	}
+	j.add(Finding{
+		Kind: Unverified, Step: stages[storing], Cause: ErrLagging,
+		Detail: fmt.Sprintf("stored %s, the last write was acknowledged at %s", upTo, written.Format(time.RFC3339Nano)),
+	})
+	return false
+}
+
+// reading judges what the job took in against what the source holds.
+func (j *judge) reading() {
+	j.judge(step{
+		stage:  reading,
+		before: &j.out.Expected, after: &j.out.Read,
+		tolerance: j.policy.Reading,
+	})
+}
+
+// mapping judges what the job set out to store. Where it did not measure what
+// it read, the source's own count is what was mapped.
+func (j *judge) mapping() {
+	j.judge(step{
+		stage:  mapping,
+		before: firstUsable(&j.out.Read, &j.out.Expected), after: &j.out.Written,
+		share: j.policy.Mapping,
+	})
+}
+
+// storing judges what is stored against the nearest side before it.
+func (j *judge) storing() {
+	j.judge(step{
+		stage:  storing,
+		before: firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected), after: &j.out.Stored,
+		tolerance: j.policy.Tolerance,
+	})
+}
+
+func firstUsable(sides ...*Summary) *Summary {
+	for _, s := range sides {
+		if s.usable() {
+			return s
+		}
+	}
+	return sides[len(sides)-1]
+}
+
+// judge judges one step, where both its sides are known.
+func (j *judge) judge(s step) {
+	if !s.before.usable() || !s.after.usable() {
+		return
+	}
+	short := j.count(&s)
+	j.capped(&s, short)
+	j.content(&s)
+}
+
+// count compares the numbers of users and reports whether too few were found.
+func (j *judge) count(s *step) (short bool) {
+	lowest, highest := s.limits()
+	noise := noise(s.before, s.after)
+	switch {
+	case above(lowest, s.after.upper, noise):
+		j.add(j.short(s))
+		return true
+	case above(s.after.lower, highest, noise):
+		j.add(s.surplus())
+	case !within(s.after, lowest, highest, noise):
+		j.unverified(s.stage, "%s", s.undecided(lowest, highest, noise))
+	}
+	return false
+}
+
+// short is the finding for too few users. A whole multiple of a limit has a
+// likely story; the limit itself is told by capped.
+func (j *judge) short(s *step) Finding {
+	f := s.short()
+	if !s.after.counted() || isCap(s.after.lower, j.policy.Caps) {
+		return f
+	}
+	if cap, times, ok := wholeMultiple(s.after.lower, j.policy.Caps); ok {
+		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have lost its rest",
+			thousands(times), thousands(cap.Users), cap.Origin)
+	}
+	return f
+}
+
+// capLevel is the size from which stopping exactly on a known limit is no
+// chance: a read there fails whatever the tolerance.
+const capLevel = 1000
+
+// capped names the limit at which a side stops short of the one before it.
+func (j *judge) capped(s *step, short bool) {
+	if !s.after.counted() || s.before.lower <= s.after.lower {
+		return
+	}
+	caps := capsAt(s.after.lower, j.policy.Caps)
+	if len(caps) == 0 {
+		return
+	}
+	f := capFinding(s.stage, caps, Warn)
+	surely := above(s.before.lower, s.after.lower, noise(s.before, s.after))
+	if short || s.stage == reading && s.after.lower >= capLevel && surely {
+		f.Severity = Fail
+	}
+	j.add(f)
+}
+
+func capFinding(at stage, caps []Cap, severity Severity) Finding {
+	return Finding{
+		Kind: Capped, Step: at.String(), Severity: severity, Caps: caps,
+		Detail: cappedAt(caps[0].Users, origins(caps)),
+	}
+}
+
+// empty fails an output without users, whatever the tolerance, unless the
+// policy allows it and nothing was expected. The history has a say in size.
+func (j *judge) empty() {
+	stored := &j.out.Stored
+	if !stored.usable() || stored.lower > 0 {
+		return
+	}
+	before := j.largest()
+	switch {
+	case stored.upper > 0:
+		if before != nil {
+			j.unverified(storing, "stored moved between nothing and %s while it was read back", counted(stored.upper, "user"))
+		}
+	case before != nil:
+		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored"})
+		if !j.found(Short) {
+			s := step{stage: storing, before: before, after: stored}
+			j.add(s.short())
+		}
+	case !j.policy.AllowEmpty:
+		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored, and the policy wants at least one user"})
+	case j.out.Expected.IsUnknown() && !j.lastWasEmpty():
+		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored, and nothing vouches for that"})
+	}
+}
+
+// largest is the first side that held users, nil if none did.
+func (j *judge) largest() *Summary {
+	for _, s := range []*Summary{&j.out.Expected, &j.out.Read, &j.out.Written} {
+		if s.upper > 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+func (j *judge) lastWasEmpty() bool {
+	n := len(j.out.History)
+	return n > 0 && j.out.History[n-1].Users == 0
+}

@@ -1,0 +1,88 @@
+package validate
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// An Output is what a job made of what it was given.
+//
+// Expected must come from another path than the users the job reads: a source's
+// own count, a model's output. Expected taken from what the job happened to
+// read lets a limit on the reading through.
+type Output struct {
+	Name         string    // what was made: "site-b/cars"
+	JobKind      string    // what made it, an attribute of its metrics: "copy"; few different ones
+	Expected     Summary   // what the source itself holds, or the model put out; required, if only Unknown()
+	SelfReported bool      // Expected is the job's own word (a model's output): it vouches for the storing, not for the size
+	Read         Summary   // what the job took in; zero: not measured
+	Written      Summary   // what it set out to store, ids mapped; zero: not measured
+	WrittenAt    time.Time // the last acknowledged write; a Stored that is not complete up to it is Unverified
+	Stored       Summary   // what is stored, read back; required
+	History      []Size    // committed sizes, oldest first; nil means none
+	At           time.Time // when the output was made; required with a history, not before its last size
+}
+
+// A Size is one committed size of a segment.
+type Size struct {
+	Users int64     `json:"users"`
+	Read  int64     `json:"read,omitempty"` // what the job had read, ids not yet mapped; 0: not measured
+	At    time.Time `json:"at"`
+}
+
+// problem is what cannot be judged about the output, nil if all can. stored
+// tells whether there must be a stored side.
+func (out *Output) problem(stored bool) *InputError {
+	switch {
+	case out.Expected.IsZero():
+		return badInput("Output.Expected", "not measured", "what the source itself holds, if only Unknown()")
+	case stored && out.Stored.IsZero():
+		return badInput("Output.Stored", "not measured", "what is stored, read back")
+	case !stored && !out.Stored.IsZero():
+		return badInput("Output.Stored", out.Stored.String(), "nothing yet: Admit judges before the first write")
+	}
+	return cmp.Or(
+		sideProblem("Output.Expected", &out.Expected),
+		sideProblem("Output.Read", &out.Read),
+		sideProblem("Output.Written", &out.Written),
+		sideProblem("Output.Stored", &out.Stored),
+		out.historyProblem(),
+	)
+}
+
+func sideProblem(field string, s *Summary) *InputError {
+	if s.form != invalid {
+		return nil
+	}
+	return badInput(field, s.String(), "a side as its constructor asks for it")
+}
+
+func (out *Output) historyProblem() *InputError {
+	if len(out.History) == 0 {
+		return nil
+	}
+	if out.At.IsZero() {
+		return badInput("Output.At", "missing", "the time of the output, as a history is given")
+	}
+	for i := range out.History {
+		size := &out.History[i]
+		switch {
+		case size.Users < 0 || size.Read < 0:
+			return sizeProblem(i, "", fmt.Sprintf("%d users, %d read", size.Users, size.Read), "0 or more")
+		case size.At.IsZero():
+			return sizeProblem(i, ".At", "missing", "the time of the commit")
+		case i > 0 && size.At.Before(out.History[i-1].At):
+			return sizeProblem(i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")
+		}
+	}
+	if last := len(out.History) - 1; out.History[last].At.After(out.At) {
+		return sizeProblem(last, ".At", out.History[last].At.Format(time.RFC3339),
+			"a time not after Output.At: a baseline must not hold the size it judges")
+	}
+	return nil
+}
+
+func sizeProblem(i int, field, value, want string) *InputError {
+	return badInput(fmt.Sprintf("Output.History[%d]%s", i, field), value, want)
+}

@@ -1,0 +1,146 @@
+package validate
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// A Policy says what an output must be. The zero Policy is the strictest:
+// exactly the expected users, at least one.
+type Policy struct {
+	Tolerance  Tolerance  `json:"tolerance,omitzero"`    // storing: Stored against Written, else Read, else Expected
+	Reading    Tolerance  `json:"reading,omitzero"`      // Read against Expected
+	Mapping    Share      `json:"mapping,omitzero"`      // Written over Read; zero: exactly one
+	AllowEmpty bool       `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected
+	Distinct   bool       `json:"distinct,omitempty"`    // the store keeps a user once: distinct users are compared
+	Caps       []Cap      `json:"caps,omitempty"`        // limits of your own, besides KnownCaps
+	OffHistory OffHistory `json:"off_history,omitempty"` // what a size off its history leads to
+}
+
+// A Tolerance is how far a side may be from the one before it.
+type Tolerance struct {
+	Short   Margin `json:"short,omitzero"`
+	Surplus Margin `json:"surplus,omitzero"`
+}
+
+// A Margin allows the larger of a number of users and a share of the expected
+// ones. The zero Margin allows none.
+type Margin struct {
+	// allowed = max(Users, floor(Share × expected)), the product rounded to
+	// 1e-9 first, so that 29% of 100 is 29.
+	Users int64   `json:"users,omitempty"`
+	Share float64 `json:"share,omitempty"` // 0 to 1
+}
+
+// Within allows the same share both ways.
+func Within(share float64) Tolerance {
+	return Tolerance{Short: Margin{Share: share}, Surplus: Margin{Share: share}}
+}
+
+// A Share is a band for a part of a whole: {0.70, 0.95} where 70% to 95% of ids
+// have a counterpart.
+type Share struct {
+	Min float64 `json:"min"`
+	Max float64 `json:"max"`
+}
+
+// OffHistory is what a size far off its segment's history leads to. Nothing
+// stored after users were, and a size on a known cap of 1,000 or more below
+// such a history, fail always.
+type OffHistory string
+
+// What a size off its history leads to.
+const (
+	OffHistoryUnvouched OffHistory = ""     // fails unless an independent Expected vouches for the size; then it warns
+	OffHistoryFails     OffHistory = "fail" // fails
+	OffHistoryWarns     OffHistory = "warn" // warns
+)
+
+// allowed is the number of users a side may be off from expected.
+func (m Margin) allowed(expected int64) int64 {
+	if m.Share == 0 {
+		return m.Users
+	}
+	product := m.Share * float64(expected)
+	// Half of 1e-9 rounds to it; one part in 2^52 is what the product itself
+	// may have lost, which is more than that from some millions on.
+	product += 0.5e-9 + product*0x1p-52
+	if product >= float64(expected) { // also keeps the conversion from overflowing
+		return max(m.Users, expected)
+	}
+	return max(m.Users, int64(product))
+}
+
+// isZero reports that nothing is mapped: Written is exactly Read.
+func (s Share) isZero() bool { return s == Share{} }
+
+// bounds are the fewest and most of n users that the share allows.
+func (s Share) bounds(n int64) (fewest, most int64) {
+	if s.isZero() {
+		return n, n
+	}
+	return n - Margin{Share: 1 - s.Min}.allowed(n), Margin{Share: s.Max}.allowed(n)
+}
+
+// exact reports that the tolerance allows no difference from expected at all.
+func (t Tolerance) exact(expected int64) bool {
+	return t.Short.allowed(expected) == 0 && t.Surplus.allowed(expected) == 0
+}
+
+// problem is what is wrong with the policy, nil if nothing is. The OK case must
+// not allocate: it runs in every check.
+func (p *Policy) problem() *InputError {
+	if bad := cmp.Or(
+		p.Tolerance.Short.problem("Policy.Tolerance.Short"),
+		p.Tolerance.Surplus.problem("Policy.Tolerance.Surplus"),
+		p.Reading.Short.problem("Policy.Reading.Short"),
+		p.Reading.Surplus.problem("Policy.Reading.Surplus"),
+	); bad != nil {
+		return bad
+	}
+	if !isShare(p.Mapping.Min) || !isShare(p.Mapping.Max) || p.Mapping.Min > p.Mapping.Max {
+		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max <= 1")
+	}
+	for i, c := range p.Caps {
+		if c.Users <= 0 || c.Origin == "" {
+			return badInput(fmt.Sprintf("Policy.Caps[%d]", i), fmt.Sprintf("%d from %q", c.Users, c.Origin), "users above 0 and an origin")
+		}
+	}
+	switch p.OffHistory {
+	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
+		return nil
+	}
+	return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+}
+
+func (m Margin) problem(field string) *InputError {
+	switch {
+	case m.Users < 0:
+		return badInput(field+".Users", m.Users, "0 or more")
+	case !isShare(m.Share):
+		return badInput(field+".Share", m.Share, "0 to 1")
+	}
+	return nil
+}
+
+// isShare is written so that NaN is none.
+func isShare(x float64) bool { return x >= 0 && x <= 1 }
+
+// An InputError says which field of what was to be judged, or of a
+// configuration, is wrong. It is the cause of an Unverified finding.
+type InputError struct {
+	Field string // "Output.History[3].At"
+	Value any
+	Want  string
+}
+
+func badInput(field string, value any, want string) *InputError {
+	return &InputError{Field: field, Value: value, Want: want}
+}
+
+func (e *InputError) Error() string {
+	if s, ok := e.Value.(string); ok && s == "" {
+		return fmt.Sprintf("%s is empty, want %s", e.Field, e.Want)
+	}
+	return fmt.Sprintf("%s is %v, want %s", e.Field, e.Value, e.Want)
+}

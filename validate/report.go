@@ -1,0 +1,287 @@
+package validate
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// A Report is what a check found: the sides as they were measured, what the
+// policy and the history allowed, and the findings, gravest first.
+type Report struct {
+	Name      string    `json:"name"`
+	JobKind   string    `json:"job_kind,omitempty"`
+	Expected  Summary   `json:"expected"`
+	Read      Summary   `json:"read"`
+	Written   Summary   `json:"written"`
+	Stored    Summary   `json:"stored"`
+	SameUsers bool      `json:"same_users,omitempty"` // fingerprints prove that just the expected users are stored
+	Band      Band      `json:"band,omitzero"`        // the sizes that the history allows
+	Policy    Policy    `json:"policy,omitzero"`
+	Findings  []Finding `json:"findings,omitempty"`
+
+	verdict verdict
+}
+
+// A verdict is set last of all, so that a report nobody finished is no pass.
+type verdict string
+
+const (
+	unfinished verdict = ""
+	passed     verdict = "passed"
+	failed     verdict = "failed"
+)
+
+// Passed reports whether the check was finished and found nothing that fails.
+// The zero Report has not passed.
+func (r Report) Passed() bool { return r.verdict == passed && r.gravest() == "" }
+
+// gravest is the kind of the gravest finding that fails, empty if there is none.
+func (r *Report) gravest() Kind {
+	for i := range r.Findings {
+		if r.Findings[i].fails() {
+			return r.Findings[i].Kind
+		}
+	}
+	return ""
+}
+
+// outcome is the verdict as telemetry and people read it: what is proven wrong
+// is told apart from what could not be checked.
+func (r *Report) outcome() string {
+	switch {
+	case r.Passed():
+		return "passed"
+	case r.proven():
+		return "failed"
+	}
+	return "unverified"
+}
+
+// proven reports whether anything was found beyond not being able to check.
+func (r *Report) proven() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() && f.Kind != Unverified })
+}
+
+// String is the report as an on-call engineer reads it, on several lines.
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", r.title(), r.outcome())
+	for _, side := range []struct {
+		name    string
+		summary Summary
+	}{{"expected", r.Expected}, {"read", r.Read}, {"written", r.Written}, {"stored", r.Stored}} {
+		if !side.summary.IsZero() {
+			line(&b, side.name, side.summary.String())
+		}
+	}
+	if r.SameUsers {
+		line(&b, "users", "the same, by their fingerprints")
+	}
+	if !r.Band.IsZero() {
+		line(&b, "history", r.Band.String())
+	}
+	for i := range r.Findings {
+		r.Findings[i].print(&b)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func line(b *strings.Builder, name, text string) { fmt.Fprintf(b, "  %-11s%s\n", name, text) }
+
+func (f *Finding) print(b *strings.Builder) {
+	text := f.Detail + f.hint()
+	if f.Step != "" {
+		text = "at " + f.Step + ": " + text
+	}
+	if !f.fails() {
+		text = "warning " + text
+	}
+	line(b, string(f.Kind), text)
+}
+
+// String is the band in words.
+func (b Band) String() string {
+	if b.IsZero() {
+		return "none"
+	}
+	return fmt.Sprintf("%s to %s allowed, by %s", thousands(b.Low), counted(b.High, "user"), counted(int64(b.Points), "earlier size"))
+}
+
+func (r *Report) title() string {
+	if r.Name == "" {
+		return "output"
+	}
+	return r.Name
+}
+
+// oneLine is the text of the error: what happened, where, and why.
+func (r *Report) oneLine() string {
+	if r.gravest() == "" {
+		if r.Passed() {
+			return r.title() + ": passed"
+		}
+		return r.title() + ": could not be verified: the check was not finished"
+	}
+	text := r.headline()
+	if causes := strings.Join(r.causes(), "; "); text == "" {
+		text = causes
+	} else if causes != "" {
+		text += ": " + causes
+	}
+	return r.title() + ": " + text
+}
+
+// headline says how many users are there, and at which step they were lost.
+// It is empty where the number of users is not what is wrong.
+func (r *Report) headline() string {
+	losses := r.losses()
+	if len(losses) == 0 {
+		return ""
+	}
+	first := losses[0]
+	head := first.Detail
+	if first.Kind == Short && first.Step == stages[reading] && r.Policy.Mapping.isZero() && r.shortOfExpected() {
+		overall := step{stage: reading, tolerance: r.Policy.Reading}
+		head = overall.shortfall("stored", &r.Expected, &r.Stored)
+	}
+	return head + r.where(losses) + first.hint()
+}
+
+func (r *Report) shortOfExpected() bool {
+	return r.Stored.usable() && r.Expected.usable() && r.Stored.upper < r.Expected.lower
+}
+
+// losses are the failing findings about a number of users, by step.
+func (r *Report) losses() (found []*Finding) {
+	for _, stage := range stages {
+		for i := range r.Findings {
+			f := &r.Findings[i]
+			if f.fails() && f.Step == stage && (f.Kind == Short || f.Kind == Surplus) {
+				found = append(found, f)
+			}
+		}
+	}
+	return found
+}
+
+// where names the steps at which users were lost. Without a side between, the
+// step is not known.
+func (r *Report) where(losses []*Finding) string {
+	if r.Read.IsZero() && r.Written.IsZero() {
+		return ""
+	}
+	var where []string
+	for _, f := range losses {
+		if f.Kind == Short {
+			where = append(where, doing[slices.Index(stages, f.Step)])
+		}
+	}
+	if len(where) == 0 {
+		return ""
+	}
+	return ", lost while " + strings.Join(where, " and ")
+}
+
+// causes are the clauses of all other failing findings, gravest first.
+func (r *Report) causes() (causes []string) {
+	counts := len(r.losses()) > 0
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if !f.fails() || f.Kind == Short || f.Kind == Surplus || f.Kind == Empty && counts {
+			continue
+		}
+		text := f.brief()
+		switch f.Kind {
+		case Unverified:
+			text = "could not be verified: " + text
+		case Dropped, Risen:
+			text = "off its history: " + text
+		}
+		causes = append(causes, text)
+	}
+	return causes
+}
+
+// LogValue is the report as a log record's group.
+func (r Report) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("name", r.Name),
+		slog.String("verdict", r.outcome()),
+		slog.String("expected", r.Expected.String()),
+		slog.String("stored", r.Stored.String()),
+	}
+	if kinds := r.kinds(); len(kinds) > 0 {
+		attrs = append(attrs, slog.Any("findings", kinds))
+	}
+	if !r.Passed() {
+		attrs = append(attrs, slog.String("error", r.oneLine()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// kinds are the kinds of all findings, gravest first, each once.
+func (r *Report) kinds() (kinds []string) {
+	for i := range r.Findings {
+		if kind := string(r.Findings[i].Kind); !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// reportJSON is the stored form.
+type reportJSON struct {
+	Verdict verdict `json:"verdict"`
+	plainReport
+}
+
+type plainReport Report
+
+// MarshalJSON writes counts, fingerprints and findings, never users.
+func (r Report) MarshalJSON() ([]byte, error) {
+	return json.Marshal(reportJSON{Verdict: r.verdict, plainReport: plainReport(r)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. What says no verdict has none.
+func (r *Report) UnmarshalJSON(data []byte) error {
+	var w reportJSON
+	if err := json.Unmarshal(data, &w); err != nil {
+		return fmt.Errorf("validate: report: %w", err)
+	}
+	switch w.Verdict {
+	case passed, failed, unfinished:
+	default:
+		return fmt.Errorf("validate: report: verdict is %q, want %q or %q", w.Verdict, passed, failed)
+	}
+	*r = Report(w.plainReport)
+	r.verdict = w.Verdict
+	return nil
+}
+
+// An Error is a check that did not pass. It matches, with errors.Is, the Kind
+// of each finding that fails, and unwraps to the causes of what could not be
+// checked.
+type Error struct{ Report Report }
+
+// Error is one line that says what to look at.
+func (e *Error) Error() string { return e.Report.oneLine() }
+
+// Is reports whether target is the Kind of a finding that fails.
+func (e *Error) Is(target error) bool {
+	kind, ok := target.(Kind) //nolint:errorlint // target is what errors.Is compares with, never wrapped
+	return ok && slices.ContainsFunc(e.Report.Findings, func(f Finding) bool { return f.fails() && f.Kind == kind })
+}
+
+// Unwrap returns the causes of the findings that fail.
+func (e *Error) Unwrap() []error {
+	var causes []error
+	for i := range e.Report.Findings {
+		if f := &e.Report.Findings[i]; f.fails() && f.Cause != nil {
+			causes = append(causes, f.Cause)
+		}
+	}
+	return causes
+}
