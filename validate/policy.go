@@ -3,6 +3,7 @@ package validate
 import (
 	"cmp"
 	"fmt"
+	"math"
 )
 
 // A Policy says what an output must be. The zero Policy is the strictest:
@@ -58,17 +59,20 @@ const (
 
 // allowed is the number of users a side may be off from expected.
 func (m Margin) allowed(expected int64) int64 {
-	if m.Share == 0 {
-		return m.Users
+	return max(m.Users, shareOf(expected, m.Share, math.Floor, +1))
+}
+
+// shareOf is share × n rounded to 1e-9, and then by round to an integer. lean
+// says which way that rounds, and so on which side of an integer a product
+// counts as being that integer. One part in 2^52 is what the product may have
+// lost, which is more than 1e-9 from some millions on.
+func shareOf(n int64, share float64, round func(float64) float64, lean float64) int64 {
+	product := share * float64(n)
+	product = round(product + lean*(0.5e-9+product*0x1p-52))
+	if product >= float64(n) { // also keeps the conversion from overflowing
+		return n
 	}
-	product := m.Share * float64(expected)
-	// Half of 1e-9 rounds to it; one part in 2^52 is what the product itself
-	// may have lost, which is more than that from some millions on.
-	product += 0.5e-9 + product*0x1p-52
-	if product >= float64(expected) { // also keeps the conversion from overflowing
-		return max(m.Users, expected)
-	}
-	return max(m.Users, int64(product))
+	return int64(product)
 }
 
 // isZero reports that nothing is mapped: Written is exactly Read.
@@ -79,7 +83,7 @@ func (s Share) bounds(n int64) (fewest, most int64) {
 	if s.isZero() {
 		return n, n
 	}
-	return n - Margin{Share: 1 - s.Min}.allowed(n), Margin{Share: s.Max}.allowed(n)
+	return shareOf(n, s.Min, math.Ceil, -1), shareOf(n, s.Max, math.Floor, +1)
 }
 
 // exact reports that the tolerance allows no difference from expected at all.

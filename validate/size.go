@@ -150,6 +150,9 @@ func (b *Band) moves() string {
 	if b.Points < 4 {
 		return "only " + counted(int64(b.Points), "earlier size") + " known"
 	}
+	if b.Usual < 0.0005 {
+		return "it hardly ever moves"
+	}
 	return fmt.Sprintf("usual moves are within %.2g%%", 100*b.Usual)
 }
 

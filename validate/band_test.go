@@ -1,0 +1,179 @@
+package validate
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var midnight = time.Date(2024, 3, 18, 0, 0, 0, 0, time.UTC)
+
+// days is one size a day, the last one the day before midnight.
+func days(sizes ...int64) []Size {
+	history := make([]Size, len(sizes))
+	for i, users := range sizes {
+		history[i] = Size{Users: users, At: midnight.AddDate(0, 0, i-len(sizes))}
+	}
+	return history
+}
+
+func bandOf(history []Size) Band {
+	w := newWindow(history, nil)
+	return newBand(w.points(), midnight)
+}
+
+func repeat(n int, size int64) []int64 {
+	sizes := make([]int64, n)
+	for i := range sizes {
+		sizes[i] = size
+	}
+	return sizes
+}
+
+// TestBandFormula checks margins worked out by hand from the method.
+func TestBandFormula(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		history      []Size
+		low, high    float64 // ln of the edges over the size before
+	}{
+		{"one size", "floor + (1 − 1/14)(start − floor)", days(1_000_000), 0.20 + 13.0/14*0.30, 0.25 + 13.0/14*0.35},
+		{"seven sizes", "half way from start to floor", days(repeat(7, 1_000_000)...), 0.35, 0.425},
+		{"fourteen constant sizes", "the floors", days(repeat(14, 1_000_000)...), 0.20, 0.25},
+		{"constant small sizes", "at least two standard errors of a count, 2/√25", days(repeat(30, 25)...), 0.4, 0.4},
+		{"two days away", "× √2", days(append(repeat(29, 1_000_000), 0)...), 0.20 * math.Sqrt2, 0.25 * math.Sqrt2},
+		{"nine days away", "× √4 at most, and at most the cap 0.65 above", days(append(repeat(29, 1_000_000), repeat(8, 0)...)...), 0.40, 0.50},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			band := bandOf(c.history)
+			previous := float64(band.Previous)
+			require.InDelta(t, previous*math.Exp(-c.low), float64(band.Low), 1, c.reason)
+			require.InDelta(t, previous*math.Exp(c.high), float64(band.High), 1, c.reason)
+		})
+	}
+}
+
+func TestBandReferences(t *testing.T) {
+	weekly := []int64{1100, 1100, 1100, 1100, 1100, 1100, 5000} // Sundays are high
+	sunday := midnight.AddDate(0, 0, -1)
+	var history []Size
+	for i := range 41 {
+		history = append(history, Size{Users: weekly[i%7], At: sunday.AddDate(0, 0, i-41)})
+	}
+	window := newWindow(history, nil)
+	band := newBand(window.points(), sunday)
+	require.InDelta(t, 5000, band.Highest, 0, "the same weekday a week ago")
+	require.InDelta(t, 1100, band.Lowest, 0)
+	require.Greater(t, band.High, int64(5500), "a Sunday is no rise")
+	require.InDelta(t, 0, band.Usual, 1e-12, "a weekly rhythm is no move")
+}
+
+func TestBandOddWeekday(t *testing.T) {
+	sizes := repeat(30, 1000)
+	sizes[30-7] = 10 // the same weekday a week ago was bad, two weeks ago good
+	band := bandOf(days(sizes...))
+	require.InDelta(t, 1000, band.Lowest, 0, "the better of the two counts for the low edge")
+}
+
+func TestWindow(t *testing.T) {
+	w := newWindow(days(append(repeat(40, 5), 0, 6)...), nil)
+	require.Len(t, w.points(), bandPoints, "the last thirty")
+	require.Equal(t, int64(6), w.points()[bandPoints-1].users, "oldest first")
+	require.Equal(t, int64(5), w.points()[bandPoints-2].users, "without zeros")
+	w = newWindow(days(10000, 10000, 10300, 10000), nil)
+	require.Len(t, w.points(), 1, "sizes on a cap are left out while another is clearly above")
+	w = newWindow(days(10000, 10000, 10100, 10000), nil)
+	require.Len(t, w.points(), 4, "but not where the segment just has that size")
+	w = newWindow(days(555, 700), []Cap{{Users: 555, Origin: "ours"}})
+	require.Len(t, w.points(), 1, "nor on one of the policy's own")
+	require.Empty(t, (&window{first: bandPoints}).points())
+}
+
+// TestMovesMatchScan compares the one-pass search with a plain one.
+func TestMovesMatchScan(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 5000 {
+		var points []point
+		at := int64(1_700_000_000)
+		for range 1 + random.IntN(30) {
+			at += random.Int64N(3 * day)
+			points = append(points, point{1 + random.Int64N(1000), at})
+		}
+		var all []float64
+		largest := 0.0
+		for i := 1; i < len(points); i++ {
+			step := math.Abs(math.Log(float64(points[i].users) / float64(points[i-1].users)))
+			largest = max(largest, step)
+			for k := range i { // the first one within half a day of a week before
+				if off := points[k].at - (points[i].at - week); off >= -sameDay && off <= sameDay {
+					step = min(step, math.Abs(math.Log(float64(points[i].users)/float64(points[k].users))))
+					break
+				}
+			}
+			all = append(all, step)
+		}
+		third := 0.0
+		if len(all) >= 3 {
+			sorted := append([]float64(nil), all...)
+			for range 2 {
+				top := 0
+				for i, x := range sorted {
+					if x > sorted[top] {
+						top = i
+					}
+				}
+				sorted = append(sorted[:top], sorted[top+1:]...)
+			}
+			for _, x := range sorted {
+				third = max(third, x)
+			}
+		}
+		usual, most := moves(points)
+		require.InDelta(t, third, usual, 1e-9)
+		require.InDelta(t, largest, most, 1e-9)
+	}
+}
+
+// TestGrowth: ten percent a day is no news, though it is a hundred-fold in seven
+// weeks; any change of half of a constant segment is.
+func TestGrowth(t *testing.T) {
+	var history []Size
+	size := 1000.0
+	for i := range 60 {
+		if len(history) >= 1 {
+			w := newWindow(history, nil)
+			band := newBand(w.points(), midnight.AddDate(0, 0, i))
+			require.LessOrEqual(t, int64(size), band.High, "day %d", i)
+			require.GreaterOrEqual(t, int64(size), band.Low, "day %d", i)
+		}
+		history = append(history, Size{Users: int64(size), At: midnight.AddDate(0, 0, i)})
+		size *= 1.1
+	}
+	for n := 1; n <= 40; n++ {
+		band := bandOf(days(repeat(n, 1000)...))
+		require.Greater(t, band.Low, int64(500), "%d sizes", n)
+		require.Less(t, band.High, int64(2000), "%d sizes", n)
+	}
+}
+
+// TestBandIsSane: whatever the history, the band holds the size before, and is
+// made of numbers.
+func TestBandIsSane(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	for range 20_000 {
+		var history []Size
+		at := midnight.AddDate(0, -3, 0)
+		for range 1 + random.IntN(35) {
+			at = at.Add(time.Duration(random.Int64N(int64(60 * time.Hour))))
+			history = append(history, Size{Users: 1 + random.Int64N(1<<(1+random.IntN(50))), At: at})
+		}
+		w := newWindow(history, nil)
+		band := newBand(w.points(), at.Add(time.Duration(random.Int64N(int64(200*time.Hour)))))
+		require.LessOrEqual(t, band.Low, band.Previous)
+		require.GreaterOrEqual(t, band.High, band.Previous)
+		require.False(t, math.IsNaN(band.Usual) || math.IsNaN(band.Lowest) || math.IsNaN(band.Highest))
+	}
+}

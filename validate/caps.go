@@ -1,0 +1,153 @@
+package validate
+
+import "slices"
+
+// A Cap is a limit at which results are cut, and where it comes from.
+type Cap struct {
+	Users  int64  `json:"users"`
+	Origin string `json:"origin"`
+}
+
+// KnownCaps returns the documented limits of widely used systems on a number of
+// results, rows, users or ids: those that cut silently, and those that answer
+// with an error or one page of many, which jobs tend to swallow. Each Origin
+// names the system and the setting or call to look up in its documentation.
+// They are ordered by their number and, at one number, by how likely an
+// audience job meets them. Limits that have no number of their own, such as
+// MariaDB's sql_select_limit or JDBC's setMaxRows, belong into Policy.Caps where
+// they are set.
+func KnownCaps() []Cap { return slices.Clone(knownCaps) }
+
+// Behind each entry stands where the number was found.
+var knownCaps = []Cap{
+	{10, "Apache Solr rows (default)"},                                         // https://solr.apache.org/guide/6_6/common-query-parameters.html
+	{10, "RediSearch FT.SEARCH LIMIT (default)"},                               // RediSearch/RediSearch src/aggregate/aggregate.h, DEFAULT_LIMIT
+	{10, "Weaviate QUERY_DEFAULTS_LIMIT"},                                      // weaviate v1.35.2 usecases/config/config_handler.go
+	{40, "pgvector hnsw.ef_search (default)"},                                  // pgvector/pgvector README.md
+	{60, "Amazon Cognito ListUsers page"},                                      // aws-sdk-go-v2/service/cognitoidentityprovider api_op_ListUsers.go
+	{100, "Weaviate GraphQL limit (default)"},                                  // weaviate v1.35.2 usecases/config/config_handler.go
+	{100, "Google Custom Search results"},                                      // google.golang.org/api customsearch/v1
+	{100, "Grafana Loki limit (default)"},                                      // grafana/loki docs/sources/reference/loki-http-api.md
+	{100, "ServiceNow ODBC maxrows (default)"},                                 // https://www.servicenow.com/docs, ODBC iSQL
+	{101, "MongoDB first batch"},                                               // https://www.mongodb.com/docs/manual/reference/method/cursor.batchSize/
+	{200, "OpenSearch plugins.query.size_limit"},                               // https://docs.opensearch.org/1.0/search-plugins/sql/settings
+	{200, "Google Directory members.list page"},                                // google.golang.org/api admin/directory/v1
+	{400, "Vespa maxHits"},                                                     // vespa-engine/documentation en/learn/faq.md
+	{500, "Apache Kafka max.poll.records"},                                     // apache/kafka ConsumerConfig.java
+	{500, "Power Apps non-delegable row limit"},                                // https://learn.microsoft.com/power-apps/maker/canvas-apps/delegation-overview
+	{1000, "Elasticsearch ES|QL LIMIT (default)"},                              // https://elastic.co/docs/reference/query-languages/esql/commands/limit
+	{1000, "Algolia paginationLimitedTo"},                                      // @algolia/client-search 5.64.0
+	{1000, "Meilisearch pagination.maxTotalHits"},                              // meilisearch/documentation open-api
+	{1000, "Amazon S3 ListObjectsV2 page"},                                     // aws-sdk-go-v2/service/s3 api_op_ListObjectsV2.go
+	{1000, "Google Cloud Storage list page"},                                   // google.golang.org/api storage/v1
+	{1000, "Azure Table storage page"},                                         // https://learn.microsoft.com/rest/api/storageservices/Query-Timeout-and-Pagination
+	{1000, "Active Directory LDAP MaxPageSize"},                                // https://learn.microsoft.com/en-us/previous-versions/ms180880(v=vs.90)
+	{1000, "Okta LDAP page"},                                                   // https://help.okta.com/en-us/Content/Topics/Directory/ldap-interface-pagination-control.htm
+	{1000, "Supabase max_rows"},                                                // orgs/supabase discussions 3765
+	{1000, "Google Analytics Reporting v4 pageSize (default)"},                 // google.golang.org/api analyticsreporting/v4
+	{1000, "Google Search Console rowLimit (default)"},                         // google.golang.org/api searchconsole/v1
+	{1000, "MariaDB client --safe-updates select_limit"},                       // reproduced with MariaDB 10.11
+	{1000, "Zendesk Search results"},                                           // https://support.zendesk.com/hc/en-us/community/posts/4409222763930
+	{1000, "GitHub REST search results"},                                       // https://docs.github.com/rest/reference/search
+	{1000, "NocoDB DB_QUERY_LIMIT_MAX"},                                        // nocodb/nocodb issue 7761
+	{1000, "Apache Livy download_sql"},                                         // acroz/pylivy issue 98
+	{1000, "Apache Superset DEFAULT_SQLLAB_LIMIT"},                             // superset config.py
+	{1000, "Redash auto limit"},                                                // getredash/redash redash/query_runner/__init__.py
+	{1000, "Apache Zeppelin maxResult"},                                        // apache/zeppelin docs/interpreter/jdbc.md
+	{1000, "Omni default_row_limit"},                                           // https://docs.omni.co/modeling/models/default-row-limit
+	{1500, "Active Directory member range retrieval"},                          // https://jira.atlassian.com/browse/conf-21981
+	{1800, "Xandr Batch Segment Service segments per line"},                    // https://learn.microsoft.com/en-us/xandr/digital-platform-api/batch-segment-service
+	{2000, "Salesforce REST query batch"},                                      // https://developer.salesforce.com/docs, resources_query
+	{2000, "Salesforce report detail rows"},                                    // StevenMMortimer/salesforcer issue 87
+	{2000, "Power Apps non-delegable row limit (maximum)"},                     // https://learn.microsoft.com/power-apps/maker/canvas-apps/delegation-overview
+	{2500, "X Ads audience operations per batch"},                              // https://developer.x.com/en/docs/x-ads-api/audiences/api-reference/audience
+	{5000, "Cassandra gocql PageSize"},                                         // gocql v1.7.0 cluster.go
+	{5000, "Grafana Loki max_entries_limit_per_query"},                         // grafana/loki pkg/validation/limits.go
+	{5000, "Cloudera Data Visualization maximum rows"},                         // https://docs.cloudera.com/data-visualization/7
+	{5000, "Observe group limit"},                                              // https://docs.observeinc.com
+	{10000, "Elasticsearch index.max_result_window"},                           // go-elasticsearch/v8 typedapi/core/search/search.go
+	{10000, "Elasticsearch track_total_hits (default)"},                        // go-elasticsearch/v8 typedapi types
+	{10000, "Elasticsearch ES|QL LIMIT (maximum)"},                             // https://elastic.co/docs/reference/query-languages/esql/commands/limit
+	{10000, "Meta custom audience users per request"},                          // https://developers.facebook.com/docs/marketing-api/reference/custom-audience/users
+	{10000, "Google Analytics Data API limit (default)"},                       // google.golang.org/api analyticsdata/v1beta
+	{10000, "Google Ads OfflineUserDataJob operations per call (recommended)"}, // Google Ads API forum
+	{10000, "jsforce maxFetch (default)"},                                      // jsforce 3.10.16 lib/query.js
+	{10000, "SailPoint search offset"},                                         // https://developer.sailpoint.com/docs/api/v2025/search-post
+	{10000, "ServiceNow sysparm_limit (default)"},                              // ServiceNow community 900677, quoting the documentation
+	{10000, "Amazon Kinesis GetRecords Limit"},                                 // aws-sdk-go-v2/service/kinesis api_op_GetRecords.go
+	{10000, "CloudWatch Logs Insights limit"},                                  // aws-sdk-go-v2/service/cloudwatchlogs api_op_StartQuery.go
+	{10000, "Splunk subsearch maxout"},                                         // https://help.splunk.com, SPL search reference, append
+	{10000, "InfluxDB 1.0 max-row-limit"},                                      // influxdb CHANGELOG
+	{10000, "Cube workbook row limit (default)"},                               // cube-js/cube issue 11003
+	{10000, "Databricks notebook table rows"},                                  // https://learn.microsoft.com/en-ca/azure/databricks/notebooks/notebook-limitations
+	{10000, "Apache Superset DISPLAY_MAX_ROW"},                                 // superset config.py
+	{16384, "Milvus topk"},                                                     // milvus-io/milvus-docs site/en/about/limitations.md
+	{20000, "LogScale QueryResultRowCountLimit"},                               // https://library.humio.com
+	{25000, "Google Search Console rowLimit (maximum)"},                        // google.golang.org/api searchconsole/v1
+	{32766, "SQLite SQLITE_MAX_VARIABLE_NUMBER"},                               // sqlite3.c
+	{50000, "Splunk join subsearch_maxout"},                                    // https://help.splunk.com, SPL search reference, join
+	{50000, "Cube workbook row limit (maximum)"},                               // cube-js/cube issue 11003
+	{50000, "Omni row limit (maximum)"},                                        // https://docs.omni.co/modeling/models/default-row-limit
+	{65535, "PostgreSQL bind parameters"},                                      // PostgreSQL documentation, appendix K, limits
+	{65536, "Excel .xls rows per sheet"},                                       // https://docs.devexpress.com, Suppress65536RowsWarning
+	{100000, "Google Ads OfflineUserDataJob identifiers per request"},          // Google Ads API forum
+	{100000, "Google Analytics Reporting v4 pageSize (maximum)"},               // google.golang.org/api analyticsreporting/v4
+	{100000, "Apache Pinot numGroupsLimit"},                                    // https://docs.pinot.apache.org
+	{100000, "CloudWatch Logs Insights paged results"},                         // aws-sdk-go-v2/service/cloudwatchlogs api_op_StartQuery.go
+	{100000, "Apache Superset SQL_MAX_ROW"},                                    // superset config.py
+	{100000, "Oracle WebCenter Content MaxHitCount"},                           // https://docs.oracle.com/cd/E21043_01/doc.1111/e10726
+	{100000, "TIBCO LogLogic LIMIT (default)"},                                 // https://docs.tibco.com/pub/loglmi/6.3.0
+	{200000, "LogScale MAX_JOIN_LIMIT"},                                        // https://library.humio.com
+	{250000, "Google Analytics Data API limit (maximum)"},                      // google.golang.org/api analyticsdata/v1beta
+	{500000, "Google DV360 Customer Match members per request"},                // google.golang.org/api displayvideo/v4
+	{500000, "Azure Data Explorer result truncation"},                          // MicrosoftDocs/dataexplorer-docs result-truncation.md
+	{1000000, "RediSearch search-max-search-results"},                          // RediSearch/RediSearch src/config.h
+	{1048566, "QlikView Send to Excel rows"},                                   // https://help.qlik.com, Send to Excel
+	{1048575, "Metabase absolute-max-rows"},                                    // metabase/metabase issue 24969
+	{1048576, "Excel .xlsx rows per sheet"},                                    // https://learn.microsoft.com/en-us/openspecs/office_standards/ms-oi29500
+}
+
+// capNumbers are the distinct numbers, ascending.
+var capNumbers = func() []int64 {
+	numbers := make([]int64, len(knownCaps))
+	for i, c := range knownCaps {
+		numbers[i] = c.Users
+	}
+	return slices.Compact(numbers)
+}()
+
+// capsAt returns every limit of exactly n users, the policy's own first.
+func capsAt(n int64, own []Cap) (caps []Cap) {
+	if !isCap(n, own) {
+		return nil
+	}
+	for _, list := range [][]Cap{own, knownCaps} {
+		for _, c := range list {
+			if c.Users == n {
+				caps = append(caps, c)
+			}
+		}
+	}
+	return caps
+}
+
+// isCap reports whether n is a limit.
+func isCap(n int64, own []Cap) bool {
+	if _, known := slices.BinarySearch(capNumbers, n); known {
+		return true
+	}
+	return slices.ContainsFunc(own, func(c Cap) bool { return c.Users == n })
+}
+
+// wholeMultiple returns the largest limit of 1,000 or more of which n is a
+// multiple, twice at least: what is left when each page or shard lost its rest.
+func wholeMultiple(n int64, own []Cap) (limit Cap, times int64, ok bool) {
+	for _, list := range [][]Cap{own, knownCaps} {
+		for _, c := range list {
+			if c.Users >= capLevel && c.Users > limit.Users && n%c.Users == 0 && n/c.Users >= 2 {
+				limit, times, ok = c, n/c.Users, true
+			}
+		}
+	}
+	return limit, times, ok
+}

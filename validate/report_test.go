@@ -1,0 +1,249 @@
+package validate_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// TestErrorText: one line that says what happened, where, and why.
+func TestErrorText(t *testing.T) {
+	type out = validate.Output
+	const name = "site-b/cars"
+	for _, c := range []struct {
+		name   string
+		policy validate.Policy
+		output out
+		want   string
+	}{
+		{
+			name:   "the incident",
+			output: out{Expected: count(812345), Read: count(10000), Stored: count(10000)},
+			want:   "stored 10,000 of 812,345 users (98.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)",
+		},
+		{
+			name:   "the other incident",
+			output: out{Expected: count(52113), SelfReported: true, Stored: count(0)},
+			want:   "stored 0 of 52,113 users (100% short, 0 allowed)",
+		},
+		{
+			name:   "lost while storing",
+			output: out{Expected: count(1200), Read: count(1200), Stored: count(1199)},
+			want:   "stored 1,199 of 1,200 users (0.1% short, 0 allowed), lost while storing",
+		},
+		{
+			name:   "lost twice",
+			output: out{Expected: count(1200), Read: count(1100), Stored: count(700)},
+			want:   "stored 700 of 1,200 users (41.7% short, 0 allowed), lost while reading and storing",
+		},
+		{
+			name:   "mapped",
+			policy: mapped,
+			output: out{Expected: count(1200), Read: count(1200), Written: count(701), Stored: count(701)},
+			want:   "mapped 701 of 1,200 users (41.6% short, 70% to 95% allowed), lost while mapping",
+		},
+		{
+			name:   "read capped, mapped",
+			policy: mapped,
+			output: out{Expected: count(812345), Read: count(10000), Written: count(8100), Stored: count(8100)},
+			want:   "read 10,000 of 812,345 users (98.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)",
+		},
+		{
+			name:   "surplus",
+			policy: onePct,
+			output: out{Expected: count(1000), Stored: count(1500)},
+			want:   "stored 1,500 users where 1,000 were expected (50.0% surplus, 10 allowed)",
+		},
+		{
+			name:   "surplus over nothing",
+			output: out{Expected: count(0), Stored: count(1)},
+			want:   "stored 1 user where 0 were expected (0 allowed)",
+		},
+		{
+			name:   "whole pages lost their rest",
+			output: out{Expected: count(812345), Stored: count(41000)},
+			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have lost its rest",
+		},
+		{
+			name:   "off its history",
+			output: out{Expected: validate.Unknown(), Stored: count(2950), History: flat(30, 5000), At: noon},
+			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves",
+		},
+		{
+			name:   "off a short history",
+			output: out{Expected: validate.Unknown(), Stored: count(15000), History: flat(2, 5000), At: noon},
+			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known",
+		},
+		{
+			name:   "not verifiable",
+			output: out{Expected: count(5), Stored: validate.Unmeasured(errors.New("connection refused"))},
+			want:   "could not be verified: stored: not measured: connection refused",
+		},
+		{
+			name:   "stale",
+			output: out{Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: noon.Add(time.Minute)},
+			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, the last write was acknowledged at 2024-03-18T12:01:00Z",
+		},
+		{
+			name:   "too coarse",
+			output: out{Expected: count(100000), Stored: validate.Estimate(99700, 0.004)},
+			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide for 100,000 to 100,000 allowed; an exact count or a tolerance of 1.5% would decide it",
+		},
+		{
+			name:   "other users",
+			output: out{Expected: printed(5, md5Of(1)), Stored: printed(5, md5Of(2))},
+			want:   "stored as many users as expected, but not the same ones",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.output.Name = name
+			report, err := validate.Check(t.Context(), c.policy, c.output)
+			require.EqualError(t, err, name+": "+c.want)
+			for range 3 {
+				_, again := validate.Check(t.Context(), c.policy, c.output)
+				require.EqualError(t, again, err.Error(), "always the same")
+			}
+			requireRoundTrip(t, report, err)
+		})
+	}
+}
+
+// requireRoundTrip: a report read back judges equal.
+func requireRoundTrip(t *testing.T, report validate.Report, err error) {
+	t.Helper()
+	text, marshalErr := json.Marshal(report)
+	require.NoError(t, marshalErr)
+	var back validate.Report
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.Equal(t, report.Passed(), back.Passed())
+	require.Equal(t, report.String(), back.String())
+	again, marshalErr := json.Marshal(back)
+	require.NoError(t, marshalErr)
+	require.JSONEq(t, string(text), string(again))
+	if err == nil {
+		return
+	}
+	rebuilt := error(&validate.Error{Report: back})
+	require.EqualError(t, rebuilt, err.Error())
+	for _, kind := range allKinds {
+		require.Equal(t, errors.Is(err, kind), errors.Is(rebuilt, kind), "%v", kind)
+	}
+}
+
+var allKinds = []validate.Kind{
+	validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Repeated, validate.Different,
+	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
+}
+
+func TestReportText(t *testing.T) {
+	report, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(0.05)}, validate.Output{
+		Name: "site-b/cars", Expected: count(10100), Read: count(10100), Stored: count(10000), History: flat(30, 30000), At: noon,
+	})
+	require.Error(t, err)
+	origins := ""
+	for _, c := range validate.KnownCaps() {
+		if c.Users == 10000 {
+			if origins != "" {
+				origins += ", "
+			}
+			origins += c.Origin
+		}
+	}
+	require.Equal(t, `site-b/cars: failed
+  expected   10,100 users
+  read       10,100 users
+  stored     10,000 users
+  history    24,562 to 38,520 users allowed, by 30 earlier sizes
+  capped     warning at store: capped at 10,000, a known limit (`+origins+`)
+  capped     at size: capped at 10,000, a known limit (`+origins+`)
+  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves`, report.String())
+	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves")
+	requireRoundTrip(t, report, err)
+}
+
+func TestPassedReport(t *testing.T) {
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Name: "site-b/cars", Expected: printed(5, md5Of(1)), Stored: printed(5, md5Of(1)),
+	})
+	require.NoError(t, err)
+	require.True(t, report.SameUsers)
+	require.Equal(t, `site-b/cars: passed
+  expected   5 users
+  stored     5 users
+  users      the same, by their fingerprints`, report.String())
+	requireRoundTrip(t, report, nil)
+}
+
+func TestErrorMatchesFailuresOnly(t *testing.T) {
+	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: count(2301), Stored: count(2300), History: flat(30, 5000), At: noon,
+	})
+	require.ErrorIs(t, err, validate.Short)
+	require.NotErrorIs(t, err, validate.Dropped, "that only warned, as Expected vouches for the size")
+	failed, ok := errors.AsType[*validate.Error](fmt.Errorf("job 7: %w", err))
+	require.True(t, ok)
+	require.Equal(t, int64(2300), failed.Report.Stored.Users())
+	require.False(t, errors.Is(err, errors.New("short")), "only a Kind matches")
+}
+
+func TestReportLogs(t *testing.T) {
+	report, _ := validate.Check(t.Context(), validate.Policy{}, validate.Output{Name: "site-b/cars", Expected: count(5), Stored: count(4)})
+	var b bytes.Buffer
+	slog.New(slog.NewTextHandler(&b, nil)).Info("checked", "report", report)
+	require.Contains(t, b.String(), `report.name=site-b/cars report.verdict=failed report.expected="5 users" report.stored="4 users" report.findings=[short] report.error="site-b/cars: stored 4 of 5 users (20.0% short, 0 allowed)"`)
+}
+
+func TestLogger(t *testing.T) {
+	for level, out := range map[string]validate.Output{
+		"INFO":  {Expected: count(5), Stored: count(5)},
+		"WARN":  {Expected: count(5000), Stored: count(5000), History: flat(30, 90000), At: noon},
+		"ERROR": {Expected: count(5), Stored: count(4)},
+	} {
+		var b bytes.Buffer
+		v, err := validate.New(validate.Config{Logger: slog.New(slog.NewTextHandler(&b, nil))})
+		require.NoError(t, err)
+		policy := validate.Policy{OffHistory: validate.OffHistoryWarns}
+		if level == "WARN" {
+			out.Stored, out.Expected = count(5001), count(5001) // off a known cap
+		}
+		_, err = v.Check(t.Context(), policy, out)
+		require.Equal(t, level == "ERROR", err != nil)
+		require.Contains(t, b.String(), "level="+level)
+	}
+}
+
+// TestGravity: the kinds are ordered as their constants are.
+func TestGravity(t *testing.T) {
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: count(812345), Read: count(10000), Stored: count(0), History: flat(3, 800000), At: noon,
+	})
+	require.Error(t, err)
+	rank := func(f validate.Finding) int { return slices.Index(allKinds, f.Kind) }
+	require.True(t, slices.IsSortedFunc(report.Findings, func(a, b validate.Finding) int { return rank(a) - rank(b) }), "%v", report)
+}
+
+func FuzzReportJSON(f *testing.F) {
+	for _, text := range []string{`{}`, `{"verdict":"passed"}`, `{"verdict":"failed","findings":[{"kind":"short","severity":"fail","step":"store","detail":"d","cause":"c"}]}`, `{"verdict":"passed","findings":[{"kind":"short"}]}`, `{"verdict":"failed","findings":[{"kind":"short","step":"nowhere"},{"kind":"capped","caps":[{"users":1,"origin":"a"},{"users":1,"origin":"b"}]}]}`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var r validate.Report
+		if json.Unmarshal(text, &r) != nil {
+			require.False(t, r.Passed())
+			return
+		}
+		requireRoundTrip(t, r, &validate.Error{Report: r})
+		for _, finding := range r.Findings {
+			require.False(t, finding.Severity != validate.Warn && r.Passed())
+		}
+	})
+}

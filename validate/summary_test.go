@@ -1,0 +1,133 @@
+package validate_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+func TestSummaryText(t *testing.T) {
+	for want, s := range map[string]validate.Summary{
+		"not measured":                      {},
+		"unknown":                           validate.Unknown(),
+		"0 users":                           count(0),
+		"1 user":                            count(1),
+		"812,345 users":                     count(812345),
+		"about 100,000 users ± 0.4%":        validate.Estimate(100000, 0.004),
+		"1,000 to 1,100 users":              validate.Between(count(1100), count(1000)),
+		"990 to 1,000 users ± 0.81%":        validate.Between(validate.Estimate(1000, 0.0081), count(990)),
+		"invalid: -1 users, want 0 or more": count(-1),
+		"not measured: connection refused":  validate.Unmeasured(errors.New("connection refused")),
+	} {
+		require.Equal(t, want, s.String())
+	}
+}
+
+func TestSummaryAccessors(t *testing.T) {
+	require.True(t, validate.Summary{}.IsZero())
+	require.False(t, count(0).IsZero(), "zero users were measured")
+	require.True(t, validate.Unknown().IsUnknown())
+	require.False(t, count(0).IsUnknown())
+	s := printed(7, md5Of(3)).AsOf(noon)
+	require.Equal(t, int64(7), s.Users())
+	require.Equal(t, md5Of(3), s.Fingerprint())
+	require.Equal(t, noon, s.CompleteTo())
+	require.InDelta(t, 0.02, validate.Estimate(7, 0.02).RelErr(), 0)
+	lower, upper := validate.Between(count(9), count(4)).Range()
+	require.Equal(t, []int64{4, 9}, []int64{lower, upper})
+}
+
+// TestBetween: a side that did not move keeps its users, one that did has none
+// to compare.
+func TestBetween(t *testing.T) {
+	still := validate.Between(printed(5, md5Of(1)).AsOf(noon), printed(5, md5Of(1)).AsOf(noon.Add(time.Hour)))
+	require.Equal(t, md5Of(1), still.Fingerprint())
+	require.Equal(t, noon, still.CompleteTo(), "as complete as the older of the two")
+	require.Zero(t, validate.Between(printed(5, md5Of(1)), printed(5, md5Of(2))).Fingerprint(), "other users")
+	require.Zero(t, validate.Between(printed(5, md5Of(1)), printed(6, md5Of(1))).Fingerprint(), "other numbers")
+	require.True(t, validate.Between(validate.Unknown(), count(5)).IsUnknown())
+	require.Equal(t, count(5), validate.Between(count(5), count(5)))
+}
+
+func TestSummaryJSON(t *testing.T) {
+	for want, s := range map[string]validate.Summary{
+		`null`:                                       {},
+		`{"unknown":true}`:                           validate.Unknown(),
+		`{"users":0}`:                                count(0),
+		`{"users":812345}`:                           count(812345),
+		`{"users":1000,"rel_err":0.004}`:             validate.Estimate(1000, 0.004),
+		`{"users":4,"users_upper":9}`:                validate.Between(count(9), count(4)),
+		`{"invalid":"-1 users, want 0 or more"}`:     count(-1),
+		`{"users":5,"as_of":"2024-03-18T12:00:00Z"}`: count(5).AsOf(noon),
+		`{"users":5,"fingerprint":"md5x4/v1:0000000000000007-0000000000000001-0000000000000002-0000000000000003"}`: printed(5, md5Of(7)),
+	} {
+		text, err := json.Marshal(s)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(text))
+		var back validate.Summary
+		require.NoError(t, json.Unmarshal(text, &back))
+		require.Equal(t, s, back)
+	}
+	text, err := json.Marshal(validate.Unmeasured(errors.New("gone")))
+	require.NoError(t, err)
+	var back validate.Summary
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.Equal(t, "not measured: gone", back.String())
+}
+
+// TestSummaryRefuses: what no Summary writes is read as none.
+func TestSummaryRefuses(t *testing.T) {
+	for text, reason := range map[string]string{
+		`{}`:                                    `no "users"`,
+		`{"users":-1}`:                          "-1 users",
+		`{"users":5,"rel_err":-1}`:              "relErr is -1",
+		`{"users":5,"users_upper":4}`:           "below",
+		`{"users":"5"}`:                         "string",
+		`{"users":5.5}`:                         "5.5",
+		`[]`:                                    "array",
+		`{"users":5,"fingerprint":"md5"}`:       "hash:sum-sum-sum-sum",
+		`{"users":5,"fingerprint":"md5:1-2-3"}`: "3 sums, want 4",
+		`{"users":5,"fingerprint":"m:000000000000000G-0000000000000001-0000000000000002-0000000000000003"}`: "sum 1: want 16 lower-case",
+	} {
+		var s validate.Summary
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &s), reason, text)
+		require.True(t, s.IsZero(), "nothing half-read")
+	}
+}
+
+func FuzzFingerprintText(f *testing.F) {
+	f.Add("md5x4/v1", uint64(1), uint64(2), uint64(3), uint64(math.MaxUint64))
+	f.Add("engine:function(0,1)", uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add("", uint64(5), uint64(0), uint64(0), uint64(0))
+	f.Fuzz(func(t *testing.T, hash string, a, b, c, d uint64) {
+		want := validate.Fingerprint{Hash: validate.Hash(hash), Sum: [4]uint64{a, b, c, d}}
+		text, err := want.MarshalText()
+		require.NoError(t, err)
+		var got validate.Fingerprint
+		require.NoError(t, got.UnmarshalText(text))
+		require.Equal(t, want, got)
+	})
+}
+
+func FuzzSummaryJSON(f *testing.F) {
+	for _, s := range []string{`null`, `{"users":5,"rel_err":0.1,"users_upper":7,"as_of":"2024-03-18T12:00:00Z"}`, `{"unknown":true}`, `{"invalid":"x"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var s validate.Summary
+		if json.Unmarshal(text, &s) != nil {
+			return
+		}
+		again, err := json.Marshal(s)
+		require.NoError(t, err)
+		var back validate.Summary
+		require.NoError(t, json.Unmarshal(again, &back))
+		require.Equal(t, s.String(), back.String())
+	})
+}
