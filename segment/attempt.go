@@ -47,9 +47,6 @@ func (a *attempt) commit(ctx context.Context) error {
 	if !a.report.Passed() && a.rule.Mode == Enforce {
 		return a.reject(ctx)
 	}
-	if a.cancelled(ctx) {
-		return a.reject(ctx)
-	}
 	return a.publish(ctx)
 }
 
@@ -150,11 +147,17 @@ func (a *attempt) publish(ctx context.Context) error {
 		a.live = true
 		return a.published(ctx)
 	}
+	if a.cancelled(ctx) {
+		return a.reject(ctx)
+	}
 	if err := a.recordBefore(ctx); err != nil {
 		if errors.Is(err, ErrSuperseded) {
 			return join(err, a.discard(ctx))
 		}
 		a.unverified(&outage{"recording the run", err})
+		return a.reject(ctx)
+	}
+	if a.cancelled(ctx) {
 		return a.reject(ctx)
 	}
 	a.committing = true

@@ -1,6 +1,9 @@
 package segment
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A JobKind says what a job does. Beside the two below, name your own; keep them
 // few, as metrics carry them.
@@ -34,5 +37,5 @@ func newJob(kind JobKind, to ID, from ...ID) Job {
 	for i, id := range from {
 		names[i] = id.String()
 	}
-	return Job{ID: string(kind) + " " + strings.Join(names, " + ") + " to " + to.String(), Kind: kind, From: from, To: to}
+	return Job{ID: string(kind) + " " + strings.Join(names, " + ") + " to " + to.String(), Kind: kind, From: slices.Clone(from), To: to}
 }

@@ -1,0 +1,727 @@
+package segment_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+var (
+	cars     = segment.ID{SiteGroup: "site-b", Name: "cars"}
+	copyCars = segment.Copy(cars, segment.ID{SiteGroup: "site-a", Name: "cars"})
+	errDown  = errors.New("connection refused")
+)
+
+// A bench is one guarded job with everything around it that the test can break.
+// It writes down what happens, in order.
+type bench struct {
+	t      *testing.T
+	mu     sync.Mutex
+	events []string
+
+	staged, live int64 // a store with staging
+	ledger       *segment.Memory
+	fail         map[string]error // what is to fail, by event
+	alerts       []segment.Alert
+	config       segment.Config
+	run          segment.Run
+}
+
+// newBench has a job that was to store 5,300 users, and did; 4,800 were live.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}}
+	b.config = segment.Config{History: b, Alerter: b}
+	b.run = segment.Run{
+		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
+		Expected: validate.Count(5300),
+		Stored:   b.stored,
+		Commit:   func(context.Context) error { b.live = b.staged; return b.event("commit") },
+		Discard:  func(context.Context) error { b.staged = 0; return b.event("discard") },
+	}
+	return b
+}
+
+func (b *bench) event(name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, name)
+	return b.fail[name]
+}
+
+func (b *bench) stored(context.Context) (validate.Summary, error) {
+	return validate.Count(b.staged), b.event("stored")
+}
+
+func (b *bench) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+	if err := b.event("sizes"); err != nil {
+		return nil, err
+	}
+	return b.ledger.Sizes(ctx, id, n)
+}
+
+func (b *bench) Record(ctx context.Context, r segment.Record) error {
+	if err := b.event(string(r.State)); err != nil {
+		return err
+	}
+	require.NoError(b.t, ctx.Err(), "what must be recorded is recorded though the job was cancelled")
+	return b.ledger.Record(ctx, r)
+}
+
+func (b *bench) Fire(ctx context.Context, a segment.Alert) error {
+	b.alerts = append(b.alerts, a)
+	return b.event("fire")
+}
+
+func (b *bench) Resolve(context.Context, segment.ID) error { return b.event("resolve") }
+
+func (b *bench) guard() *segment.Guard {
+	g, err := segment.NewGuard(b.config)
+	require.NoError(b.t, err)
+	return g
+}
+
+func (b *bench) commit() (validate.Report, error) { return b.guard().Commit(b.t.Context(), b.run) }
+
+func (b *bench) rule(r segment.Rule) {
+	b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return r, nil }
+}
+
+// past puts sizes into the ledger, one an hour, the last one an hour ago.
+func (b *bench) past(sizes ...int64) {
+	for i, users := range sizes {
+		require.NoError(b.t, b.ledger.Record(b.t.Context(), segment.Record{
+			Segment: cars, Run: "past" + string(rune('a'+i)), State: segment.Committed, Users: users,
+			At: time.Now().Add(time.Duration(i-len(sizes)) * time.Hour),
+		}))
+	}
+}
+
+func (b *bench) baseline() []int64 {
+	sizes, err := b.ledger.Sizes(b.t.Context(), cars, 100)
+	require.NoError(b.t, err)
+	users := []int64{}
+	for _, s := range sizes {
+		users = append(users, s.Users)
+	}
+	return users
+}
+
+func (b *bench) last() segment.Record {
+	for tracked, err := range b.ledger.Segments(b.t.Context()) {
+		require.NoError(b.t, err)
+		return tracked.Last
+	}
+	b.t.Fatal("nothing recorded")
+	return segment.Record{}
+}
+
+// TestOrderOfEvents holds the rows of the design's table: what happens, in which
+// order, and what is live, recorded, and returned at the end.
+func TestOrderOfEvents(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		set          func(*bench)
+		events       []string
+		live         int64
+		baseline     []int64
+		check        func(*testing.T, *bench, validate.Report, error)
+	}{
+		{
+			name: "passes", reason: "accepted before it is live, committed after",
+			set:    func(*bench) {},
+			events: []string{"sizes", "stored", "accepted", "commit", "committed", "resolve"},
+			live:   5300, baseline: []int64{5300},
+			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.True(t, r.Passed())
+			},
+		},
+		{
+			name: "judged short", reason: "discarded, recorded, alerted; the live segment keeps its users",
+			set:    func(b *bench) { b.staged = 4100 },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"},
+			live:   4800, baseline: []int64{},
+			check: func(t *testing.T, b *bench, r validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Short)
+				require.EqualError(t, err, "site-b/cars: stored 4,100 of 5,300 users (22.6% short, 0 allowed)")
+				require.False(t, r.Passed())
+				require.False(t, segment.Retryable(err))
+				require.Equal(t, segment.Page, b.alerts[0].Severity)
+				require.True(t, b.alerts[0].Protected)
+				require.Equal(t, err.Error()+" (discarded: the live segment keeps its users)", b.alerts[0].Text)
+				require.Equal(t, "v1", b.alerts[0].Build)
+			},
+		},
+		{
+			name: "no rule", reason: "what nobody knows how to judge is unverified",
+			set: func(b *bench) {
+				b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, errDown }
+			},
+			events: []string{"discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Unverified)
+				require.ErrorIs(t, err, errDown)
+				require.True(t, segment.Retryable(err))
+				require.Equal(t, segment.Ticket, b.alerts[0].Severity, "nothing is proven")
+			},
+		},
+		{
+			name: "bad rule", reason: "a rule that contradicts itself judges nothing",
+			set:    func(b *bench) { b.rule(segment.Rule{Mode: "watch"}) },
+			events: []string{"discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.ErrorContains(t, err, `Rule.Mode is watch, want "" or "observe"`)
+				require.False(t, segment.Retryable(err), "it will be as bad the next time")
+			},
+		},
+		{
+			name: "history out of reach", reason: "unverified, and judged all the same",
+			set:    func(b *bench) { b.fail["sizes"] = errDown },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.EqualError(t, err, "site-b/cars: could not be verified: reading the history: connection refused")
+				require.True(t, segment.Retryable(err))
+			},
+		},
+		{
+			name: "history out of reach, and short", reason: "an outage does not hide what is proven",
+			set:    func(b *bench) { b.fail["sizes"], b.staged = errDown, 4100 },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Short)
+				require.ErrorIs(t, err, validate.Unverified)
+				require.False(t, segment.Retryable(err))
+			},
+		},
+		{
+			name: "history best effort", reason: "passes with a warning, if the configuration says so",
+			set:    func(b *bench) { b.fail["sizes"], b.config.BestEffortHistory = errDown, true },
+			events: []string{"sizes", "stored", "accepted", "commit", "committed", "fire"}, live: 5300, baseline: []int64{5300},
+			check: func(t *testing.T, b *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.Len(t, r.Findings, 1)
+				require.Equal(t, "site-b/cars: live, with a warning: unverified: reading the history: connection refused", b.alerts[0].Text)
+				require.Equal(t, segment.Ticket, b.alerts[0].Severity)
+			},
+		},
+		{
+			name: "history best effort, size vouched by nothing", reason: "best effort is no blank cheque",
+			set: func(b *bench) {
+				b.fail["sizes"], b.config.BestEffortHistory = errDown, true
+				b.run.Expected = validate.Unknown()
+			},
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Unverified)
+			},
+		},
+		{
+			name: "read back fails", reason: "a store without an answer is not an empty one",
+			set:    func(b *bench) { b.fail["stored"] = errDown },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.EqualError(t, err, "site-b/cars: could not be verified: stored: not measured: reading back what is stored: connection refused")
+				require.ErrorIs(t, err, errDown)
+				require.NotErrorIs(t, err, validate.Empty)
+				require.True(t, segment.Retryable(err))
+			},
+		},
+		{
+			name: "verdict, and discard fails", reason: "the verdict is returned whatever fails after it",
+			set:    func(b *bench) { b.staged, b.fail["discard"] = 4100, errDown },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Short)
+				require.ErrorIs(t, err, errDown)
+				require.ErrorContains(t, err, "(22.6% short, 0 allowed); discarding: connection refused")
+			},
+		},
+		{
+			name: "verdict, and record and alert fail", reason: "joined, on one line",
+			set:    func(b *bench) { b.staged, b.fail["rejected"], b.fail["fire"] = 4100, errDown, errors.New("no route") },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Short)
+				require.ErrorContains(t, err, "; recording it as rejected: connection refused; alerting: no route")
+			},
+		},
+		{
+			name: "accepting fails", reason: "nothing is live, the job fails",
+			set:    func(b *bench) { b.fail["accepted"] = errDown },
+			events: []string{"sizes", "stored", "accepted", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
+				require.EqualError(t, err, "site-b/cars: could not be verified: recording the run: recording it as accepted: connection refused")
+				require.True(t, segment.Retryable(err))
+				require.False(t, r.Passed())
+			},
+		},
+		{
+			name: "commit fails", reason: "never discarded after a commit was attempted",
+			set:    func(b *bench) { b.fail["commit"] = errDown },
+			events: []string{"sizes", "stored", "accepted", "commit", "unknown", "fire"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
+				unknown, ok := errors.AsType[*segment.UnknownError](err)
+				require.True(t, ok)
+				require.ErrorIs(t, unknown, errDown)
+				require.EqualError(t, err, "site-b/cars: run monday is live or not, nobody knows: the commit failed: connection refused")
+				require.False(t, segment.Retryable(err))
+				require.Equal(t, segment.Unknown, b.last().State)
+				require.Equal(t, err.Error(), b.alerts[0].Text)
+				require.False(t, b.alerts[0].Protected)
+			},
+		},
+		{
+			name: "recording committed fails", reason: "live: not to be run again",
+			set:    func(b *bench) { b.fail["committed"] = errDown },
+			events: []string{"sizes", "stored", "accepted", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
+				_, ok := errors.AsType[*segment.LiveError](err)
+				require.True(t, ok)
+				require.EqualError(t, err, "site-b/cars: run monday is live, do not run it again, but recording it as committed: connection refused")
+				require.False(t, segment.Retryable(err))
+				require.True(t, r.Passed())
+			},
+		},
+		{
+			name: "resolving fails", reason: "live, recorded, and an alert that should be gone",
+			set:    func(b *bench) { b.fail["resolve"] = errDown },
+			events: []string{"sizes", "stored", "accepted", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{5300},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				_, ok := errors.AsType[*segment.LiveError](err)
+				require.True(t, ok)
+				require.ErrorContains(t, err, "resolving its alert: connection refused")
+			},
+		},
+		{
+			name: "passes with a warning", reason: "off its history, vouched for by the source: live, and somebody looks upstream",
+			set:    func(b *bench) { b.past(20100, 20100, 20100) },
+			events: []string{"sizes", "stored", "accepted", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100, 5300},
+			check: func(t *testing.T, b *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.True(t, r.Passed())
+				require.Equal(t, segment.Ticket, b.alerts[0].Severity)
+				require.Equal(t, validate.Dropped, b.alerts[0].Kind)
+				require.Contains(t, b.alerts[0].Text, "live, with a warning: dropped: 5,300 users, 73.6% below")
+			},
+		},
+		{
+			name: "lookalike off its history", reason: "a model's own output does not vouch for its size",
+			set:    func(b *bench) { b.past(20100, 20100, 20100); b.run.Job = segment.Lookalike(cars, cars) },
+			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{20100, 20100, 20100},
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Dropped)
+				require.Equal(t, segment.Ticket, b.alerts[0].Severity, "only its history suspects it")
+			},
+		},
+		{
+			name: "observed, short", reason: "recorded, alerted, let through; out of the baseline",
+			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe}); b.staged = 4100 },
+			events: []string{"sizes", "stored", "commit", "observed", "fire"}, live: 4100, baseline: []int64{},
+			check: func(t *testing.T, b *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.False(t, r.Passed())
+				require.Contains(t, b.alerts[0].Text, "(live: the segment is not protected)")
+			},
+		},
+		{
+			name: "observed, right", reason: "a size that would have passed is a baseline",
+			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe}) },
+			events: []string{"sizes", "stored", "commit", "observed", "resolve"}, live: 5300, baseline: []int64{5300},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.NoError(t, err) },
+		},
+		{
+			name: "observed, everything of ours down", reason: "a job that is only observed does not fail by us",
+			set: func(b *bench) {
+				b.rule(segment.Rule{Mode: segment.Observe})
+				for _, event := range []string{"sizes", "stored", "observed", "fire"} {
+					b.fail[event] = errDown
+				}
+			},
+			events: []string{"sizes", "stored", "commit", "observed", "fire"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.False(t, r.Passed())
+			},
+		},
+		{
+			name: "observed, commit fails", reason: "the job's own failure stays one",
+			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe}); b.fail["commit"] = errDown },
+			events: []string{"sizes", "stored", "commit", "unknown", "fire"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.ErrorIs(t, err, errDown) },
+		},
+		{
+			name: "live, right", reason: "a store without staging",
+			set:    func(b *bench) { b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil },
+			events: []string{"sizes", "stored", "committed", "resolve"}, live: 4800, baseline: []int64{5300},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.NoError(t, err) },
+		},
+		{
+			name: "live, short", reason: "judged, recorded, alerted; error and alert say that nothing is protected",
+			set:    func(b *bench) { b.run.Live, b.run.Commit, b.run.Discard, b.staged = true, nil, nil, 4100 },
+			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
+				require.ErrorIs(t, err, validate.Short)
+				require.ErrorContains(t, err, "(live already: the segment is not protected)")
+				require.False(t, b.alerts[0].Protected)
+				require.Contains(t, b.alerts[0].Text, "(live: the segment is not protected)")
+			},
+		},
+		{
+			name: "live, not recorded", reason: "live is live",
+			set: func(b *bench) {
+				b.run.Live, b.run.Commit, b.run.Discard, b.fail["committed"] = true, nil, nil, errDown
+			},
+			events: []string{"sizes", "stored", "committed", "resolve"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+				_, ok := errors.AsType[*segment.LiveError](err)
+				require.True(t, ok)
+			},
+		},
+		{
+			name: "nothing to discard", reason: "a nil Discard has nothing to drop",
+			set:    func(b *bench) { b.run.Discard, b.staged = nil, 4100 },
+			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.ErrorIs(t, err, validate.Short) },
+		},
+		{
+			name: "no history", reason: "nil History: none",
+			set:    func(b *bench) { b.config.History = nil },
+			events: []string{"stored", "commit", "resolve"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.NoError(t, err) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			c.set(b)
+			report, err := b.commit()
+			require.Equal(t, c.events, b.events, c.reason)
+			require.Equal(t, c.live, b.live, c.reason)
+			require.Equal(t, c.baseline, b.baseline(), c.reason)
+			c.check(t, b, report, err)
+		})
+	}
+}
+
+// TestAdmitGates: what fails before the first write never reaches the store.
+func TestAdmitGates(t *testing.T) {
+	b := newBench(t)
+	b.run.Read = validate.Count(10000)
+	b.run.Expected = validate.Count(812345)
+	_, err := b.guard().Admit(t.Context(), b.run)
+	require.ErrorIs(t, err, validate.Capped)
+	require.Equal(t, []string{"sizes", "discard", "rejected", "fire"}, b.events, "and the job need not tidy up")
+
+	b = newBench(t)
+	b.run.Stored, b.run.Commit = nil, nil
+	_, err = b.guard().Admit(t.Context(), b.run)
+	require.NoError(t, err, "what comes later need not be there yet")
+	require.Equal(t, []string{"sizes"}, b.events)
+
+	b = newBench(t)
+	b.rule(segment.Rule{Mode: segment.Observe})
+	b.run.Read = validate.Count(10)
+	report, err := b.guard().Admit(t.Context(), b.run)
+	require.NoError(t, err, "observed: let through, and alerted once, by Commit")
+	require.False(t, report.Passed())
+	require.Equal(t, []string{"sizes"}, b.events)
+}
+
+// TestBadRuns: a run that cannot be guarded is not committed.
+func TestBadRuns(t *testing.T) {
+	for field, edit := range map[string]func(*segment.Run){
+		"Run.ID":        func(r *segment.Run) { r.ID = "" },
+		"Run.Attempt":   func(r *segment.Run) { r.Attempt = -1 },
+		"Run.Job.To":    func(r *segment.Run) { r.Job = segment.Job{} },
+		"want UTF-8":    func(r *segment.Run) { r.Job.To.Name = "\xff" },
+		"Run.Live":      func(r *segment.Run) { r.Live = true },
+		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
+		"Run.Commit":    func(r *segment.Run) { r.Commit = nil },
+		"Run.WrittenAt": func(r *segment.Run) {}, // the rule below settles
+		"no History with it": func(r *segment.Run) {
+			r.Live, r.Commit, r.Discard, r.History = true, nil, nil, segment.NewMemory()
+		},
+		"Output.Expected": func(r *segment.Run) { r.Expected = validate.Summary{} },
+		"Output.Stored": func(r *segment.Run) {
+			r.Stored = func(context.Context) (validate.Summary, error) { return validate.Summary{}, nil }
+		},
+	} {
+		t.Run(field, func(t *testing.T) {
+			b := newBench(t)
+			if field == "Run.WrittenAt" {
+				b.rule(segment.Rule{Settle: segment.Settle{Max: time.Minute, Every: time.Second}})
+			}
+			edit(&b.run)
+			_, err := b.commit()
+			require.ErrorContains(t, err, field)
+			require.ErrorIs(t, err, validate.Unverified)
+			require.False(t, segment.Retryable(err))
+			require.Equal(t, int64(4800), b.live)
+			require.NotContains(t, b.events, "commit")
+		})
+	}
+}
+
+// TestAttemptsOvertake: an older attempt finds itself superseded before it goes
+// live; an attempt goes live once.
+func TestAttemptsOvertake(t *testing.T) {
+	b := newBench(t)
+	newer := b.run
+	newer.Attempt = 2
+	stored := b.run.Stored
+	b.run.Stored = func(ctx context.Context) (validate.Summary, error) { // the newer one overtakes here
+		b.run.Stored = stored
+		newer.Stored = stored
+		_, err := b.guard().Commit(ctx, newer)
+		require.NoError(t, err)
+		b.staged = 5300
+		return stored(ctx)
+	}
+	_, err := b.commit()
+	require.ErrorIs(t, err, segment.ErrSuperseded)
+	require.EqualError(t, err, "recording it as accepted: site-b/cars: attempt 1 of run monday is superseded by attempt 2")
+	require.False(t, segment.Retryable(err))
+	require.Equal(t, []string{"accepted", "discard"}, b.events[len(b.events)-2:], "discarded, and no alert: the newer attempt speaks for the segment")
+	require.Equal(t, []int64{5300}, b.baseline())
+
+	b.run.Attempt = 2
+	_, err = b.commit()
+	require.ErrorIs(t, err, segment.ErrSuperseded, "the same attempt a second time")
+}
+
+// TestInTransaction: with the job's own history, the size is recorded there and
+// nowhere else, just before the commit.
+func TestInTransaction(t *testing.T) {
+	inside := func(b *bench) *bench {
+		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
+		b.run.History = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+			b.events = append(b.events, "tx sizes")
+			return tx.ledger.Sizes(ctx, id, n)
+		}, func(ctx context.Context, r segment.Record) error {
+			b.events = append(b.events, "tx "+string(r.State))
+			if err := b.fail["tx "+string(r.State)]; err != nil {
+				return err
+			}
+			return tx.ledger.Record(ctx, r)
+		}}
+		return tx
+	}
+	t.Run("passes", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		_, err := b.commit()
+		require.NoError(t, err)
+		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "commit", "resolve"}, b.events)
+	})
+	t.Run("fails", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.staged = 10
+		_, err := b.commit()
+		require.ErrorIs(t, err, validate.Short)
+		require.Equal(t, []string{"tx sizes", "stored", "discard", "rejected", "fire"}, b.events, "the transaction is over before another connection writes")
+	})
+	t.Run("admit fails", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.run.Read = validate.Count(10)
+		_, err := b.guard().Admit(t.Context(), b.run)
+		require.ErrorIs(t, err, validate.Short)
+		require.Equal(t, []string{"tx sizes", "discard", "rejected", "fire"}, b.events)
+	})
+	t.Run("recording fails", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.fail["tx committed"] = errDown
+		_, err := b.commit()
+		require.ErrorIs(t, err, validate.Unverified)
+		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "discard", "rejected", "fire"}, b.events)
+		require.Equal(t, int64(4800), b.live)
+	})
+	t.Run("commit fails", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.fail["commit"] = errDown
+		_, err := b.commit()
+		_, ok := errors.AsType[*segment.UnknownError](err)
+		require.True(t, ok)
+		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "commit", "unknown", "fire"}, b.events)
+	})
+	t.Run("observed", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.rule(segment.Rule{Mode: segment.Observe})
+		_, err := b.commit()
+		require.NoError(t, err)
+		require.Equal(t, []string{"tx sizes", "stored", "commit", "observed", "resolve"}, b.events)
+	})
+}
+
+type history struct {
+	sizes  func(context.Context, segment.ID, int) ([]validate.Size, error)
+	record func(context.Context, segment.Record) error
+}
+
+func (h history) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+	return h.sizes(ctx, id, n)
+}
+func (h history) Record(ctx context.Context, r segment.Record) error { return h.record(ctx, r) }
+
+// TestCancelled: a job that was told to stop goes live at no moment, and tidies
+// up all the same, without an alert.
+func TestCancelled(t *testing.T) {
+	for _, at := range []string{"sizes", "stored", "accepted"} {
+		t.Run(at, func(t *testing.T) {
+			b := newBench(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			stop := func() { cancel(errors.New("deploying")) }
+			inner := b.run.Stored
+			b.run.Stored = func(ctx context.Context) (validate.Summary, error) {
+				if at == "stored" {
+					stop()
+				}
+				return inner(ctx)
+			}
+			b.config.History = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+				if at == "sizes" {
+					stop()
+				}
+				return b.Sizes(ctx, id, n)
+			}, func(ctx context.Context, r segment.Record) error {
+				if at == "accepted" && r.State == segment.Accepted {
+					stop()
+					b.events = append(b.events, "accepted")
+					return nil
+				}
+				return b.Record(ctx, r)
+			}}
+			_, err := b.guard().Commit(ctx, b.run)
+			require.ErrorContains(t, err, "the job was cancelled before its commit: deploying")
+			require.True(t, segment.Retryable(err))
+			require.NotContains(t, b.events, "commit")
+			require.Contains(t, b.events, "discard")
+			require.NotContains(t, b.events, "fire", "that is no news about the segment")
+			require.Equal(t, int64(4800), b.live)
+		})
+	}
+}
+
+// TestCancelledAfterCommit: what is live is recorded, though the job was told to
+// stop in between.
+func TestCancelledAfterCommit(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	commit := b.run.Commit
+	b.run.Commit = func(ctx context.Context) error { cancel(); return commit(ctx) }
+	_, err := b.guard().Commit(ctx, b.run)
+	require.NoError(t, err)
+	require.Equal(t, []int64{5300}, b.baseline())
+}
+
+// TestPanics: a panic before the commit discards and goes on; one in the commit
+// leaves an unknown run behind; neither is swallowed.
+func TestPanics(t *testing.T) {
+	boom := func() { panic("boom") }
+	for name, end := range map[string]func(){"panic": boom, "goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			for at, want := range map[string][]string{
+				"rules":  {"discard"},
+				"stored": {"sizes", "discard"},
+				"commit": {"sizes", "stored", "accepted", "unknown", "fire"},
+			} {
+				b := newBench(t)
+				switch at {
+				case "rules":
+					b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { end(); return segment.Rule{}, nil }
+				case "stored":
+					b.run.Stored = func(context.Context) (validate.Summary, error) { end(); return validate.Count(5300), nil }
+				case "commit":
+					b.run.Commit = func(context.Context) error { end(); return nil }
+				}
+				returned := false
+				done := make(chan any)
+				go func() {
+					defer func() { done <- recover() }()
+					_, _ = b.commit()
+					returned = true
+				}()
+				got := <-done
+				require.False(t, returned, "it goes on")
+				require.Equal(t, name == "panic", got == "boom")
+				require.Equal(t, want, b.events, at)
+				require.Equal(t, int64(4800), b.live)
+			}
+		})
+	}
+}
+
+// TestClocksApart: a guard whose clock is behind another's judges all the same,
+// and keeps the history in order.
+func TestClocksApart(t *testing.T) {
+	b := newBench(t)
+	ahead := time.Now().Add(time.Hour)
+	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, Run: "x", State: segment.Committed, Users: 5300, At: ahead}))
+	_, err := b.commit()
+	require.NoError(t, err)
+	sizes, err := b.ledger.Sizes(t.Context(), cars, 10)
+	require.NoError(t, err)
+	require.Len(t, sizes, 2)
+	require.False(t, sizes[1].At.Before(sizes[0].At))
+}
+
+// TestRejectedNeverInBaseline: bad days do not become what good days are judged
+// by, however many there are.
+func TestRejectedNeverInBaseline(t *testing.T) {
+	b := newBench(t)
+	b.past(5300, 5300, 5300)
+	b.run.Job = segment.Lookalike(cars, cars)
+	for day := range 10 {
+		b.run.ID, b.run.Expected, b.staged = "bad"+string(rune('0'+day)), validate.Count(2650), 2650
+		_, err := b.commit()
+		require.ErrorIs(t, err, validate.Dropped, "day %d", day)
+	}
+	b.run.ID, b.run.Expected, b.staged = "good", validate.Count(5300), 5300
+	_, err := b.commit()
+	require.NoError(t, err, "the repair is not flagged")
+	require.Equal(t, []int64{5300, 5300, 5300, 5300}, b.baseline())
+}
+
+// TestConcurrentCommits: a guard is safe for concurrent use, also for the same
+// segment.
+func TestConcurrentCommits(t *testing.T) {
+	ledger := segment.NewMemory()
+	guard, err := segment.NewGuard(segment.Config{History: ledger})
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	errs := make([]error, 64)
+	for i := range errs {
+		wg.Go(func() {
+			_, errs[i] = guard.Commit(t.Context(), segment.Run{
+				ID: "run" + string(rune('A'+i)), Job: copyCars, Expected: validate.Count(5300),
+				Stored: func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil },
+				Commit: func(context.Context) error { return nil },
+			})
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+	sizes, err := ledger.Sizes(t.Context(), cars, 100)
+	require.NoError(t, err)
+	require.Len(t, sizes, 60, "the last sixty are kept")
+	require.True(t, slices.IsSortedFunc(sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) }))
+}
+
+func TestRetryable(t *testing.T) {
+	require.False(t, segment.Retryable(nil))
+	require.False(t, segment.Retryable(errDown), "not ours to tell")
+	require.False(t, segment.Retryable(&validate.Error{}), "nothing says that it will be better the next time")
+}
