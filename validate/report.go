@@ -185,22 +185,31 @@ func (r *Report) where(losses []*Finding) string {
 	return ", lost while " + strings.Join(where, " and ")
 }
 
-// causes are the clauses of all other failing findings, gravest first.
+// causes are the clauses of all other failing findings, gravest first. Where
+// users are proven to be missing or too many, that nothing is stored and that
+// the size is off its history are no further news.
 func (r *Report) causes() (causes []string) {
-	counts := len(r.losses()) > 0
+	counted := len(r.losses()) > 0
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		if !f.fails() || f.Kind == Short || f.Kind == Surplus || f.Kind == Empty && counts {
+		if !f.fails() {
 			continue
 		}
-		text := f.brief()
-		switch f.Kind {
-		case Unverified:
-			text = "could not be verified: " + text
+		switch text := f.brief(); f.Kind {
+		case Short, Surplus:
+		case Empty:
+			if !counted {
+				causes = append(causes, text)
+			}
 		case Dropped, Risen:
-			text = "off its history: " + text
+			if !counted {
+				causes = append(causes, "off its history: "+text)
+			}
+		case Unverified:
+			causes = append(causes, "could not be verified: "+text)
+		default:
+			causes = append(causes, text)
 		}
-		causes = append(causes, text)
 	}
 	return causes
 }

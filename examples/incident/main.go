@@ -1,0 +1,43 @@
+// Command incident replays March 2024 on an embedded database: a deployment
+// brings two bugs, lookalike modeling uploads empty segments, SegmentCopy reads
+// 10,000 users and no more. It plays the days first as they were, then with
+// every job guarded, and prints both side by side.
+//
+// It exits with status 1 if a guarded segment lost users.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, full(), os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "incident:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run plays both replays on databases of their own and prints the comparison.
+func run(ctx context.Context, w world, out, progress io.Writer) error {
+	dir, err := os.MkdirTemp("", "incident")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	people := w.population()
+	var replays [2]*replay
+	for i, guarded := range []bool{false, true} {
+		replays[i], err = play(ctx, dir, w, people, guarded, progress)
+		if err != nil {
+			return fmt.Errorf("replay, guarded %t: %w", guarded, err)
+		}
+	}
+	return compare(out, replays[0], replays[1])
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A platform keeps each output of a job as a generation of its segment. One
+// generation is live; the others are staged, or garbage.
+const schema = `
+CREATE TABLE users (id TEXT PRIMARY KEY, i0 REAL, i1 REAL, i2 REAL, i3 REAL) WITHOUT ROWID;
+CREATE TABLE generations (id INTEGER PRIMARY KEY, segment TEXT NOT NULL, run TEXT NOT NULL);
+CREATE TABLE members (generation INTEGER, user TEXT, PRIMARY KEY (generation, user)) WITHOUT ROWID;
+CREATE TABLE live (segment TEXT PRIMARY KEY, generation INTEGER NOT NULL);
+
+CREATE TABLE results (day INTEGER, job TEXT, error TEXT);           -- error NULL: success
+CREATE TABLE sizes (day INTEGER, segment TEXT, users INTEGER);      -- live sizes after each night
+CREATE TABLE alerts (segment TEXT PRIMARY KEY, day INTEGER, text TEXT);`
+
+const pageSize = 1000
+
+// A platform stores segments and runs jobs. What stands between a job's output
+// and its going live is the one thing that differs between the replays.
+type platform struct {
+	db     *sql.DB
+	build  build
+	commit func(context.Context, segment.Run) error
+}
+
+func open(ctx context.Context, file string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	if err != nil {
+		return nil, err
+	}
+	_, err = db.ExecContext(ctx, schema)
+	return db, err
+}
+
+// unguarded is how it was: what a job stored goes live.
+func unguarded(ctx context.Context, run segment.Run) error { return run.Commit(ctx) }
+
+// pages are the users of a segment as it is live, a page at a time.
+func (p *platform) pages(ctx context.Context, from segment.ID) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		after, read := "", 0
+		for {
+			if p.build.readStops > 0 && read >= p.build.readStops {
+				return // the bug
+			}
+			page, err := p.page(ctx, from, after)
+			if err != nil {
+				yield(nil, fmt.Errorf("reading %s after %q: %w", from, after, err))
+				return
+			}
+			if len(page) == 0 || !yield(page, nil) {
+				return
+			}
+			after, read = page[len(page)-1], read+len(page)
+		}
+	}
+}
+
+func (p *platform) page(ctx context.Context, from segment.ID, after string) (page []string, err error) {
+	rows, err := p.db.QueryContext(ctx, `SELECT m.user FROM live l JOIN members m ON m.generation = l.generation
+		WHERE l.segment = ? AND m.user > ? ORDER BY m.user LIMIT ?`, from.String(), after, pageSize)
+	return collect(rows, err)
+}
+
+// collect reads a query of one column of text to its end.
+func collect(rows *sql.Rows, err error) (texts []string, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		texts = append(texts, text)
+	}
+	return texts, errors.Join(rows.Err(), rows.Close())
+}
+
+// A staged output is a generation that is not live yet.
+type staged struct {
+	db         *sql.DB
+	generation int64
+	segment    segment.ID
+}
+
+// stage begins a new generation.
+func (p *platform) stage(ctx context.Context, to segment.ID, run string) (*staged, error) {
+	result, err := p.db.ExecContext(ctx, "INSERT INTO generations (segment, run) VALUES (?, ?)", to.String(), run)
+	if err != nil {
+		return nil, fmt.Errorf("staging %s: %w", to, err)
+	}
+	generation, err := result.LastInsertId()
+	return &staged{p.db, generation, to}, err
+}
+
+// write adds a page of users.
+func (s *staged) write(ctx context.Context, users []string) error {
+	args := []any{s.generation}
+	for _, user := range users {
+		args = append(args, user)
+	}
+	values := strings.TrimSuffix(strings.Repeat("(?1, ?),", len(users)), ",")
+	if _, err := s.db.ExecContext(ctx, "INSERT INTO members (generation, user) VALUES "+values, args...); err != nil {
+		return fmt.Errorf("writing to %s: %w", s.segment, err)
+	}
+	return nil
+}
+
+// stored reads back how many users the generation holds.
+func (s *staged) stored(ctx context.Context) (validate.Summary, error) {
+	return sqlsegment.Users{
+		Dialect: sqlsegment.SQLite, Method: sqlsegment.Count,
+		Query: "SELECT user FROM members WHERE generation = ?", Args: []any{s.generation},
+	}.Summarize(ctx, s.db)
+}
+
+// publish makes the generation live and drops the one before.
+func (s *staged) publish(ctx context.Context) error {
+	return transact(ctx, s.db, []statement{
+		{"INSERT INTO live VALUES (?1, ?2) ON CONFLICT (segment) DO UPDATE SET generation = ?2", []any{s.segment.String(), s.generation}},
+		{"DELETE FROM members WHERE generation IN (SELECT id FROM generations WHERE segment = ? AND id <> ?)", []any{s.segment.String(), s.generation}},
+		{"DELETE FROM generations WHERE segment = ? AND id <> ?", []any{s.segment.String(), s.generation}},
+	})
+}
+
+// discard drops the generation.
+func (s *staged) discard(ctx context.Context) error {
+	return transact(ctx, s.db, []statement{
+		{"DELETE FROM members WHERE generation = ?", []any{s.generation}},
+		{"DELETE FROM generations WHERE id = ?", []any{s.generation}},
+	})
+}
+
+type statement struct {
+	query string
+	args  []any
+}
+
+func transact(ctx context.Context, db *sql.DB, statements []statement) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, s := range statements {
+		if _, err := tx.ExecContext(ctx, s.query, s.args...); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
+}
+
+// fill brings the users and the uploaded segments in.
+func (p *platform) fill(ctx context.Context, w world, people []user) error {
+	for page := range slices.Chunk(people, pageSize) {
+		var args []any
+		for _, u := range page {
+			args = append(args, u.id, u.interest[0], u.interest[1], u.interest[2], u.interest[3])
+		}
+		values := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?),", len(page)), ",")
+		if _, err := p.db.ExecContext(ctx, "INSERT INTO users VALUES "+values, args...); err != nil {
+			return fmt.Errorf("filling users: %w", err)
+		}
+	}
+	for _, u := range w.uploads {
+		if err := p.upload(ctx, u.id, u.members(people)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *platform) upload(ctx context.Context, to segment.ID, users []string) error {
+	out, err := p.stage(ctx, to, "upload")
+	if err != nil {
+		return err
+	}
+	for page := range slices.Chunk(users, pageSize) {
+		if err := out.write(ctx, page); err != nil {
+			return err
+		}
+	}
+	return out.publish(ctx)
+}
