@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -266,14 +267,11 @@ func (a *attempt) text() string {
 }
 
 func warnings(r *validate.Report) string {
-	text := ""
+	texts := make([]string, len(r.Findings))
 	for i, f := range r.Findings {
-		if i > 0 {
-			text += "; "
-		}
-		text += string(f.Kind) + ": " + f.Detail
+		texts[i] = string(f.Kind) + ": " + f.Detail
 	}
-	return text
+	return strings.Join(texts, "; ")
 }
 
 func (a *attempt) fire(ctx context.Context, text string) error {

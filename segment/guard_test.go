@@ -3,6 +3,7 @@ package segment_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -77,7 +78,7 @@ func (b *bench) Record(ctx context.Context, r segment.Record) error {
 	return b.ledger.Record(ctx, r)
 }
 
-func (b *bench) Fire(ctx context.Context, a segment.Alert) error {
+func (b *bench) Fire(_ context.Context, a segment.Alert) error {
 	b.alerts = append(b.alerts, a)
 	return b.event("fire")
 }
@@ -100,7 +101,7 @@ func (b *bench) rule(r segment.Rule) {
 func (b *bench) past(sizes ...int64) {
 	for i, users := range sizes {
 		require.NoError(b.t, b.ledger.Record(b.t.Context(), segment.Record{
-			Segment: cars, Run: "past" + string(rune('a'+i)), State: segment.Committed, Users: users,
+			Segment: cars, Run: fmt.Sprint("past", i), State: segment.Committed, Users: users,
 			At: time.Now().Add(time.Duration(i-len(sizes)) * time.Hour),
 		}))
 	}
@@ -446,7 +447,7 @@ func TestBadRuns(t *testing.T) {
 		"Run.Live":      func(r *segment.Run) { r.Live = true },
 		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
 		"Run.Commit":    func(r *segment.Run) { r.Commit = nil },
-		"Run.WrittenAt": func(r *segment.Run) {}, // the rule below settles
+		"Run.WrittenAt": func(*segment.Run) {}, // the rule below settles
 		"no History with it": func(r *segment.Run) {
 			r.Live, r.Commit, r.Discard, r.History = true, nil, nil, segment.NewMemory()
 		},
@@ -501,7 +502,7 @@ func TestAttemptsOvertake(t *testing.T) {
 // TestInTransaction: with the job's own history, the size is recorded there and
 // nowhere else, just before the commit.
 func TestInTransaction(t *testing.T) {
-	inside := func(b *bench) *bench {
+	inside := func(b *bench) {
 		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
 		b.run.History = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
 			b.events = append(b.events, "tx sizes")
@@ -513,7 +514,6 @@ func TestInTransaction(t *testing.T) {
 			}
 			return tx.ledger.Record(ctx, r)
 		}}
-		return tx
 	}
 	t.Run("passes", func(t *testing.T) {
 		b := newBench(t)
@@ -685,7 +685,7 @@ func TestRejectedNeverInBaseline(t *testing.T) {
 	b.past(5300, 5300, 5300)
 	b.run.Job = segment.Lookalike(cars, cars)
 	for day := range 10 {
-		b.run.ID, b.run.Expected, b.staged = "bad"+string(rune('0'+day)), validate.Count(2650), 2650
+		b.run.ID, b.run.Expected, b.staged = fmt.Sprint("bad", day), validate.Count(2650), 2650
 		_, err := b.commit()
 		require.ErrorIs(t, err, validate.Dropped, "day %d", day)
 	}
@@ -706,7 +706,7 @@ func TestConcurrentCommits(t *testing.T) {
 	for i := range errs {
 		wg.Go(func() {
 			_, errs[i] = guard.Commit(t.Context(), segment.Run{
-				ID: "run" + string(rune('A'+i)), Job: copyCars, Expected: validate.Count(5300),
+				ID: fmt.Sprint("run", i), Job: copyCars, Expected: validate.Count(5300),
 				Stored: func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil },
 				Commit: func(context.Context) error { return nil },
 			})

@@ -19,6 +19,7 @@ type Rule struct {
 // A Mode says what a failed check does to the job.
 type Mode string
 
+// The modes.
 const (
 	Enforce Mode = ""        // the job fails, nothing goes live
 	Observe Mode = "observe" // judged, recorded and alerted; the job passes

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 		*f = Fingerprint{}
 		return nil
 	}
-	colon := strings.LastIndexByte(string(text), ':')
+	colon := bytes.LastIndexByte(text, ':')
 	if colon < 0 {
 		return fmt.Errorf("validate: fingerprint %q: want hash:sum-sum-sum-sum", text)
 	}

@@ -280,7 +280,7 @@ func (e *Error) Error() string { return e.Report.oneLine() }
 
 // Is reports whether target is the Kind of a finding that fails.
 func (e *Error) Is(target error) bool {
-	kind, ok := target.(Kind) //nolint:errorlint // target is what errors.Is compares with, never wrapped
+	kind, ok := target.(Kind)
 	return ok && slices.ContainsFunc(e.Report.Findings, func(f Finding) bool { return f.fails() && f.Kind == kind })
 }
 

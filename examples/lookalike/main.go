@@ -1,0 +1,53 @@
+// Command lookalike is the smallest honest lookalike job, guarded: it extends a
+// seed to all users like it. With -break the last night uploads nothing, as it
+// happened in March 2024.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+var extend = segment.Lookalike(segment.ID{SiteGroup: "site-a", Name: "cars-like"}, segment.ID{SiteGroup: "site-a", Name: "cars"})
+
+// lookalike uploads all users who are like the seed. lost is the bug.
+func lookalike(ctx context.Context, guard *segment.Guard, s *store, night string, lost bool) error {
+	similar := model(s.users, s.seed)
+
+	s.stage(similar, lost)
+
+	// Guard: in place of return s.publish(ctx). What the model put out vouches for
+	// the storing; whether its size is right, the segment's history judges.
+	_, err := guard.Commit(ctx, segment.Run{
+		ID: night, Job: extend,
+		Expected: validate.Count(int64(len(similar))),
+		Stored:   s.stored,
+		Commit:   s.publish,
+		Discard:  s.discard,
+	})
+	return err
+}
+
+// model keeps the users whose interests point where the seed's do.
+func model(users map[string][2]float64, seed [2]float64) (similar []string) {
+	for id, interest := range users {
+		if interest[0]*seed[0]+interest[1]*seed[1] > 0.9 {
+			similar = append(similar, id)
+		}
+	}
+	return similar
+}
+
+func main() {
+	broken := flag.Bool("break", false, "upload nothing in the last night")
+	flag.Parse()
+	if err := run(context.Background(), *broken, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
