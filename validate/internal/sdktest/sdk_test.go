@@ -1,0 +1,230 @@
+package sdktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+var count = validate.Count
+
+// A bench records the spans and metrics of a test.
+type bench struct {
+	spans  *tracetest.SpanRecorder
+	traces *trace.TracerProvider
+	reader *metric.ManualReader
+	meters *metric.MeterProvider
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{spans: tracetest.NewSpanRecorder(), reader: metric.NewManualReader()}
+	b.traces = trace.NewTracerProvider(trace.WithSpanProcessor(b.spans))
+	b.meters = metric.NewMeterProvider(metric.WithReader(b.reader))
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		require.NoError(t, b.traces.Shutdown(ctx))
+		require.NoError(t, b.meters.Shutdown(ctx))
+	})
+	return b
+}
+
+func (b *bench) validator(t *testing.T) *validate.Validator {
+	t.Helper()
+	v, err := validate.New(validate.Config{TracerProvider: b.traces, MeterProvider: b.meters})
+	require.NoError(t, err)
+	return v
+}
+
+// metrics are all histograms by name: their bounds and data points.
+func (b *bench) metrics(t *testing.T) map[string]any {
+	t.Helper()
+	var data metricdata.ResourceMetrics
+	require.NoError(t, b.reader.Collect(t.Context(), &data))
+	found := map[string]any{}
+	for _, scope := range data.ScopeMetrics {
+		require.Equal(t, "github.com/segmentguard/segmentguard/validate", scope.Scope.Name)
+		require.NotEmpty(t, scope.Scope.Version)
+		for _, m := range scope.Metrics {
+			found[m.Name+" "+m.Unit] = m.Data
+		}
+	}
+	return found
+}
+
+func attributes(span trace.ReadOnlySpan) map[string]any {
+	found := map[string]any{}
+	for _, kv := range span.Attributes() {
+		found[string(kv.Key)] = kv.Value.AsInterface()
+	}
+	return found
+}
+
+func TestCheckSpans(t *testing.T) {
+	b := newBench(t)
+	v := b.validator(t)
+	_, err := v.Check(t.Context(), validate.Policy{}, validate.Output{Name: "site-b/cars", JobKind: "copy", Expected: count(5), Stored: count(5)})
+	require.NoError(t, err)
+	_, err = v.Check(t.Context(), validate.Policy{}, validate.Output{Name: "site-b/cars", JobKind: "copy", Expected: count(812345), Read: count(10000), Stored: count(10000)})
+	require.Error(t, err)
+	_, unverified := v.Admit(t.Context(), validate.Policy{}, validate.Output{})
+	require.Error(t, unverified)
+
+	spans := b.spans.Ended()
+	require.Len(t, spans, 3)
+	for _, span := range spans {
+		scope := span.InstrumentationScope()
+		require.Equal(t, instrumentation.Scope{Name: "github.com/segmentguard/segmentguard/validate", Version: scope.Version}, scope)
+		require.NotEmpty(t, scope.Version)
+		require.Empty(t, span.Events(), "RecordError is not used")
+	}
+	require.Equal(t, "check output", spans[0].Name())
+	require.Equal(t, codes.Unset, spans[0].Status().Code)
+	require.Equal(t, map[string]any{
+		"segmentguard.output": "site-b/cars", "segmentguard.job.kind": "copy", "segmentguard.verdict": "passed",
+		"segmentguard.users.expected": int64(5), "segmentguard.users.stored": int64(5),
+	}, attributes(spans[0]))
+	require.Equal(t, trace.Status{Code: codes.Error, Description: err.Error()}, spans[1].Status())
+	require.Equal(t, map[string]any{
+		"segmentguard.output": "site-b/cars", "segmentguard.job.kind": "copy", "segmentguard.verdict": "failed",
+		"segmentguard.users.expected": int64(812345), "segmentguard.users.stored": int64(10000),
+		"segmentguard.findings": []string{"capped", "short"}, "error.type": "capped",
+	}, attributes(spans[1]))
+	require.Equal(t, "admit output", spans[2].Name())
+	require.Equal(t, map[string]any{
+		"segmentguard.output": "", "segmentguard.verdict": "unverified",
+		"segmentguard.findings": []string{"unverified"}, "error.type": "unverified",
+	}, attributes(spans[2]))
+}
+
+func TestCheckMetrics(t *testing.T) {
+	b := newBench(t)
+	v := b.validator(t)
+	for i := range 3000 { // more outputs than the SDK keeps attribute sets for
+		_, err := v.Check(t.Context(), validate.Policy{}, validate.Output{Name: string(rune(i)), JobKind: "copy", Expected: count(50000), Stored: count(20001)})
+		require.Error(t, err)
+	}
+	_, err := v.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(5)})
+	require.NoError(t, err)
+
+	metrics := b.metrics(t)
+	require.Len(t, metrics, 2)
+	duration, ok := metrics["segmentguard.check.duration s"].(metricdata.Histogram[float64])
+	require.True(t, ok)
+	require.Len(t, duration.DataPoints, 2, "names of outputs are no attributes")
+	shortfall, ok := metrics["segmentguard.check.shortfall {user}"].(metricdata.Histogram[int64])
+	require.True(t, ok)
+	points := map[attribute.Distinct]metricdata.HistogramDataPoint[int64]{}
+	for _, p := range shortfall.DataPoints {
+		points[p.Attributes.Equivalent()] = p
+		require.Greater(t, p.Bounds[len(p.Bounds)-1], 1e6, "the SDK's default bounds end at 10,000")
+	}
+	failed := attribute.NewSet(attribute.String("segmentguard.verdict", "failed"), attribute.String("segmentguard.job.kind", "copy"), attribute.String("error.type", "short"))
+	passed := attribute.NewSet(attribute.String("segmentguard.verdict", "passed"))
+	require.Equal(t, int64(3000*29999), points[failed.Equivalent()].Sum)
+	require.Equal(t, uint64(3000), points[failed.Equivalent()].Count)
+	require.Equal(t, uint64(1), points[passed.Equivalent()].Count)
+}
+
+// commit guards a run that stored so many of 5,300 users.
+func commit(t *testing.T, b *bench, stored int64, edit func(*segment.Config, *segment.Run)) error {
+	t.Helper()
+	config := segment.Config{TracerProvider: b.traces, MeterProvider: b.meters, Alerter: quiet{}, History: segment.NewMemory()}
+	run := segment.Run{
+		ID: "monday", Attempt: 2, Build: "v1", Job: segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
+		Expected: count(5300),
+		Stored:   func(context.Context) (validate.Summary, error) { return count(stored), nil },
+		Commit:   func(context.Context) error { return nil },
+	}
+	edit(&config, &run)
+	guard, err := segment.NewGuard(config)
+	require.NoError(t, err)
+	_, err = guard.Commit(t.Context(), run)
+	return err
+}
+
+type quiet struct{}
+
+func (quiet) Fire(context.Context, segment.Alert) error { return nil }
+func (quiet) Resolve(context.Context, segment.ID) error { return nil }
+
+func TestGuardSpans(t *testing.T) {
+	down := errors.New("connection refused")
+	for _, c := range []struct {
+		name      string
+		stored    int64
+		edit      func(*segment.Config, *segment.Run)
+		verdict   string
+		errorType any // nil: passes
+		checks    int
+	}{
+		{"passed", 5300, func(*segment.Config, *segment.Run) {}, "passed", nil, 1},
+		{"short", 5200, func(*segment.Config, *segment.Run) {}, "failed", "short", 1},
+		{"not read back", 0, func(_ *segment.Config, r *segment.Run) {
+			r.Stored = func(context.Context) (validate.Summary, error) { return validate.Summary{}, down }
+		}, "unverified", "unverified", 1},
+		{"no rule", 5300, func(c *segment.Config, _ *segment.Run) {
+			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, down }
+		}, "unverified", "unverified", 0},
+		{"commit failed", 5300, func(_ *segment.Config, r *segment.Run) {
+			r.Commit = func(context.Context) error { return down }
+		}, "passed", "unknown", 1},
+		{"superseded", 5300, func(c *segment.Config, r *segment.Run) {
+			require.NoError(t, c.History.Record(t.Context(), segment.Record{Segment: r.Job.To, Run: r.ID, Attempt: 3, State: segment.Accepted}))
+		}, "passed", "superseded", 1},
+		{"settling", 5300, func(c *segment.Config, r *segment.Run) {
+			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+				return segment.Rule{Settle: segment.Settle{Max: time.Minute, Every: time.Nanosecond}}, nil
+			}
+			r.WrittenAt = time.Now()
+			r.Stored = func(context.Context) (validate.Summary, error) { return count(5300).AsOf(time.Now()), nil }
+		}, "passed", nil, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			err := commit(t, b, c.stored, c.edit)
+			spans := b.spans.Ended()
+			require.Len(t, spans, c.checks+1, "readings of a store that settles are no checks of their own")
+			outer := spans[len(spans)-1]
+			require.Equal(t, "commit segment", outer.Name())
+			require.Equal(t, "github.com/segmentguard/segmentguard/segment", outer.InstrumentationScope().Name)
+			for _, inner := range spans[:c.checks] {
+				require.Equal(t, outer.SpanContext().SpanID(), inner.Parent().SpanID())
+			}
+			want := map[string]any{
+				"segmentguard.segment": "site-b/cars", "segmentguard.site_group": "site-b", "segmentguard.job.kind": "copy",
+				"segmentguard.job.id": "copy site-a/cars to site-b/cars", "segmentguard.run.id": "monday", "segmentguard.run.attempt": int64(2),
+				"segmentguard.build": "v1", "segmentguard.verdict": c.verdict,
+			}
+			if c.errorType == nil {
+				require.NoError(t, err)
+				require.Equal(t, codes.Unset, outer.Status().Code)
+			} else {
+				want["error.type"] = c.errorType
+				require.Equal(t, trace.Status{Code: codes.Error, Description: err.Error()}, outer.Status())
+			}
+			require.Equal(t, want, attributes(outer))
+		})
+	}
+}
+
+// TestNewRefuses: an instrument that cannot be created is an error, not silence.
+func TestNewRefuses(t *testing.T) {
+	_, err := validate.New(validate.Config{MeterProvider: refusing{newBench(t).meters}})
+	require.ErrorIs(t, err, errRefused)
+	_, err = segment.NewGuard(segment.Config{MeterProvider: refusing{newBench(t).meters}})
+	require.ErrorIs(t, err, errRefused)
+}
