@@ -1,0 +1,125 @@
+package sqlsegment
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A History is a segment.History in a database. It is safe for concurrent use,
+// and for many processes on many machines. The zero History is not ready,
+// NewHistory is.
+type History struct {
+	db      *sql.DB
+	dialect Dialect
+}
+
+var _ segment.History = (*History)(nil)
+
+// NewHistory returns the history in db. Its tables are made by Migrate.
+func NewHistory(db *sql.DB, d Dialect) (*History, error) {
+	if err := d.problem("NewHistory: dialect"); err != nil {
+		return nil, fmt.Errorf("sqlsegment: %w", err)
+	}
+	if db == nil {
+		return nil, fmt.Errorf("sqlsegment: %w", badInput("NewHistory: db", "nil", "an open *sql.DB"))
+	}
+	return &History{db: db, dialect: d}, nil
+}
+
+// Sizes implements segment.History.
+func (h *History) Sizes(ctx context.Context, id segment.ID, n int) (found []validate.Size, err error) {
+	err = h.connected(ctx, func(s session) error {
+		found, err = sizes(ctx, s, h.dialect, id, n)
+		return err
+	})
+	return found, reading(id, err)
+}
+
+// Record implements segment.History.
+func (h *History) Record(ctx context.Context, r segment.Record) error {
+	return recording(&r, h.transact(ctx, func(s session) error { return record(ctx, s, h.dialect, &r) }))
+}
+
+// Tx is the history in a job's own transaction: what it records is there for
+// others when tx is committed, and gone if it is rolled back.
+func (h *History) Tx(tx *sql.Tx) segment.History { return &txHistory{tx, h.dialect} }
+
+type txHistory struct {
+	tx      *sql.Tx
+	dialect Dialect
+}
+
+func (h *txHistory) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+	found, err := sizes(ctx, h.tx, h.dialect, id, n)
+	return found, reading(id, err)
+}
+
+func (h *txHistory) Record(ctx context.Context, r segment.Record) error {
+	return recording(&r, record(ctx, h.tx, h.dialect, &r))
+}
+
+func reading(id segment.ID, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sqlsegment: reading the sizes of %s: %w", id, err)
+}
+
+func recording(r *segment.Record, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sqlsegment: recording attempt %d of run %s of %s: %w", r.Attempt, r.Run, r.Segment, err)
+}
+
+// A session is where statements run: a pool, a connection or a transaction.
+type session interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// A beginner begins transactions: a pool or a connection.
+type beginner interface {
+	session
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
+// connected does something on the pool, or on a connection that waits.
+func (h *History) connected(ctx context.Context, do func(session) error) error {
+	if h.dialect != SQLite {
+		return do(h.db)
+	}
+	return patiently(ctx, h.db, func(conn *sql.Conn) error { return do(conn) })
+}
+
+// transact does something in a transaction of its own.
+func (h *History) transact(ctx context.Context, do func(session) error) error {
+	if h.dialect != SQLite {
+		return transaction(ctx, h.db, h.dialect.write(), do)
+	}
+	return patiently(ctx, h.db, func(conn *sql.Conn) error {
+		return transaction(ctx, conn, h.dialect.write(), do)
+	})
+}
+
+func transaction(ctx context.Context, b beginner, opts *sql.TxOptions, do func(session) error) error {
+	tx, err := b.BeginTx(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	if err := do(tx); err != nil {
+		if failed := tx.Rollback(); !errors.Is(failed, sql.ErrTxDone) { // done by the context's end
+			return also(err, "rolling back", failed)
+		}
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
