@@ -1,0 +1,145 @@
+package enginetest
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+)
+
+const (
+	childVariable    = "SEGMENTGUARD_TEST_CHILD"
+	databaseVariable = "SEGMENTGUARD_TEST_DATABASE"
+)
+
+// A Child is this process, if it is one of several in a test. Parent and child
+// talk in lines.
+type Child struct {
+	Database Database
+	Args     []string
+	input    *bufio.Reader
+}
+
+// Say tells the parent.
+func (c *Child) Say(line string) error {
+	_, err := fmt.Println(line)
+	return err
+}
+
+// Listen waits until the parent speaks. It fails once the parent is gone.
+func (c *Child) Listen() (string, error) {
+	line, err := c.input.ReadString('\n')
+	return strings.TrimSuffix(line, "\n"), err
+}
+
+// Open returns a pool and a history on it.
+func (c *Child) Open() (*sql.DB, *sqlsegment.History, error) {
+	db, err := sql.Open(c.Database.Driver, c.Database.DSN)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := sqlsegment.NewHistory(db, c.Database.Dialect)
+	return db, h, err
+}
+
+func runChild(run func(*Child) error) int {
+	c := &Child{Args: os.Args[1:], input: bufio.NewReader(os.Stdin)}
+	err := json.Unmarshal([]byte(os.Getenv(databaseVariable)), &c.Database)
+	if err == nil && run == nil {
+		err = errors.New("no such child")
+	}
+	if err == nil {
+		err = run(c)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// A Process is a child as its parent sees it.
+type Process struct {
+	command *exec.Cmd
+	input   io.WriteCloser
+	output  *bufio.Reader
+	errors  strings.Builder
+	over    bool
+}
+
+// Start runs one of the children that TestMain named, this binary again. It is
+// killed when the test ends, if it is still there.
+func (d Database) Start(t testing.TB, child string, args ...string) *Process {
+	t.Helper()
+	binary, err := os.Executable()
+	require.NoError(t, err)
+	database, err := json.Marshal(d)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	p := &Process{command: exec.CommandContext(ctx, binary, args...)}
+	p.command.Env = append(os.Environ(), childVariable+"="+child, databaseVariable+"="+string(database))
+	p.command.Stderr = &p.errors
+	p.input, err = p.command.StdinPipe()
+	require.NoError(t, err)
+	output, err := p.command.StdoutPipe()
+	require.NoError(t, err)
+	p.output = bufio.NewReader(output)
+	require.NoError(t, p.command.Start())
+	t.Cleanup(func() {
+		cancel()
+		if !p.over {
+			_ = p.command.Wait()
+		}
+	})
+	return p
+}
+
+// Expect waits for the child to say just that.
+func (p *Process) Expect(t testing.TB, line string) {
+	t.Helper()
+	require.Equal(t, line, p.Listen(t))
+}
+
+// Listen waits for the child to say something.
+func (p *Process) Listen(t testing.TB) string {
+	t.Helper()
+	said, err := p.output.ReadString('\n')
+	if err != nil {
+		p.over = true
+		require.FailNow(t, "child ended", "%v %v: %s", err, p.command.Wait(), p.errors.String())
+	}
+	return strings.TrimSuffix(said, "\n")
+}
+
+// Say tells the child.
+func (p *Process) Say(t testing.TB, line string) {
+	t.Helper()
+	_, err := io.WriteString(p.input, line+"\n")
+	require.NoError(t, err)
+}
+
+// Kill ends the child with SIGKILL: it can tidy up nothing.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	require.NoError(t, p.command.Process.Kill())
+	p.over = true
+	require.ErrorContains(t, p.command.Wait(), "signal: killed")
+}
+
+// End waits for the child to end by itself, without an error.
+func (p *Process) End(t testing.TB) {
+	t.Helper()
+	p.over = true
+	require.NoError(t, p.command.Wait(), "%s", &p.errors)
+}

@@ -1,0 +1,92 @@
+package enginetest_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+)
+
+var idS = segment.ID{SiteGroup: "g", Name: "s"}
+
+func TestTxIsVisibleWhenCommitted(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.Committed, 1)))
+		require.Equal(t, []int64{1}, users(t, h.Tx(tx), idS, 9), "inside")
+		require.Empty(t, users(t, h, idS, 9), "outside, before the commit")
+		require.NoError(t, tx.Commit())
+		require.Equal(t, []int64{1}, users(t, h, idS, 9), "outside, after the commit")
+	})
+}
+
+// A job that was rolled back leaves nothing, not even that its attempt is known.
+func TestTxRolledBackLeavesNoRecord(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 7, segment.Committed, 1)))
+		require.NoError(t, tx.Rollback())
+		require.Empty(t, users(t, h, idS, 9))
+		for _, table := range []string{"segmentguard_runs", "segmentguard_attempts"} {
+			require.Zero(t, number(t, db, "SELECT count(*) FROM "+table), table)
+		}
+		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 2)))
+	})
+}
+
+func number(t *testing.T, db *sql.DB, query string, args ...any) (n int64) {
+	t.Helper()
+	require.NoError(t, db.QueryRowContext(t.Context(), query, args...).Scan(&n))
+	return n
+}
+
+// A migration must not wait for jobs, as jobs would then wait for it.
+func TestMigrateDoesNotWaitForJobs(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.Committed, 1)))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, h.Migrate(ctx))
+		require.NoError(t, tx.Commit())
+	})
+}
+
+// Under REPEATABLE READ a job cannot see who overtook it, so PostgreSQL must
+// refuse, and the caller be told.
+func TestTxUnderRepeatableRead(t *testing.T) {
+	d := postgreSQL(t)
+	h, db := d.History(t), d.Open(t)
+	for _, c := range []struct {
+		reason string
+		seen   segment.Record // recorded elsewhere, after the transaction's snapshot
+		mine   segment.Record
+	}{
+		{"overtaken", rec("r1", 2, segment.Accepted, 1), rec("r1", 1, segment.Committed, 2)},
+		{"the same attempt", rec("r2", 1, segment.Committed, 1), rec("r2", 1, segment.Committed, 2)},
+	} {
+		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+		require.NoError(t, err)
+		users(t, h.Tx(tx), idS, 9) // takes the snapshot
+		require.NoError(t, h.Record(t.Context(), c.seen))
+		err = h.Tx(tx).Record(t.Context(), c.mine)
+		require.ErrorContains(t, err, "SQLSTATE 40001", c.reason)
+		require.NoError(t, tx.Rollback())
+	}
+}
+
+func postgreSQL(t testing.TB) enginetest.Database {
+	t.Helper()
+	return enginetest.Engines()[0].New(t)
+}

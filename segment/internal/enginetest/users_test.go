@@ -1,0 +1,244 @@
+package enginetest_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// members is a table of 100,000 users in the segment "cars", ten with three ids
+// missing in "gaps" and nobody in "empty".
+func members(t testing.TB, d enginetest.Database) *sql.DB {
+	t.Helper()
+	db := d.Open(t)
+	for _, statement := range []string{
+		"CREATE TABLE members (segment text NOT NULL, id text, at text)",
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO members SELECT 'cars', 'user ' || i, 'today' FROM n",
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10) INSERT INTO members SELECT 'gaps', CASE WHEN i > 3 THEN 'user ' || i END, 'today' FROM n",
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	return db
+}
+
+func TestUsersCount(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		db := members(t, d)
+		for _, c := range []struct {
+			reason, query string
+			args          []any
+			want          int64
+		}{
+			{"a plain query", "SELECT id FROM members WHERE segment = 'cars'", nil, 100_000},
+			{"arguments", d.Bind("SELECT id FROM members WHERE segment = ?"), []any{"cars"}, 100_000},
+			{"an argument that is no SQL", d.Bind("SELECT id FROM members WHERE segment = ?"), []any{"cars' OR '1' = '1"}, 0},
+			{"nobody is a count, too", "SELECT id FROM members WHERE segment = 'empty'", nil, 0},
+			{"exact off round numbers", "SELECT id FROM members WHERE segment = 'cars' AND id <> 'user 77'", nil, 99_999},
+			{"a column of any name", "SELECT id || 'x' FROM members WHERE segment = 'cars'", nil, 100_000},
+			{"a column named as the table", "SELECT segment AS t FROM members WHERE segment = 'cars'", nil, 100_000},
+			{"repeated users count each time", "SELECT id FROM members WHERE segment = 'cars' UNION ALL SELECT id FROM members WHERE id = 'user 7'", nil, 100_002},
+			{"distinct ones once", "SELECT DISTINCT segment FROM members", nil, 2},
+			{"a limit is part of the query", "SELECT id FROM members WHERE segment = 'cars' ORDER BY id LIMIT 10000", nil, 10_000},
+			{"a query with its own WITH", "WITH x AS (SELECT id FROM members WHERE segment = 'cars') SELECT id FROM x", nil, 100_000},
+			{"a comment at its end", "SELECT id FROM members WHERE segment = 'cars' -- all of them", nil, 100_000},
+			{"a comment around nothing", "/* why */ SELECT id FROM members WHERE segment = 'cars' /* ; */", nil, 100_000},
+			{"white space", "\n\tSELECT id FROM members WHERE segment = 'cars'\n", nil, 100_000},
+			{"numbers as ids", "SELECT 1 UNION ALL SELECT 2", nil, 2},
+			{"VALUES", "VALUES ('a'), ('b'), ('c')", nil, 3},
+		} {
+			u := sqlsegment.Users{Dialect: d.Dialect, Query: c.query, Args: c.args, Method: sqlsegment.Count}
+			before := time.Now()
+			s, err := u.Summarize(t.Context(), db)
+			require.NoError(t, err, c.reason)
+			require.Equal(t, c.want, s.Users(), c.reason)
+			require.Zero(t, s.RelErr(), c.reason)
+			require.False(t, s.CompleteTo().Before(before) || s.CompleteTo().After(time.Now()), c.reason)
+		}
+	})
+}
+
+func TestUsersRefuses(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		db := members(t, d)
+		good := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT id FROM members WHERE segment = 'cars'", Method: sqlsegment.Count}
+		for _, c := range []struct {
+			reason string
+			change func(*sqlsegment.Users)
+			want   string
+		}{
+			{"no dialect is the default", func(u *sqlsegment.Users) { u.Dialect = "" }, `Users.Dialect is empty, want "postgresql" or "sqlite"`},
+			{"a later issue's", func(u *sqlsegment.Users) { u.Dialect = "clickhouse" }, "Users.Dialect is clickhouse"},
+			{"not yet a fingerprint, and never silently a count", func(u *sqlsegment.Users) { u.Method = "" }, `Users.Method is empty, want "count"`},
+			{"a later issue's", func(u *sqlsegment.Users) { u.Method = "portable" }, `Users.Method is portable`},
+			{"no query", func(u *sqlsegment.Users) { u.Query = " \n" }, "Users.Query is empty"},
+			{"a second statement might follow", func(u *sqlsegment.Users) { u.Query += " ;\n" }, `Users.Query is ended by ";"`},
+			{"a second statement", func(u *sqlsegment.Users) { u.Query += "; DROP TABLE members" }, "syntax error"},
+			{"which of them is the id?", func(u *sqlsegment.Users) { u.Query = "SELECT id, at FROM members" }, "one of 2 columns (id, at), want one column"},
+			{"the same", func(u *sqlsegment.Users) { u.Query = "SELECT * FROM members" }, "3 columns"},
+			{"no SQL", func(u *sqlsegment.Users) { u.Query = "SELEKT id" }, d.SQL("syntax error", "no such table")},
+			{"an open parenthesis", func(u *sqlsegment.Users) { u.Query += " AND (1 = 1" }, "syntax error"},
+			{"one too many", func(u *sqlsegment.Users) { u.Query += ")" }, d.SQL("must have an alias", "syntax error")},
+			{"no such table", func(u *sqlsegment.Users) { u.Query = "SELECT id FROM nobody" }, "nobody"},
+			{"an argument is missing", func(u *sqlsegment.Users) {
+				u.Query = d.Bind("SELECT id FROM members WHERE segment = ?")
+			}, "arg"},
+			{"a write that yields ids", func(u *sqlsegment.Users) { u.Query = "DELETE FROM members RETURNING id" }, "syntax error"},
+			{"users without an id", func(u *sqlsegment.Users) { u.Query = "SELECT id FROM members WHERE segment = 'gaps'" }, "3 of 10 ids are NULL"},
+			{"nothing but NULL", func(u *sqlsegment.Users) { u.Query = "SELECT NULL" }, "1 of 1 ids are NULL"},
+			{"an error in the midst of the rows", func(u *sqlsegment.Users) {
+				u.Query = d.SQL("SELECT 1 / (length(id) - 9) FROM members", "SELECT json(CASE WHEN id = 'user 9000' THEN 'x' ELSE '1' END) FROM members")
+			}, d.SQL("division by zero", "malformed JSON")},
+		} {
+			u := good
+			c.change(&u)
+			s, err := u.Summarize(t.Context(), db)
+			require.ErrorContains(t, err, c.want, c.reason)
+			require.ErrorContains(t, err, "sqlsegment: users: ")
+			require.NotContains(t, err.Error(), "\n")
+			require.True(t, s.IsZero(), "%s: %v", c.reason, s)
+		}
+		s, err := good.Summarize(t.Context(), db)
+		require.NoError(t, err)
+		require.Equal(t, int64(100_000), s.Users(), "no refused query changed anything")
+	})
+}
+
+// What a job wrote and not yet committed is what its own transaction counts.
+func TestUsersInTransactions(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		db := members(t, d)
+		u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT id FROM members WHERE segment = 'copy'", Method: sqlsegment.Count}
+		conn := connection(t, db)
+		tx := begin(t, db, sql.LevelDefault)
+		_, err := tx.ExecContext(t.Context(), "INSERT INTO members SELECT 'copy', id, at FROM members WHERE segment = 'cars' LIMIT 1000")
+		require.NoError(t, err)
+		for reader, want := range map[sqlsegment.Queryer]int64{tx: 1000, conn: 0, db: 0} {
+			s, err := u.Summarize(t.Context(), reader)
+			require.NoError(t, err)
+			require.Equal(t, want, s.Users(), "%T", reader)
+		}
+		require.NoError(t, tx.Commit())
+		for _, reader := range []sqlsegment.Queryer{conn, db} {
+			s, err := u.Summarize(t.Context(), reader)
+			require.NoError(t, err)
+			require.Equal(t, int64(1000), s.Users(), "%T", reader)
+		}
+	})
+}
+
+// A count that may be older than the query must not say that it is complete up
+// to the query: yesterday's users look like any others.
+func TestUsersAsOf(t *testing.T) {
+	p, s, standby := postgreSQL(t), enginetest.Engines()[1].New(t), enginetest.Standby(t)
+	committed := func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelReadCommitted) }
+	plain := func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelDefault) }
+	for _, c := range []struct {
+		reason string
+		d      enginetest.Database
+		on     func(*sql.DB) sqlsegment.Queryer
+		fresh  bool
+	}{
+		{"each query of a pool sees what was there when it began", p, func(db *sql.DB) sqlsegment.Queryer { return db }, true},
+		{"the same", s, func(db *sql.DB) sqlsegment.Queryer { return db }, true},
+		{"each query of the transaction sees what is committed", p, committed, true},
+		{"that is PostgreSQL's default", p, plain, true},
+		{"the transaction sees what was there when it began", p, func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelRepeatableRead) }, false},
+		{"the same", p, func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelSerializable) }, false},
+		{"in WAL mode the same", s, plain, false},
+		{"a transaction may be open on a connection", s, func(db *sql.DB) sqlsegment.Queryer { return connection(t, db) }, false},
+		{"nothing happens there without the server's knowledge", p, func(db *sql.DB) sqlsegment.Queryer { return connection(t, db) }, true},
+		{"a standby lags behind", standby, func(db *sql.DB) sqlsegment.Queryer { return db }, false},
+		{"the same", standby, committed, false},
+	} {
+		u := sqlsegment.Users{Dialect: c.d.Dialect, Query: "SELECT 'a' UNION ALL SELECT 'b'", Method: sqlsegment.Count}
+		summary, err := u.Summarize(t.Context(), c.on(c.d.Open(t)))
+		require.NoError(t, err, c.reason)
+		require.Equal(t, int64(2), summary.Users())
+		require.Equal(t, c.fresh, !summary.CompleteTo().IsZero(), c.reason)
+	}
+}
+
+func begin(t *testing.T, db *sql.DB, level sql.IsolationLevel) *sql.Tx {
+	t.Helper()
+	tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback() })
+	return tx
+}
+
+func connection(t *testing.T, db *sql.DB) *sql.Conn {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	return conn
+}
+
+// However a count is broken off, there is an error and no number.
+func TestUsersBrokenOff(t *testing.T) {
+	d := postgreSQL(t)
+	db, other := members(t, d), d.Open(t)
+	for _, c := range []struct {
+		reason string
+		breaks func(cancel context.CancelFunc)
+		want   string
+	}{
+		{"cancelled", func(cancel context.CancelFunc) { cancel() }, "context canceled"},
+		{"its connection was killed", func(context.CancelFunc) { ask(t, other, "pg_terminate_backend") }, "57P01"},
+		{"its statement was cancelled", func(context.CancelFunc) { ask(t, other, "pg_cancel_backend") }, "57014"},
+		{"it took longer than allowed", func(context.CancelFunc) {}, "statement timeout"},
+	} {
+		lock := connection(t, other)
+		_, err := lock.ExecContext(t.Context(), "SELECT pg_advisory_lock(1)")
+		require.NoError(t, err)
+		conn := connection(t, db)
+		if c.want == "statement timeout" {
+			_, err := conn.ExecContext(t.Context(), "SET statement_timeout = 300")
+			require.NoError(t, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		type answer struct {
+			summary validate.Summary
+			err     error
+		}
+		answers := make(chan answer, 1)
+		go func() {
+			u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT id FROM members WHERE pg_advisory_lock_shared(1) IS NOT NULL", Method: sqlsegment.Count}
+			s, err := u.Summarize(ctx, conn)
+			answers <- answer{s, err}
+		}()
+		awaitBlocked(t, d, 1)
+		c.breaks(cancel)
+		got := <-answers
+		require.ErrorContains(t, got.err, c.want, c.reason)
+		require.True(t, got.summary.IsZero(), c.reason)
+		cancel()
+		_, err = lock.ExecContext(t.Context(), "SELECT pg_advisory_unlock_all()")
+		require.NoError(t, err)
+	}
+}
+
+// ask calls a function on whoever waits for a lock.
+func ask(t *testing.T, db *sql.DB, function string) {
+	t.Helper()
+	_, err := db.ExecContext(t.Context(), "SELECT "+function+"(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	require.NoError(t, err)
+}
+
+func TestUsersGivesUpWithItsContext(t *testing.T) {
+	d := enginetest.Engines()[1].New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	u := sqlsegment.Users{Dialect: d.Dialect, Query: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n", Method: sqlsegment.Count}
+	s, err := u.Summarize(ctx, d.Open(t))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.True(t, s.IsZero())
+}
