@@ -31,4 +31,6 @@ func (j *judge) differs(s *step) {
 }
 
 // sharesMeasurement reports that two sides are one and the same digest.
-func sharesMeasurement(a, b *Summary) bool { return a.digest != nil && a.digest == b.digest }
+func sharesMeasurement(a, b *Summary) bool {
+	return a.digest != nil && b.digest != nil && a.digest.origin == b.digest.origin
+}
