@@ -118,6 +118,14 @@ func (s Summary) flawedBy(why error) Summary {
 	return s
 }
 
+// distinct is the side with its distinct users, where a digest knows them.
+func (s *Summary) distinct() Summary {
+	if s.digest == nil {
+		return *s
+	}
+	return s.digest.distinct()
+}
+
 func flawed(format string, args ...any) Summary {
 	return Summary{form: invalid, flaw: fmt.Sprintf(format, args...)}
 }
