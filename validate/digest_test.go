@@ -2,7 +2,6 @@ package validate_test
 
 import (
 	"errors"
-	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -48,7 +47,7 @@ func TestWaysToAddAreOne(t *testing.T) {
 			d.AddStrings(source[12_345:])
 		},
 		"Tee": func(d *validate.Digest) {
-			for range validate.Tee(d, stream(source)) { //nolint:revive // reading is all
+			for range validate.Tee(d, stream(source)) {
 			}
 		},
 	} {
@@ -183,7 +182,7 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 			}
 		}, "its stream was left after 1 user, before its end", "a loop that breaks"},
 		{"panic", func(d *validate.Digest) {
-			defer func() { recover() }() //nolint:errcheck // it is ours
+			defer func() { recover() }()
 			for range validate.Tee(d, stream(source)) {
 				panic("job")
 			}
@@ -226,7 +225,7 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 }
 
 func drain(users iter.Seq2[string, error]) {
-	for range users { //nolint:revive // reading is all
+	for range users {
 	}
 }
 
@@ -234,7 +233,7 @@ func TestTeeDoesNotAllocatePerUser(t *testing.T) {
 	type userID []byte
 	source := make([]userID, 50_000)
 	for i := range source {
-		source[i] = userID(fmt.Sprint(i))
+		source[i] = userID(strconv.Itoa(i))
 	}
 	users := func(yield func(userID, error) bool) {
 		for _, u := range source {
@@ -245,7 +244,7 @@ func TestTeeDoesNotAllocatePerUser(t *testing.T) {
 	}
 	var d validate.Digest
 	read := func() {
-		for range validate.Tee(&d, users) { //nolint:revive // reading is all
+		for range validate.Tee(&d, users) {
 		}
 	}
 	read()

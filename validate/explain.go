@@ -232,7 +232,7 @@ func (d *mismatch) guided(marks []checkpoint, c *comparison) ([]run, bool) {
 		if page.times < 0 {
 			missing = d.algorithm.subtract(missing, held)
 		} else {
-			missing = d.algorithm.add(missing, d.algorithm.times(uint64(page.times), held)) //nolint:gosec // above 0
+			missing = d.algorithm.add(missing, d.algorithm.times(uint64(page.times), held))
 		}
 		users += page.times * page.users()
 		runs = append(runs, page)

@@ -70,7 +70,7 @@ func (s *sample) index() {
 	clear(s.slots)
 	for i, u := range s.users {
 		slot, _ := s.find(u.hash)
-		s.slots[slot] = uint16(i + 1) //nolint:gosec // as above
+		s.slots[slot] = uint16(i + 1)
 	}
 }
 
