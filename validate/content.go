@@ -88,6 +88,7 @@ func (p *pair) outside() bool {
 // differs judges two sides that hold other users.
 func (j *judge) differs(p *pair) {
 	e := explain(p.stage, p.before, p.after, p.distinct)
+	j.closer = j.closer || e.common == nil && (p.before.closer != nil || p.after.closer != nil)
 	if p.distinct && j.keptOnce(p, &e) {
 		return
 	}
