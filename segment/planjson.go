@@ -28,8 +28,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, and nothing else: the plan must be
-// the one that its own jobs and affected segments lead to. One that lost a step,
-// or what a step waits for, is refused.
+// the one that its own jobs and affected segments lead to. One that lost what a
+// step waits for, or why it is there, is refused.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	var w planJSON
 	if err := json.Unmarshal(data, &w); err != nil {
