@@ -187,7 +187,7 @@ func (w *planWriter) conflicts() {
 	if len(p.Conflicts) == 0 {
 		return
 	}
-	w.printf("\nNot planned: %s. Solve %s and plan again; what was rerun by then stays done.\n",
+	w.printf("\nNot planned: %s. Solve %s and plan again; the outcome so far resumes the new plan.\n",
 		counted(p.heldUp(), "job"), plural(len(p.Conflicts), "the conflict", "the conflicts in this order"))
 	for i := range p.Conflicts {
 		c := &p.Conflicts[i]
