@@ -1,0 +1,55 @@
+package segment_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// March 2024, and both bugs are fixed. A lookalike had come out empty, its copy
+// to another site group with it, and a third job finds users by that copy. All
+// three must run again, in this order and in no other; the copy of the boats
+// was never touched.
+func ExamplePlanReruns() {
+	buyers := segment.ID{SiteGroup: "site-a", Name: "buyers"}
+	cars := segment.ID{SiteGroup: "site-a", Name: "cars"}
+	carsB := segment.ID{SiteGroup: "site-b", Name: "cars"}
+	likeCars := segment.ID{SiteGroup: "site-b", Name: "like-cars"}
+	boats := segment.ID{SiteGroup: "site-b", Name: "boats"}
+
+	plan, err := segment.PlanReruns(
+		[]segment.Job{ // all jobs of the platform, in any order
+			segment.Copy(boats, segment.ID{SiteGroup: "site-a", Name: "boats"}),
+			segment.Lookalike(likeCars, carsB),
+			segment.Copy(carsB, cars),
+			segment.Lookalike(cars, buyers),
+		},
+		[]segment.Affected{{ID: carsB, Users: 10_000}, {ID: cars, Users: 812_345}},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(plan)
+
+	outcome, err := plan.Run(context.Background(), segment.RunOptions{Limit: 8}, func(_ context.Context, job segment.Job) error {
+		fmt.Println("running", job.ID)
+		return nil // the job, guarded: an error keeps what depends on it from running
+	})
+	if err != nil {
+		fmt.Println(err) // plan.Run with Resume: outcome does only what is left
+	}
+	fmt.Println(outcome)
+	// Output:
+	// Rerun 3 jobs for 2 affected segments, 822,345 users at stake.
+	// 1 can start at once; the longest chain has 3 steps.
+	//
+	//   1. lookalike site-a/buyers to site-a/cars: affected, 812,345 users at stake
+	//   2. copy site-a/cars to site-b/cars: affected, 10,000 users at stake, reads site-a/cars; after 1
+	//   3. lookalike site-b/cars to site-b/like-cars: reads site-b/cars; after 2
+	// running lookalike site-a/buyers to site-a/cars
+	// running copy site-a/cars to site-b/cars
+	// running lookalike site-b/cars to site-b/like-cars
+	// 3 done
+}

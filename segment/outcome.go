@@ -1,0 +1,149 @@
+package segment
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// An Outcome is what became of a plan's steps, in the plan's order. Given to
+// [Plan.Run] as Resume, also after a detour over JSON, the plan goes on where it
+// stopped.
+type Outcome struct {
+	Done         []Result  `json:"done,omitempty"` // in this run, or in one that it resumed
+	Failed       []Result  `json:"failed,omitempty"`
+	Blocked      []Blocked `json:"blocked,omitempty"`
+	NeverStarted []string  `json:"never_started,omitempty"` // the run ended before their turn
+}
+
+// A Result is a step that ran.
+type Result struct {
+	Job     string    `json:"job"`
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Err     error     `json:"-"` // why it failed; in JSON its text
+}
+
+// A Blocked step was not started, because one that it waits for, directly or
+// through others, failed.
+type Blocked struct {
+	Job string `json:"job"`
+	By  string `json:"by"` // the job that failed; of several, the first in the plan
+}
+
+type plainResult Result
+
+type resultJSON struct {
+	plainResult
+
+	Err string `json:"error,omitempty"`
+}
+
+// MarshalJSON writes the error as its text.
+func (r Result) MarshalJSON() ([]byte, error) {
+	w := resultJSON{plainResult: plainResult(r)}
+	if r.Err != nil {
+		w.Err = r.Err.Error()
+	}
+	return json.Marshal(w)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Result) UnmarshalJSON(data []byte) error {
+	var w resultJSON
+	if err := json.Unmarshal(data, &w); err != nil {
+		return fmt.Errorf("segment: result of a step: %w", err)
+	}
+	*r = Result(w.plainResult)
+	if w.Err != "" {
+		r.Err = errors.New(w.Err)
+	}
+	return nil
+}
+
+// String is how many steps are done and how many are not, and what failed, a
+// line each.
+func (o Outcome) String() string {
+	var b strings.Builder
+	b.WriteString(o.summary())
+	for _, r := range o.Failed {
+		fmt.Fprintf(&b, "\n  failed: %s: %v", shown(r.Job), r.Err)
+	}
+	return b.String()
+}
+
+func (o *Outcome) summary() string {
+	parts := []string{thousands(int64(len(o.Done))) + " done"}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{len(o.Failed), "failed"}, {len(o.Blocked), "blocked"}, {len(o.NeverStarted), "never started"}} {
+		if part.n > 0 {
+			parts = append(parts, thousands(int64(part.n))+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// An IncompleteError says that not everything affected was made again.
+type IncompleteError struct {
+	Outcome   Outcome
+	Conflicts int   // of the plan, none of whose jobs ran
+	Unwritten int   // affected segments that no job writes
+	Err       error // why the run was told to stop; nil if it was not
+}
+
+// Error is one line; what failed first stands in full.
+func (e *IncompleteError) Error() string {
+	o := &e.Outcome
+	text := "rerun plan: " + o.summary()
+	if e.Conflicts > 0 {
+		text += ", " + counted(e.Conflicts, "conflict") + " to solve"
+	}
+	if e.Unwritten > 0 {
+		text += ", " + counted(e.Unwritten, "affected segment") + " that no job writes"
+	}
+	if e.Err != nil {
+		text += ": stopped: " + e.Err.Error()
+	}
+	if len(o.Failed) > 0 {
+		text += fmt.Sprintf(": %s: %v", shown(o.Failed[0].Job), o.Failed[0].Err)
+	}
+	if more := len(o.Failed) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %s more)", thousands(int64(more)))
+	}
+	return text
+}
+
+// Unwrap returns why the run was stopped and why steps failed.
+func (e *IncompleteError) Unwrap() []error {
+	var causes []error
+	if e.Err != nil {
+		causes = append(causes, e.Err)
+	}
+	for _, r := range e.Outcome.Failed {
+		if r.Err != nil {
+			causes = append(causes, r.Err)
+		}
+	}
+	return causes
+}
+
+// A PanicError is a step that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panicked: %v", e.Value) }
+
+// Unwrap returns the value it panicked with, if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// errExited is a step that left neither by a return nor by a panic.
+var errExited = errors.New("ended its goroutine without a return (runtime.Goexit, as t.FailNow does)")

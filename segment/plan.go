@@ -1,0 +1,133 @@
+package segment
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// An Affected segment holds the wrong users, or may: a sweep or an alert names
+// it, or the build that made it had a bug.
+type Affected struct {
+	ID    ID    `json:"segment"`
+	Users int64 `json:"users,omitempty"` // at stake; 0: not known
+}
+
+// A Plan says which jobs must run again, and in which order. [PlanReruns] makes
+// it, and its JSON can be read back; the zero Plan is none.
+type Plan struct {
+	// Steps run after what they wait for; of those that could come next, the one
+	// with the higher priority comes first, then the one with more users at
+	// stake, then by the job's name.
+	Steps []Step
+	// Unwritten are affected segments that no job writes, most users first. What
+	// reads them is planned all the same: repair them before it runs.
+	Unwritten []Affected
+	// Conflicts are what keeps jobs out of Steps, in the order in which to solve
+	// them. Then plan again: what was done stays done.
+	Conflicts []Conflict
+
+	made bool // so that a plan nobody made is not taken for one without steps
+}
+
+// A Step is a job of a plan. It is there because its segment is affected, or
+// because of what it reads.
+type Step struct {
+	Job      Job      `json:"job"`
+	After    []string `json:"after,omitempty"`    // the jobs it waits for, in the plan's order: they write what it reads
+	Affected bool     `json:"affected,omitempty"` // its segment was given as affected
+	Users    int64    `json:"users,omitempty"`    // at stake in its segment
+	Reads    []ID     `json:"reads,omitempty"`    // of Job.From, what is affected or made again
+}
+
+// A ConflictKind says why jobs cannot be brought into an order.
+type ConflictKind string
+
+// The kinds of conflicts.
+const (
+	ConflictCycle   ConflictKind = "cycle"   // each job reads what the one before it writes, the first what the last one writes
+	ConflictWriters ConflictKind = "writers" // the jobs write one segment: which of them is to have the last word?
+)
+
+// A Conflict is between jobs, and holds up what reads from them.
+type Conflict struct {
+	Kind ConflictKind `json:"kind"`
+	// Steps are the jobs between which it is. Of jobs that are tied up in many
+	// cycles, a short one is listed, and the others are held up by it.
+	Steps []Step `json:"steps"`
+	// HoldsUp are the jobs that wait for it, directly or through others, and are
+	// in no conflict themselves. A job that several conflicts hold up is listed
+	// with the last of them, so that it is free once they are solved in order.
+	HoldsUp []Step `json:"holds_up,omitempty"`
+	// Also are the later conflicts, by their index in Plan.Conflicts, with which
+	// more of what it holds up is listed.
+	Also []int `json:"also,omitempty"`
+}
+
+// PlanReruns plans every job that writes an affected segment, and everything
+// downstream of it. jobs are all there are: what is not among them cannot be
+// found downstream. The plan is the same for any order of its input. A segment
+// that is affected twice counts with the more users, a job given twice once.
+//
+// A plan is made of what can be planned; look at its Unwritten and Conflicts. An
+// error is a *validate.InputError and says what is wrong with the input.
+func PlanReruns(jobs []Job, affected []Affected) (Plan, error) {
+	g, err := newGraph(jobs, affected)
+	if err != nil {
+		return Plan{}, err
+	}
+	g.spread()
+	g.rank()
+	planned := g.schedule()
+	conflicts := g.untangle()
+	steps := g.steps()
+	return Plan{
+		Steps:     steps[:planned:planned],
+		Unwritten: g.unwritten(),
+		Conflicts: g.describe(conflicts, steps),
+		made:      true,
+	}, nil
+}
+
+// problem is what keeps a job from being planned, at its place in the input.
+func (j *Job) problem(place int) error {
+	field := func(name string) string { return fmt.Sprintf("jobs[%d].%s", place, name) }
+	switch {
+	case j.ID == "":
+		return badInput(field("ID"), "empty", "a name for the job")
+	case !utf8.ValidString(j.ID):
+		return badInput(field("ID"), strconv.Quote(j.ID), "UTF-8")
+	case !utf8.ValidString(string(j.Kind)):
+		return badInput(field("Kind"), strconv.Quote(string(j.Kind)), "UTF-8")
+	case !j.To.plannable():
+		return j.To.problem(field("To"))
+	}
+	for i, from := range j.From {
+		if !from.plannable() {
+			return from.problem(fmt.Sprintf("%s[%d]", field("From"), i))
+		}
+	}
+	return nil
+}
+
+func (a *Affected) problem(place int) error {
+	if !a.ID.plannable() {
+		return a.ID.problem(fmt.Sprintf("affected[%d].ID", place))
+	}
+	if a.Users < 0 {
+		return badInput(fmt.Sprintf("affected[%d].Users", place), a.Users, "0 or more")
+	}
+	return nil
+}
+
+// plannable reports whether the id names a segment and can be written as JSON.
+func (id ID) plannable() bool {
+	return id.Name != "" && utf8.ValidString(id.SiteGroup) && utf8.ValidString(id.Name)
+}
+
+func (id ID) problem(field string) error {
+	if id.Name == "" {
+		return badInput(field, strconv.Quote(id.String()), "a segment with a name")
+	}
+	return badInput(field, strconv.Quote(id.String()), "UTF-8")
+}

@@ -1,0 +1,124 @@
+package segment
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// planJSON is a plan as it is written. Without steps it is none: {} must not
+// read as a plan by which there is nothing to do.
+type planJSON struct {
+	Steps     *[]Step    `json:"steps"`
+	Unwritten []Affected `json:"unwritten,omitempty"`
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+}
+
+// MarshalJSON writes the plan for a file, a ticket or another machine. The zero
+// Plan cannot be written.
+func (p Plan) MarshalJSON() ([]byte, error) {
+	if !p.made {
+		return nil, errNoPlan()
+	}
+	if p.Steps == nil {
+		p.Steps = []Step{}
+	}
+	return json.Marshal(planJSON{&p.Steps, p.Unwritten, p.Conflicts})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, and nothing else: the plan must be
+// the one that its own jobs and affected segments lead to. One that lost what a
+// step waits for, or why it is there, is refused.
+func (p *Plan) UnmarshalJSON(data []byte) error {
+	var w planJSON
+	if err := json.Unmarshal(data, &w); err != nil {
+		return fmt.Errorf("segment: plan: %w", err)
+	}
+	if w.Steps == nil {
+		return fmt.Errorf("segment: plan: %w", badInput("steps", "missing", "the steps of a plan, [] if there are none"))
+	}
+	read := Plan{Steps: *w.Steps, Unwritten: w.Unwritten, Conflicts: w.Conflicts}
+	made, err := PlanReruns(read.source())
+	if err != nil {
+		return fmt.Errorf("segment: plan: %w", err)
+	}
+	if err := read.differs(&made); err != nil {
+		return fmt.Errorf("segment: plan: not what its jobs and affected segments lead to: %w", err)
+	}
+	*p = made
+	return nil
+}
+
+// source is what leads to the plan.
+func (p *Plan) source() ([]Job, []Affected) {
+	lists := [][]Step{p.Steps}
+	for i := range p.Conflicts {
+		lists = append(lists, p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp)
+	}
+	jobs := make([]Job, 0, len(p.Steps))
+	affected := slices.Clone(p.Unwritten)
+	for _, steps := range lists {
+		for i := range steps {
+			jobs = append(jobs, steps[i].Job)
+			if steps[i].Affected {
+				affected = append(affected, Affected{steps[i].Job.To, steps[i].Users})
+			}
+		}
+	}
+	return jobs, affected
+}
+
+// differs finds the first place where the plan is not as it was made.
+func (p *Plan) differs(made *Plan) error {
+	if err := stepsDiffer("steps", p.Steps, made.Steps); err != nil {
+		return err
+	}
+	if !slices.Equal(p.Unwritten, made.Unwritten) {
+		return badInput("unwritten", fmt.Sprint(p.Unwritten), fmt.Sprint(made.Unwritten))
+	}
+	if len(p.Conflicts) != len(made.Conflicts) {
+		return badInput("conflicts", len(p.Conflicts), fmt.Sprintf("%d of them", len(made.Conflicts)))
+	}
+	for i := range p.Conflicts {
+		a, b := &p.Conflicts[i], &made.Conflicts[i]
+		field := fmt.Sprintf("conflicts[%d]", i)
+		if a.Kind != b.Kind {
+			return badInput(field+".kind", string(a.Kind), string(b.Kind))
+		}
+		if !slices.Equal(a.Also, b.Also) {
+			return badInput(field+".also", fmt.Sprint(a.Also), fmt.Sprint(b.Also))
+		}
+		if err := errors.Join(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.HoldsUp, b.HoldsUp)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stepsDiffer(field string, read, made []Step) error {
+	for i := range min(len(read), len(made)) {
+		a, b := &read[i], &made[i]
+		place := fmt.Sprintf("%s[%d]", field, i)
+		switch {
+		case !same(&a.Job, &b.Job):
+			return badInput(place+".job", a.Job.ID, b.Job.ID)
+		case !slices.Equal(a.After, b.After):
+			return badInput(place+".after", fmt.Sprintf("%q", a.After), fmt.Sprintf("%q", b.After))
+		case a.Affected != b.Affected:
+			return badInput(place+".affected", a.Affected, fmt.Sprint(b.Affected))
+		case a.Users != b.Users:
+			return badInput(place+".users", a.Users, fmt.Sprint(b.Users))
+		case !slices.Equal(a.Reads, b.Reads):
+			return badInput(place+".reads", fmt.Sprint(a.Reads), fmt.Sprint(b.Reads))
+		}
+	}
+	if len(read) != len(made) {
+		return badInput(field, len(read), fmt.Sprintf("%d of them", len(made)))
+	}
+	return nil
+}
+
+func errNoPlan() error {
+	return badInput("Plan", "empty", "one that PlanReruns returned without an error, or that was read from its JSON")
+}

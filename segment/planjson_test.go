@@ -1,0 +1,154 @@
+package segment_test
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// TestPlanJSON: what is written reads back as the same plan.
+func TestPlanJSON(t *testing.T) {
+	for seed := range uint64(500) {
+		w := draw(rand.New(rand.NewPCG(seed, 6)), nature{cycles: true, writers: true})
+		p, err := segment.PlanReruns(w.jobs, w.affected)
+		require.NoError(t, err)
+		requireSameThroughJSON(t, p)
+	}
+}
+
+func requireSameThroughJSON(t *testing.T, p segment.Plan) {
+	t.Helper()
+	data, err := json.Marshal(p)
+	require.NoError(t, err)
+	var back segment.Plan
+	require.NoError(t, json.Unmarshal(data, &back), "%s", data)
+	require.Equal(t, p, back)
+}
+
+// TestPlanJSONText: the names in it are a contract.
+func TestPlanJSONText(t *testing.T) {
+	a, b, c := segment.ID{SiteGroup: "a", Name: "x"}, segment.ID{SiteGroup: "b", Name: "x"}, segment.ID{SiteGroup: "c", Name: "x"}
+	p, err := segment.PlanReruns(
+		[]segment.Job{segment.Copy(b, a), segment.Lookalike(c, b), segment.Copy(c, a)},
+		[]segment.Affected{{ID: b, Users: 5}, {ID: a, Users: 7}},
+	)
+	require.NoError(t, err)
+	data, err := json.Marshal(p)
+	require.NoError(t, err)
+	require.JSONEq(t, `{
+		"steps": [
+			{"job": {"id": "copy a/x to b/x", "kind": "copy", "from": ["a/x"], "to": "b/x"}, "affected": true, "users": 5, "reads": ["a/x"]}
+		],
+		"unwritten": [{"segment": "a/x", "users": 7}],
+		"conflicts": [{"kind": "writers", "steps": [
+			{"job": {"id": "copy a/x to c/x", "kind": "copy", "from": ["a/x"], "to": "c/x"}, "reads": ["a/x"]},
+			{"job": {"id": "lookalike b/x to c/x", "kind": "lookalike", "from": ["b/x"], "to": "c/x"}, "after": ["copy a/x to b/x"], "reads": ["b/x"]}
+		]}]
+	}`, string(data))
+	requireSameThroughJSON(t, p)
+}
+
+// TestPlanJSONRefuses: a plan that lost something on the way is none.
+func TestPlanJSONRefuses(t *testing.T) {
+	p, err := segment.PlanReruns([]segment.Job{
+		segment.Copy(name(1), name(0)), segment.Copy(name(2), name(1)), segment.Copy(name(3), name(2)),
+		segment.Copy(name(5), name(4)), segment.Copy(name(4), name(5)), segment.Copy(name(6), name(5)),
+	}, []segment.Affected{{ID: name(0), Users: 9}, {ID: name(1), Users: 3}, {ID: name(4)}})
+	require.NoError(t, err)
+	data, err := json.Marshal(p)
+	require.NoError(t, err)
+	good := string(data)
+	step := func(i int) string {
+		s, err := json.Marshal(p.Steps[i])
+		require.NoError(t, err)
+		return string(s)
+	}
+	swap := func(old, replacement string) string {
+		require.Equal(t, 1, strings.Count(good, old), "%s in %s", old, good)
+		return strings.Replace(good, old, replacement, 1)
+	}
+	for _, c := range []struct{ reason, text, says string }{
+		{"nothing", `{}`, "steps is missing"},
+		{"null", `null`, "steps is missing"},
+		{"no plan", `[]`, "cannot unmarshal"},
+		{"not an id", swap(`"from":["site-0/s0"]`, `"from":["s0"]`), `no "/"`},
+		{"a step is lost that another one waits for", swap(step(1)+",", ""), "steps is 2, want 1 of them"},
+		{"the last step was taken out", swap(","+step(2), ""), ""},
+		{"a step does not wait", swap(`"after":["copy site-0/s0 to site-1/s1"],`, ""), "steps[1].after"},
+		{"a step comes before what it waits for", swap(step(0)+","+step(1), step(1)+","+step(0)), "steps[0].job"},
+		{"a step twice", swap(step(0), step(0)+","+step(0)), "steps[1].job"},
+		{"other users", swap(`"users":3`, `"users":-3`), "0 or more"},
+		{"users who are not at stake", swap(`"affected":true,"users":3`, `"users":3`), "steps[0].users is 3, want 0"},
+		{"a reason is lost", swap(`"unwritten":[{"segment":"site-0/s0","users":9}],`, ``), "steps[0].reads"},
+		{"a reason is added", swap(`"after":["copy site-0/s0 to site-1/s1"],`, `"after":["copy site-0/s0 to site-1/s1"],"affected":true,`), ""},
+		{"it reads something else", swap(`"reads":["site-0/s0"]`, `"reads":["site-0/s3"]`), "steps[0].reads"},
+		{"what somebody writes is unwritten", swap(`"unwritten":[`, `"unwritten":[{"segment":"site-1/s1"},`), "unwritten"},
+		{"the conflicts were taken out", good[:strings.Index(good, `,"conflicts"`)] + "}", ""},
+		{"a conflict of another kind", swap(`"kind":"cycle"`, `"kind":"writers"`), "conflicts[0].kind"},
+		{"what it holds up is listed elsewhere", swap(`"holds_up":`, `"also":[1],"holds_up":`), "conflicts[0].also"},
+		{"what it holds up was taken out", good[:strings.Index(good, `,"holds_up"`)] + "}]}", ""},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			var read segment.Plan
+			err := json.Unmarshal([]byte(c.text), &read)
+			if c.says == "" {
+				require.NoError(t, err, "what is left is a plan of its own")
+				return
+			}
+			require.ErrorContains(t, err, c.says)
+			require.Equal(t, segment.Plan{}, read)
+		})
+	}
+	_, err = json.Marshal(segment.Plan{})
+	require.ErrorContains(t, err, "Plan is empty")
+	var bad *validate.InputError
+	require.ErrorAs(t, err, &bad)
+}
+
+// FuzzPlanJSON: whatever reads as a plan is one: it can be written again, shown
+// and run, each step after those that write what it reads.
+func FuzzPlanJSON(f *testing.F) {
+	for seed := range uint64(20) {
+		w := draw(rand.New(rand.NewPCG(seed, 7)), nature{cycles: true, writers: true})
+		p, err := segment.PlanReruns(w.jobs, w.affected)
+		require.NoError(f, err)
+		data, err := json.Marshal(p)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	f.Add([]byte(`{"steps":[]}`))
+	f.Add([]byte(`{"steps":[{"job":{"id":"a","kind":"","from":[],"to":"/b"},"affected":true}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var p segment.Plan
+		if json.Unmarshal(data, &p) != nil {
+			require.Equal(t, segment.Plan{}, p)
+			return
+		}
+		requireSameThroughJSON(t, p)
+		require.NotEmpty(t, p.String())
+		requireOrder(t, p.Steps)
+		again := map[segment.ID]bool{}
+		outcome, _ := p.Run(t.Context(), segment.RunOptions{}, func(_ context.Context, j segment.Job) error {
+			for _, s := range p.Steps {
+				if s.Job.ID != j.ID {
+					require.False(t, again[j.To], "one job for each segment")
+				}
+			}
+			for _, later := range p.Steps {
+				for _, from := range j.From {
+					require.True(t, later.Job.To != from || again[from], "%s reads %s before it is made again", j.ID, from)
+				}
+			}
+			again[j.To] = true
+			return nil
+		})
+		require.Len(t, outcome.Done, len(p.Steps))
+	})
+}

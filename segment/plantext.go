@@ -1,0 +1,291 @@
+package segment
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// String is the plan as an on-call engineer reads it: what to repair by hand,
+// the steps in order, each with why it is there and the numbers of those it
+// waits for, and what could not be planned.
+func (p Plan) String() string {
+	if !p.made {
+		return "no plan\n"
+	}
+	w := &planWriter{plan: &p, numbers: make(map[string]int, len(p.Steps)), digits: len(thousands(int64(len(p.Steps))))}
+	for i := range p.Steps {
+		w.numbers[p.Steps[i].Job.ID] = i + 1
+	}
+	w.head()
+	w.byHand()
+	w.steps()
+	w.conflicts()
+	return w.String()
+}
+
+type planWriter struct {
+	strings.Builder
+
+	plan    *Plan
+	numbers map[string]int // of the steps, as people count
+	digits  int
+}
+
+func (w *planWriter) printf(format string, args ...any) { fmt.Fprintf(w, format, args...) }
+
+// head sums the plan up.
+func (w *planWriter) head() {
+	p := w.plan
+	segments, users := p.stake()
+	if len(segments) == 0 {
+		w.printf("Nothing is affected, no job to rerun.\n")
+		return
+	}
+	w.printf("Rerun %s for %s", counted(len(p.Steps), "job"), counted(len(segments), "affected segment"))
+	if users > 0 {
+		w.printf(", %s at stake", counted(users, "user"))
+	}
+	w.printf(".\n")
+	if len(p.Steps) > 0 {
+		first, longest := w.shape()
+		w.printf("%s can start at once; the longest chain has %s.\n", thousands(int64(first)), counted(longest, "step"))
+	}
+	if n := len(p.Conflicts); n > 0 {
+		w.printf("%s %s up %s: see the end.\n", counted(n, "conflict"), plural(n, "holds", "hold"), counted(p.heldUp(), "more job"))
+	}
+}
+
+// stake is each affected segment once, and the users in all of them.
+func (p *Plan) stake() (segments map[ID]int64, users int64) {
+	_, affected := p.source()
+	segments = make(map[ID]int64, len(affected))
+	for _, a := range affected {
+		if _, known := segments[a.ID]; !known {
+			segments[a.ID] = a.Users
+			users = add(users, a.Users)
+		}
+	}
+	return segments, users
+}
+
+// add stops at the largest number: a sum that overflows would be no news.
+func add(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// heldUp is how many jobs are in conflicts, or held up by them.
+func (p *Plan) heldUp() int {
+	jobs := map[string]bool{}
+	for i := range p.Conflicts {
+		for _, steps := range [][]Step{p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp} {
+			for j := range steps {
+				jobs[steps[j].Job.ID] = true
+			}
+		}
+	}
+	return len(jobs)
+}
+
+// shape is how many steps wait for none, and the length of the longest chain.
+func (w *planWriter) shape() (first, longest int) {
+	depth := make([]int, len(w.plan.Steps)+1)
+	for i := range w.plan.Steps {
+		for _, before := range w.plan.Steps[i].After {
+			depth[i+1] = max(depth[i+1], depth[w.numbers[before]])
+		}
+		depth[i+1]++
+		if depth[i+1] == 1 {
+			first++
+		}
+	}
+	return first, slices.Max(depth)
+}
+
+// byHand lists what no job writes: it comes first, because steps that read it
+// would only spread it again.
+func (w *planWriter) byHand() {
+	if len(w.plan.Unwritten) == 0 {
+		return
+	}
+	n := len(w.plan.Unwritten)
+	w.printf("\nFirst, by hand: no job writes %s\n", plural(n, "this affected segment.", "these affected segments."))
+	readers := map[ID][]int{}
+	for i := range w.plan.Steps {
+		for _, id := range w.plan.Steps[i].Reads {
+			readers[id] = append(readers[id], i+1)
+		}
+	}
+	for _, a := range w.plan.Unwritten {
+		w.printf("  - %s%s", shown(a.ID.String()), stake(a.Users))
+		if by := readers[a.ID]; len(by) > 0 {
+			w.printf("; read by %s", numbered(by))
+		}
+		w.printf("\n")
+	}
+}
+
+// steps lists the steps, under their priorities where these differ.
+func (w *planWriter) steps() {
+	steps := w.plan.Steps
+	differ := slices.ContainsFunc(steps, func(s Step) bool { return s.Job.Priority != steps[0].Job.Priority })
+	for i := range steps {
+		s := &steps[i]
+		if i == 0 || differ && s.Job.Priority != steps[i-1].Job.Priority {
+			w.printf("\n")
+			if differ {
+				w.printf("Priority %d\n", s.Job.Priority)
+			}
+		}
+		w.printf("%*s. %s%s\n", w.digits+2, thousands(int64(i+1)), w.line(s), w.after(s))
+	}
+}
+
+// line is the job of a step and why it is there.
+func (w *planWriter) line(s *Step) string {
+	var why []string
+	if s.Affected {
+		why = append(why, "affected"+stake(s.Users))
+	}
+	if len(s.Reads) > 0 {
+		names := make([]string, len(s.Reads))
+		for i, id := range s.Reads {
+			names[i] = shown(id.String())
+		}
+		why = append(why, "reads "+strings.Join(names, " and "))
+	}
+	name := shown(s.Job.ID)
+	if to := shown(s.Job.To.String()); !strings.Contains(name, to) {
+		name += " (to " + to + ")"
+	}
+	if len(why) == 0 {
+		return name
+	}
+	return name + ": " + strings.Join(why, ", ")
+}
+
+func (w *planWriter) after(s *Step) string {
+	if len(s.After) == 0 {
+		return ""
+	}
+	numbers := make([]int, len(s.After))
+	for i, before := range s.After {
+		numbers[i] = w.numbers[before]
+	}
+	return "; after " + numbered(numbers)
+}
+
+// conflicts lists what could not be planned.
+func (w *planWriter) conflicts() {
+	p := w.plan
+	if len(p.Conflicts) == 0 {
+		return
+	}
+	w.printf("\nNot planned: %s. Solve %s and plan again; the outcome so far resumes the new plan.\n",
+		counted(p.heldUp(), "job"), plural(len(p.Conflicts), "the conflict", "the conflicts in this order"))
+	for i := range p.Conflicts {
+		c := &p.Conflicts[i]
+		w.printf("\n  Conflict %s: %s\n", thousands(int64(i+1)), c.what())
+		w.list(c.Steps)
+		switch {
+		case len(c.HoldsUp) > 0:
+			w.printf("    It holds up %s%s:\n", counted(len(c.HoldsUp), "job"), c.more(", and more"))
+			w.list(c.HoldsUp)
+		case len(c.Also) > 0:
+			w.printf("    It holds up jobs%s.\n", c.more(""))
+		default:
+			w.printf("    It holds up no other job.\n")
+		}
+	}
+}
+
+func (w *planWriter) list(steps []Step) {
+	for i := range steps {
+		w.printf("      - %s\n", w.line(&steps[i]))
+	}
+}
+
+func (c *Conflict) what() string {
+	switch {
+	case c.Kind == ConflictWriters:
+		return fmt.Sprintf("%s write %s, which is to have the last word?", counted(len(c.Steps), "job"), shown(c.Steps[0].Job.To.String()))
+	case len(c.Steps) == 1:
+		return "this job reads what it writes itself"
+	}
+	return fmt.Sprintf("a cycle, each of these %s reads what the one before it writes", counted(len(c.Steps), "job"))
+}
+
+// more says where else to look for what the conflict holds up.
+func (c *Conflict) more(what string) string {
+	if len(c.Also) == 0 {
+		return ""
+	}
+	numbers := make([]int, len(c.Also))
+	for i, also := range c.Also {
+		numbers[i] = also + 1
+	}
+	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), numbered(numbers))
+}
+
+func stake(users int64) string {
+	if users == 0 {
+		return ""
+	}
+	return ", " + counted(users, "user") + " at stake"
+}
+
+// shown is a name as it is, or quoted where it would move the cursor.
+func shown(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// numbered writes numbers that ascend, runs of three and more as 3–17.
+func numbered(numbers []int) string {
+	var parts []string
+	for len(numbers) > 0 {
+		run := 1
+		for run < len(numbers) && numbers[run] == numbers[0]+run {
+			run++
+		}
+		if run < 3 {
+			run = 1
+		}
+		part := thousands(int64(numbers[0]))
+		if run > 1 {
+			part += "–" + thousands(int64(numbers[run-1]))
+		}
+		parts = append(parts, part)
+		numbers = numbers[run:]
+	}
+	return strings.Join(parts, ", ")
+}
+
+// counted writes "1 job" and "10,000 jobs".
+func counted[N int | int64](n N, noun string) string {
+	return thousands(int64(n)) + " " + plural(n, noun, noun+"s")
+}
+
+func plural[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// thousands writes n with commas, as package validate does.
+func thousands(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
