@@ -125,14 +125,14 @@ func (g *graph) link(numbers map[ID]int32) {
 	}
 	g.reads = rows{at: make([]int, 1, len(g.jobs)+1), flat: make([]int32, 0, total)}
 	g.readers = rows{at: make([]int, len(g.segments)+1)}
-	seen := filled(len(g.segments), none) // by segment: the last job that was found to read it
+	seen := filled(len(g.segments)) // by segment: the last job that was found to read it
 	for i := range g.jobs {
 		for _, from := range g.jobs[i].From {
 			s, known := numbers[from]
-			if !known || seen[s] == int32(i) { //nolint:gosec // as in addJobs
+			if !known || seen[s] == int32(i) {
 				continue
 			}
-			seen[s] = int32(i) //nolint:gosec // as in addJobs
+			seen[s] = int32(i)
 			g.reads.flat = append(g.reads.flat, s)
 			g.readers.at[s]++
 		}
@@ -147,7 +147,7 @@ func (g *graph) spread() {
 	var todo []int32
 	for s, yes := range g.again {
 		if yes {
-			todo = append(todo, int32(s)) //nolint:gosec // as in number
+			todo = append(todo, int32(s))
 		}
 	}
 	for len(todo) > 0 {
@@ -174,16 +174,16 @@ func (g *graph) rank() {
 	var keys []key
 	for i := range g.jobs {
 		if s := g.to[i]; g.again[s] {
-			keys = append(keys, key{g.jobs[i].Priority, g.users[s], g.jobs[i].ID, int32(i)}) //nolint:gosec // as in addJobs
+			keys = append(keys, key{g.jobs[i].Priority, g.users[s], g.jobs[i].ID, int32(i)})
 		}
 	}
 	slices.SortFunc(keys, func(a, b key) int {
 		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(b.users, a.users), cmp.Compare(a.name, b.name))
 	})
 	g.byRank = make([]int32, len(keys))
-	g.ranks = filled(len(g.jobs), none)
+	g.ranks = filled(len(g.jobs))
 	for rank, k := range keys {
-		g.byRank[rank], g.ranks[k.job] = k.job, int32(rank) //nolint:gosec // as in addJobs
+		g.byRank[rank], g.ranks[k.job] = k.job, int32(rank)
 	}
 }
 
@@ -192,7 +192,7 @@ func (g *graph) rank() {
 // and of jobs that write one segment none is let go.
 func (g *graph) schedule() int {
 	g.order = make([]int32, 0, len(g.byRank))
-	g.position = filled(len(g.jobs), none)
+	g.position = filled(len(g.jobs))
 	waits := make([]int32, len(g.jobs))
 	var ready queue
 	for rank, j := range g.byRank {
@@ -202,7 +202,7 @@ func (g *graph) schedule() int {
 			}
 		}
 		if waits[j] == 0 && !g.contested(g.to[j]) {
-			ready.push(int32(rank)) //nolint:gosec // as in addJobs
+			ready.push(int32(rank))
 		}
 	}
 	for len(ready) > 0 {
@@ -284,10 +284,10 @@ func (g *graph) unwritten() []Affected {
 	return list
 }
 
-func filled(n int, value int32) []int32 {
+func filled(n int) []int32 {
 	list := make([]int32, n)
 	for i := range list {
-		list[i] = value
+		list[i] = none
 	}
 	return list
 }

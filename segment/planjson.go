@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // planJSON is a plan as it is written. Without steps it is none: {} must not
@@ -106,9 +107,9 @@ func stepsDiffer(field string, read, made []Step) error {
 		case !slices.Equal(a.After, b.After):
 			return badInput(place+".after", fmt.Sprintf("%q", a.After), fmt.Sprintf("%q", b.After))
 		case a.Affected != b.Affected:
-			return badInput(place+".affected", a.Affected, fmt.Sprint(b.Affected))
+			return badInput(place+".affected", a.Affected, strconv.FormatBool(b.Affected))
 		case a.Users != b.Users:
-			return badInput(place+".users", a.Users, fmt.Sprint(b.Users))
+			return badInput(place+".users", a.Users, strconv.FormatInt(b.Users, 10))
 		case !slices.Equal(a.Reads, b.Reads):
 			return badInput(place+".reads", fmt.Sprint(a.Reads), fmt.Sprint(b.Reads))
 		}

@@ -158,7 +158,7 @@ func (r *runner) all(ctx context.Context) {
 	r.ended = make(chan int32, min(r.limit, len(r.plan.Steps))) // never full: a step can always report
 	for i := range r.plan.Steps {
 		if r.state[i] == StepWaiting && r.waits[i] == 0 {
-			r.ready.push(int32(i)) //nolint:gosec // newTracks counted them
+			r.ready.push(int32(i))
 		}
 	}
 	for {

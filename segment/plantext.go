@@ -35,7 +35,9 @@ type planWriter struct {
 	digits  int
 }
 
-func (w *planWriter) printf(format string, args ...any) { fmt.Fprintf(w, format, args...) }
+func (w *planWriter) printf(format string, args ...any) {
+	w.WriteString(fmt.Sprintf(format, args...))
+}
 
 // head sums the plan up.
 func (w *planWriter) head() {

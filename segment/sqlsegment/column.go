@@ -99,7 +99,7 @@ func (u *Users) source(c column) (with, from string) {
 	return "WITH t(id) AS (\n" + u.Query + "\n) ", "t"
 }
 
-// counts counts rows and those of them with an id.
+// counts rows and those of them with an id.
 func (d Dialect) counts() string {
 	if d == ClickHouse {
 		return "toInt64(count()), toInt64(count(id))"

@@ -63,15 +63,15 @@ func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column)
 	if ids != rows {
 		return validate.Summary{}, nullIDs(rows-ids, rows)
 	}
-	print := validate.Fingerprint{Hash: f.hash}
-	for i, sum := range sums {
-		lane, err := modulo64(sum)
+	sum := validate.Fingerprint{Hash: f.hash}
+	for i, text := range sums {
+		lane, err := modulo64(text)
 		if err != nil {
 			return validate.Summary{}, fmt.Errorf("fingerprinting: lane %d: %w", i+1, err)
 		}
-		print.Sum[i] = lane
+		sum.Sum[i] = lane
 	}
-	s := validate.Fingerprinted(rows, print).OnDifference(u.closer(q, c, f.hash))
+	s := validate.Fingerprinted(rows, sum).OnDifference(u.closer(q, c, f.hash))
 	return asOf(s, at, fresh), nil
 }
 

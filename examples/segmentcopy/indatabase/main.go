@@ -46,12 +46,12 @@ func copySegment(ctx context.Context, guard *segment.Guard, history *sqlsegment.
 	_, err = guard.Commit(ctx, segment.Run{ // in place of return tx.Commit()
 		ID: run, Job: segment.Copy(target, source),
 		Expected: expected,
-		Stored:   func(ctx context.Context) (validate.Summary, error) {
+		Stored: func(ctx context.Context) (validate.Summary, error) {
 			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
 		},
-		Commit:   func(context.Context) error { return tx.Commit() },
-		Discard:  func(context.Context) error { return tx.Rollback() },
-		History:  history.Tx(tx), // the size goes live with the data, or not at all
+		Commit:  func(context.Context) error { return tx.Commit() },
+		Discard: func(context.Context) error { return tx.Rollback() },
+		History: history.Tx(tx), // the size goes live with the data, or not at all
 	})
 	return err
 }

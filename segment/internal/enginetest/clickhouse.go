@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -91,5 +92,5 @@ func freePort() (int, error) {
 			return port, l.Close()
 		}
 	}
-	return 0, fmt.Errorf("no free port from 21000 to 32767")
+	return 0, errors.New("no free port from 21000 to 32767")
 }

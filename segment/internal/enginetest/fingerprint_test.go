@@ -63,6 +63,7 @@ func fill(t testing.TB, d enginetest.Database, db *sql.DB, table string, ids []s
 	if d.Dialect == sqlsegment.ClickHouse { // its driver makes a block of a prepared INSERT
 		insert, err := tx.PrepareContext(t.Context(), "INSERT INTO "+table+" (id) VALUES")
 		require.NoError(t, err)
+		defer insert.Close()
 		for _, id := range ids {
 			_, err := insert.ExecContext(t.Context(), id)
 			require.NoError(t, err)
