@@ -36,7 +36,7 @@ type planWriter struct {
 }
 
 func (w *planWriter) printf(format string, args ...any) {
-	w.WriteString(fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(w, format, args...) // a strings.Builder takes everything
 }
 
 // head sums the plan up.
