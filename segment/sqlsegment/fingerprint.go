@@ -15,28 +15,27 @@ type formula struct {
 	hash validate.Hash
 	hold string   // what the inner query makes of id, as h
 	sums []string // SQL of each lane, as text
+	once string   // what keeps a planner from making h anew for each lane, and PostgreSQL from sharing the work among processes
 }
 
-// portable is MD5 in four lanes, the same in every engine and in Go. The inner
-// query hashes once; a LIMIT or OFFSET keeps the planner from doing it for each
-// lane again.
+// portable is MD5 in four lanes, the same in every engine and in Go.
 var portable = map[Dialect]formula{
 	PostgreSQL: {validate.MD5, "md5(convert_to(id, 'UTF8'))",
-		lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25)},
+		lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25), " OFFSET 0"},
 	MySQL: {validate.MD5, "MD5(id)",
-		lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25)}, // without the inner CAST the sum is a DOUBLE and wrong
+		lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25), noLimit}, // without the inner CAST the sum is a DOUBLE and wrong
 	ClickHouse: {validate.MD5, "MD5(id)",
-		lanes("toString(sum(reinterpretAsUInt32(reverse(substring(h, %d, 4)))))", 1, 5, 9, 13)},
+		lanes("toString(sum(reinterpretAsUInt32(reverse(substring(h, %d, 4)))))", 1, 5, 9, 13), ""},
 }
 
 // native is the fastest hash of 64 bits that an engine has, twice. MySQL has
 // none, and takes the portable one.
 var native = map[Dialect]formula{
 	PostgreSQL: {"postgresql/hashtextextended(0,1)", `id COLLATE "C"`,
-		[]string{"coalesce(sum(hashtextextended(h, 0)), 0)::text", "coalesce(sum(hashtextextended(h, 1)), 0)::text"}},
+		[]string{"coalesce(sum(hashtextextended(h, 0)), 0)::text", "coalesce(sum(hashtextextended(h, 1)), 0)::text"}, ""},
 	MySQL: portable[MySQL],
 	ClickHouse: {"clickhouse/sipHash64,cityHash64", "id",
-		[]string{"toString(sum(sipHash64(h)))", "toString(sum(cityHash64(h)))"}},
+		[]string{"toString(sum(sipHash64(h)))", "toString(sum(cityHash64(h)))"}, ""},
 }
 
 func lanes(sql string, offsets ...any) []string {
@@ -78,12 +77,12 @@ func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column)
 // summing hashes each id once, and then adds up.
 func (u *Users) summing(f formula, c column, fresh string) string {
 	with, from := u.source(c)
-	hashed := fmt.Sprintf("SELECT id, %s AS h FROM (SELECT %s AS id FROM %s) AS c%s", f.hold, c.canonical, from, fence[u.Dialect])
+	hashed := fmt.Sprintf("SELECT id, %s AS h FROM (SELECT %s AS id FROM %s) AS c%s", f.hold, c.canonical, from, f.once)
 	return fmt.Sprintf("%sSELECT %s, %s, %s FROM (%s) AS q%s", with, u.Dialect.counts(), fresh, strings.Join(f.sums, ", "), hashed, u.Dialect.settings())
 }
 
-// fence keeps a planner from hashing anew for each lane.
-var fence = map[Dialect]string{PostgreSQL: " OFFSET 0", MySQL: " LIMIT 18446744073709551615"}
+// noLimit is how MySQL says that there is none.
+const noLimit = " LIMIT 18446744073709551615"
 
 // modulo64 is a sum, exact or not, signed or not, as a lane of 64 bits.
 func modulo64(sum string) (uint64, error) {

@@ -39,7 +39,7 @@ const (
 	isReal = 2
 )
 
-// reading yields each id and what is wrong with it. The fence overrules MySQL's
+// reading yields each id and what is wrong with it. noLimit overrules MySQL's
 // sql_select_limit, which would end the stream early without a word.
 func (u *Users) reading(c column) string {
 	with, from := u.source(c)
@@ -49,7 +49,7 @@ func (u *Users) reading(c column) string {
 	}
 	limit := ""
 	if u.Dialect == MySQL {
-		limit = fence[MySQL]
+		limit = noLimit
 	}
 	return with + "SELECT " + c.canonical + ", " + wrong + " FROM " + from + limit + u.Dialect.settings()
 }
