@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"unicode/utf8"
 )
@@ -57,10 +58,13 @@ func (r *rows) invert(other *rows) {
 
 // newGraph numbers what it is given, and finds what is wrong with it.
 func newGraph(jobs []Job, affected []Affected) (*graph, error) {
-	names, ids := keys(jobs, affected)
+	seeds := 0
+	for i := range jobs {
+		seeds += len(jobs[i].From)
+	}
 	sound := true
-	_, distinct := numbered(names, hashing(isName, &sound))
-	numbers, segments := numbered(ids, hashing((*ID).plannable, &sound))
+	_, distinct := numbered(names(jobs), len(jobs), hashing(isName, &sound))
+	numbers, segments := numbered(ids(jobs, affected), seeds+len(jobs)+len(affected), hashing((*ID).plannable, &sound))
 	if err := problem(jobs, affected, sound); err != nil {
 		return nil, err
 	}
@@ -80,23 +84,36 @@ func newGraph(jobs []Job, affected []Affected) (*graph, error) {
 	return g, nil
 }
 
-// keys are the names of all jobs; and the ids of what each writes, then of what
-// it reads, and last of what is affected.
-func keys(jobs []Job, affected []Affected) (names []string, ids []ID) {
-	total := len(affected)
-	for i := range jobs {
-		total += 1 + len(jobs[i].From)
+func names(jobs []Job) iter.Seq[*string] {
+	return func(yield func(*string) bool) {
+		for i := range jobs {
+			if !yield(&jobs[i].ID) {
+				return
+			}
+		}
 	}
-	names, ids = make([]string, 0, len(jobs)), make([]ID, 0, total)
-	for i := range jobs {
-		names = append(names, jobs[i].ID)
-		ids = append(ids, jobs[i].To)
-		ids = append(ids, jobs[i].From...)
+}
+
+// ids are, for each job, what it writes and then what it reads; and at the end
+// what is affected.
+func ids(jobs []Job, affected []Affected) iter.Seq[*ID] {
+	return func(yield func(*ID) bool) {
+		for i := range jobs {
+			if !yield(&jobs[i].To) {
+				return
+			}
+			for k := range jobs[i].From {
+				if !yield(&jobs[i].From[k]) {
+					return
+				}
+			}
+		}
+		for i := range affected {
+			if !yield(&affected[i].ID) {
+				return
+			}
+		}
 	}
-	for _, a := range affected {
-		ids = append(ids, a.ID)
-	}
-	return names, ids
 }
 
 // hashing hashes keys, and checks them too, while they are at hand.
@@ -152,7 +169,7 @@ func same(a, b *Job) bool {
 	return a.ID == b.ID && a.Kind == b.Kind && a.To == b.To && a.Priority == b.Priority && slices.Equal(a.From, b.From)
 }
 
-// link finds who writes and who reads what. numbers are those of keys.
+// link finds who writes and who reads what. numbers are those of ids.
 func (g *graph) link(numbers []int32) {
 	g.to, g.sibling = make([]int32, len(g.jobs)), make([]int32, len(g.jobs))
 	g.writer = filled(len(g.segments), none)

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"iter"
 	"math/bits"
 )
 
@@ -13,69 +14,69 @@ import (
 // The loops are: take the hashes; find the numbers by hash; compare the keys. If
 // two keys share a hash, which next to never happens, all begins anew with
 // another one. hash returns a new hash function with each call.
-func numbered[K comparable](keys []K, hash func() func(*K) uint64) (numbers []int32, distinct []K) {
-	hashes := make([]uint64, len(keys))
-	numbers = make([]int32, len(keys))
+func numbered[K comparable](keys iter.Seq[*K], count int, hash func() func(*K) uint64) (numbers []int32, distinct []K) {
+	hashes := make([]uint64, 0, count)
+	numbers = make([]int32, count)
 	for {
 		of := hash()
-		for i := range keys {
-			hashes[i] = of(&keys[i])
+		hashes = hashes[:0]
+		for key := range keys {
+			hashes = append(hashes, of(key))
 		}
-		first := numberHashes(hashes, numbers)
-		distinct = make([]K, len(first))
-		for n, i := range first {
-			distinct[n] = keys[i]
-		}
-		if allEqual(keys, numbers, distinct) {
+		distinct = make([]K, numberHashes(hashes, numbers))
+		if fill(distinct, keys, numbers) {
 			return numbers, distinct
 		}
 	}
 }
 
-func allEqual[K comparable](keys []K, numbers []int32, distinct []K) bool {
-	for i := range keys {
-		if keys[i] != distinct[numbers[i]] {
+// fill sets the keys by number, and reports whether each number has only one.
+func fill[K comparable](distinct []K, keys iter.Seq[*K], numbers []int32) bool {
+	i, filled := 0, 0
+	for key := range keys {
+		n := int(numbers[i])
+		i++
+		if n == filled {
+			distinct[n] = *key
+			filled++
+		} else if distinct[n] != *key {
 			return false
 		}
 	}
 	return true
 }
 
-// numberHashes writes the number of each hash, and returns where each number
-// first came. Its table is open and at most half full; a slot is the upper half
-// of a hash and a number above 0.
-func numberHashes(hashes []uint64, numbers []int32) (first []int32) {
-	const upper = 0xffffffff << 32
+// numberHashes writes the number of each hash, and returns how many numbers there
+// are. Its table is open and at most half full; a slot is the upper half of a
+// hash and a number above 0.
+func numberHashes(hashes []uint64, numbers []int32) int {
 	slots := make([]uint64, 1<<bits.Len(uint(len(hashes)/2)))
+	var first []uint64 // the hash that each number was given for
 	for i, h := range hashes {
 		if 2*len(first) >= len(slots) {
-			slots = spreadOut(slots, first, hashes)
+			slots = make([]uint64, 4*len(slots))
+			for n, known := range first {
+				*slot(slots, known) = known&upper | uint64(n+1)
+			}
 		}
-		mask := uint64(len(slots) - 1)
-		at := h & mask
-		for slots[at] != 0 && slots[at]&upper != h&upper {
-			at = (at + 1) & mask
+		s := slot(slots, h)
+		if *s == 0 {
+			first = append(first, h)
+			*s = h&upper | uint64(len(first))
 		}
-		if slots[at] == 0 {
-			first = append(first, int32(i)) //nolint:gosec // the ids of 2^31 segments fill 64 GiB
-			slots[at] = h&upper | uint64(len(first))
-		}
-		numbers[i] = int32(slots[at]&^upper) - 1 //nolint:gosec // see above
+		numbers[i] = int32(*s&^upper) - 1 //nolint:gosec // the ids of 2^31 segments fill 64 GiB
 	}
-	return first
+	return len(first)
 }
 
-// spreadOut is the table at four times its size.
-func spreadOut(slots []uint64, first []int32, hashes []uint64) []uint64 {
-	larger := make([]uint64, 4*len(slots))
-	mask := uint64(len(larger) - 1)
-	for n, i := range first {
-		at := hashes[i] & mask
-		for larger[at] != 0 {
-			at = (at + 1) & mask
-		}
-		const upper = 0xffffffff << 32
-		larger[at] = hashes[i]&upper | uint64(n+1)
+const upper = 0xffffffff << 32
+
+// slot is where the upper half of a hash is, or is to be.
+func slot(slots []uint64, h uint64) *uint64 {
+	mask := uint64(len(slots) - 1)
+	at := h & mask
+	for slots[at] != 0 && (slots[at]^h)&upper != 0 {
+		at = (at + 1) & mask
 	}
-	return larger
+	return &slots[at]
 }
