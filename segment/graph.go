@@ -287,22 +287,20 @@ func (g *graph) place(j int32) {
 // with the jobs that were given; what the steps list lies in few pieces of it.
 func (g *graph) steps() []Step {
 	steps := make([]Step, len(g.order))
-	seeds, waits := 0, 0
+	seeds := 0
 	for i, j := range g.order {
-		s := &steps[i]
-		s.Job, s.Affected, s.Users = g.jobs[j], g.affected[g.to[j]], g.users[g.to[j]]
-		seeds += len(s.Job.From)
-		waits += len(g.reads.of(j))
+		steps[i].Job = g.jobs[j]
+		seeds += len(g.jobs[j].From)
 	}
-	ids, names := make([]ID, 0, seeds), make([]string, 0, waits)
+	ids, names := make([]ID, 0, seeds), make([]string, 0, seeds)
 	var before []int32
 	for i, j := range g.order {
 		s := &steps[i]
+		s.Affected, s.Users = g.affected[g.to[j]], g.users[g.to[j]]
 		start := len(ids)
 		ids = append(ids, s.Job.From...)
 		s.Job.From = since(ids, start)
-		s.Reads = g.sources(j, s.Job.From)
-		before = g.writers(j, before[:0])
+		s.Reads, before = g.sources(j, s.Job.From, before[:0])
 		start = len(names)
 		for _, p := range before {
 			names = append(names, steps[p].Job.ID)
@@ -312,17 +310,22 @@ func (g *graph) steps() []Step {
 	return steps
 }
 
-// sources are the segments that a job reads and that are affected or made again:
-// all of its seeds, in most cases.
-func (g *graph) sources(j int32, seeds []ID) []ID {
+// sources are the segments that a job reads and that are affected or made again,
+// all of its seeds in most cases; and the positions of the jobs that write them.
+func (g *graph) sources(j int32, seeds []ID, before []int32) ([]ID, []int32) {
 	again := 0
 	for _, s := range g.reads.of(j) {
-		if g.again[s] {
-			again++
+		if !g.again[s] {
+			continue
+		}
+		again++
+		for w := g.writer[s]; w != none; w = g.sibling[w] {
+			before = append(before, g.position[w])
 		}
 	}
+	slices.Sort(before)
 	if again == len(seeds) {
-		return seeds
+		return seeds, before
 	}
 	var ids []ID
 	for _, s := range g.reads.of(j) {
@@ -330,21 +333,7 @@ func (g *graph) sources(j int32, seeds []ID) []ID {
 			ids = append(ids, g.segments[s])
 		}
 	}
-	return ids
-}
-
-// writers adds the positions of the jobs that a job waits for, in order.
-func (g *graph) writers(j int32, positions []int32) []int32 {
-	for _, s := range g.reads.of(j) {
-		if !g.again[s] {
-			continue
-		}
-		for w := g.writer[s]; w != none; w = g.sibling[w] {
-			positions = append(positions, g.position[w])
-		}
-	}
-	slices.Sort(positions)
-	return positions
+	return ids, before
 }
 
 // since is what was appended since the length was start; nil if nothing was.
