@@ -93,17 +93,15 @@ func PlanReruns(jobs []Job, affected []Affected) (Plan, error) {
 func (j *Job) problem(place int) error {
 	field := func(name string) string { return fmt.Sprintf("jobs[%d].%s", place, name) }
 	switch {
-	case j.ID == "":
-		return badInput(field("ID"), "empty", "a name for the job")
-	case !utf8.ValidString(j.ID):
-		return badInput(field("ID"), strconv.Quote(j.ID), "UTF-8")
+	case !isName(&j.ID):
+		return badInput(field("ID"), strconv.Quote(j.ID), "a name for the job, in UTF-8")
 	case !utf8.ValidString(string(j.Kind)):
 		return badInput(field("Kind"), strconv.Quote(string(j.Kind)), "UTF-8")
 	case !j.To.plannable():
 		return j.To.problem(field("To"))
 	}
-	for i, from := range j.From {
-		if !from.plannable() {
+	for i := range j.From {
+		if from := &j.From[i]; !from.plannable() {
 			return from.problem(fmt.Sprintf("%s[%d]", field("From"), i))
 		}
 	}
@@ -120,14 +118,11 @@ func (a *Affected) problem(place int) error {
 	return nil
 }
 
-// plannable reports whether the id names a segment and can be written as JSON.
-func (id ID) plannable() bool {
-	return id.Name != "" && utf8.ValidString(id.SiteGroup) && utf8.ValidString(id.Name)
-}
+func isName(s *string) bool { return *s != "" && utf8.ValidString(*s) }
 
-func (id ID) problem(field string) error {
-	if id.Name == "" {
-		return badInput(field, strconv.Quote(id.String()), "a segment with a name")
-	}
-	return badInput(field, strconv.Quote(id.String()), "UTF-8")
+// plannable reports whether the id names a segment and can be written as JSON.
+func (id *ID) plannable() bool { return isName(&id.Name) && utf8.ValidString(id.SiteGroup) }
+
+func (id *ID) problem(field string) error {
+	return badInput(field, strconv.Quote(id.String()), "a segment with a name, in UTF-8")
 }

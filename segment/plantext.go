@@ -127,7 +127,7 @@ func (w *planWriter) byHand() {
 	for _, a := range w.plan.Unwritten {
 		w.printf("  - %s%s", shown(a.ID.String()), stake(a.Users))
 		if by := readers[a.ID]; len(by) > 0 {
-			w.printf("; read by %s", numbered(by))
+			w.printf("; read by %s", stepNumbers(by))
 		}
 		w.printf("\n")
 	}
@@ -180,7 +180,7 @@ func (w *planWriter) after(s *Step) string {
 	for i, before := range s.After {
 		numbers[i] = w.numbers[before]
 	}
-	return "; after " + numbered(numbers)
+	return "; after " + stepNumbers(numbers)
 }
 
 // conflicts lists what could not be planned.
@@ -232,7 +232,7 @@ func (c *Conflict) more(what string) string {
 	for i, also := range c.Also {
 		numbers[i] = also + 1
 	}
-	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), numbered(numbers))
+	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), stepNumbers(numbers))
 }
 
 func stake(users int64) string {
@@ -250,8 +250,8 @@ func shown(name string) string {
 	return name
 }
 
-// numbered writes numbers that ascend, runs of three and more as 3–17.
-func numbered(numbers []int) string {
+// stepNumbers writes numbers that ascend, runs of three and more as 3–17.
+func stepNumbers(numbers []int) string {
 	var parts []string
 	for len(numbers) > 0 {
 		run := 1
