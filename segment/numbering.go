@@ -73,7 +73,7 @@ const upper = 0xffffffff << 32
 
 // slot is where the upper half of a hash is, or is to be.
 func slot(slots []uint64, h uint64) *uint64 {
-	mask := uint64(len(slots) - 1)
+	mask := uint64(len(slots) - 1) //nolint:gosec // a length
 	at := h & mask
 	for slots[at] != 0 && (slots[at]^h)&upper != 0 {
 		at = (at + 1) & mask
