@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// lookCloser measures again, in more detail, what can be, and judges that. What
-// was found stands if nothing is found any more: then the sides have moved in
-// between.
+// lookCloser measures again, in more detail, what can be, and judges that. It
+// decides what could not be verified before; but what was proven stands if it is
+// not found any more, as then the sides have moved in between.
 func lookCloser(ctx context.Context, p *Policy, out *Output, report *Report) {
 	closer := *out
 	if err := closer.measureAgain(ctx); err != nil {
@@ -16,7 +16,7 @@ func lookCloser(ctx context.Context, p *Policy, out *Output, report *Report) {
 	}
 	var again Report
 	judgeStored(p, &closer, &again)
-	if !again.Passed() && again.proven() {
+	if again.proven() || !report.proven() {
 		*report = again
 	}
 }

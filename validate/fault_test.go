@@ -375,6 +375,11 @@ func TestOnDifference(t *testing.T) {
 	require.NotErrorIs(t, err, unverified, "the verdict does not depend on it")
 	require.Contains(t, report.String(), "why the users differ could not be looked at: connection reset")
 
+	_, err = validate.Check(t.Context(), within(0.01), validate.Output{Expected: side(source, nil), Stored: side(lose(0.005)(source), nil)})
+	require.NoError(t, err, "fingerprints alone could not tell: the closer look can")
+	_, err = validate.Check(t.Context(), within(0.01), validate.Output{Expected: side(source, nil), Stored: side(lose(0.005)(source), errBroken)})
+	require.ErrorIs(t, err, unverified)
+
 	moved := side(source, nil).OnDifference(func(context.Context) (validate.Summary, error) { return digest(replaced).Summary(), nil })
 	report, err = check(moved, side(replaced, nil))
 	require.ErrorIs(t, err, different, "what was found stands, though the sides agree by now")
