@@ -188,7 +188,7 @@ func (u *untangling) cycle(k int32) {
 	for todo := []int32{first}; len(todo) > 0; todo = todo[1:] {
 		j := todo[0]
 		if closes[u.to[j]] {
-			u.found = append(u.found, tangle{kind: ConflictCycle, jobs: path(cameFrom, j)})
+			u.found = append(u.found, tangle{kind: ConflictCycle, jobs: pathTo(cameFrom, j)})
 			return
 		}
 		for _, next := range u.urgentFirst(slices.Clone(u.readers.of(u.to[j]))) {
@@ -204,8 +204,8 @@ func (u *untangling) readsKnot(j, k int32) bool {
 	return slices.ContainsFunc(u.reads.of(j), func(s int32) bool { return u.knot[s] == k })
 }
 
-// path is the way to j from where it began.
-func path(cameFrom map[int32]int32, j int32) (jobs []int32) {
+// pathTo is the way to j from where it began.
+func pathTo(cameFrom map[int32]int32, j int32) (jobs []int32) {
 	for ; j != none; j = cameFrom[j] {
 		jobs = append(jobs, j)
 	}

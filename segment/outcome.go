@@ -74,7 +74,7 @@ func (o Outcome) String() string {
 	return b.String()
 }
 
-func (o *Outcome) summary() string {
+func (o Outcome) summary() string {
 	parts := []string{thousands(int64(len(o.Done))) + " done"}
 	for _, part := range []struct {
 		n    int

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,7 +30,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 	var jobs []segment.Job
 	var affected []segment.Affected
 	for i, list := range after {
-		j := segment.Job{ID: fmt.Sprint(i), To: name(i)}
+		j := segment.Job{ID: strconv.Itoa(i), To: name(i)}
 		for _, before := range list {
 			j.From = append(j.From, name(before))
 		}
@@ -40,7 +41,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 	require.NoError(t, err)
 	require.Empty(t, got.Conflicts)
 	for i, s := range got.Steps {
-		require.Equal(t, fmt.Sprint(i), s.Job.ID)
+		require.Equal(t, strconv.Itoa(i), s.Job.ID)
 	}
 	return got
 }
