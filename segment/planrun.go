@@ -129,7 +129,7 @@ func annotateRun(span trace.Span, p *Plan, o *Outcome, err error) {
 	kind := "incomplete"
 	switch {
 	case len(o.Failed) > 0:
-		kind = "failed"
+		kind = string(StepFailed)
 	case len(o.NeverStarted) > 0:
 		kind = "cancelled"
 	}

@@ -18,27 +18,30 @@ func TestPlanSpan(t *testing.T) {
 	id := func(name string) segment.ID { return segment.ID{SiteGroup: "site-b", Name: name} }
 	jobs := []segment.Job{segment.Copy(id("cars"), id("all")), segment.Copy(id("vans"), id("cars")), segment.Lookalike(id("like"), id("all"))}
 	failing := errors.New("connection refused")
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
 	for _, c := range []struct {
 		name                        string
-		ctx                         context.Context
+		cancelled                   bool
 		affected                    string
 		err                         error
 		done, failed, blocked, left int64
 		unwritten                   int64
 		errorType                   any
 	}{
-		{name: "all done", ctx: t.Context(), affected: "cars", done: 2},
-		{name: "failed", ctx: t.Context(), affected: "cars", err: failing, failed: 1, blocked: 1, errorType: "failed"},
-		{name: "cancelled", ctx: cancelled, affected: "cars", left: 2, errorType: "cancelled"},
-		{name: "by hand", ctx: t.Context(), affected: "all", done: 3, unwritten: 1, errorType: "incomplete"},
+		{name: "all done", affected: "cars", done: 2},
+		{name: "failed", affected: "cars", err: failing, failed: 1, blocked: 1, errorType: "failed"},
+		{name: "cancelled", cancelled: true, affected: "cars", left: 2, errorType: "cancelled"},
+		{name: "by hand", affected: "all", done: 3, unwritten: 1, errorType: "incomplete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
 			plan, err := segment.PlanReruns(jobs, []segment.Affected{{ID: id(c.affected)}})
 			require.NoError(t, err)
-			_, err = plan.Run(c.ctx, segment.RunOptions{TracerProvider: b.traces}, func(ctx context.Context, _ segment.Job) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.cancelled {
+				cancel()
+			}
+			_, err = plan.Run(ctx, segment.RunOptions{TracerProvider: b.traces}, func(ctx context.Context, _ segment.Job) error {
 				_, inner := b.traces.Tracer("job").Start(ctx, "job")
 				inner.End()
 				return c.err
