@@ -2,15 +2,12 @@ package segment
 
 import (
 	"cmp"
-	"fmt"
-	"hash/maphash"
-	"iter"
 	"slices"
-	"unicode/utf8"
 )
 
 // A graph is jobs and segments by dense numbers: a plan may be over millions,
-// and whatever is looked up often must be an index into a slice.
+// and whatever is looked up often must be an index into a slice. Jobs whose
+// numbers exceed an int32 would not fit into memory.
 type graph struct {
 	jobs     []Job   // each once
 	to       []int32 // by job: the segment it writes
@@ -63,13 +60,13 @@ func newGraph(jobs []Job, affected []Affected) (*graph, error) {
 		seeds += len(jobs[i].From)
 	}
 	sound := true
-	_, distinct := numbered(names(jobs), len(jobs), hashing(isName, &sound))
-	numbers, segments := numbered(ids(jobs, affected), seeds+len(jobs)+len(affected), hashing((*ID).plannable, &sound))
-	if err := problem(jobs, affected, sound); err != nil {
+	_, distinct := numbered(namesOf(jobs), len(jobs), hashing(isName, &sound))
+	numbers, segments := numbered(idsOf(jobs, affected), seeds+len(jobs)+len(affected), hashing(plannable, &sound))
+	if err := inputProblem(jobs, affected, sound); err != nil {
 		return nil, err
 	}
 	if len(distinct) < len(jobs) {
-		jobs, err := once(jobs)
+		jobs, err := eachOnce(jobs)
 		if err != nil {
 			return nil, err
 		}
@@ -84,98 +81,13 @@ func newGraph(jobs []Job, affected []Affected) (*graph, error) {
 	return g, nil
 }
 
-func names(jobs []Job) iter.Seq[*string] {
-	return func(yield func(*string) bool) {
-		for i := range jobs {
-			if !yield(&jobs[i].ID) {
-				return
-			}
-		}
-	}
-}
-
-// ids are, for each job, what it writes and then what it reads; and at the end
-// what is affected.
-func ids(jobs []Job, affected []Affected) iter.Seq[*ID] {
-	return func(yield func(*ID) bool) {
-		for i := range jobs {
-			if !yield(&jobs[i].To) {
-				return
-			}
-			for k := range jobs[i].From {
-				if !yield(&jobs[i].From[k]) {
-					return
-				}
-			}
-		}
-		for i := range affected {
-			if !yield(&affected[i].ID) {
-				return
-			}
-		}
-	}
-}
-
-// hashing hashes keys, and checks them too, while they are at hand.
-func hashing[K comparable](check func(*K) bool, sound *bool) func() func(*K) uint64 {
-	return func() func(*K) uint64 {
-		seed := maphash.MakeSeed()
-		return func(key *K) uint64 {
-			if !check(key) {
-				*sound = false
-			}
-			return maphash.Comparable(seed, *key)
-		}
-	}
-}
-
-// problem is the first thing that is wrong with the input. sound says that the
-// names in it are right.
-func problem(jobs []Job, affected []Affected, sound bool) error {
-	for i := range jobs {
-		if j := &jobs[i]; !sound || !utf8.ValidString(string(j.Kind)) {
-			if err := j.problem(i); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range affected {
-		if err := affected[i].problem(i); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// once drops jobs that are given again.
-func once(jobs []Job) ([]Job, error) {
-	places := make(map[string]int, len(jobs))
-	var kept []Job
-	for i := range jobs {
-		j := &jobs[i]
-		place, known := places[j.ID]
-		switch {
-		case !known:
-			places[j.ID] = i
-			kept = append(kept, *j)
-		case !same(j, &jobs[place]):
-			return nil, badInput(fmt.Sprintf("jobs[%d].ID", i), fmt.Sprintf("%q, as that of jobs[%d]", j.ID, place), "another name, as the jobs differ")
-		}
-	}
-	return kept, nil
-}
-
-func same(a, b *Job) bool {
-	return a.ID == b.ID && a.Kind == b.Kind && a.To == b.To && a.Priority == b.Priority && slices.Equal(a.From, b.From)
-}
-
-// link finds who writes and who reads what. numbers are those of ids.
+// link finds who writes and who reads what. numbers are those of idsOf.
 func (g *graph) link(numbers []int32) {
 	g.to, g.sibling = make([]int32, len(g.jobs)), make([]int32, len(g.jobs))
-	g.writer = filled(len(g.segments))
+	g.writer = nones(len(g.segments))
 	g.reads = rows{at: make([]int, len(g.jobs)+1), flat: make([]int32, 0, len(numbers))}
 	g.readers.at = make([]int, len(g.segments)+1)
-	reader := filled(len(g.segments)) // by segment: the last job that was found to read it
+	reader := nones(len(g.segments)) // by segment: the last job that was found to read it
 	for i := range g.jobs {
 		j := int32(i)
 		to, from := numbers[0], numbers[1:1+len(g.jobs[i].From)]
@@ -231,7 +143,7 @@ func (g *graph) rank() {
 	}
 	g.sort(keys)
 	g.byRank = make([]int32, len(keys))
-	g.ranks = filled(len(g.jobs))
+	g.ranks = nones(len(g.jobs))
 	for rank, k := range keys {
 		g.byRank[rank], g.ranks[k.job] = k.job, int32(rank)
 	}
@@ -242,7 +154,7 @@ func (g *graph) rank() {
 // and jobs that write one segment wait for what never happens.
 func (g *graph) schedule() int {
 	g.order = make([]int32, 0, len(g.byRank))
-	g.position = filled(len(g.jobs))
+	g.position = nones(len(g.jobs))
 	waits := make([]int32, len(g.jobs))
 	var ready queue
 	for i, s := range g.to {
@@ -279,7 +191,7 @@ func (g *graph) schedule() int {
 func (g *graph) contested(s int32) bool { return g.sibling[g.writer[s]] != none }
 
 func (g *graph) place(j int32) {
-	g.position[j] = int32(len(g.order)) //nolint:gosec // as in link
+	g.position[j] = int32(len(g.order)) //nolint:gosec // there are fewer steps than jobs
 	g.order = append(g.order, j)
 }
 
@@ -358,7 +270,7 @@ func (g *graph) unwritten() []Affected {
 	return list
 }
 
-func filled(n int) []int32 {
+func nones(n int) []int32 {
 	list := make([]int32, n)
 	for i := range list {
 		list[i] = none

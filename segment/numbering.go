@@ -56,26 +56,26 @@ func numberHashes(hashes []uint64, numbers []int32) int {
 		if 2*len(first) >= len(slots) {
 			slots = make([]uint64, 4*len(slots))
 			for n, known := range first {
-				*slot(slots, known) = known&upper | uint64(n+1)
+				*slot(slots, known) = known&upperHalf | uint64(n+1)
 			}
 		}
 		s := slot(slots, h)
 		if *s == 0 {
 			first = append(first, h)
-			*s = h&upper | uint64(len(first))
+			*s = h&upperHalf | uint64(len(first))
 		}
-		numbers[i] = int32(*s&^upper) - 1 //nolint:gosec // the ids of 2^31 segments fill 64 GiB
+		numbers[i] = int32(*s&^upperHalf) - 1 //nolint:gosec // the ids of 2^31 segments fill 64 GiB
 	}
 	return len(first)
 }
 
-const upper = 0xffffffff << 32
+const upperHalf = 0xffffffff << 32
 
 // slot is where the upper half of a hash is, or is to be.
 func slot(slots []uint64, h uint64) *uint64 {
-	mask := uint64(len(slots) - 1) //nolint:gosec // a length
+	mask := uint64(len(slots) - 1) //nolint:gosec // there is at least one slot
 	at := h & mask
-	for slots[at] != 0 && (slots[at]^h)&upper != 0 {
+	for slots[at] != 0 && (slots[at]^h)&upperHalf != 0 {
 		at = (at + 1) & mask
 	}
 	return &slots[at]

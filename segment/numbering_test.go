@@ -1,10 +1,10 @@
 package segment
 
 import (
-	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,7 +42,7 @@ func TestNumbered(t *testing.T) {
 			for _, n := range []int{0, 1, 2, 3, 100, 1500} {
 				keys := make([]string, n)
 				for i := range keys {
-					keys[i] = fmt.Sprint(rand.IntN(n))
+					keys[i] = strconv.Itoa(rand.IntN(n))
 				}
 				tries := 0
 				numbers, distinct := numbered(pointers(keys), n, func() func(*string) uint64 {

@@ -44,7 +44,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("segment: plan: %w", err)
 	}
-	if err := read.differs(&made); err != nil {
+	if err := read.differs(made); err != nil {
 		return fmt.Errorf("segment: plan: not what its jobs and affected segments lead to: %w", err)
 	}
 	*p = made
@@ -52,7 +52,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 }
 
 // source is what leads to the plan.
-func (p *Plan) source() ([]Job, []Affected) {
+func (p Plan) source() ([]Job, []Affected) {
 	lists := [][]Step{p.Steps}
 	for i := range p.Conflicts {
 		lists = append(lists, p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp)
@@ -71,7 +71,7 @@ func (p *Plan) source() ([]Job, []Affected) {
 }
 
 // differs finds the first place where the plan is not as it was made.
-func (p *Plan) differs(made *Plan) error {
+func (p Plan) differs(made Plan) error {
 	if err := stepsDiffer("steps", p.Steps, made.Steps); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func stepsDiffer(field string, read, made []Step) error {
 		a, b := &read[i], &made[i]
 		place := fmt.Sprintf("%s[%d]", field, i)
 		switch {
-		case !same(&a.Job, &b.Job):
+		case !sameJob(&a.Job, &b.Job):
 			return badInput(place+".job", a.Job.ID, b.Job.ID)
 		case !slices.Equal(a.After, b.After):
 			return badInput(place+".after", fmt.Sprintf("%q", a.After), fmt.Sprintf("%q", b.After))

@@ -35,9 +35,7 @@ type planWriter struct {
 	digits  int
 }
 
-func (w *planWriter) printf(format string, args ...any) {
-	_, _ = fmt.Fprintf(w, format, args...) // a strings.Builder takes everything
-}
+func (w *planWriter) printf(format string, args ...any) { fmt.Fprintf(&w.Builder, format, args...) }
 
 // head sums the plan up.
 func (w *planWriter) head() {
@@ -62,7 +60,7 @@ func (w *planWriter) head() {
 }
 
 // stake is each affected segment once, and the users in all of them.
-func (p *Plan) stake() (segments map[ID]int64, users int64) {
+func (p Plan) stake() (segments map[ID]int64, users int64) {
 	_, affected := p.source()
 	segments = make(map[ID]int64, len(affected))
 	for _, a := range affected {
@@ -83,7 +81,7 @@ func add(a, b int64) int64 {
 }
 
 // heldUp is how many jobs are in conflicts, or held up by them.
-func (p *Plan) heldUp() int {
+func (p Plan) heldUp() int {
 	jobs := map[string]bool{}
 	for i := range p.Conflicts {
 		for _, steps := range [][]Step{p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp} {

@@ -125,7 +125,7 @@ func (t *tracks) countDone() error {
 // outcome sorts the steps by what became of them.
 func (t *tracks) outcome() Outcome {
 	var o Outcome
-	by := filled(len(t.state)) // by step: the failed one that blocks it
+	by := nones(len(t.state)) // by step: the failed one that blocks it
 	for i, s := range t.state {
 		n := int32(i)
 		switch s {

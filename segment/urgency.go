@@ -29,7 +29,7 @@ func (g *graph) sort(list []urgency) {
 		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(b.users, a.users))
 	})
 	var names []spelling
-	for same := range runs(list, func(a, b *urgency) bool { return a.priority == b.priority && a.users == b.users }) {
+	for same := range equalRuns(list, func(a, b *urgency) bool { return a.priority == b.priority && a.users == b.users }) {
 		names = names[:0]
 		for _, u := range same {
 			names = append(names, spelling{name: g.jobs[u.job].ID, job: u.job})
@@ -53,13 +53,13 @@ func sortNames(list []spelling, bytes int) {
 	slices.SortFunc(list, func(a, b spelling) int {
 		return cmp.Or(cmp.Compare(a.word, b.word), cmp.Compare(a.left, b.left))
 	})
-	for same := range runs(list, func(a, b *spelling) bool { return a.word == b.word && a.left == b.left }) {
+	for same := range equalRuns(list, func(a, b *spelling) bool { return a.word == b.word && a.left == b.left }) {
 		sortNames(same, bytes+word) // names are equal to none, so these go on
 	}
 }
 
-// runs yields the stretches of two and more that are equal to their neighbours.
-func runs[T any](list []T, equal func(a, b *T) bool) iter.Seq[[]T] {
+// equalRuns yields the stretches of two and more that are equal to their neighbours.
+func equalRuns[T any](list []T, equal func(a, b *T) bool) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		for start := 0; start < len(list); {
 			end := start + 1
