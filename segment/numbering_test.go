@@ -81,7 +81,7 @@ func TestSort(t *testing.T) {
 		for range r.IntN(60) {
 			name := []byte(prefix)
 			for range r.IntN(25) {
-				name = append(name, "\x00\x01ab\xff"[r.IntN(5)])
+				name = append(name, "aaaaaaaaaaaaaaaa\x00\x01b\xff"[r.IntN(20)])
 			}
 			if seen[string(name)] {
 				continue

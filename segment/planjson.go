@@ -22,9 +22,6 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	if !p.made {
 		return nil, errNoPlan()
 	}
-	if p.Steps == nil {
-		p.Steps = []Step{}
-	}
 	return json.Marshal(planJSON{&p.Steps, p.Unwritten, p.Conflicts})
 }
 

@@ -157,3 +157,25 @@ func FuzzPlanJSON(f *testing.F) {
 		require.Len(t, outcome.Done, len(p.Steps))
 	})
 }
+
+// FuzzPlanNames: whatever names jobs and segments have, the plan survives JSON,
+// or they are refused.
+func FuzzPlanNames(f *testing.F) {
+	f.Add("a", "copy", "site-a", "cars", "site-b", "cars", int64(5), 1)
+	f.Add("\x00", "", "", "%2F/", "a/b%", "\u2028<&", int64(0), -1)
+	f.Add("\xff", "\xff", "", "", "", "\xff", int64(-1), 0)
+	f.Fuzz(func(t *testing.T, id, kind, group1, name1, group2, name2 string, users int64, priority int) {
+		from, to := at(group1, name1), at(group2, name2)
+		p, err := segment.PlanReruns([]segment.Job{
+			{ID: id, Kind: segment.JobKind(kind), From: []segment.ID{from}, To: to, Priority: priority},
+			{ID: id + "'", From: []segment.ID{to}, To: from},
+		}, []segment.Affected{{ID: to, Users: users}})
+		if err != nil {
+			var bad *validate.InputError
+			require.ErrorAs(t, err, &bad)
+			return
+		}
+		requireSameThroughJSON(t, p)
+		require.NotEmpty(t, p.Conflicts, "they read each other, or write one segment")
+	})
+}

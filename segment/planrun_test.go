@@ -261,6 +261,13 @@ func TestRunProgress(t *testing.T) {
 	}, lines)
 
 	told = nil
+	diamond := planned(t, nil, []int{0}, []int{0}, []int{1, 2})
+	_, err = diamond.Run(t.Context(), segment.RunOptions{Progress: func(p segment.Progress) { told = append(told, p) }}, func(context.Context, segment.Job) error { return errBoom })
+	require.Error(t, err)
+	require.Len(t, told, 2)
+	require.Equal(t, 3, told[1].Blocked, "each once, though there are two ways to the last")
+
+	told = nil
 	_, err = p.Run(t.Context(), segment.RunOptions{Resume: outcome, Limit: 4, Progress: func(p segment.Progress) { told = append(told, p) }}, succeed)
 	require.NoError(t, err)
 	require.Len(t, told, 4, "two steps are left")
@@ -272,7 +279,8 @@ func TestRunProgress(t *testing.T) {
 func TestRunProgressPanics(t *testing.T) {
 	p := planned(t, nil, nil, nil)
 	var running atomic.Int64
-	leave := func(how func()) {
+	leave := func(t *testing.T, how func()) {
+		t.Helper()
 		_, _ = p.Run(t.Context(), segment.RunOptions{Limit: 3, Progress: func(p segment.Progress) {
 			if p.Running == 3 {
 				how()
@@ -280,16 +288,19 @@ func TestRunProgressPanics(t *testing.T) {
 		}}, func(ctx context.Context, _ segment.Job) error {
 			running.Add(1)
 			<-ctx.Done()
+			time.Sleep(time.Minute) // by the bubble's clock: it tidies up
 			running.Add(-1)
 			return ctx.Err()
 		})
 	}
-	require.PanicsWithValue(t, "printer on fire", func() { leave(func() { panic("printer on fire") }) })
-	require.Zero(t, running.Load())
-	var wg sync.WaitGroup
-	wg.Go(func() { leave(runtime.Goexit) })
-	wg.Wait()
-	require.Zero(t, running.Load())
+	synctest.Test(t, func(t *testing.T) {
+		require.PanicsWithValue(t, "printer on fire", func() { leave(t, func() { panic("printer on fire") }) })
+		require.Zero(t, running.Load())
+		var wg sync.WaitGroup
+		wg.Go(func() { leave(t, runtime.Goexit) })
+		wg.Wait()
+		require.Zero(t, running.Load())
+	})
 }
 
 // TestRunIncomplete: steps that are all done are not everything that is affected.
