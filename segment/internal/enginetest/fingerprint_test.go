@@ -50,9 +50,9 @@ func create(t testing.TB, d enginetest.Database, db *sql.DB, table string, ids [
 	fill(t, d, db, table, ids)
 }
 
-func execute(t testing.TB, db *sql.DB, statement string, args ...any) {
+func execute(t testing.TB, db *sql.DB, statement string) {
 	t.Helper()
-	_, err := db.ExecContext(t.Context(), statement, args...)
+	_, err := db.ExecContext(t.Context(), statement)
 	require.NoError(t, err, statement)
 }
 
