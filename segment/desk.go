@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -86,7 +87,7 @@ func (d desk) deliver(ctx context.Context, due map[ID]AlertState) (told map[ID]b
 		return told, nil
 	}
 	var failures []error
-	for _, id := range sorted(due) {
+	for _, id := range inTurn(due) {
 		state := due[id]
 		failed := d.deliverOne(ctx, &state)
 		told[id] = failed == nil
@@ -105,7 +106,7 @@ func (d desk) deliverOne(ctx context.Context, s *AlertState) error {
 // batches are the alerts to fire, and those to resolve: also where another
 // fault took its place.
 func batches(due map[ID]AlertState) (firing, resolved []Alert) {
-	for _, id := range sorted(due) {
+	for _, id := range inTurn(due) {
 		s := due[id]
 		if s.Open != nil {
 			firing = append(firing, *s.Open)
@@ -115,6 +116,42 @@ func batches(due map[ID]AlertState) (firing, resolved []Alert) {
 		}
 	}
 	return firing, resolved
+}
+
+// inTurn has incidents come first, so that they hold back their segments' pages.
+func inTurn(due map[ID]AlertState) []ID {
+	ids := sorted(due)
+	slices.SortStableFunc(ids, func(a, b ID) int { return cmp.Compare(later(due[a]), later(due[b])) })
+	return ids
+}
+
+func later(s AlertState) int {
+	if s.Open != nil && s.Open.Incident != nil {
+		return 0
+	}
+	return 1
+}
+
+// remind tells an alerter that keeps alerts by itself of those that stand, in
+// case it forgot.
+func (d desk) remind(ctx context.Context, before map[ID]AlertState) error {
+	batch, ok := d.alerter.(BatchAlerter)
+	if !ok {
+		return nil
+	}
+	var standing []Alert
+	for s, err := range d.ledger.Alerts(ctx) {
+		if err != nil {
+			return wrap("reading the alerts", err)
+		}
+		if known := before[s.Segment]; known.Told != nil && s.Open != nil && !s.pending() {
+			standing = append(standing, *s.Open)
+		}
+	}
+	if len(standing) == 0 {
+		return nil
+	}
+	return wrap("reminding of standing alerts", batch.Tell(ctx, standing, nil))
 }
 
 // first joins the first few of many failures: an alerter that is out of reach

@@ -138,6 +138,6 @@ func (i *Incident) String() string {
 	if i.Build != "" {
 		fmt.Fprintf(&b, ", build %s", i.Build)
 	}
-	fmt.Fprintf(&b, ") since %s, %d users at stake; likely cause: %s; next: %s", i.Since.UTC().Format(time.RFC3339), i.Users, i.Cause, i.Next)
+	fmt.Fprintf(&b, ") since %s, %s at stake; likely cause: %s; next: %s", i.Since.UTC().Format(time.RFC3339), validate.Count(i.Users), i.Cause, i.Next)
 	return b.String()
 }

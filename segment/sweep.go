@@ -50,6 +50,8 @@ type Case struct {
 	Last     Attempt         `json:"last,omitzero"`     // the last attempt at it
 	Sizes    []validate.Size `json:"sizes,omitempty"`   // its baseline, oldest first
 	Report   validate.Report `json:"report"`            // with the band that its history allows
+
+	missing bool // from the store's listing
 }
 
 // gravest puts the gravest case first: by severity, kind, users at stake, name.
@@ -102,7 +104,10 @@ func (c *Case) add(f validate.Finding) {
 
 // alert is what people read of the case.
 func (c *Case) alert(at time.Time, rule *Rule, job Job) Alert {
-	text := c.Text + " (live: the segment is not protected)"
+	text := c.Text
+	if c.Kind != validate.Unverified {
+		text += " (live: the segment is not protected)"
+	}
 	if !c.Upstream.IsZero() {
 		text += "; it is made from " + c.Upstream.String() + ", which is affected itself"
 	}
