@@ -75,7 +75,7 @@ func (w *watch) shared(f fall, finding validate.Finding) {
 		w.sweep.Healthy--
 		delete(w.healthy, f.segment)
 		fresh := newCase(&Tracked{Segment: f.segment, Last: f.last}, f.segment, validate.Report{
-			Name: f.segment.String(), Expected: validate.Count(f.was), Stored: validate.Count(f.now),
+			Expected: validate.Count(f.was), Stored: validate.Count(f.now),
 		})
 		c = &fresh
 		w.cases[f.segment] = c
@@ -143,10 +143,7 @@ func (w *watch) alert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after := map[ID]AlertState{}
-	for id, s := range w.states {
-		after[id] = s
-	}
+	after := maps.Clone(w.states)
 	for id, change := range changes {
 		s := after[id]
 		s.Segment = id

@@ -140,26 +140,31 @@ func (w *watch) walk(ctx context.Context, sizes iter.Seq2[Current, error]) error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group errgroup.Group
-	batches := make(chan []pair, runtime.GOMAXPROCS(0))
-	for range cap(batches) {
+	judges := runtime.GOMAXPROCS(0)
+	batches, spare := make(chan []pair, judges), make(chan []pair, 2*judges+1)
+	for range judges {
 		group.Go(func() error {
 			for batch := range batches {
 				if err := w.judgeAll(ctx, batch); err != nil {
 					cancel(err)
 					return err
 				}
+				spare <- batch[:0]
 			}
 			return nil
 		})
 	}
-	err := w.feed(ctx, sizes, batches)
+	for range cap(spare) {
+		spare <- make([]pair, 0, batchSize)
+	}
+	err := w.feed(ctx, sizes, batches, spare)
 	close(batches)
 	return cmp.Or(group.Wait(), err)
 }
 
-// feed hands what it reads to those who judge.
-func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], batches chan<- []pair) error {
-	batch := make([]pair, 0, batchSize)
+// feed hands what it reads to those who judge, in batches that they give back.
+func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], batches chan<- []pair, spare <-chan []pair) error {
+	batch := <-spare
 	for p, err := range w.pairs(ctx, sizes) {
 		if err != nil {
 			return join(err, hand(ctx, batches, batch))
@@ -168,7 +173,7 @@ func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], batch
 			if err := hand(ctx, batches, batch); err != nil {
 				return err
 			}
-			batch = make([]pair, 0, batchSize)
+			batch = <-spare
 		}
 	}
 	return hand(ctx, batches, batch)
@@ -195,39 +200,62 @@ type pair struct {
 // is a pair, too.
 func (w *watch) pairs(ctx context.Context, sizes iter.Seq2[Current, error]) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
-		next, stop := iter.Pull2(inOrder("ledger", w.monitor.config.Ledger.Segments(ctx), func(t *Tracked) ID { return t.Segment }))
-		defer stop()
-		tracked, err, more := next()
-		// upTo yields what only the ledger knows, up to a segment.
-		upTo := func(reached func(ID) bool) bool {
-			for ; more && err == nil && !reached(tracked.Segment); tracked, err, more = next() {
-				if !yield(pair{tracked: tracked}, nil) {
-					return false
-				}
-			}
+		ledger := open(inOrder("ledger", w.monitor.config.Ledger.Segments(ctx), func(t *Tracked) ID { return t.Segment }))
+		defer ledger.stop()
+		for p, err := range once(inOrder("current sizes", sizes, func(c *Current) ID { return c.Segment })) {
 			if err != nil {
 				yield(pair{}, err)
-			}
-			return err == nil
-		}
-		for p, failed := range once(inOrder("current sizes", sizes, func(c *Current) ID { return c.Segment })) {
-			if failed != nil {
-				yield(pair{}, failed)
 				return
 			}
-			if !upTo(func(id ID) bool { return id.Compare(p.current.Segment) >= 0 }) {
+			if !ledger.upTo(func(id ID) bool { return id.Compare(p.current.Segment) >= 0 }, yield) {
 				return
 			}
-			if more && tracked.Segment == p.current.Segment {
-				p.tracked = tracked
-				tracked, err, more = next()
-			}
+			p.tracked = ledger.take(p.current.Segment)
 			if !yield(p, nil) {
 				return
 			}
 		}
-		upTo(func(ID) bool { return false })
+		ledger.upTo(func(ID) bool { return false }, yield)
 	}
+}
+
+// A cursor is a place in the ledger.
+type cursor struct {
+	next    func() (Tracked, error, bool)
+	stop    func()
+	tracked Tracked
+	err     error
+	more    bool
+}
+
+func open(ledger iter.Seq2[Tracked, error]) *cursor {
+	var c cursor
+	c.next, c.stop = iter.Pull2(ledger)
+	c.tracked, c.err, c.more = c.next()
+	return &c
+}
+
+// upTo yields what only the ledger knows, until a place is reached. It reports
+// whether to go on.
+func (c *cursor) upTo(reached func(ID) bool, yield func(pair, error) bool) bool {
+	for ; c.more && c.err == nil && !reached(c.tracked.Segment); c.tracked, c.err, c.more = c.next() {
+		if !yield(pair{tracked: c.tracked}, nil) {
+			return false
+		}
+	}
+	if c.err != nil {
+		yield(pair{}, c.err)
+	}
+	return c.err == nil
+}
+
+// take is what the ledger knows of a segment, if it is there.
+func (c *cursor) take(id ID) (found Tracked) {
+	if c.more && c.tracked.Segment == id {
+		found = c.tracked
+		c.tracked, c.err, c.more = c.next()
+	}
+	return found
 }
 
 // once makes one pair of a segment that is listed several times. What came
@@ -260,7 +288,7 @@ func once(sizes iter.Seq2[Current, error]) iter.Seq2[pair, error] {
 func inOrder[T any](name string, items iter.Seq2[T, error], id func(*T) ID) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var before ID
-		any := false
+		begun := false
 		for item, err := range items {
 			var none T
 			if err != nil {
@@ -268,14 +296,14 @@ func inOrder[T any](name string, items iter.Seq2[T, error], id func(*T) ID) iter
 				return
 			}
 			at := id(&item)
-			if any && before.Compare(at) > 0 {
+			if begun && before.Compare(at) > 0 {
 				yield(none, &OrderError{name, before, at})
 				return
 			}
 			if !yield(item, nil) {
 				return
 			}
-			before, any = at, true
+			before, begun = at, true
 		}
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -548,4 +551,46 @@ func TestSweepAsJSON(t *testing.T) {
 	require.JSONEq(t, string(data), string(again))
 	require.False(t, back.Cases[0].Report.Passed())
 	require.Equal(t, s.Cases[0].Text, back.Cases[0].Text)
+}
+
+// Ids are mapped on the way, so that a limit on the reading leaves no two stored
+// sizes alike: what was read tells.
+func TestSweepFindsALimitOnTheReading(t *testing.T) {
+	f := newFleet(t)
+	random := rand.New(rand.NewPCG(1, 1))
+	day := func(id segment.ID, days int, read int64) {
+		stored := int64((0.7 + 0.25*random.Float64()) * float64(read))
+		f.record(segment.Record{Segment: id, Run: fmt.Sprint(days), State: segment.Committed, Users: stored, Read: read, At: f.now.Add(-time.Hour).AddDate(0, 0, -days)})
+		f.sizes[id] = validate.Count(stored)
+	}
+	for i := range 40_000 {
+		id := seg(fmt.Sprintf("%05d", i))
+		users := int64(math.Exp(math.Log(50) + 10*random.Float64()))
+		today := int64(float64(users) * math.Exp(0.03*random.NormFloat64()))
+		if i < 50 {
+			users = 12_600 + int64(random.IntN(900)) // so little above that the history alone says nothing
+			today = 9_999                            // no known limit
+		}
+		day(id, 1, users)
+		day(id, 0, today)
+	}
+	// A few others are exactly on small known limits by chance.
+	hit := func(s segment.Sweep) (names []string) {
+		for _, c := range s.Cases {
+			if strings.Contains(c.Text, "read exactly 9,999 users, as 49 other segments that were larger, too: a limit at work") {
+				require.Equal(t, validate.Capped, c.Kind)
+				names = append(names, c.Segment.Name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	s := f.sweep()
+	names := hit(s)
+	require.Len(t, names, 50)
+	require.Equal(t, "00049", names[49])
+	require.Len(t, s.Incidents, 1)
+	f.alerter.news()
+	require.Equal(t, names, hit(f.sweep()), "sizes that a limit brought about are no baseline: it is still found")
+	require.Empty(t, f.alerter.news())
 }

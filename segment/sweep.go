@@ -77,6 +77,7 @@ func (e *OrderError) Error() string {
 
 // newCase is the case of a segment with a report that is not clean.
 func newCase(t *Tracked, id ID, r validate.Report) Case {
+	r.Name = id.String() // not before: it costs as much as judging a healthy segment
 	c := Case{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
 	c.judge()
 	return c

@@ -129,7 +129,7 @@ func (t *Tracked) everLive() bool {
 }
 
 func missing(t *Tracked) Case {
-	c := newCase(t, t.Segment, validate.Report{Name: t.Segment.String(), Findings: []validate.Finding{{
+	c := newCase(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
 	}}})
@@ -141,6 +141,7 @@ func missing(t *Tracked) Case {
 type examination struct {
 	pair   *pair
 	at     time.Time
+	since  time.Time       // when what is live came to be; at, where that is not known
 	sizes  []validate.Size // its baseline before now, by the same counter or not
 	known  bool            // the last run says how many users are live
 	policy validate.Policy
@@ -155,12 +156,11 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 	if e.at.IsZero() {
 		e.at = w.sweep.At
 	}
-	e.sizes = before(p.tracked.Sizes, e.at)
+	e.since, e.sizes = e.at, before(p.tracked.Sizes, e.at)
 	e.policy = validate.Policy{
 		Tolerance: rule.Drift, AllowEmpty: rule.Policy.AllowEmpty, Caps: rule.Policy.Caps, OffHistory: rule.Policy.OffHistory,
 	}
 	e.out = validate.Output{
-		Name:         p.current.Segment.String(),
 		JobKind:      string(p.tracked.Last.Kind),
 		Expected:     validate.Unknown(),
 		SelfReported: true,
@@ -173,7 +173,7 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 	if !ok || live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Settle.Max)) {
 		return e
 	}
-	e.known = true
+	e.known, e.since = true, live.At
 	e.out.Expected = validate.Count(live.Users)
 	e.policy.AllowEmpty = e.policy.AllowEmpty || live.Users == 0
 	e.out.History = before(e.sizes, live.At.Add(-1))
@@ -244,29 +244,26 @@ func (e *examination) keep(t *tally) {
 }
 
 // falls notes a fall of what is stored, and of what the last run had read, for
-// the signature of a limit over many segments.
+// the signature of a limit over many segments. It is a fall from before the last
+// run, however long ago that was.
 func (e *examination) falls(t *tally) {
-	stored := &e.out.Stored
-	if stored.RelErr() > 0 {
-		return
-	}
-	was, ok := earlier(e.sizes, e.at, func(s *validate.Size) int64 {
+	counter := func(s *validate.Size) int64 {
 		if s.Counter != e.out.Counter {
 			return 0
 		}
 		return s.Users
-	})
-	if ok && fell(was, stored.Users()) {
-		t.stored = append(t.stored, fall{was, stored.Users(), e.pair.current.Segment, e.pair.tracked.Last})
 	}
-	n := len(e.sizes)
-	if n == 0 || e.sizes[n-1].Read == 0 || e.at.Sub(e.sizes[n-1].At) > freshly {
-		return
+	id, last := e.pair.current.Segment, e.pair.tracked.Last
+	if stored := &e.out.Stored; stored.RelErr() == 0 {
+		if was, ok := earlier(e.out.History, e.since, counter); ok && fell(was, stored.Users()) {
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last})
+		}
 	}
-	now := e.sizes[n-1]
-	was, ok = earlier(e.sizes[:n-1], now.At, func(s *validate.Size) int64 { return s.Read })
-	if ok && fell(was, now.Read) {
-		t.read = append(t.read, fall{was, now.Read, e.pair.current.Segment, e.pair.tracked.Last})
+	if read := last.Read; read > 0 && last.live() {
+		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
+		if ok && fell(was, read) {
+			t.read = append(t.read, fall{was, read, id, last})
+		}
 	}
 }
 
