@@ -79,8 +79,7 @@ func (m *Memory) last(id ID, run string) (Record, error) {
 	if len(attempts) == 0 {
 		return Record{}, fmt.Errorf("no record of run %q", run)
 	}
-	r := attempts[slices.Max(slices.Collect(maps.Keys(attempts)))]
-	return r, r.sized()
+	return attempts[slices.Max(slices.Collect(maps.Keys(attempts)))], nil
 }
 
 // Accept implements Ledger.
@@ -91,10 +90,12 @@ func (m *Memory) Accept(_ context.Context, id ID, a Acceptance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, err := m.last(id, a.Run)
+	if err == nil {
+		err = m.tracked(id).Accept(r, a)
+	}
 	if err != nil {
 		return fmt.Errorf("segment: accept: %s: %w", id, err)
 	}
-	m.tracked(id).Accept(r.Size(), a)
 	m.close(id)
 	return nil
 }
@@ -110,7 +111,7 @@ func (m *Memory) Suspect(_ context.Context, id ID, s Suspicion) error {
 	if err != nil {
 		return fmt.Errorf("segment: suspect: %s: %w", id, err)
 	}
-	m.tracked(id).Suspect(r.Size())
+	m.tracked(id).Suspect(r)
 	return nil
 }
 

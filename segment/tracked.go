@@ -50,13 +50,18 @@ func (t *Tracked) Record(r Record) {
 	t.Last = r.attempt()
 }
 
-// Accept starts the baseline anew from one size.
-func (t *Tracked) Accept(size validate.Size, a Acceptance) {
-	t.Sizes, t.Accepted = []validate.Size{size}, &a
+// Accept starts the baseline anew from the size of a run's last attempt.
+func (t *Tracked) Accept(r Record, a Acceptance) error {
+	if err := r.sized(); err != nil {
+		return err
+	}
+	t.Sizes, t.Accepted = []validate.Size{r.Size()}, &a
+	return nil
 }
 
-// Suspect takes a size out of the baseline.
-func (t *Tracked) Suspect(size validate.Size) {
+// Suspect takes the size of a run's last attempt out of the baseline.
+func (t *Tracked) Suspect(r Record) {
+	size := r.Size()
 	t.Sizes = slices.DeleteFunc(t.Sizes, func(s validate.Size) bool { return same(s, size) })
 }
 

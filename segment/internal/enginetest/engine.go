@@ -24,13 +24,13 @@ func Engines() []Engine {
 		{"postgresql", sqlsegment.PostgreSQL, createPostgreSQL},
 		{"sqlite", sqlsegment.SQLite, createSQLite},
 		{"sqlite-wal", sqlsegment.SQLite, createSQLiteWAL},
+		{"mariadb", sqlsegment.MySQL, createMySQL},
 	}
 }
 
 // All are those engines, and the ones on which there are only Users.
 func All() []Engine {
 	return append(Engines(),
-		Engine{"mariadb", sqlsegment.MySQL, createMySQL},
 		Engine{"clickhouse", sqlsegment.ClickHouse, createClickHouse},
 	)
 }
@@ -82,11 +82,10 @@ func (d Database) ForJobs() Database {
 }
 
 // SQL picks the statement for the database.
-func (d Database) SQL(postgreSQL, sqlite string) string {
-	if d.Dialect == sqlsegment.PostgreSQL {
-		return postgreSQL
-	}
-	return sqlite
+func (d Database) SQL(postgreSQL, sqlite, mySQL string) string {
+	return map[sqlsegment.Dialect]string{
+		sqlsegment.PostgreSQL: postgreSQL, sqlsegment.SQLite: sqlite, sqlsegment.MySQL: mySQL,
+	}[d.Dialect]
 }
 
 // Bind writes a statement's ? the way the database wants them.

@@ -82,9 +82,9 @@ func TestUsersRefuses(t *testing.T) {
 			{"a second statement", func(u *sqlsegment.Users) { u.Query += "; DROP TABLE members" }, "syntax error"},
 			{"which of them is the id?", func(u *sqlsegment.Users) { u.Query = "SELECT id, at FROM members" }, "one of 2 columns (id, at), want one column"},
 			{"the same", func(u *sqlsegment.Users) { u.Query = "SELECT * FROM members" }, "3 columns"},
-			{"no SQL", func(u *sqlsegment.Users) { u.Query = "SELEKT id" }, d.SQL("syntax error", "no such table")},
+			{"no SQL", func(u *sqlsegment.Users) { u.Query = "SELEKT id" }, d.SQL("syntax error", "no such table", "error in your SQL syntax")},
 			{"an open parenthesis", func(u *sqlsegment.Users) { u.Query += " AND (1 = 1" }, "syntax error"},
-			{"one too many", func(u *sqlsegment.Users) { u.Query += ")" }, d.SQL("must have an alias", "syntax error")},
+			{"one too many", func(u *sqlsegment.Users) { u.Query += ")" }, d.SQL("must have an alias", "syntax error", "error in your SQL syntax")},
 			{"no such table", func(u *sqlsegment.Users) { u.Query = "SELECT id FROM nobody" }, "nobody"},
 			{"an argument is missing", func(u *sqlsegment.Users) {
 				u.Query = d.Bind("SELECT id FROM members WHERE segment = ?")
@@ -93,8 +93,9 @@ func TestUsersRefuses(t *testing.T) {
 			{"users without an id", func(u *sqlsegment.Users) { u.Query = "SELECT id FROM members WHERE segment = 'gaps'" }, "3 of 10 ids are NULL"},
 			{"nothing but NULL", func(u *sqlsegment.Users) { u.Query = "SELECT NULL" }, "1 of 1 ids are NULL"},
 			{"an error in the midst of the rows", func(u *sqlsegment.Users) {
-				u.Query = d.SQL("SELECT 1 / (length(id) - 9) FROM members", "SELECT json(CASE WHEN id = 'user 9000' THEN 'x' ELSE '1' END) FROM members")
-			}, d.SQL("division by zero", "malformed JSON")},
+				u.Query = d.SQL("SELECT 1 / (length(id) - 9) FROM members", "SELECT json(CASE WHEN id = 'user 9000' THEN 'x' ELSE '1' END) FROM members",
+					"SELECT CASE WHEN id = 'user 9000' THEN (SELECT 1 UNION SELECT 2) ELSE id END FROM members")
+			}, d.SQL("division by zero", "malformed JSON", "more than 1 row")},
 		} {
 			u := good
 			c.change(&u)
