@@ -35,7 +35,7 @@ func newPlatform(t *testing.T, d enginetest.Database) *platform {
 	t.Cleanup(func() { require.NoError(t, p.db.Close()) })
 	for _, statement := range []string{
 		"CREATE TABLE source (id integer PRIMARY KEY)",
-		"CREATE TABLE staged (tag text, id integer, PRIMARY KEY (tag, id))",
+		"CREATE TABLE staged (tag varchar(100), id integer, PRIMARY KEY (tag, id))",
 		"CREATE TABLE live (id integer PRIMARY KEY)",
 	} {
 		require.NoError(t, p.exec(t.Context(), p.db, statement))
