@@ -106,12 +106,3 @@ func (d Dialect) counts() string {
 	}
 	return "count(*), count(id)"
 }
-
-// settings overrule what would make ClickHouse answer for a part of the users
-// without a word.
-func (d Dialect) settings() string {
-	if d != ClickHouse {
-		return ""
-	}
-	return "\nSETTINGS skip_unavailable_shards = 0, read_overflow_mode = 'throw', result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', distinct_overflow_mode = 'throw', set_overflow_mode = 'throw', group_by_overflow_mode = 'throw'"
-}
