@@ -66,8 +66,10 @@ func canonicalMySQL(kind string) string {
 	switch kind = strings.TrimPrefix(kind, "UNSIGNED "); kind {
 	case "BINARY", "VARBINARY", "BLOB":
 		return "LOWER(HEX(id))"
-	case "CHAR", "VARCHAR", "TEXT", "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT":
-		return "CONVERT(id USING utf8mb4)"
+	case "CHAR", "VARCHAR", "TEXT":
+		return "CAST(CONVERT(id USING utf8mb4) AS BINARY)" // as bytes, which no connection's character set turns into ????
+	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT":
+		return "CONVERT(id + 0 USING utf8mb4)" // 0007 of a ZEROFILL column is 7
 	}
 	return ""
 }

@@ -132,46 +132,6 @@ func TestUsersFingerprints(t *testing.T) {
 	})
 }
 
-// Ids that are no text have one canonical form, the same everywhere.
-func TestUsersOfOtherTypes(t *testing.T) {
-	uuid, bytes := "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "00ff10"
-	for _, c := range []struct {
-		reason  string
-		queries map[sqlsegment.Dialect]string
-		want    []string
-	}{
-		{"integers are decimal", map[sqlsegment.Dialect]string{
-			sqlsegment.PostgreSQL: "SELECT 7::bigint UNION ALL SELECT -12",
-			sqlsegment.MySQL:      "SELECT 7 UNION ALL SELECT -12",
-			sqlsegment.SQLite:     "SELECT 7 UNION ALL SELECT -12",
-			sqlsegment.ClickHouse: "SELECT toInt64(7) AS n UNION ALL SELECT toInt64(-12)",
-		}, []string{"7", "-12"}},
-		{"UUIDs are in lower case", map[sqlsegment.Dialect]string{
-			sqlsegment.PostgreSQL: "SELECT '6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::uuid",
-			sqlsegment.MySQL:      "SELECT CAST('6BA7B810-9DAD-11D1-80B4-00C04FD430C8' AS uuid)",
-			sqlsegment.ClickHouse: "SELECT toUUID('6BA7B810-9DAD-11D1-80B4-00C04FD430C8')",
-		}, []string{uuid}},
-		{"bytes are hexadecimal", map[sqlsegment.Dialect]string{
-			sqlsegment.PostgreSQL: `SELECT '\x00ff10'::bytea`,
-			sqlsegment.MySQL:      "SELECT x'00ff10'",
-			sqlsegment.SQLite:     "SELECT x'00ff10'",
-		}, []string{bytes}},
-		{"latin1 becomes UTF-8", map[sqlsegment.Dialect]string{
-			sqlsegment.MySQL: "SELECT CONVERT('Köln' USING latin1)",
-		}, []string{"Köln"}},
-	} {
-		everywhere(t, func(t *testing.T, d enginetest.Database) {
-			query, there := c.queries[d.Dialect]
-			if !there {
-				return
-			}
-			for m, hash := range map[sqlsegment.Method]validate.Hash{sqlsegment.Portable: validate.MD5, sqlsegment.Stream: validate.XXH3} {
-				require.Equal(t, digestOf(hash, c.want).Fingerprint(), summarize(t, d, d.Open(t), m, query).Fingerprint(), "%s, %s", c.reason, m)
-			}
-		})
-	}
-}
-
 func TestUsersRefusesTypesWithoutACanonicalForm(t *testing.T) {
 	everywhere(t, func(t *testing.T, d enginetest.Database) {
 		db := d.Open(t)
@@ -184,31 +144,6 @@ func TestUsersRefusesTypesWithoutACanonicalForm(t *testing.T) {
 		}
 		require.Equal(t, int64(1), summarize(t, d, db, sqlsegment.Count, query).Users(), "a count needs no form")
 	})
-}
-
-// A case-insensitive collation takes a and A for one; no method may.
-func TestUsersTellCaseWhateverTheCollation(t *testing.T) {
-	d := mariaDB(t)
-	db := d.Open(t)
-	create(t, d, db, "ids", []string{"a", "b"})
-	create(t, d, db, "upper", []string{"A", "b"})
-	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable, sqlsegment.Stream} {
-		require.NotEqual(t, summarize(t, d, db, m, "SELECT id FROM ids").Fingerprint(), summarize(t, d, db, m, "SELECT id FROM upper").Fingerprint())
-	}
-}
-
-// sql_select_limit ends what a client reads early, without a word.
-func TestUsersOverruleSQLSelectLimit(t *testing.T) {
-	d := mariaDB(t)
-	db := d.Open(t)
-	ids := oddIDs()
-	create(t, d, db, "ids", ids)
-	conn := connection(t, db)
-	_, err := conn.ExecContext(t.Context(), "SET sql_select_limit = 10000")
-	require.NoError(t, err)
-	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Count, sqlsegment.Portable, sqlsegment.Stream} {
-		require.Equal(t, int64(len(ids)), summarize(t, d, conn, m, "SELECT id FROM ids").Users(), m)
-	}
 }
 
 func mariaDB(t testing.TB) enginetest.Database { return enginetest.All()[3].New(t) }
