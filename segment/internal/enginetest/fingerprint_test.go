@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -165,7 +166,12 @@ func TestUsersOverShards(t *testing.T) {
 	}
 	require.Equal(t, int64(len(ids)), summarize(t, front, db, sqlsegment.Count, "SELECT id FROM ids").Users())
 
-	stop()
+	broken := endless(t, front, stop)
+	require.Len(t, broken, len(methods))
+	for m, err := range broken {
+		require.ErrorContains(t, err, methods[m], "a shard was lost in mid-scan")
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+	}
 	lenient, err := sql.Open(front.Driver, front.DSN+"?skip_unavailable_shards=1")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, lenient.Close()) })
@@ -177,6 +183,38 @@ func TestUsersOverShards(t *testing.T) {
 		require.Error(t, err, m)
 		require.True(t, s.IsZero())
 	}
+}
+
+// endless measures users without end on both shards by every method at once,
+// stops one of the shards and returns what each was told.
+func endless(t *testing.T, front enginetest.Database, stop func()) map[sqlsegment.Method]error {
+	t.Helper()
+	db := front.Open(t)
+	execute(t, db, "CREATE TABLE numbers (number UInt64) ENGINE = Distributed(shards, system, numbers)")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	type broken struct {
+		sqlsegment.Method
+		error
+	}
+	told := make(chan broken)
+	for m := range methods {
+		go func() {
+			s, err := sqlsegment.Users{Dialect: front.Dialect, Method: m, Query: "SELECT number FROM numbers WHERE number % 1000 = 0 -- scan " + string(m)}.Summarize(ctx, db)
+			if !s.IsZero() {
+				err = fmt.Errorf("measured %v", s)
+			}
+			told <- broken{m, err}
+		}()
+		awaitScan(t, db, "scan "+string(m))
+	}
+	stop()
+	all := map[sqlsegment.Method]error{}
+	for range methods {
+		b := <-told
+		all[b.Method] = b.error
+	}
+	return all
 }
 
 // Fingerprints say that users differ; what differs is looked up then, and only
