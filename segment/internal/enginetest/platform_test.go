@@ -24,6 +24,7 @@ type platform struct {
 	db       *sql.DB
 	history  *sqlsegment.History
 	guard    *segment.Guard
+	gate     string // a condition under which users are counted, to hold that up
 }
 
 // newPlatform has 40 users live and recorded, 50 in the source.
@@ -55,7 +56,7 @@ func openPlatform(d enginetest.Database) (*platform, error) {
 	}
 	h, errHistory := sqlsegment.NewHistory(db, d.Dialect)
 	g, errGuard := segment.NewGuard(segment.Config{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
-	return &platform{d, db, h, g}, errors.Join(errHistory, errGuard)
+	return &platform{database: d, db: db, history: h, guard: g}, errors.Join(errHistory, errGuard)
 }
 
 type executor interface {
@@ -81,6 +82,9 @@ func (p *platform) live(t *testing.T) int64 {
 }
 
 func (p *platform) count(ctx context.Context, q sqlsegment.Queryer, query string, args ...any) (validate.Summary, error) {
+	if p.gate != "" {
+		query = "SELECT id FROM (" + query + ") AS counted WHERE " + p.gate
+	}
 	u := sqlsegment.Users{Dialect: p.database.Dialect, Query: p.database.Bind(query), Args: args, Method: sqlsegment.Count}
 	return u.Summarize(ctx, q)
 }

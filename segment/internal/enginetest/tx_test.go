@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
 var idS = segment.ID{SiteGroup: "g", Name: "s"}
@@ -43,7 +44,7 @@ func TestTxRolledBackLeavesNoRecord(t *testing.T) {
 	})
 }
 
-func number(t *testing.T, db *sql.DB, query string) (n int64) {
+func number(t *testing.T, db sqlsegment.Queryer, query string) (n int64) {
 	t.Helper()
 	require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&n))
 	return n
