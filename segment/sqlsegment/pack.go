@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -26,7 +25,7 @@ const (
 
 // pack writes t, but for its segment, which is the row's key.
 func pack(t *segment.Tracked) []byte {
-	p := packer{counters: map[string]uint64{}}
+	p := packer{counters: map[string]int64{}}
 	for i := range t.Sizes {
 		p.counter(t.Sizes[i].Counter)
 	}
@@ -38,7 +37,7 @@ func pack(t *segment.Tracked) []byte {
 		flags |= withAcceptance
 	}
 	p.data = append(make([]byte, 0, 64+12*len(t.Sizes)), packed1, flags)
-	p.uint(uint64(len(p.names)))
+	p.int(int64(len(p.names)))
 	for _, name := range p.names {
 		p.text(name)
 	}
@@ -57,29 +56,28 @@ func pack(t *segment.Tracked) []byte {
 
 type packer struct {
 	data     []byte
-	counters map[string]uint64
+	counters map[string]int64
 	names    []string
 }
 
-func (p *packer) counter(name string) uint64 {
+func (p *packer) counter(name string) int64 {
 	i, ok := p.counters[name]
 	if !ok {
-		i = uint64(len(p.names))
+		i = int64(len(p.names))
 		p.counters[name] = i
 		p.names = append(p.names, name)
 	}
 	return i
 }
 
-func (p *packer) uint(n uint64) { p.data = binary.AppendUvarint(p.data, n) }
-func (p *packer) int(n int64)   { p.data = binary.AppendVarint(p.data, n) }
+func (p *packer) int(n int64) { p.data = binary.AppendVarint(p.data, n) }
 func (p *packer) text(s string) {
-	p.uint(uint64(len(s)))
+	p.int(int64(len(s)))
 	p.data = append(p.data, s...)
 }
 
 func (p *packer) sizes(sizes []validate.Size) {
-	p.uint(uint64(len(sizes)))
+	p.int(int64(len(sizes)))
 	var users, at int64
 	for i := range sizes {
 		s := &sizes[i]
@@ -89,8 +87,8 @@ func (p *packer) sizes(sizes []validate.Size) {
 		}
 		p.int(micros - at)
 		p.int(s.Users - users)
-		p.uint(uint64(s.Read))
-		p.uint(mark)
+		p.int(s.Read)
+		p.int(mark)
 		users, at = s.Users, micros
 	}
 }
@@ -161,16 +159,6 @@ func (u *unpacker) byte() byte {
 	return b
 }
 
-func (u *unpacker) uint() uint64 {
-	n, size := binary.Uvarint(u.data)
-	if size <= 0 {
-		u.fail("a number that does not end")
-		return 0
-	}
-	u.data = u.data[size:]
-	return n
-}
-
 func (u *unpacker) int() int64 {
 	n, size := binary.Varint(u.data)
 	if size <= 0 {
@@ -183,8 +171,8 @@ func (u *unpacker) int() int64 {
 
 // count reads how many items follow, each of some bytes at least.
 func (u *unpacker) count(bytes int) int {
-	n := u.uint()
-	if n > uint64(len(u.data)/bytes) {
+	n := u.int()
+	if n < 0 || n > int64(len(u.data)/bytes) {
 		u.fail("more items than bytes")
 		return 0
 	}
@@ -213,13 +201,13 @@ func (u *unpacker) sizes(counters []string) []validate.Size {
 	for i := range sizes {
 		at += u.int()
 		users += u.int()
-		read, mark := u.uint(), u.uint()
-		if users < 0 || read > math.MaxInt64 || mark>>1 >= uint64(len(counters)) {
+		read, mark := u.int(), u.int()
+		if users < 0 || read < 0 || mark < 0 || mark>>1 >= int64(len(counters)) {
 			u.fail("a size that cannot be")
 			return nil
 		}
 		sizes[i] = validate.Size{
-			Users: users, Read: int64(read), At: time.UnixMicro(at).UTC(), Counter: counters[mark>>1], Unguarded: mark&1 != 0,
+			Users: users, Read: read, At: time.UnixMicro(at).UTC(), Counter: counters[mark>>1], Unguarded: mark&1 != 0,
 		}
 	}
 	if !slices.IsSortedFunc(sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) }) {

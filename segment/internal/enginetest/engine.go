@@ -82,10 +82,11 @@ func (d Database) ForJobs() Database {
 }
 
 // SQL picks the statement for the database.
-func (d Database) SQL(postgreSQL, sqlite, mySQL string) string {
-	return map[sqlsegment.Dialect]string{
-		sqlsegment.PostgreSQL: postgreSQL, sqlsegment.SQLite: sqlite, sqlsegment.MySQL: mySQL,
-	}[d.Dialect]
+func (d Database) SQL(postgreSQL, sqlite string) string {
+	if d.Dialect == sqlsegment.PostgreSQL {
+		return postgreSQL
+	}
+	return sqlite
 }
 
 // Bind writes a statement's ? the way the database wants them.

@@ -72,8 +72,8 @@ func (p *platform) exec(ctx context.Context, e executor, statement string, args 
 // fill adds users to the source.
 func (p *platform) fill(t *testing.T, from, to int) {
 	t.Helper()
-	require.NoError(t, p.exec(t.Context(), p.db, `WITH RECURSIVE n(i) AS (SELECT `+fmt.Sprint(from)+` UNION ALL SELECT i + 1 FROM n WHERE i < `+fmt.Sprint(to)+`)
-		INSERT INTO source SELECT i FROM n`))
+	require.NoError(t, p.exec(t.Context(), p.db, `INSERT INTO source WITH RECURSIVE n(i) AS
+		(SELECT `+fmt.Sprint(from)+` UNION ALL SELECT i + 1 FROM n WHERE i < `+fmt.Sprint(to)+`) SELECT i FROM n`))
 }
 
 func (p *platform) live(t *testing.T) int64 {

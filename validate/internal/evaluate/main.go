@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -30,26 +31,25 @@ func run(out io.Writer, dir, kind string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "False alarms per 100 decisions, and faults found in percent; series of kind %q.\n", kind)
+	var b strings.Builder
+	fmt.Fprintf(&b, "False alarms per 100 decisions, and faults found in percent; series of kind %q.\n", kind)
 	for _, m := range methods {
-		fmt.Fprintf(out, "\n%s\n", m.name)
-		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprint(table, "history\tdecisions\tfalse alarms\ton all days\t")
+		fmt.Fprintf(&b, "\n%s\nhistory\tdecisions\tfalse alarms\ton all days\t", m.name)
 		for _, f := range faults {
-			fmt.Fprintf(table, "%s\t", f.name)
+			b.WriteString(f.name + "\t")
 		}
-		fmt.Fprintln(table)
 		for _, n := range lengths {
 			r := walk(all, kind, n, m)
-			fmt.Fprintf(table, "%d\t%d\t%.3f\t%.3f\t", n, r.all.decisions, r.quiet.percent(), r.all.percent())
+			fmt.Fprintf(&b, "\n%d\t%d\t%.3f\t%.3f\t", n, r.all.decisions, r.quiet.percent(), r.all.percent())
 			for _, found := range r.found {
-				fmt.Fprintf(table, "%.2f\t", found.percent())
+				fmt.Fprintf(&b, "%.2f\t", found.percent())
 			}
-			fmt.Fprintln(table)
 		}
-		if err := table.Flush(); err != nil {
-			return err
-		}
+		b.WriteByte('\n')
 	}
-	return nil
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if _, err := io.WriteString(table, b.String()); err != nil {
+		return err
+	}
+	return table.Flush()
 }

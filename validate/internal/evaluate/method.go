@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -16,7 +17,7 @@ type method struct {
 var methods = []method{
 	{"segmentguard", checked},
 	{"fixed ±50%", fixed},
-	{"three sigma, judged value included", func(h []validate.Size, s validate.Size) bool { return sigmas(append(h[:len(h):len(h)], s), s) }},
+	{"three sigma, judged value included", func(h []validate.Size, s validate.Size) bool { return sigmas(append(slices.Clip(h), s), s) }},
 	{"three sigma, judged value excluded", sigmas},
 	{"z-score over 14 days", func(h []validate.Size, s validate.Size) bool { return sigmas(h[max(0, len(h)-14):], s) }},
 }

@@ -64,7 +64,7 @@ func load(dir string) ([]series, error) {
 
 // table reads some columns of a CSV file.
 func table(name string, columns ...string) (rows [][]string, err error) {
-	file, err := os.Open(name)
+	file, err := os.Open(name) //nolint:gosec // the folder is what the program is asked to read
 	if err != nil {
 		return nil, err
 	}
