@@ -7,7 +7,7 @@
 // guard, or takes Expected from what it read, fails the test with a sentence
 // that says which fault went through and what went live:
 //
-//	StopsAt10000 went through: the job reported success, want an error that is capped. Live are 10,000 of 24,310 users: 14,310 are missing.
+//	StopsAt10000: the fault went through: the job reported success, want an error that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users missing.
 //
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged

@@ -46,48 +46,43 @@ func (f Fault) inject(broken *flaws) {
 	}
 }
 
-// wanted are the ways a correct job may end.
-func (f Fault) wanted() []outcome {
-	if len(f.want) == 0 {
-		return []outcome{passes}
-	}
-	return f.want
-}
-
 // An outcome is how a correct job may end.
 type outcome struct {
-	says string
-	is   func(error) bool
-	live bool // the right users are live then; otherwise those from before
+	says   string
+	is     func(error) bool
+	passed bool // the right users are live then; otherwise those from before
 }
 
 var (
-	passes  = outcome{"no error", func(err error) bool { return err == nil }, true}
-	unknown = outcome{"a *segment.UnknownError", isA[*segment.UnknownError], true}
+	passes     = outcome{says: "no error", is: func(err error) bool { return err == nil }, passed: true}
+	superseded = matching("superseded", segment.ErrSuperseded)
+	unknown    = outcome{says: "a *segment.UnknownError", is: isUnknown, passed: true}
 )
 
-func isA[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
+func isUnknown(err error) bool {
+	_, ok := errors.AsType[*segment.UnknownError](err)
 	return ok
 }
 
-// matching is an error that errors.Is finds to be target.
 func matching(says string, target error) outcome {
 	return outcome{says: says, is: func(err error) bool { return errors.Is(err, target) }}
 }
 
 // found is a check that found any of kinds.
-func found(kinds ...validate.Kind) (wanted []outcome) {
+func found(kinds ...validate.Kind) (want []outcome) {
 	for _, kind := range kinds {
-		wanted = append(wanted, matching("a *validate.Error that is "+string(kind), kind))
+		want = append(want, matching(string(kind), kind))
 	}
-	return wanted
+	return want
 }
 
-func list(wanted []outcome) string {
-	texts := make([]string, len(wanted))
-	for i, o := range wanted {
+func list(want []outcome) string {
+	if len(want) == 1 && want[0].passed && want[0].is(nil) {
+		return want[0].says
+	}
+	texts := make([]string, len(want))
+	for i, o := range want {
 		texts[i] = o.says
 	}
-	return strings.Join(texts, " or ")
+	return "an error that is " + strings.Join(texts, " or ")
 }

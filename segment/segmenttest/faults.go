@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -79,7 +78,7 @@ var (
 		why: "The read fails in the middle. The job must fail with that error, or have the guard call it unverified: " +
 			"an outage is no verdict on the users, and running the job again may help.",
 		set:  []func(*flaws){func(broken *flaws) { broken.readFails = true }},
-		want: append(found(validate.Unverified), matching("the read's own error", errRead)),
+		want: append(found(validate.Unverified), matching("the read's own", errRead)),
 	}
 )
 
@@ -165,7 +164,7 @@ var (
 		name: "ReadBackFails",
 		why:  "Reading back fails. A store without an answer is neither full nor empty, and nothing goes live.",
 		set:  []func(*flaws){func(broken *flaws) { broken.deaf = true }},
-		want: append(found(validate.Unverified), matching("the error of reading back", errReadBack)),
+		want: append(found(validate.Unverified), matching("the store's own", errReadBack)),
 	}
 )
 
@@ -185,7 +184,7 @@ var (
 		name: "OlderAttempt",
 		why: "The attempt was given up as lost while it was writing, and a newer attempt of the same run has passed since. " +
 			"The older one goes on: it must be superseded, and take away nothing of what the newer one published.",
-		older: []outcome{matching("segment.ErrSuperseded", segment.ErrSuperseded)},
+		older: []outcome{superseded},
 	}
 )
 

@@ -8,45 +8,63 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// describe says what is live. The users, sorted, are those from before the job,
-// those after it, and those that should be live after a pass.
-func describe(before, after, right []string) string {
-	switch {
-	case slices.Equal(after, right):
-		return "Live are the right users."
-	case slices.Equal(after, before):
-		return "Live are the users from before, and no others."
-	case len(after) == 0:
-		return "Live is nobody: the segment is empty."
+// A live is what the segment's readers see around a job: sorted users before it
+// and after it, and those who should be there once it has passed.
+type live struct{ before, after, right []string }
+
+// proper reports whether those are live that should be: the right users after a
+// pass, and otherwise those from before.
+func (l *live) proper(passed bool) bool {
+	if passed {
+		return slices.Equal(l.after, l.right)
 	}
-	var foreign, repeated int
-	surplus := subtract(after, right)
-	for _, user := range surplus {
-		if _, known := slices.BinarySearch(right, user); known {
-			repeated++
-		} else {
-			foreign++
-		}
-	}
-	var wrong []string
-	for _, part := range []struct {
-		users int
-		what  string
-	}{
-		{len(subtract(right, after)), "missing"},
-		{repeated, "there too often"},
-		{foreign, "there that should not be"},
-	} {
-		if part.users > 0 {
-			wrong = append(wrong, fmt.Sprintf("%s %s", counted(part.users), part.what))
-		}
-	}
-	return fmt.Sprintf("Live are %s where %s should be: %s.", counted(len(after)), counted(len(right)), strings.Join(wrong, ", "))
+	return slices.Equal(l.after, l.before)
 }
 
-func counted(users int) string { return validate.Count(int64(users)).String() }
+// describe says what is live after a job that was to pass or not.
+func (l *live) describe(pass bool) string {
+	switch {
+	case l.proper(true):
+		return "Live are the right users."
+	case l.proper(false):
+		return "Live are the users from before."
+	case len(l.after) == 0:
+		return "Live is nobody: the segment is empty."
+	case pass:
+		return fmt.Sprintf("Live are %s where %s should be: %s.", counted(l.after), counted(l.right), difference(l.after, l.right))
+	}
+	return fmt.Sprintf("Live are %s where the %s from before should be: %s.", counted(l.after), counted(l.before), difference(l.after, l.before))
+}
 
-// subtract is what sorted a holds more often than sorted b.
+func counted(users []string) string { return validate.Count(int64(len(users))).String() }
+
+// difference says how a differs from b.
+func difference(a, b []string) string {
+	var repeated, foreign []string
+	for _, user := range subtract(a, b) {
+		if _, known := slices.BinarySearch(b, user); known {
+			repeated = append(repeated, user)
+		} else {
+			foreign = append(foreign, user)
+		}
+	}
+	var parts []string
+	for _, part := range []struct {
+		users []string
+		what  string
+	}{
+		{subtract(b, a), "missing"},
+		{repeated, "there too often"},
+		{foreign, "not to be there"},
+	} {
+		if len(part.users) > 0 {
+			parts = append(parts, counted(part.users)+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// subtract is what a holds more often than b; both are sorted.
 func subtract(a, b []string) (more []string) {
 	for _, user := range a {
 		for len(b) > 0 && b[0] < user {

@@ -14,58 +14,59 @@ func try(ctx context.Context, job Job, f Fault) (problem string) {
 	case f.name == "":
 		return "the zero Fault breaks nothing: take one that this package exports"
 	case len(f.older) > 0:
-		return overtaken(ctx, job, f)
+		return tryOvertaken(ctx, job, f)
 	}
-	w := newWorld(f)
-	return attempt(ctx, job, w.store(1), f.wanted())
+	return attempt(ctx, job, newWorld(f).store(1), f.want)
 }
 
 // attempt runs the job once.
 func attempt(ctx context.Context, job Job, s *Store, want []outcome) (problem string) {
-	before, _ := s.world.look()
+	var l live
+	l.before, _ = s.world.look()
 	err := job(ctx, s)
-	after, right := s.world.look()
-	return judge(want, err, before, after, right)
+	l.after, l.right = s.world.look()
+	return judge(want, err, &l)
 }
 
-// overtaken runs the job and, while it is writing, once more from begin to end.
-// The older attempt has read the source as it was before its last users came.
-func overtaken(ctx context.Context, job Job, f Fault) (problem string) {
+// tryOvertaken runs the job and, while it is writing, once more from begin to
+// end. The older attempt has read the source before its last users came.
+func tryOvertaken(ctx context.Context, job Job, f Fault) (problem string) {
 	w := newWorld(f)
+	var l live
 	newer := "the job wrote nothing, so that no newer attempt could overtake it"
-	var between []string // live when the newer attempt was done
-	older := w.store(1)
-	older.source = older.source[:len(older.source)-731]
-	older.writing = sync.OnceFunc(func() {
-		newer = attempt(ctx, job, w.store(2), f.wanted())
-		between, _ = w.look()
+	s := w.store(1)
+	s.source = s.source[:len(s.source)-731]
+	s.writing = sync.OnceFunc(func() {
+		newer = attempt(ctx, job, w.store(2), f.want)
+		l.before, _ = w.look()
 	})
-	err := job(ctx, older)
+	err := job(ctx, s)
 	if newer != "" {
 		return "the newer attempt: " + newer
 	}
-	after, right := w.look()
-	if problem = judge(slices.Concat(f.older, f.want), err, between, after, right); problem != "" {
+	l.after, l.right = w.look()
+	if problem = judge(slices.Concat(f.older, f.want), err, &l); problem != "" {
 		return "the older attempt: " + problem
 	}
 	return ""
 }
 
-// judge says what is wrong with an attempt that ended with err; "" if nothing
-// is. The users are those that were live before it, that are live after it, and
-// that should be if it passed.
-func judge(want []outcome, err error, before, after, right []string) string {
+// judge says what is wrong with a job that ended with err; "" if nothing is.
+// Without any outcome that is wanted, the job was to pass.
+func judge(want []outcome, err error, l *live) string {
+	if len(want) == 0 {
+		want = []outcome{passes}
+	}
 	i := slices.IndexFunc(want, func(o outcome) bool { return o.is(err) })
-	live := describe(before, after, right)
 	switch {
 	case i < 0 && err == nil:
-		return fmt.Sprintf("the fault went through: the job reported success, want %s. %s", list(want), live)
+		return fmt.Sprintf("the fault went through: the job reported success, want %s. %s", list(want), l.describe(true))
 	case i < 0:
-		return fmt.Sprintf("the job failed, want %s, got: %v. %s", list(want), err, live)
-	case want[i].live && slices.Equal(after, right), !want[i].live && slices.Equal(after, before):
+		return fmt.Sprintf("the job failed with another error, want %s: %v. %s", list(want), err, l.describe(false))
+	case l.proper(want[i].passed):
 		return ""
 	case err == nil:
-		return "the job reported success. " + live
+		return "the job reported success. " + l.describe(true)
 	}
-	return fmt.Sprintf("the job failed as it should, but did not leave what was live as it must be: %v. %s", err, live)
+	return fmt.Sprintf("the job failed as it should, but not before it changed what is live: %v. %s", err, l.describe(want[i].passed))
 }

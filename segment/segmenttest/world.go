@@ -51,7 +51,7 @@ type row struct {
 }
 
 const (
-	sourceUsers = 24_310 // no limit of anything, no whole number of pages
+	sourceUsers = 12_310 // no limit of anything, no whole number of pages
 	pageUsers   = 1000
 	gonePercent = 2           // of yesterday's users are gone today, and as many are new
 	before      = "yesterday" // the stamp of what is live before the job runs
