@@ -28,7 +28,8 @@ var healthy = Fault{
 // Faults of reading. The source's own count is right; only another path than
 // the one that was read shows them.
 var (
-	// StopsAt10000 ends the read after 10,000 users, without an error.
+	// StopsAt10000 ends the read after 10,000 users, without an error. Wanted:
+	// Capped.
 	StopsAt10000 = Fault{
 		name: "StopsAt10000",
 		why: "The read ends after 10,000 users without an error, as a search engine's result window does. " +
@@ -37,7 +38,7 @@ var (
 		want: found(validate.Capped),
 	}
 	// StopsAtOddNumber ends the read after a number of users that is nobody's
-	// limit, without an error.
+	// limit, without an error. Wanted: Short.
 	StopsAtOddNumber = Fault{
 		name: "StopsAtOddNumber",
 		why: "The read ends after 7,301 users without an error, as a cursor does that timed out. " +
@@ -45,14 +46,15 @@ var (
 		set:  reading(func(users []string) []string { return users[:min(7301, len(users))] }),
 		want: found(validate.Short),
 	}
-	// DropsPage leaves out one page of the read.
+	// DropsPage leaves out one page of the read. Wanted: Short.
 	DropsPage = Fault{
 		name: "DropsPage",
 		why:  "The read leaves out its fifth page, as paging by offset does while rows are deleted. Counting against the source's own count tells.",
 		set:  reading(func(users []string) []string { return slices.Concat(users[:4*pageUsers], users[5*pageUsers:]) }),
 		want: found(validate.Short),
 	}
-	// RepeatsPage reads one page again in place of the next.
+	// RepeatsPage reads one page again in place of the next. Wanted: Repeated,
+	// Different or Short.
 	RepeatsPage = Fault{
 		name: "RepeatsPage",
 		why: "The read yields its fifth page again in place of the sixth, as a cursor does that was not moved on. " +
@@ -64,20 +66,21 @@ var (
 	}
 	// CappedBehindMapping ends the read after 10,000 of not many more users. For
 	// a job that maps ids, what is stored is within the share that has a
-	// counterpart.
+	// counterpart. Wanted: Capped.
 	CappedBehindMapping = Fault{
 		name: "CappedBehindMapping",
 		why: "The read ends after 10,000 of 11,170 users, of which four in five have an id in the other site group: the 72% that are stored look like any mapping. " +
 			"Reading, mapping and storing must each be held to their own tolerance.",
-		set:  append(StopsAt10000.set[:1:1], func(broken *flaws) { broken.users = 11_170 }),
+		set:  slices.Concat(StopsAt10000.set, set(func(broken *flaws) { broken.users = 11_170 })),
 		want: found(validate.Capped),
 	}
-	// ReadFails ends the read in the middle, with an error.
+	// ReadFails ends the read in the middle, with an error. Wanted: that error, or
+	// Unverified.
 	ReadFails = Fault{
 		name: "ReadFails",
 		why: "The read fails in the middle. The job must fail with that error, or have the guard call it unverified: " +
 			"an outage is no verdict on the users, and running the job again may help.",
-		set:  []func(*flaws){func(broken *flaws) { broken.readFails = true }},
+		set:  set(func(broken *flaws) { broken.readFails = true }),
 		want: append(found(validate.Unverified), matching("the read's own", errRead)),
 	}
 )
@@ -85,7 +88,7 @@ var (
 // Faults of storing. What was acknowledged is not what is there; only reading
 // back shows them.
 var (
-	// UploadsNothing acknowledges every write and stores nothing.
+	// UploadsNothing acknowledges every write and stores nothing. Wanted: Empty.
 	UploadsNothing = Fault{
 		name: "UploadsNothing",
 		why:  "Every write is acknowledged and nothing is stored. Whoever believes the writer publishes an empty segment.",
@@ -93,7 +96,7 @@ var (
 		want: found(validate.Empty),
 	}
 	// FailsWriteSilently acknowledges a write in the middle and stores nothing of
-	// it.
+	// it. Wanted: Short.
 	FailsWriteSilently = Fault{
 		name: "FailsWriteSilently",
 		why:  "One write in the middle fails and is acknowledged all the same, as a bulk request whose items failed. Only reading back tells.",
@@ -106,7 +109,7 @@ var (
 		}),
 		want: found(validate.Short),
 	}
-	// LosesShard stores nothing of one shard in eight.
+	// LosesShard stores nothing of one shard in eight. Wanted: Short.
 	LosesShard = Fault{
 		name: "LosesShard",
 		why:  "One of the destination's eight shards forgets what it is given, so that one user in eight is missing all over the segment. Only reading back tells.",
@@ -115,7 +118,7 @@ var (
 		}),
 		want: found(validate.Short),
 	}
-	// DropsOnePercent loses every hundredth user.
+	// DropsOnePercent loses every hundredth user. Wanted: Short.
 	DropsOnePercent = Fault{
 		name: "DropsOnePercent",
 		why:  "Every hundredth user is lost in storing. A tolerance that a job does not need lets this through, day by day.",
@@ -125,61 +128,65 @@ var (
 		want: found(validate.Short),
 	}
 	// KeepsStaleRows begins with rows of users that the source has no more.
+	// Wanted: Surplus or Different.
 	KeepsStaleRows = Fault{
 		name: "KeepsStaleRows",
 		why:  "The destination was not emptied before: users who left the segment yesterday stay in it. More users than expected are as wrong as fewer.",
-		set:  []func(*flaws){func(broken *flaws) { broken.stale = true }},
+		set:  set(func(broken *flaws) { broken.stale = true }),
 		want: found(validate.Surplus, validate.Different),
 	}
 )
 
 // Faults of reading back. An answer that is late, old or missing proves nothing.
 var (
-	// LagsAWhile counts writes a minute after they were acknowledged.
+	// LagsAWhile counts writes a minute after they were acknowledged. Wanted: a
+	// pass.
 	LagsAWhile = Fault{
 		name: "LagsAWhile",
 		why: "What is read back is a minute behind the writes, and says so. The job must wait and then pass: " +
 			"a rule whose Settle lasts longer than a minute does. A job whose store never lags leaves this fault out.",
-		set: []func(*flaws){func(broken *flaws) { broken.behind = time.Minute }},
+		set: set(func(broken *flaws) { broken.behind = time.Minute }),
 	}
-	// LagsForever never counts what was written.
+	// LagsForever never counts what was written. Wanted: Unverified.
 	LagsForever = Fault{
 		name: "LagsForever",
 		why: "What is read back never shows this job's writes, and says so. That is neither a pass nor an empty segment: " +
 			"Run.WrittenAt tells an old answer from a bad one.",
-		set:  []func(*flaws){func(broken *flaws) { broken.frozen = true }},
+		set:  set(func(broken *flaws) { broken.frozen = true }),
 		want: found(validate.Unverified),
 	}
 	// ShowsYesterday stores nothing and still shows yesterday's segment, which
-	// was as large as today's should be.
+	// was as large as today's should be. Wanted: Unverified or Different.
 	ShowsYesterday = Fault{
 		name: "ShowsYesterday",
 		why: "Nothing was stored, and what is read back is yesterday's full segment, as many users as there should be today. " +
 			"Run.WrittenAt tells an old answer from a new one, and a digest yesterday's users from today's.",
-		set:  append(UploadsNothing.set[:1:1], func(broken *flaws) { broken.yesterday = true }),
+		set:  slices.Concat(UploadsNothing.set, set(func(broken *flaws) { broken.yesterday = true })),
 		want: found(validate.Unverified, validate.Different),
 	}
-	// ReadBackFails gives no answer to what is stored.
+	// ReadBackFails gives no answer to what is stored. Wanted: Unverified, or the
+	// store's own error.
 	ReadBackFails = Fault{
 		name: "ReadBackFails",
 		why:  "Reading back fails. A store without an answer is neither full nor empty, and nothing goes live.",
-		set:  []func(*flaws){func(broken *flaws) { broken.deaf = true }},
+		set:  set(func(broken *flaws) { broken.deaf = true }),
 		want: append(found(validate.Unverified), matching("the store's own", errReadBack)),
 	}
 )
 
 // Faults of going live.
 var (
-	// CommitFails publishes and answers with an error.
+	// CommitFails publishes and answers with an error. Wanted: a
+	// *segment.UnknownError, and nothing discarded.
 	CommitFails = Fault{
 		name: "CommitFails",
 		why: "Publishing works, and its answer is lost. Nobody knows whether the output is live, so the job must say just that " +
 			"and must not discard it: it may be what customers see.",
-		set:  []func(*flaws){func(broken *flaws) { broken.lostReply = true }},
+		set:  set(func(broken *flaws) { broken.lostReply = true }),
 		want: []outcome{unknown},
 	}
 	// OlderAttempt has a newer attempt of the same run overtake the one that is
-	// still writing.
+	// still writing. Wanted: the newer one passes, the older one is ErrSuperseded.
 	OlderAttempt = Fault{
 		name: "OlderAttempt",
 		why: "The attempt was given up as lost while it was writing, and a newer attempt of the same run has passed since. " +
@@ -188,12 +195,14 @@ var (
 	}
 )
 
+func set(flaw func(*flaws)) []func(*flaws) { return []func(*flaws){flaw} }
+
 func reading(misread func([]string) []string) []func(*flaws) {
-	return []func(*flaws){func(broken *flaws) { broken.misread = append(broken.misread, misread) }}
+	return set(func(broken *flaws) { broken.misread = append(broken.misread, misread) })
 }
 
 func writing(miswrite func(users []string, acknowledged int) []string) []func(*flaws) {
-	return []func(*flaws){func(broken *flaws) { broken.miswrite = append(broken.miswrite, miswrite) }}
+	return set(func(broken *flaws) { broken.miswrite = append(broken.miswrite, miswrite) })
 }
 
 func without(users []string, lost func(i int, user string) bool) (kept []string) {

@@ -33,22 +33,24 @@ func attempt(ctx context.Context, job Job, s *Store, want []outcome) (problem st
 func tryOvertaken(ctx context.Context, job Job, f Fault) (problem string) {
 	w := newWorld(f)
 	var l live
-	newer := "the job wrote nothing, so that no newer attempt could overtake it"
+	l.before, _ = w.look()
+	want, newer := f.want, "" // as long as nothing overtakes it
 	s := w.store(1)
 	s.source = s.source[:len(s.source)-731]
 	s.writing = sync.OnceFunc(func() {
 		newer = attempt(ctx, job, w.store(2), f.want)
 		l.before, _ = w.look()
+		want = slices.Concat(f.older, f.want)
 	})
 	err := job(ctx, s)
-	if newer != "" {
-		return "the newer attempt: " + newer
-	}
 	l.after, l.right = w.look()
-	if problem = judge(slices.Concat(f.older, f.want), err, &l); problem != "" {
+	switch problem := judge(want, err, &l); {
+	case newer != "":
+		return "the newer attempt: " + newer
+	case problem != "":
 		return "the older attempt: " + problem
 	}
-	return ""
+	return "" // also where it failed as it should before it wrote: nothing overtakes that
 }
 
 // judge says what is wrong with a job that ended with err; "" if nothing is.
@@ -59,14 +61,16 @@ func judge(want []outcome, err error, l *live) string {
 	}
 	i := slices.IndexFunc(want, func(o outcome) bool { return o.is(err) })
 	switch {
-	case i < 0 && err == nil:
-		return fmt.Sprintf("the fault went through: the job reported success, want %s. %s", list(want), l.describe(true))
-	case i < 0:
-		return fmt.Sprintf("the job failed with another error, want %s: %v. %s", list(want), err, l.describe(false))
-	case l.proper(want[i].passed):
+	case i >= 0 && l.proper(want[i].passed):
 		return ""
-	case err == nil:
+	case i >= 0 && err == nil:
 		return "the job reported success. " + l.describe(true)
+	case i >= 0:
+		return fmt.Sprintf("the job failed as it should, but changed what is live: %v. %s", err, l.describe(want[i].passed))
+	case err == nil:
+		return fmt.Sprintf("the fault went through: the job reported success, want an error that is %s. %s", list(want), l.describe(true))
+	case want[0].is(nil):
+		return fmt.Sprintf("the job failed where it should have passed: %v. %s", err, l.describe(true))
 	}
-	return fmt.Sprintf("the job failed as it should, but not before it changed what is live: %v. %s", err, l.describe(want[i].passed))
+	return fmt.Sprintf("the job failed, but not with an error that is %s: %v. %s", list(want), err, l.describe(false))
 }

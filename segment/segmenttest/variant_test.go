@@ -3,6 +3,8 @@ package segmenttest
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,27 +13,28 @@ import (
 )
 
 // settles waits just long enough for a store that lags a minute behind.
-var settles = segment.Settle{Min: 65 * time.Second, Max: 90 * time.Second, Every: 10 * time.Second}
+var settles = segment.Settle{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
 
-// A variant is a right job, but for what is set: each right way to do it, and
-// each wrong one.
+// never is no time: the job does not say when it wrote.
+var never time.Time
+
+// A variant is a job that copies a segment: right as it is, in each way that can
+// be right, or wrong by what is set.
 type variant struct {
 	rule    segment.Rule
 	counted bool                     // counts users where the others digest them
+	teed    bool                     // digests users one by one as they flow past
 	mapped  bool                     // maps ids
 	inPlace func(segment.Run) string // the stamp to write under; nil: staged
-	run     func() string            // names the run by itself, not as the queue does
+	admit   bool                     // has the guard judge what was read before the first write
 
 	expects func(read *validate.Digest) validate.Summary                      // in place of the source's own word
-	deaf    bool                                                              // takes the end of a failed read for its end
-	edit    func(*segment.Run, *written)                                      // before the guard sees it
-	settle  func(context.Context, segment.Run, *segment.Guard, *Target) error // in place of guard.Commit
+	deaf    bool                                                              // takes a failed read for its end
+	edit    func(r *segment.Run, wrote *validate.Digest)                      // before the guard sees it
+	finish  func(context.Context, *segment.Guard, segment.Run, *Target) error // in place of Guard.Commit
 }
 
-// written is what the writer believes.
-type written struct{ validate.Digest }
-
-func (v *variant) job(ctx context.Context, s *Store) error {
+func (v *variant) job(ctx context.Context, s *Store) (err error) {
 	config := s.Config()
 	config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return v.rule, nil }
 	guard, err := segment.NewGuard(config)
@@ -39,39 +42,88 @@ func (v *variant) job(ctx context.Context, s *Store) error {
 		return err
 	}
 	run, target := s.Run(), s.Stage()
-	if v.run != nil {
-		run.ID = v.run()
-	}
 	if v.inPlace != nil {
 		target = s.InPlace(v.inPlace(run))
 	}
 	if run.Expected, err = v.asked(ctx, s); err != nil {
 		return err
 	}
-	var read validate.Digest
-	var wrote written
-	if err := v.copy(ctx, s, target, &read, &wrote); err != nil {
-		return errors.Join(err, target.Discard(ctx))
+	var read, wrote validate.Digest
+	pages, err := v.read(ctx, s, &read)
+	if err != nil {
+		return err
 	}
 	if v.expects != nil {
 		run.Expected = v.expects(&read)
 	}
-	run.Read, run.WrittenAt = v.summary(&read), time.Now()
-	if v.mapped {
-		run.Written = v.summary(&wrote.Digest)
+	run.Read = v.summary(&read)
+	if v.admit {
+		if _, err := guard.Admit(ctx, run); err != nil {
+			return err
+		}
 	}
-	run.Stored, run.Commit, run.Discard = target.Summarize, target.Publish, target.Discard
+	for _, page := range pages {
+		users := v.ids(s, page)
+		wrote.AddStrings(users)
+		if err := target.Write(ctx, users); err != nil {
+			return errors.Join(err, target.Discard(ctx))
+		}
+	}
+	if v.mapped {
+		run.Written = v.summary(&wrote)
+	}
+	run.WrittenAt, run.Stored, run.Commit, run.Discard = time.Now(), target.Summarize, target.Publish, target.Discard
 	if v.counted {
 		run.Stored = target.Count
 	}
 	if v.edit != nil {
 		v.edit(&run, &wrote)
 	}
-	if v.settle != nil {
-		return v.settle(ctx, run, guard, target)
+	if v.finish != nil {
+		return v.finish(ctx, guard, run, target)
 	}
 	_, err = guard.Commit(ctx, run)
 	return err
+}
+
+// read returns the source's pages. A job whose digest is teed leaves it to the
+// guard to notice that the read failed.
+func (v *variant) read(ctx context.Context, s *Store, read *validate.Digest) (pages [][]string, err error) {
+	if v.teed {
+		for user, err := range validate.Tee(read, users(s.Pages(ctx))) {
+			if err == nil {
+				pages = append(pages, []string{user})
+			}
+		}
+		return [][]string{slices.Concat(pages...)}, nil
+	}
+	for page, err := range s.Pages(ctx) {
+		if err != nil && v.deaf {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		read.AddStrings(page)
+		pages = append(pages, page)
+	}
+	return pages, nil
+}
+
+func users(pages iter.Seq2[[]string, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for page, err := range pages {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, user := range page {
+				if !yield(user, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (v *variant) asked(ctx context.Context, s *Store) (validate.Summary, error) {
@@ -86,24 +138,6 @@ func (v *variant) summary(d *validate.Digest) validate.Summary {
 		return validate.Count(d.Users())
 	}
 	return d.Summary()
-}
-
-func (v *variant) copy(ctx context.Context, s *Store, target *Target, read *validate.Digest, wrote *written) error {
-	for page, err := range s.Pages(ctx) {
-		if err != nil && v.deaf {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		read.AddStrings(page)
-		users := v.ids(s, page)
-		wrote.AddStrings(users)
-		if err := target.Write(ctx, users); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // ids are a page's users with the ids that they are stored under.

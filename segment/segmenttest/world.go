@@ -1,9 +1,10 @@
 package segmenttest
 
 import (
-	"fmt"
+	"cmp"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type world struct {
 
 // flaws are what faults set. Without any, the world is healthy.
 type flaws struct {
-	users     int                            // of the source, where they are not the usual ones
+	users     int                            // of the source; 0: sourceUsers
 	misread   []func([]string) []string      // what reading makes of the source's users
 	readFails bool                           // in the middle
 	miswrite  []func([]string, int) []string // what is stored of a write whose first user is the n-th
@@ -53,17 +54,16 @@ type row struct {
 const (
 	sourceUsers = 12_310 // no limit of anything, no whole number of pages
 	pageUsers   = 1000
-	gonePercent = 2           // of yesterday's users are gone today, and as many are new
-	before      = "yesterday" // the stamp of what is live before the job runs
+	gonePercent = 2                        // of yesterday's users are gone today, and as many are new
+	yesterdays  = "segmenttest: yesterday" // the stamp of what is live before the job runs
 )
 
 func newWorld(f Fault) *world {
 	w := &world{history: segment.NewMemory(), begun: time.Now(), generations: map[string]*generation{}}
-	w.users = sourceUsers
 	f.inject(&w.flaws)
-	w.source = numbered("user", w.users)
-	w.generations[before] = &generation{rows: rowsOf(w.old(), w.begun.Add(-24*time.Hour))}
-	w.live = []string{before}
+	w.source = numbered("user", cmp.Or(w.users, sourceUsers))
+	w.generations[yesterdays] = &generation{rows: rowsOf(w.old(), w.begun.Add(-24*time.Hour))}
+	w.live = []string{yesterdays}
 	return w
 }
 
@@ -75,7 +75,7 @@ func (w *world) store(attempt int) *Store {
 func numbered(name string, n int) []string {
 	all := make([]string, n)
 	for i := range all {
-		all[i] = fmt.Sprintf("%s-%05d", name, i)
+		all[i] = name + "-" + strconv.Itoa(100_000+i)
 	}
 	return all
 }

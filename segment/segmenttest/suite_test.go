@@ -1,0 +1,59 @@
+package segmenttest_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment/segmenttest"
+)
+
+// The example's job is right: it passes with every fault.
+func TestExampleIsRight(t *testing.T) { segmenttest.TestJob(t, copySegment) }
+
+// unguarded is the example's job without its guard.
+func unguarded(ctx context.Context, s *segmenttest.Store) error {
+	staged := s.Stage()
+	for page, err := range s.Pages(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := staged.Write(ctx, page); err != nil {
+			return err
+		}
+	}
+	return staged.Publish(ctx)
+}
+
+const child = "SEGMENTTEST_CHILD"
+
+// TestUnguarded fails. It runs in a process of its own, that of TestJobFails.
+func TestUnguarded(t *testing.T) {
+	if os.Getenv(child) == "" {
+		t.Skip("fails by design")
+	}
+	segmenttest.TestJob(t, unguarded, segmenttest.StopsAt10000, segmenttest.LagsAWhile)
+}
+
+// TestJobFails: what a test prints of a job that lets a fault through: one
+// subtest a fault, only that one fails, and it says why.
+func TestJobFails(t *testing.T) {
+	test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestUnguarded$", "-test.v")
+	test.Env = append(os.Environ(), child+"=1")
+	printed, err := test.CombinedOutput()
+	require.IsType(t, &exec.ExitError{}, err, "%s", printed)
+	for _, says := range []string{
+		"--- FAIL: TestUnguarded",
+		"--- PASS: TestUnguarded/Healthy",
+		"--- FAIL: TestUnguarded/StopsAt10000",
+		"The read ends after 10,000 users without an error",
+		"StopsAt10000: the fault went through: the job reported success, want an error that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users missing.",
+		"--- PASS: TestUnguarded/LagsAWhile",
+	} {
+		require.Contains(t, string(printed), says)
+	}
+	require.NotContains(t, string(printed), "DropsPage", "only the faults that were named are tried")
+}
