@@ -44,7 +44,8 @@ func TestJobFails(t *testing.T) {
 	test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestUnguarded$", "-test.v")
 	test.Env = append(os.Environ(), child+"=1")
 	printed, err := test.CombinedOutput()
-	require.IsType(t, &exec.ExitError{}, err, "%s", printed)
+	var failed *exec.ExitError
+	require.ErrorAs(t, err, &failed, "%s", printed)
 	for _, says := range []string{
 		"--- FAIL: TestUnguarded",
 		"--- PASS: TestUnguarded/Healthy",
