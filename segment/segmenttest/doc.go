@@ -21,9 +21,10 @@
 // # Time
 //
 // A job runs in a bubble of [testing/synctest]: its clock starts at midnight UTC
-// 2000-01-01 and waiting, for a store to settle or between two attempts, takes
-// no real time. What the job starts must end with it, and it must not wait for
-// anything outside, such as a connection to a database.
+// 2000-01-01, and waiting for a store to settle takes no real time. What the job
+// starts must end with it; it must not wait for anything outside, such as a
+// connection to a database, and must not hold a mutex while it calls the store,
+// as the bubble's time stands still while another goroutine waits for it.
 //
 // # Errors
 //

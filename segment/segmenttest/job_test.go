@@ -38,6 +38,7 @@ var right = map[string]variant{
 		mapped: true,
 	},
 	"admitted": {rule: segment.Rule{Settle: settles}, inPlace: byAttempt, admit: true},
+	"wide":     {rule: segment.Rule{Settle: settles}, wide: true},
 	"teed":     {rule: segment.Rule{Settle: settles}, teed: true},
 }
 
@@ -55,10 +56,8 @@ func TestFaultsCompose(t *testing.T) {
 	for i, f := range all {
 		pairs = append(pairs, f.With(all[(i+1)%len(all)]))
 	}
-	for _, name := range []string{"staged", "mapped"} {
-		v := right[name]
-		TestJob(t, v.job, append(pairs, all[0].With(all[1:]...))...)
-	}
+	v := right["mapped"]
+	TestJob(t, v.job, append(pairs, all[0].With(all[1:]...))...)
 	require.Equal(t, "LagsAWhile+CommitFails", LagsAWhile.With(CommitFails).String())
 	require.Equal(t, "LagsAWhile", LagsAWhile.String(), "composing leaves a fault as it was")
 }
@@ -121,13 +120,22 @@ func TestWrongJobs(t *testing.T) {
 			name: "does not settle", reason: "a store that lags behind never passes",
 			job:    variant{},
 			caught: []Fault{LagsAWhile},
-			of:     "LagsAWhile", says: "the job failed where it should have passed: site-b/cars: could not be verified: stored is complete up to 1999-12-31T23:59:00",
+			of:     "LagsAWhile", says: "the job failed where it should have passed: site-b/cars: could not be verified: stored is complete up to 1999-12-31T23:59:00Z, the last write was acknowledged at 2000-01-01T00:00:00Z",
 		},
 		{
 			name: "says not when it wrote", reason: "yesterday's count looks like today's, and a late one like a lost upload",
 			job:    variant{counted: true, edit: func(r *segment.Run, _ *validate.Digest) { r.WrittenAt = never }},
 			caught: []Fault{RepeatsPage, LagsAWhile, LagsForever, ShowsYesterday},
 			of:     "ShowsYesterday", says: "the fault went through: the job reported success, want an error that is unverified or different. Live is nobody: the segment is empty.",
+		},
+		{
+			name: "says not when it wrote, and maps ids", reason: "yesterday's segment has as many mapped users as today's",
+			job: variant{
+				rule:    segment.Rule{Policy: validate.Policy{Mapping: validate.Share{Min: 0.7, Max: 0.95}}},
+				counted: true, mapped: true, edit: func(r *segment.Run, _ *validate.Digest) { r.WrittenAt = never },
+			},
+			tried: []Fault{ShowsYesterday},
+			of:    "ShowsYesterday", says: "the fault went through: the job reported success, want an error that is unverified or different. Live is nobody: the segment is empty.",
 		},
 		{
 			name: "has one loose tolerance over all steps", reason: "what the mapping leaves out hides what the read does",
@@ -228,6 +236,38 @@ func TestNoJob(t *testing.T) {
 	nothing := problems(t, func(context.Context, *Store) error { return nil }, Faults())
 	require.Len(t, nothing, len(Faults())+1)
 	require.Equal(t, "the job reported success. Live are the users from before.", nothing["Healthy"])
+}
+
+// TestPublishesNothing has a job that forgot to write.
+func TestPublishesNothing(t *testing.T) {
+	said := problems(t, func(ctx context.Context, s *Store) error { return s.Stage().Publish(ctx) }, nil)
+	require.Equal(t, "the job reported success. Live is nobody: the segment is empty.", said["Healthy"])
+}
+
+// TestNewerAttempt: that the older attempt was superseded does not help if the
+// newer one did not pass.
+func TestNewerAttempt(t *testing.T) {
+	v := right["staged"]
+	said := problems(t, func(ctx context.Context, s *Store) error {
+		err := v.job(ctx, s)
+		if s.Run().Attempt == 2 {
+			err = errors.Join(err, errors.New("connection refused"))
+		}
+		return err
+	}, []Fault{OlderAttempt})
+	require.Equal(t, map[string]string{
+		"OlderAttempt": "the newer attempt: the job failed where it should have passed: connection refused. Live are the right users.",
+	}, said)
+}
+
+// TestComposedIsTried: what is wrong under one fault is wrong under it and
+// another, whichever comes first.
+func TestComposedIsTried(t *testing.T) {
+	v := variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error { return r.Commit(ctx) }}
+	for _, f := range []Fault{OlderAttempt, DropsPage, KeepsStaleRows} {
+		said := problems(t, v.job, []Fault{LagsAWhile, LagsAWhile.With(f), f.With(LagsAWhile)})
+		require.Len(t, said, 2, f.String())
+	}
 }
 
 // TestZeroFault: a fault that nobody set must not pass for one that was tried.

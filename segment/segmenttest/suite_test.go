@@ -35,7 +35,10 @@ func TestUnguarded(t *testing.T) {
 	if os.Getenv(child) == "" {
 		t.Skip("fails by design")
 	}
-	segmenttest.TestJob(t, unguarded, segmenttest.StopsAt10000, segmenttest.LagsAWhile)
+	t.Run("two", func(t *testing.T) {
+		segmenttest.TestJob(t, unguarded, segmenttest.StopsAt10000, segmenttest.LagsAWhile)
+	})
+	t.Run("all", func(t *testing.T) { segmenttest.TestJob(t, unguarded) })
 }
 
 // TestJobFails: what a test prints of a job that lets a fault through: one
@@ -48,13 +51,16 @@ func TestJobFails(t *testing.T) {
 	require.ErrorAs(t, err, &failed, "%s", printed)
 	for _, says := range []string{
 		"--- FAIL: TestUnguarded",
-		"--- PASS: TestUnguarded/Healthy",
-		"--- FAIL: TestUnguarded/StopsAt10000",
+		"--- PASS: TestUnguarded/two/Healthy",
+		"--- FAIL: TestUnguarded/two/StopsAt10000",
 		"The read ends after 10,000 users without an error",
 		"StopsAt10000: the fault went through: the job reported success, want an error that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users missing.",
-		"--- PASS: TestUnguarded/LagsAWhile",
+		"--- PASS: TestUnguarded/two/LagsAWhile",
 	} {
 		require.Contains(t, string(printed), says)
 	}
-	require.NotContains(t, string(printed), "DropsPage", "only the faults that were named are tried")
+	require.NotContains(t, string(printed), "TestUnguarded/two/DropsPage", "only the faults that are named are tried")
+	for _, f := range segmenttest.Faults() {
+		require.Contains(t, string(printed), "TestUnguarded/all/"+f.String(), "without names, all are")
+	}
 }

@@ -19,8 +19,8 @@ type Target struct {
 // Write adds users. That they are stored is what the destination says.
 func (t *Target) Write(ctx context.Context, users []string) error {
 	t.store.writing()
-	if err := call(ctx); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w := t.store.world
 	w.mu.Lock()
@@ -29,7 +29,7 @@ func (t *Target) Write(ctx context.Context, users []string) error {
 		w.live = append(w.live, t.stamp)
 	}
 	g := w.generation(t.stamp)
-	kept := slices.Clone(users)
+	kept := users
 	for _, miswrite := range w.miswrite {
 		kept = miswrite(kept, g.acknowledged)
 	}
@@ -59,8 +59,8 @@ func (t *Target) Summarize(ctx context.Context) (validate.Summary, error) {
 }
 
 func (t *Target) readBack(ctx context.Context) (users []string, asOf time.Time, err error) {
-	if err := call(ctx); err != nil {
-		return nil, time.Time{}, err
+	if ctx.Err() != nil {
+		return nil, time.Time{}, context.Cause(ctx)
 	}
 	w := t.store.world
 	w.mu.Lock()
@@ -70,9 +70,9 @@ func (t *Target) readBack(ctx context.Context) (users []string, asOf time.Time, 
 	case w.deaf:
 		return nil, time.Time{}, errReadBack
 	case w.yesterday:
-		return w.old(), w.begun, nil
+		return w.old(), w.ago, nil
 	case w.frozen:
-		asOf = w.begun
+		asOf = w.ago
 	}
 	for _, r := range w.generation(t.stamp).rows {
 		if !r.at.After(asOf) {
@@ -84,8 +84,8 @@ func (t *Target) readBack(ctx context.Context) (users []string, asOf time.Time, 
 
 // Publish makes what was written the live segment, and the only one.
 func (t *Target) Publish(ctx context.Context) error {
-	if err := call(ctx); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w := t.store.world
 	w.mu.Lock()
@@ -105,8 +105,8 @@ func (t *Target) Publish(ctx context.Context) error {
 
 // Discard drops what was written, live or not.
 func (t *Target) Discard(ctx context.Context) error {
-	if err := call(ctx); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w := t.store.world
 	w.mu.Lock()

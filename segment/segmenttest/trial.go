@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 )
 
 // try runs the job in a world with the fault, and says what is wrong with how it
@@ -37,7 +36,7 @@ func tryOvertaken(ctx context.Context, job Job, f Fault) (problem string) {
 	want, newer := f.want, "" // as long as nothing overtakes it
 	s := w.store(1)
 	s.source = s.source[:len(s.source)-731]
-	s.writing = sync.OnceFunc(func() {
+	s.writing = once(func() {
 		newer = attempt(ctx, job, w.store(2), f.want)
 		l.before, _ = w.look()
 		want = slices.Concat(f.older, f.want)
@@ -51,6 +50,21 @@ func tryOvertaken(ctx context.Context, job Job, f Fault) (problem string) {
 		return "the older attempt: " + problem
 	}
 	return "" // also where it failed as it should before it wrote: nothing overtakes that
+}
+
+// once has the first caller run do and all others wait for it, as sync.OnceFunc
+// does; but in a bubble, time goes on while they wait for a channel, and stands
+// still while they wait for a mutex.
+func once(do func()) func() {
+	begun, done := make(chan struct{}, 1), make(chan struct{})
+	return func() {
+		select {
+		case begun <- struct{}{}:
+			do()
+			close(done)
+		case <-done:
+		}
+	}
 }
 
 // judge says what is wrong with a job that ended with err; "" if nothing is.

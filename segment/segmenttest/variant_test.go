@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -26,6 +27,7 @@ type variant struct {
 	teed    bool                     // digests users one by one as they flow past
 	mapped  bool                     // maps ids
 	inPlace func(segment.Run) string // the stamp to write under; nil: staged
+	wide    bool                     // writes all pages at once
 	admit   bool                     // has the guard judge what was read before the first write
 
 	expects func(read *validate.Digest) validate.Summary                      // in place of the source's own word
@@ -62,12 +64,8 @@ func (v *variant) job(ctx context.Context, s *Store) (err error) {
 			return err
 		}
 	}
-	for _, page := range pages {
-		users := v.ids(s, page)
-		wrote.AddStrings(users)
-		if err := target.Write(ctx, users); err != nil {
-			return errors.Join(err, target.Discard(ctx))
-		}
+	if err := v.write(ctx, s, target, pages, &wrote); err != nil {
+		return errors.Join(err, target.Discard(ctx))
 	}
 	if v.mapped {
 		run.Written = v.summary(&wrote)
@@ -138,6 +136,21 @@ func (v *variant) summary(d *validate.Digest) validate.Summary {
 		return validate.Count(d.Users())
 	}
 	return d.Summary()
+}
+
+func (v *variant) write(ctx context.Context, s *Store, target *Target, pages [][]string, wrote *validate.Digest) error {
+	var writers sync.WaitGroup
+	failures := make([]error, len(pages))
+	for i, page := range pages {
+		users := v.ids(s, page)
+		wrote.AddStrings(users)
+		writers.Go(func() { failures[i] = target.Write(ctx, users) })
+		if !v.wide {
+			writers.Wait()
+		}
+	}
+	writers.Wait()
+	return errors.Join(failures...)
 }
 
 // ids are a page's users with the ids that they are stored under.

@@ -17,7 +17,7 @@ type world struct {
 	flaws
 	source  []string // the users of the source
 	history *segment.Memory
-	begun   time.Time
+	ago     time.Time // before the job began
 
 	mu          sync.Mutex
 	generations map[string]*generation // what the destination holds, by stamp
@@ -59,10 +59,10 @@ const (
 )
 
 func newWorld(f Fault) *world {
-	w := &world{history: segment.NewMemory(), begun: time.Now(), generations: map[string]*generation{}}
+	w := &world{history: segment.NewMemory(), ago: time.Now().Add(-time.Hour), generations: map[string]*generation{}}
 	f.inject(&w.flaws)
 	w.source = numbered("user", cmp.Or(w.users, sourceUsers))
-	w.generations[yesterdays] = &generation{rows: rowsOf(w.old(), w.begun.Add(-24*time.Hour))}
+	w.generations[yesterdays] = &generation{rows: rowsOf(w.old(), w.ago)}
 	w.live = []string{yesterdays}
 	return w
 }
@@ -72,6 +72,7 @@ func (w *world) store(attempt int) *Store {
 	return &Store{world: w, attempt: attempt, source: w.source, writing: func() {}}
 }
 
+// numbered users are sorted.
 func numbered(name string, n int) []string {
 	all := make([]string, n)
 	for i := range all {
@@ -90,8 +91,8 @@ func (w *world) old() []string {
 	return append(gone, w.right()[len(gone):]...)
 }
 
-// right is the segment as it should be today, with the ids that the job gives
-// its users.
+// right is the segment as it should be today, sorted, with the ids that the job
+// gives its users.
 func (w *world) right() []string {
 	if !w.maps {
 		return slices.Clone(w.source)
@@ -123,10 +124,8 @@ func (w *world) look() (live, right []string) {
 	for _, stamp := range w.live {
 		live = append(live, usersOf(w.generations[stamp].rows)...)
 	}
-	right = w.right()
 	slices.Sort(live)
-	slices.Sort(right)
-	return live, right
+	return live, w.right()
 }
 
 // generation is the one with this stamp. Where a store keeps stale rows, it is
@@ -136,7 +135,7 @@ func (w *world) generation(stamp string) *generation {
 	if !ok {
 		g = &generation{}
 		if w.stale {
-			g.rows = rowsOf(w.gone(), w.begun)
+			g.rows = rowsOf(w.gone(), w.ago)
 		}
 		w.generations[stamp] = g
 	}

@@ -120,6 +120,10 @@ func TestRequireKindFails(t *testing.T) {
 		{Kind: validate.Capped, Severity: validate.Warn, Detail: "capped"},
 		{Kind: validate.Short, Severity: validate.Fail, Detail: "short"},
 	}}}
+	twice := &validate.Error{Report: validate.Report{Findings: []validate.Finding{
+		{Kind: validate.Short, Step: "read", Detail: "short"},
+		{Kind: validate.Short, Step: "store", Detail: "short"},
+	}}}
 	for _, c := range []struct {
 		name, reason string
 		err          error
@@ -141,6 +145,10 @@ func TestRequireKindFails(t *testing.T) {
 		{
 			name: "another kind", reason: "names what was wanted and found, and prints the report", err: failure(t), kinds: []validate.Kind{validate.Empty},
 			says: []string{"want an error that is empty, found capped, short: site-b/cars: stored 10,000", "\nsite-b/cars: failed\n", "  capped     at read:"},
+		},
+		{
+			name: "found twice", reason: "a kind is named once", err: twice, kinds: []validate.Kind{validate.Gap},
+			says: []string{"want an error that is gap, found short: "},
 		},
 		{
 			name: "one of two", reason: "each is required", err: failure(t), kinds: []validate.Kind{validate.Capped, validate.Gap},
