@@ -118,6 +118,18 @@ func TestLag(t *testing.T) {
 	})
 }
 
+// TestStaleRows: they were there before the job began, so even a count that lags
+// for ever shows them.
+func TestStaleRows(t *testing.T) {
+	bubble(t, KeepsStaleRows.With(LagsForever), func(t *testing.T, s *Store) {
+		target := s.Stage()
+		require.NoError(t, target.Write(t.Context(), []string{"a"}))
+		count, err := target.Count(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, int64(sourceUsers*gonePercent/100), count.Users())
+	})
+}
+
 // TestCancelled: a job that was told to stop gets no further.
 func TestCancelled(t *testing.T) {
 	bubble(t, healthy, func(t *testing.T, s *Store) {

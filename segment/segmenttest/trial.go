@@ -52,9 +52,9 @@ func tryOvertaken(ctx context.Context, job Job, f Fault) (problem string) {
 	return "" // also where it failed as it should before it wrote: nothing overtakes that
 }
 
-// once has the first caller run do and all others wait for it, as sync.OnceFunc
-// does; but in a bubble, time goes on while they wait for a channel, and stands
-// still while they wait for a mutex.
+// once has the first caller run do and all others wait for it, so that a job that
+// writes in parallel ends the same way each time. sync.OnceFunc would do but for
+// the bubble, whose time stands still while anybody waits for a mutex.
 func once(do func()) func() {
 	begun, done := make(chan struct{}, 1), make(chan struct{})
 	return func() {
