@@ -23,6 +23,7 @@ func Faults() []Fault {
 var healthy = Fault{
 	name: "Healthy",
 	why:  "Nothing is broken. The job must pass and make the source's users live.",
+	set:  set(func(*flaws) {}),
 }
 
 // Faults of reading. The source's own count is right; only another path than

@@ -293,5 +293,9 @@ func TestComposedIsTried(t *testing.T) {
 // TestZeroFault: a fault that nobody set must not pass for one that was tried.
 func TestZeroFault(t *testing.T) {
 	v := right["staged"]
-	require.Contains(t, problems(t, v.job, []Fault{{}})[""], "the zero Fault breaks nothing")
+	said := problems(t, v.job, []Fault{{}, Fault{}.With(Fault{})})
+	require.Len(t, said, 2)
+	for _, problem := range said {
+		require.Contains(t, problem, "the zero Fault breaks nothing")
+	}
 }

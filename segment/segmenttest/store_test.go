@@ -31,6 +31,10 @@ func pages(t *testing.T, s *Store) (users []string) {
 func TestSource(t *testing.T) {
 	bubble(t, healthy, func(t *testing.T, s *Store) {
 		require.Equal(t, s.source, pages(t, s))
+		for page := range s.Pages(t.Context()) {
+			require.Equal(t, s.source[:pageUsers], page)
+			break // a job may leave off reading
+		}
 		count, err := s.Count(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, int64(len(s.source)), count.Users())

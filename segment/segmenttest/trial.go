@@ -10,7 +10,7 @@ import (
 // ended; "" if nothing is.
 func try(ctx context.Context, job Job, f Fault) (problem string) {
 	switch {
-	case f.name == "":
+	case len(f.set) == 0 && len(f.older) == 0:
 		return "the zero Fault breaks nothing: take one that this package exports"
 	case len(f.older) > 0:
 		return tryOvertaken(ctx, job, f)
