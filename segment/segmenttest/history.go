@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func TestHistory(t *testing.T, open func(*testing.T) segment.History) {
 					require.NoError(t, err, "step %d: %s", i, c.reason)
 				}
 			}
-			require.Equal(t, c.sizes, users(t, h, segment.ID{SiteGroup: "g" + t.Name(), Name: "s"}, 60), c.reason)
+			require.Equal(t, c.sizes, sizesOf(t, h, segment.ID{SiteGroup: "g" + t.Name(), Name: "s"}, 60), c.reason)
 		})
 	}
 	t.Run("times", func(t *testing.T) { testTimes(t, h) })
@@ -216,8 +217,8 @@ var historyCases = []struct {
 	},
 }
 
-// users are a segment's last sizes, each checked for all that rec gave it.
-func users(t *testing.T, h segment.History, id segment.ID, n int) (counts []int64) {
+// sizesOf are a segment's last sizes, each checked for all that rec gave it.
+func sizesOf(t *testing.T, h segment.History, id segment.ID, n int) (counts []int64) {
 	t.Helper()
 	sizes, err := h.Sizes(t.Context(), id, n)
 	require.NoError(t, err)
@@ -240,7 +241,7 @@ func testTimes(t *testing.T, h segment.History) {
 	}
 	id := segment.ID{SiteGroup: "times" + t.Name(), Name: "s"}
 	for i, at := range times {
-		require.NoError(t, h.Record(t.Context(), with(rec(fmt.Sprint(i), 1, segment.Committed, 1), func(r *segment.Record) { r.Segment, r.At = id, at })))
+		require.NoError(t, h.Record(t.Context(), with(rec(strconv.Itoa(i), 1, segment.Committed, 1), func(r *segment.Record) { r.Segment, r.At = id, at })))
 	}
 	sizes, err := h.Sizes(t.Context(), id, len(times))
 	require.NoError(t, err)
@@ -257,13 +258,13 @@ func testLast(t *testing.T, h segment.History) {
 	var all []int64
 	for n := range int64(60) {
 		all = append(all, n)
-		require.NoError(t, h.Record(t.Context(), with(rec(fmt.Sprint(n), 1, segment.Committed, n), func(r *segment.Record) { r.Segment = id })))
+		require.NoError(t, h.Record(t.Context(), with(rec(strconv.FormatInt(n, 10), 1, segment.Committed, n), func(r *segment.Record) { r.Segment = id })))
 	}
 	for _, n := range []int{1, 2, 30, 59, 60} {
-		require.Equal(t, all[60-n:], users(t, h, id, n), "the last %d, oldest first", n)
+		require.Equal(t, all[60-n:], sizesOf(t, h, id, n), "the last %d, oldest first", n)
 	}
-	require.Empty(t, users(t, h, id, 0), "no sizes were asked for")
-	require.Empty(t, users(t, h, id, -1), "nor here")
+	require.Empty(t, sizesOf(t, h, id, 0), "no sizes were asked for")
+	require.Empty(t, sizesOf(t, h, id, -1), "nor here")
 }
 
 // Ids that a database may take for one another.
@@ -281,6 +282,6 @@ func testIDs(t *testing.T, h segment.History) {
 		require.NoError(t, h.Record(t.Context(), with(rec(t.Name(), 1, segment.Committed, int64(i)), func(r *segment.Record) { r.Segment = id })), "%q", id)
 	}
 	for i, id := range ids {
-		require.Equal(t, []int64{int64(i)}, users(t, h, id, 60), "%q", id)
+		require.Equal(t, []int64{int64(i)}, sizesOf(t, h, id, 60), "%q", id)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,7 +163,7 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	openAlert(t, l, id)
 	a := segment.Acceptance{Run: "off", By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
 	require.NoError(t, l.Accept(t.Context(), id, a))
-	require.Equal(t, []int64{77}, users(t, l, id, 60), "the baseline starts anew from the accepted size")
+	require.Equal(t, []int64{77}, sizesOf(t, l, id, 60), "the baseline starts anew from the accepted size")
 	s := known(t, l, id)
 	require.NotNil(t, s.Accepted, "who accepted what, and why, is kept")
 	require.Equal(t, a, *s.Accepted)
@@ -172,11 +173,11 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	require.Nil(t, states[0].Open, "what a human called right is no longer wrong")
 	require.NotNil(t, states[0].Told)
 	put(t, l, id, "next", 80)
-	require.Equal(t, []int64{77, 80}, users(t, l, id, 60))
+	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60))
 	// Zero, too: from then on zero is right.
 	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.Rejected, start.AddDate(0, 2, 0) })
 	require.NoError(t, l.Accept(t.Context(), id, segment.Acceptance{Run: "empty", By: "ann", Why: "sold out", At: a.At}))
-	require.Equal(t, []int64{0}, users(t, l, id, 60))
+	require.Equal(t, []int64{0}, sizesOf(t, l, id, 60))
 }
 
 func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
@@ -210,7 +211,7 @@ func testAcceptRefuses(t *testing.T, l segment.Ledger) {
 		c.change(&a)
 		require.ErrorContains(t, l.Accept(t.Context(), c.id, a), c.want, c.reason)
 	}
-	require.Equal(t, []int64{5}, users(t, l, id, 60), "what was refused changed nothing")
+	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "what was refused changed nothing")
 	require.Nil(t, known(t, l, id).Accepted)
 	require.Len(t, tracked(t, l), 1)
 }
@@ -222,9 +223,9 @@ func testSuspect(t *testing.T, l segment.Ledger) {
 	}
 	s := segment.Suspicion{Run: "r1", By: "sweep", Why: "a limit", At: start}
 	require.NoError(t, l.Suspect(t.Context(), id, s))
-	require.Equal(t, []int64{0, 2}, users(t, l, id, 60), "a size that is called wrong is no measure for others")
+	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60), "a size that is called wrong is no measure for others")
 	require.NoError(t, l.Suspect(t.Context(), id, s), "calling it wrong again changes nothing")
-	require.Equal(t, []int64{0, 2}, users(t, l, id, 60))
+	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60))
 	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{Run: "never", By: "b", Why: "w", At: start}), "never")
 	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{Run: "r2", Why: "w", At: start}), "Suspicion.By")
 	require.Equal(t, "r2", known(t, l, id).Last.Run, "a suspicion is no run")
@@ -242,8 +243,8 @@ func testImport(t *testing.T, l segment.Ledger) {
 	}
 	require.NoError(t, l.Import(t.Context(), sizes))
 	require.NoError(t, l.Import(t.Context(), sizes), "again, as after a program that was stopped")
-	require.Equal(t, []int64{3, 4, 5, 9}, users(t, l, id, 60), "in order of time, each once; at a time that has a size that one stays")
-	require.Equal(t, []int64{7}, users(t, l, fresh, 60), "also of segments that nobody recorded")
+	require.Equal(t, []int64{3, 4, 5, 9}, sizesOf(t, l, id, 60), "in order of time, each once; at a time that has a size that one stays")
+	require.Equal(t, []int64{7}, sizesOf(t, l, fresh, 60), "also of segments that nobody recorded")
 	var unguarded []bool
 	for _, s := range known(t, l, id).Sizes {
 		unguarded = append(unguarded, s.Unguarded)
@@ -257,7 +258,7 @@ func testImport(t *testing.T, l segment.Ledger) {
 		many = append(many, size(n-200, int64(n)))
 	}
 	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: own(t, "many"), Sizes: many}}))
-	require.Equal(t, int64(99), users(t, l, own(t, "many"), 1)[0], "of more than are kept, the last")
+	require.Equal(t, int64(99), sizesOf(t, l, own(t, "many"), 1)[0], "of more than are kept, the last")
 }
 
 func testImportRefuses(t *testing.T, l segment.Ledger) {
@@ -284,7 +285,7 @@ func testForget(t *testing.T, l segment.Ledger) {
 	require.NoError(t, l.Forget(t.Context(), gone, own(t, "never known")))
 	require.NoError(t, l.Forget(t.Context()))
 	require.Len(t, tracked(t, l), 1, "a segment that was deleted on purpose is not missed for ever")
-	require.Empty(t, users(t, l, gone, 60))
+	require.Empty(t, sizesOf(t, l, gone, 60))
 	for _, s := range alerts(t, l) {
 		require.Equal(t, s.Segment == stays, s.Open != nil, "and nothing is wrong with it any more")
 	}
@@ -365,7 +366,7 @@ func testManyAlerts(t *testing.T, l segment.Ledger) {
 	const n = 1000
 	var ids []segment.ID
 	for i := range n {
-		ids = append(ids, own(t, fmt.Sprint(i)))
+		ids = append(ids, own(t, strconv.Itoa(i)))
 	}
 	change := func(change func(*segment.AlertState)) {
 		seen := map[segment.ID]bool{}
@@ -432,7 +433,7 @@ func testRecordedAtOnce(t *testing.T, l segment.Ledger) {
 	}
 	wg.Wait()
 	require.Equal(t, int64(1), kept.Load(), "comparing and keeping are one step")
-	require.Equal(t, []int64{5}, users(t, l, own(t, "s"), 60))
+	require.Equal(t, []int64{5}, sizesOf(t, l, own(t, "s"), 60))
 }
 
 // What was told to stop says so, instead of an answer that looks like "nothing".
@@ -457,7 +458,7 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	} {
 		require.ErrorIs(t, err, context.Canceled, strings.TrimSpace(name))
 	}
-	require.Equal(t, []int64{5}, users(t, l, id, 60), "and nothing is half done")
+	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "and nothing is half done")
 	require.NotNil(t, alerts(t, l)[0].Open)
 }
 
