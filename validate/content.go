@@ -1,34 +1,259 @@
 package validate
 
+import (
+	"fmt"
+	"math"
+)
+
+// A pair is two sides whose users are compared, and what the steps between them
+// allow.
+type pair struct {
+	stage          stage
+	before, after  *Summary
+	short, surplus int64
+	distinct       bool
+}
+
 // content compares which users the sides of a step hold. Mapped ids differ by
 // design, and a side that was only counted has none to compare.
 func (j *judge) content(s *step) {
-	before, after := s.before.fingerprint, s.after.fingerprint
-	switch {
-	case s.stage == mapping || before == Fingerprint{} || after == Fingerprint{}:
+	p, ok := j.pair(s)
+	if !ok {
 		return
+	}
+	before, after := p.before.fingerprint, p.after.fingerprint
+	switch {
 	case before.Hash != after.Hash || before.Hash == "":
 		j.unverified(s.stage, "fingerprints of different hashes (%q and %q) tell nothing about the users: take the same for both", before.Hash, after.Hash)
 	case before != after:
-		j.differs(s)
-	case s.before.lower != s.after.lower:
-		j.unverified(s.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", s.before.amount(), s.after.amount())
+		j.differs(&p)
+	case p.before.lower != p.after.lower:
+		j.unverified(s.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
 	case s.stage == storing:
 		j.report.SameUsers = true
 	}
 }
 
+// sameUsers reports that fingerprints prove the sides of the step to be equal.
+func (s *step) sameUsers() bool {
+	return s.before.identified() && s.before.fingerprint == s.after.fingerprint && s.before.lower == s.after.lower
+}
+
+// pair finds the nearest side before a step whose users are known, too. What
+// was written has ids of its own, which no side before it knows.
+func (j *judge) pair(s *step) (p pair, ok bool) {
+	p = pair{stage: s.stage, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
+	switch {
+	case s.stage == mapping || !s.after.identified():
+		return p, false
+	case s.stage == reading:
+		p.before = &j.out.Expected
+		p.allow(j.policy.Reading)
+	case !j.out.Written.IsZero():
+		p.before = &j.out.Written
+		p.allow(j.policy.Tolerance)
+	case !j.policy.Mapping.isZero():
+		return p, false
+	case j.out.Read.identified():
+		p.before = &j.out.Read
+		p.allow(j.policy.Tolerance)
+	default:
+		p.before = &j.out.Expected
+		p.allow(j.policy.Tolerance)
+		if !j.out.Read.IsZero() {
+			p.allow(j.policy.Reading)
+		}
+	}
+	return p, p.before.identified()
+}
+
+// identified reports whether a side says which users it holds.
+func (s *Summary) identified() bool { return s.usable() && s.fingerprint != Fingerprint{} }
+
+func (p *pair) allow(t Tolerance) {
+	p.short += t.Short.allowed(p.before.lower)
+	p.surplus += t.Surplus.allowed(p.before.lower)
+}
+
+// exact reports that not one user may differ.
+func (p *pair) exact() bool { return p.short <= 0 && p.surplus <= 0 }
+
+// outside reports that there are fewer or more users than allowed, whoever they
+// are.
+func (p *pair) outside() bool {
+	off := p.before.lower - p.after.lower
+	return off > p.short || -off > p.surplus
+}
+
 // differs judges two sides that hold other users.
-func (j *judge) differs(s *step) {
-	if j.found(Short) || j.found(Surplus) {
+func (j *judge) differs(p *pair) {
+	e := explain(p.stage, p.before, p.after, p.distinct)
+	if p.distinct && j.keptOnce(p, &e) {
 		return
 	}
-	if s.tolerance.exact(s.before.lower) {
-		j.add(Finding{Kind: Different, Step: s.stage.String(), Detail: done[s.stage] + " as many users as expected, but not the same ones"})
-		return
+	if len(e.causes) > 0 { // a known story is better than a likely one
+		j.hint(p.stage, "")
 	}
-	j.unverified(s.stage, "the users differ, and fingerprints alone cannot tell whether by more than the tolerance allows: a Digest on both sides can")
+	wrongCount := j.miscounted(p.stage) || !p.distinct && p.outside()
+	for _, c := range e.causes {
+		f := Finding{Kind: c.kind, Step: p.stage.String(), Detail: c.detail, Severity: Warn}
+		if wrongCount || p.exact() || c.kind == Truncated && isCap(c.first, j.policy.Caps) {
+			f.Severity = Fail
+		}
+		j.add(f)
+	}
+	switch {
+	case !wrongCount:
+		j.exchanged(p, &e)
+	case !e.proven && e.common != nil:
+		j.besides(p, e.common)
+	}
+}
+
+// miscounted reports that the count of a step did not pass.
+func (j *judge) miscounted(at stage) bool {
+	for i := range j.report.Findings {
+		f := &j.report.Findings[i]
+		if f.fails() && f.Step == stages[at] && (f.Kind == Short || f.Kind == Surplus) {
+			return true
+		}
+	}
+	return false
+}
+
+// exchanged judges users that are there in place of others, where their number
+// passes. Of the differences that the tolerance allows, the sample tells whether
+// they are more.
+func (j *judge) exchanged(p *pair, e *explanation) {
+	least, most := e.exchanged(p)
+	allowed := max(p.short, p.surplus)
+	switch {
+	case p.exact(), least > allowed:
+		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: e.difference(p)})
+	case most > allowed && e.common == nil:
+		j.unverified(p.stage, "the users differ, and fingerprints alone cannot tell whether by more than the %s allowed: a Digest on both sides can", thousands(allowed))
+	case most > allowed:
+		j.unverified(p.stage, "the users differ, by up to %s as far as the samples tell, where %s allowed: a tolerance of %s would decide it",
+			thousands(most), were(allowed), counted(most, "user"))
+	}
+}
+
+func were(n int64) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return thousands(n) + " are"
+}
+
+// exchanged is how many users are there in place of others, at least and at
+// most.
+func (e *explanation) exchanged(p *pair) (least, most int64) {
+	c := e.common
+	switch {
+	case e.proven:
+		return e.moved, e.moved
+	case c == nil:
+		return 0, math.MaxInt64
+	case c.whole:
+		moved := min(c.missing, c.surplus)
+		return moved, moved
+	}
+	found := c.surplus // of the two, the one that is 0 where nothing was exchanged
+	if p.after.lower > p.before.lower {
+		found = c.missing
+	}
+	low, high := bounds(min(found, c.held), c.held)
+	users := float64(p.before.lower)
+	return int64(math.Ceil(low * users)), int64(math.Ceil(high * users))
+}
+
+// difference says how the users differ that are as many as they should be.
+func (e *explanation) difference(p *pair) string {
+	text := done[p.stage] + " as many users as expected, but not the same ones"
+	switch c := e.common; {
+	case e.proven:
+		return text + ": " + counted(e.moved, "user") + " replaced"
+	case c == nil || c.missing == 0 && c.surplus == 0:
+		return text
+	case c.absent == len(c.users):
+		return text + ": " + c.strangers(done[p.stage])
+	default:
+		return text + ": " + c.share(max(c.missing, c.surplus), c.held, p.before.lower) + " replaced"
+	}
+}
+
+// strangers is for a side that holds none of the source's users.
+func (c *comparison) strangers(verb string) string {
+	what := "sampled user"
+	if c.whole {
+		what = "user"
+	}
+	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", counted(int64(len(c.users)), what), verb)
+}
+
+// besides tells what else is wrong where the number of users is wrong, too:
+// users that the source does not hold, in place of some that it does.
+func (j *judge) besides(p *pair, c *comparison) {
+	verb := done[p.stage]
+	switch {
+	case c.foreign > 0 && c.missing > 0 && c.absent == len(c.users):
+		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.strangers(verb)})
+	case c.foreign > 0 && c.missing > 0:
+		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.share(c.foreign, c.foreign+c.held-c.missing, p.after.lower) + " are " + verb + " that the source does not hold"})
+	case c.keepsOnce():
+		j.hint(p.stage, "each user is "+verb+" once, as a store does that keeps a user once: Policy.Distinct compares distinct users")
+	}
+}
+
+// hint sets the likely story of a Short.
+func (j *judge) hint(at stage, hint string) {
+	for i := range j.report.Findings {
+		if f := &j.report.Findings[i]; f.Kind == Short && f.Step == stages[at] {
+			f.Hint = hint
+		}
+	}
+}
+
+// keptOnce reports that two sides hold the same distinct users, or that this
+// cannot be told.
+func (j *judge) keptOnce(p *pair, e *explanation) bool {
+	switch c := e.common; {
+	case c != nil && c.whole:
+		same := c.missing == 0 && c.surplus == 0
+		j.report.SameUsers = j.report.SameUsers || same
+		return same
+	case c != nil:
+		return c.missing == 0 && c.surplus == 0 // as far as the samples tell; the counts decide
+	case p.before.digest != nil && p.before.digest.onceEach() == p.after.fingerprint:
+		j.report.SameUsers = true
+		return true
+	case p.before.digest == nil || p.before.digest.sample.floor > 0:
+		j.unverified(p.stage, "fingerprints tell nothing about distinct users: a Digest on both sides does")
+		return true
+	}
+	return false
+}
+
+// onceEach is the fingerprint of the distinct users, as long as all are held.
+func (s *snapshot) onceEach() Fingerprint {
+	if s.sample.floor > 0 {
+		return Fingerprint{}
+	}
+	a, f := s.algorithm(), Fingerprint{Hash: s.hash}
+	for _, u := range s.sample.users {
+		f.Sum = a.add(f.Sum, a.sum(u.hash))
+	}
+	return f
+}
+
+func (s *snapshot) algorithm() algorithm {
+	if s.hash == MD5 {
+		return md5Lanes
+	}
+	return xxh3Sum
 }
 
 // sharesMeasurement reports that two sides are one and the same digest.
-func sharesMeasurement(a, b *Summary) bool { return a.digest != nil && a.digest == b.digest }
+func sharesMeasurement(a, b *Summary) bool {
+	return a.digest != nil && b.digest != nil && a.digest.origin == b.digest.origin
+}

@@ -28,15 +28,44 @@
 // says that a side stops exactly at a documented limit ([KnownCaps]): that it
 // was this limit which cut it is the likeliest story, not a proof. [Dropped] and
 // [Risen] are suspicions of the segment's own history; see [Band] for the
-// method. [Different] needs fingerprints: it says that the users are not the
-// right ones, though their number is.
+// method.
 //
-// Equal fingerprints of equal counts prove the users to be the same as far as
-// faults go. They are sums of hashes that are not secret, so whoever chooses
-// the ids can make two sets collide; Bellare and Micciancio, "A New Paradigm for
-// Collision-Free Hashing: Incrementality at Reduced Cost" (EUROCRYPT 1997), show
-// what it would take to keep that out. segmentguard detects faults, not
-// attackers.
+// Two sides that were digested ([Digest], [Tee]) or fingerprinted by an engine
+// prove, by equal fingerprints and equal counts, that they hold the same users.
+// Where they do not, sums of the source's checkpoints prove
+//
+//   - [Truncated]: what is stored is exactly the source's first N users;
+//   - [Gap]: what is missing is exactly a run of the source, or several;
+//   - [Repeated]: a run of the source is stored several times, alone, besides
+//     the others, or in place of another.
+//
+// Off the checkpoints, the samples of two digests make the same causes likely:
+// the detail then begins with "likely" and ends with how likely losses at random
+// would look like that. None is claimed above 1 in 10^9, so that a handful of
+// lost users has no cause, be they the last ones. Between 1,000 and some
+// thousand users a digest holds all of them, and then everything is proven.
+//
+// [Different] says that users are stored in place of others, though their number
+// may be right. By a sample, that holds for at least the share that three
+// standard errors leave (Wilson's interval); where a tolerance lies within them,
+// the verdict is [Unverified] and says which tolerance would be decided.
+//
+// # What no fingerprint of this sort proves
+//
+// They detect faults, not attackers. A fingerprint is a sum of hashes that are
+// not secret, so whoever chooses the ids can make two sets collide: with XXH3
+// by its published collisions, and with any hash by solving for a subset with a
+// given sum, which Wagner's "A Generalized Birthday Problem" (CRYPTO 2002) makes
+// far cheaper than breaking the hash. Bellare and Micciancio, "A New Paradigm for
+// Collision-Free Hashing: Incrementality at Reduced Cost" (EUROCRYPT 1997),
+// describe such sums, and the much longer ones that would keep that out. For
+// faults, which choose nothing, two different sides of n users collide with a
+// chance of about 2^-128.
+//
+// A shard of somebody else's store that was lost looks like losses at random;
+// a job that writes to shards keeps one digest for each and merges them. An id
+// written in another way, a UUID as text and as 16 bytes, is another user:
+// canonicalise ids before they are digested.
 //
 // # Errors
 //

@@ -170,9 +170,23 @@ func (j *judge) judge(s step) {
 	if !s.before.usable() || !s.after.usable() {
 		return
 	}
-	short := j.count(&s)
+	var short bool
+	if j.policy.Distinct && s.stage == storing && !s.sameUsers() {
+		short = j.countDistinct(s)
+	} else {
+		short = j.count(&s)
+	}
 	j.capped(&s, short)
 	j.content(&s)
+}
+
+// countDistinct counts for a store that keeps a user once: by distinct users
+// where the digest of a side knows how many are. A side that was only counted is
+// taken to have counted distinct users.
+func (j *judge) countDistinct(s step) (short bool) {
+	before, after := s.before.distinct(), s.after.distinct()
+	s.before, s.after = &before, &after
+	return j.count(&s)
 }
 
 // count compares the numbers of users and reports whether too few were found.

@@ -86,11 +86,6 @@ func (s Share) bounds(n int64) (fewest, most int64) {
 	return shareOf(n, s.Min, math.Ceil, -1), shareOf(n, s.Max, math.Floor, +1)
 }
 
-// exact reports that the tolerance allows no difference from expected at all.
-func (t Tolerance) exact(expected int64) bool {
-	return t.Short.allowed(expected) == 0 && t.Surplus.allowed(expected) == 0
-}
-
 // problem is what is wrong with the policy, nil if nothing is. The OK case must
 // not allocate: it runs in every check.
 func (p *Policy) problem() *InputError {

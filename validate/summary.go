@@ -19,7 +19,7 @@ type Summary struct {
 	fingerprint  Fingerprint
 	digest       *snapshot // what else the digest knows; nil: a bare count or an engine's fingerprint
 	flaw         string    // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
-	cause        error     // of a failed measurement
+	cause        error     // the same as an error, where there was one
 }
 
 // A form tells the states of a Summary apart. The zero one must stay "not
@@ -105,8 +105,25 @@ func Unmeasured(err error) Summary {
 // digested is what a digest knows of its side.
 func digested(d *snapshot) Summary {
 	s := Count(d.users)
-	s.fingerprint, s.digest, s.flaw = d.fingerprint, d, d.incomplete
+	s.fingerprint, s.digest = d.fingerprint(), d
+	return s.flawedBy(d.incomplete)
+}
+
+// flawedBy is the side, of which nothing can be judged because of why, if that
+// is not nil.
+func (s Summary) flawedBy(why error) Summary {
+	if why != nil {
+		s.flaw, s.cause = why.Error(), why
+	}
 	return s
+}
+
+// distinct is the side with its distinct users, where a digest knows them.
+func (s *Summary) distinct() Summary {
+	if s.digest == nil {
+		return *s
+	}
+	return s.digest.distinct()
 }
 
 func flawed(format string, args ...any) Summary {

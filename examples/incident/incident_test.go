@@ -36,7 +36,7 @@ func TestIncident(t *testing.T) {
 		"without segmentguard: 3 live segments lost users, 0 jobs failed",
 		"with segmentguard: 0 live segments lost users, 4 jobs failed",
 	}, lines[len(lines)-2:], "cars capped, pets-like emptied and copied empty; each of the two faulty jobs fails in both nights")
-	require.Contains(t, out.String(), "site-b/cars: stored 10,000 of 10,500 users (4.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …) (discarded: the live segment keeps its users)\n")
+	require.Contains(t, out.String(), "site-b/cars: stored 10,000 of 10,500 users (4.8% short, 0 allowed), lost while reading: exactly the first 10,000 of 10,500 users; capped at 10,000, a known limit (Elasticsearch index.max_result_window, …) (discarded: the live segment keeps its users)\n")
 	require.Contains(t, out.String(), " users (100% short, 0 allowed) (discarded: the live segment keeps its users)\n")
 }
 

@@ -16,10 +16,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, full(), os.Stdout, os.Stderr); err != nil {
+	err := run(ctx, full(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "incident:", err)
-		stop()
 		os.Exit(1)
 	}
 }

@@ -122,10 +122,10 @@ func (s *staged) write(ctx context.Context, users []string) error {
 	return nil
 }
 
-// stored reads back how many users the generation holds.
+// stored reads back which users the generation holds.
 func (s *staged) stored(ctx context.Context) (validate.Summary, error) {
 	return sqlsegment.Users{
-		Dialect: sqlsegment.SQLite, Method: sqlsegment.Count,
+		Dialect: sqlsegment.SQLite, Method: sqlsegment.Stream,
 		Query: "SELECT user FROM members WHERE generation = ?", Args: []any{s.generation},
 	}.Summarize(ctx, s.db)
 }

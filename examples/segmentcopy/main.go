@@ -20,7 +20,7 @@ import (
 
 var (
 	cars  = segment.ID{SiteGroup: "site-b", Name: "cars"}
-	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Method: sqlsegment.Count, Query: "SELECT user FROM cars"}
+	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Method: sqlsegment.Stream, Query: "SELECT user FROM cars"}
 )
 
 // copyCars copies cars from source into target. limit is the bug.
@@ -36,41 +36,26 @@ func copyCars(ctx context.Context, guard *segment.Guard, source, target *sql.DB,
 	if err != nil {
 		return err
 	}
-	read, err := stream(ctx, source, tx, limit)
-	if err != nil {
-		return errors.Join(err, tx.Rollback())
+	var read validate.Digest // Guard: knows which users came, Tee lets them through
+	for user, err := range validate.Tee(&read, rows(ctx, source, "SELECT user FROM cars LIMIT ?", limit)) {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "INSERT INTO cars VALUES (?)", user)
+		}
+		if err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
 	}
 
 	// Guard: in place of return tx.Commit().
 	_, err = guard.Commit(ctx, segment.Run{
 		ID: "2024-03-18", Job: segment.Copy(cars, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 		Expected: expected,
-		Read:     validate.Count(read),
+		Read:     read.Summary(),
 		Stored:   func(ctx context.Context) (validate.Summary, error) { return users.Summarize(ctx, tx) },
 		Commit:   func(context.Context) error { return tx.Commit() },
 		Discard:  func(context.Context) error { return tx.Rollback() },
 	})
 	return err
-}
-
-// stream reads users from source and writes them to target.
-func stream(ctx context.Context, source *sql.DB, target *sql.Tx, limit int) (read int64, err error) {
-	rows, err := source.QueryContext(ctx, "SELECT user FROM cars LIMIT ?", limit)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var user string
-		if err := rows.Scan(&user); err != nil {
-			return read, err
-		}
-		if _, err := target.ExecContext(ctx, "INSERT INTO cars VALUES (?)", user); err != nil {
-			return read, err
-		}
-		read++
-	}
-	return read, rows.Err()
 }
 
 func main() {

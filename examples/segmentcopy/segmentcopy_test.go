@@ -18,7 +18,7 @@ func TestCopies(t *testing.T) {
 func TestBroken(t *testing.T) {
 	var out bytes.Buffer
 	err := run(t.Context(), true, &out)
-	require.ErrorIs(t, err, validate.Capped)
-	require.EqualError(t, err, "site-b/cars: stored 10,000 of 25,000 users (60.0% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)")
+	require.ErrorIs(t, err, validate.Truncated)
+	require.EqualError(t, err, "site-b/cars: stored 10,000 of 25,000 users (60.0% short, 0 allowed), lost while reading: exactly the first 10,000 of 25,000 users; capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)")
 	require.Equal(t, "site-b/cars: 0 users live\n", out.String(), "rolled back")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/segmentguard/segmentguard/segment"
 )
@@ -49,4 +50,26 @@ func open(ctx context.Context, world string) (*sql.DB, error) {
 	db.SetMaxOpenConns(1) // a database in memory belongs to its connection
 	_, err = db.ExecContext(ctx, world)
 	return db, err
+}
+
+// rows are what a query of one column of text yields.
+func rows(ctx context.Context, db *sql.DB, query string, args ...any) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		rows, err := db.QueryContext(ctx, query, args...)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var text string
+			err := rows.Scan(&text)
+			if !yield(text, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield("", err)
+		}
+	}
 }

@@ -13,8 +13,16 @@ import (
 // A Method is how Users measures.
 type Method string
 
-// Count counts the users, exactly. It tells how many there are, not which.
-const Count Method = "count"
+// The methods.
+const (
+	// Count counts the users, exactly, inside the database. It tells how many
+	// there are, not which.
+	Count Method = "count"
+	// Stream reads the users into a validate.Digest: which they are, and, where
+	// they differ from those of another digest, how. Text is taken as it is,
+	// numbers in decimal.
+	Stream Method = "stream"
+)
 
 // Users are what a query yields: the users that a source holds, or those that
 // a job has stored.
@@ -22,7 +30,7 @@ type Users struct {
 	Dialect Dialect
 	Query   string // one SELECT of one column, the ids; none may be NULL
 	Args    []any  // for the query's placeholders, in the database's own style
-	Method  Method // Count; "", a fingerprint by the engine's own hash, is not there yet and an error
+	Method  Method // Count or Stream; "", a fingerprint by the engine's own hash, is not there yet and an error
 }
 
 // A Queryer is a *sql.DB, a *sql.Tx or a *sql.Conn. In a transaction Users sees
@@ -63,6 +71,9 @@ func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, err
 	if err := u.oneColumn(ctx, q); err != nil {
 		return validate.Summary{}, err
 	}
+	if u.Method == Stream {
+		return u.stream(ctx, q)
+	}
 	return u.count(ctx, q)
 }
 
@@ -72,8 +83,8 @@ func (u *Users) problem() error {
 	}
 	query := strings.TrimSpace(u.Query)
 	switch {
-	case u.Method != Count:
-		return badInput("Users.Method", string(u.Method), `"count", the only one so far`)
+	case u.Method != Count && u.Method != Stream:
+		return badInput("Users.Method", string(u.Method), `"count" or "stream", the only ones so far`)
 	case query == "":
 		return badInput("Users.Query", "", "a SELECT of one column, the ids")
 	case strings.HasSuffix(query, ";"):
@@ -112,11 +123,55 @@ func (u *Users) count(ctx context.Context, q Queryer) (validate.Summary, error) 
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("counting: %w", err)
 	case ids != rows:
-		return validate.Summary{}, fmt.Errorf("%d of %d ids are NULL, want none: a user without an id cannot be told from another", rows-ids, rows)
+		return validate.Summary{}, nullIDs(rows-ids, rows)
 	case !fresh:
 		return validate.Count(rows), nil
 	}
 	return validate.Count(rows).AsOf(at), nil
+}
+
+// stream digests the users as they are read.
+func (u *Users) stream(ctx context.Context, q Queryer) (validate.Summary, error) {
+	var fresh bool
+	at := time.Now().UTC()
+	if err := q.QueryRowContext(ctx, "SELECT "+u.Dialect.fresh(q)).Scan(&fresh); err != nil {
+		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
+	}
+	rows, err := q.QueryContext(ctx, u.Query, u.Args...)
+	if err != nil {
+		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
+	}
+	var d validate.Digest
+	nulls, err := digest(&d, rows)
+	switch {
+	case err != nil:
+		return validate.Summary{}, fmt.Errorf("streaming, after %d users: %w", d.Users(), err)
+	case nulls > 0:
+		return validate.Summary{}, nullIDs(nulls, d.Users()+nulls)
+	case !fresh:
+		return d.Summary(), nil
+	}
+	return d.Summary().AsOf(at), nil
+}
+
+func digest(d *validate.Digest, rows *sql.Rows) (nulls int64, err error) {
+	defer func() { err = also(err, "closing", rows.Close()) }()
+	var id sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&id); err != nil {
+			return nulls, err
+		}
+		if id == nil {
+			nulls++
+			continue
+		}
+		d.Add(id)
+	}
+	return nulls, rows.Err()
+}
+
+func nullIDs(nulls, rows int64) error {
+	return fmt.Errorf("%d of %d ids are NULL, want none: a user without an id cannot be told from another", nulls, rows)
 }
 
 // fresh is the SQL that tells whether a query sees all that was acknowledged

@@ -23,7 +23,9 @@ import (
 // over the copy alone. A store keeps users under a key; the copy without one is
 // the least work that a guard can be compared with.
 func BenchmarkGuardedCopy(b *testing.B) {
-	b.Run("keyed", func(b *testing.B) { benchmarkCopy(b, "CREATE TABLE copied (segment integer, id uuid, PRIMARY KEY (segment, id))") })
+	b.Run("keyed", func(b *testing.B) {
+		benchmarkCopy(b, "CREATE TABLE copied (segment integer, id uuid, PRIMARY KEY (segment, id))")
+	})
 	b.Run("bare", func(b *testing.B) { benchmarkCopy(b, "CREATE TABLE copied (segment integer, id uuid)") })
 }
 

@@ -56,7 +56,7 @@ func TestRecordRefuses(t *testing.T) {
 			want   string
 			only   sqlsegment.Dialect
 		}{
-			{"a state that nobody knows might go live unseen", func(r *segment.Record) { r.State = "commited" }, "Record.State is commited", ""},
+			{"a state that nobody knows might go live unseen", func(r *segment.Record) { r.State = "gone" }, "Record.State is gone", ""},
 			{"nor is there a default", func(r *segment.Record) { r.State = "" }, "Record.State is empty", ""},
 			{"no database gives it back as it was", func(r *segment.Record) { r.Segment.Name = "a\xff" }, "want UTF-8", ""},
 			{"every later size would be bad input", func(r *segment.Record) { r.At = time.Time{} }, "Record.At is missing", ""},

@@ -1,0 +1,117 @@
+package validate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+func ExampleCheck() {
+	_, err := validate.Check(context.Background(), validate.Policy{}, validate.Output{
+		Name:     "site-b/cars",
+		Expected: validate.Count(812_345), // the source's own count
+		Read:     validate.Count(10_000),  // what the job took in
+		Stored:   validate.Count(10_000),  // what is there, read back
+	})
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, validate.Capped), errors.Is(err, validate.Different))
+	// Output:
+	// site-b/cars: stored 10,000 of 812,345 users (98.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)
+	// true false
+}
+
+// A digest of each side proves not only how many users are stored but which, and
+// explains what is missing.
+func ExampleDigest() {
+	source := numbered(50_000)
+	stored := slices.Concat(source[:7000], source[3000:4000], source[8000:]) // one page in place of another
+
+	var read, found validate.Digest
+	read.AddStrings(source)
+	found.AddStrings(stored)
+	report, _ := validate.Check(context.Background(), validate.Policy{}, validate.Output{
+		Name:     "site-b/cars",
+		Expected: validate.Count(50_000),
+		Read:     read.Summary(),
+		Stored:   found.Summary(),
+	})
+	fmt.Println(report)
+	// Output:
+	// site-b/cars: failed
+	//   expected   50,000 users
+	//   read       50,000 users
+	//   stored     50,000 users
+	//   gap        at store: users 7,001–8,000 of the source are missing
+	//   repeated   at store: users 3,001–4,000 of the source are stored twice
+	//   different  at store: stored as many users as expected, but not the same ones: 1,000 users replaced
+}
+
+// A stream that breaks is never a stream of the users before it broke.
+func ExampleTee() {
+	var read validate.Digest
+	for user, err := range validate.Tee(&read, broken(numbered(3))) {
+		if err != nil {
+			break // a job that takes the error for the end
+		}
+		_ = user // stored
+	}
+	_, err := validate.Check(context.Background(), validate.Policy{}, validate.Output{
+		Name: "site-b/cars", Expected: validate.Unknown(), Read: read.Summary(), Stored: validate.Count(3),
+	})
+	fmt.Println(errors.Is(err, validate.Unverified), errors.Is(err, errReset))
+	// Output: true true
+}
+
+// An approximate counter is held to what its error can tell.
+func ExampleEstimate() {
+	stored := validate.Estimate(99_300, 0.0081) // HyperLogLog, 2^14 registers
+	for _, tolerance := range []float64{0, 0.05} {
+		_, err := validate.Check(context.Background(), validate.Policy{Tolerance: validate.Within(tolerance)}, validate.Output{
+			Name: "site-b/cars", Expected: validate.Count(100_000), Stored: stored,
+		})
+		fmt.Println(err)
+	}
+	// Output:
+	// site-b/cars: could not be verified: stored about 99,300 users ± 0.81% of 100,000 users: the counters' error of 2,412 users is too wide for 100,000 to 100,000 allowed; an exact count or a tolerance of 3.1% would decide it
+	// <nil>
+}
+
+// Where ids are mapped from one site group to another and some have no
+// counterpart, reading and storing stay exact.
+func ExamplePolicy_mapped() {
+	policy := validate.Policy{Mapping: validate.Share{Min: 0.70, Max: 0.95}}
+	_, err := validate.Check(context.Background(), policy, validate.Output{
+		Name:     "site-b/cars",
+		Expected: validate.Count(812_345),
+		Read:     validate.Count(10_000),
+		Written:  validate.Count(8_512),
+		Stored:   validate.Count(8_512),
+	})
+	fmt.Println(err)
+	// Output: site-b/cars: read 10,000 of 812,345 users (98.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)
+}
+
+var errReset = errors.New("connection reset")
+
+func numbered(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("user-%d", i+1)
+	}
+	return all
+}
+
+func broken(users []string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, u := range users {
+			if !yield(u, nil) {
+				return
+			}
+		}
+		yield("", errReset)
+	}
+}

@@ -1,0 +1,361 @@
+package validate_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// users are n different ids in random order: the first of two million, made once.
+func users(n int, seed uint64) []string {
+	if seed == 1 {
+		return manyUsers()[:n:n]
+	}
+	return newUsers(n, seed)
+}
+
+var manyUsers = sync.OnceValue(func() []string { return newUsers(2_000_000, 1) })
+
+func newUsers(n int, seed uint64) []string {
+	random := rand.New(rand.NewPCG(seed, 0))
+	all := make([]string, n)
+	for i := range all {
+		id := strconv.AppendUint([]byte("User-"), random.Uint64(), 16)
+		all[i] = string(strconv.AppendInt(append(id, '-'), int64(i), 16))
+	}
+	return all
+}
+
+func digest(users []string) *validate.Digest {
+	var d validate.Digest
+	d.AddStrings(users)
+	return &d
+}
+
+// shuffled is what a store gives back: in an order of its own.
+func shuffled(users []string) []string {
+	users = slices.Clone(users)
+	rand.New(rand.NewPCG(7, 7)).Shuffle(len(users), func(i, k int) { users[i], users[k] = users[k], users[i] })
+	return users
+}
+
+func lose(share float64) func([]string) []string {
+	return func(source []string) []string {
+		random := rand.New(rand.NewPCG(3, 3))
+		return slices.DeleteFunc(slices.Clone(source), func(string) bool { return random.Float64() < share })
+	}
+}
+
+func first(n int) func([]string) []string {
+	return func(source []string) []string { return source[:n] }
+}
+
+// without drops users from … up to … of the source.
+func without(from, to int) func([]string) []string {
+	return func(source []string) []string { return slices.Concat(source[:from], source[to:]) }
+}
+
+func rewritten(f func(string) string) func([]string) []string {
+	return func(source []string) []string {
+		all := make([]string, len(source))
+		for i, u := range source {
+			all[i] = f(u)
+		}
+		return all
+	}
+}
+
+func again(times int) func([]string) []string {
+	return func(source []string) []string { return slices.Repeat(source[:1000], times) }
+}
+
+const (
+	empty     = validate.Empty
+	truncated = validate.Truncated
+	capped    = validate.Capped
+	gap       = validate.Gap
+	repeated  = validate.Repeated
+	different = validate.Different
+	short     = validate.Short
+	surplus   = validate.Surplus
+)
+
+type fault struct {
+	name   string
+	users  int
+	store  func([]string) []string
+	kinds  []validate.Kind // all that are found, gravest first
+	says   string          // a part of the sentence
+	reason string
+}
+
+var faults = []fault{
+	{"nothing", 50_000, first(0), kinds(empty, short), "stored 0 of 50,000 users (100% short, 0 allowed), lost while storing", "nothing is there that could be explained"},
+	{"a cap", 50_000, first(10_000), kinds(truncated, capped, short), "exactly the first 10,000 of 50,000 users; capped at 10,000, a known limit (Elasticsearch index.max_result_window", "the incident"},
+	{"a cap off the pages", 2_000_000, first(1_048_576), kinds(truncated, capped, short), "exactly the first 1,048,576 of 2,000,000 users", "caps have checkpoints of their own"},
+	{"whole pages", 2_000_000, first(1_237_000), kinds(truncated, short), "exactly the first 1,237,000 of 2,000,000 users", "pages have checkpoints"},
+	{"an odd number", 2_000_000, first(1_234_567), kinds(truncated, short), "likely nothing after the first 1,234,567 of 2,000,000 users: of 2,", "the sample shows the lost end, the count where"},
+	{"an odd number of few", 5000, first(1234), kinds(truncated, short), "exactly the first 1,234 of 5,000 users", "the sample holds all"},
+	{"one page and its cap", 1000, first(500), kinds(truncated, capped, short), "exactly the first 500 of 1,000 users", "below one page"},
+	{"the last 1%", 200_000, first(198_000), kinds(truncated, short), "exactly the first 198,000 of 200,000 users", ""},
+	{"the last 1,500", 200_000, first(198_500), kinds(truncated, short), "likely nothing after the first 198,500 of 200,000 users", "off a page, by the sample"},
+	{"the last 37 of few", 1000, first(963), kinds(truncated, short), "exactly the first 963 of 1,000 users", ""},
+	{"a page missing", 2_000_000, without(40_000, 41_000), kinds(gap, short), "users 40,001–41,000 of the source are missing", "a difference of two checkpoints"},
+	{"the first page missing", 50_000, without(0, 1000), kinds(gap, short), "users 1–1,000 of the source are missing", ""},
+	{"a run of pages missing", 2_000_000, without(40_000, 60_000), kinds(gap, short), "users 40,001–60,000 of the source are missing", ""},
+	{"a run off the pages", 2_000_000, without(40_123, 91_234), kinds(gap, short), "likely a run of users is missing, all sampled ones within users 41,", ""},
+	{"a run of few", 5000, without(2345, 2400), kinds(gap, short), "users 2,346–2,400 of the source are missing", ""},
+	{"three pages missing", 500_000, func(s []string) []string {
+		return slices.Concat(s[:10_000], s[11_000:200_000], s[201_000:333_000], s[334_000:])
+	}, kinds(gap, short), "users 10,001–11,000, 200,001–201,000 and 333,001–334,000 of the source are missing", "the sample says where to look, the sums prove it"},
+	{"a page and the end missing", 500_000, func(s []string) []string {
+		return slices.Concat(s[:10_000], s[11_000:400_000])
+	}, kinds(truncated, gap, short), "nothing after the first 400,000 of 500,000 users; users 10,001–11,000 of the source are missing", "more than one cause"},
+	{"a page in place of another", 2_000_000, func(s []string) []string {
+		return slices.Concat(s[:7000], s[3000:4000], s[8000:])
+	}, kinds(gap, repeated, different), "users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are stored twice; stored as many users as expected, but not the same ones: 1,000 users replaced", "the count passes"},
+	{"a page in place of another of few", 5000, func(s []string) []string {
+		return slices.Concat(s[:4000], s[1000:2000])
+	}, kinds(truncated, repeated, different), "nothing after the first 4,000 of 5,000 users; users 1,001–2,000 of the source are stored twice", ""},
+	{"a page twice", 500_000, func(s []string) []string { return slices.Concat(s, s[3000:4000]) },
+		kinds(repeated, surplus), "users 3,001–4,000 of the source are stored twice", ""},
+	{"the first page again and again", 40_000, again(40), kinds(repeated, different), "the source's first 1,000 users are stored 40 times, and no others", "the count passes"},
+	{"the first page again and again, not long enough", 40_000, again(30), kinds(repeated, short), "the source's first 1,000 users are stored 30 times, and no others", ""},
+	{"all twice", 100_000, func(s []string) []string { return slices.Concat(s, s) }, kinds(repeated, surplus), "all 100,000 users are stored twice", ""},
+	{"1 lost", 100_000, without(77, 78), kinds(short), "stored 99,999 of 100,000 users (under 0.1% short, 0 allowed)", "one user says nothing of a cause"},
+	{"the last one lost", 100_000, first(99_999), kinds(short), "stored 99,999 of 100,000 users", "nor does the last"},
+	{"1 of few lost", 1500, without(77, 78), kinds(short), "stored 1,499 of 1,500 users", ""},
+	{"1 exchanged", 2_000_000, func(s []string) []string { return append(slices.Clone(s[1:]), "somebody else") },
+		kinds(different), "stored as many users as expected, but not the same ones", ""},
+	{"1 of few exchanged", 1000, func(s []string) []string { return append(slices.Clone(s[1:]), "somebody else") },
+		kinds(different), "but not the same ones: 1 user replaced", ""},
+	{"1 added", 100_000, func(s []string) []string { return append(slices.Clone(s), "somebody else") }, kinds(surplus), "stored 100,001 users where 100,000 were expected", ""},
+	{"1% lost", 500_000, lose(0.01), kinds(short), "short, 0 allowed", "no cause"},
+	{"10% lost", 500_000, lose(0.1), kinds(short), "short, 0 allowed", "no cause"},
+	{"50% lost", 500_000, lose(0.5), kinds(short), "short, 0 allowed", "no cause"},
+	{"1% of few lost", 1000, lose(0.01), kinds(short), "short, 0 allowed", "no cause"},
+	{"50% of few lost", 1000, lose(0.5), kinds(short), "short, 0 allowed", "no cause"},
+	{"every other shard", 400_010, func(s []string) []string {
+		return slices.DeleteFunc(slices.Clone(s), func(u string) bool { return u[len(u)-1]%2 == 0 })
+	}, kinds(short), "short, 0 allowed", "a foreign shard's loss looks like any"},
+	{"case changed", 100_000, rewritten(strings.ToLower), kinds(different), "none is stored; ids written in another way (case, spaces, a prefix) are other users", ""},
+	{"spaces added to some", 100_000, func(s []string) []string {
+		return rewritten(func(u string) string {
+			if strings.HasSuffix(u, "7") {
+				return u + " "
+			}
+			return u
+		})(s)
+	}, kinds(different), "but not the same ones: about 6.", "one in sixteen ends in 7"},
+	{"another source's users", 100_000, func(s []string) []string { return users(len(s), 99) }, kinds(different), "none is stored", "two sources swapped"},
+	{"a smaller source's users", 100_000, func([]string) []string { return users(70_000, 99) }, kinds(different, short), "none is stored", "two sources swapped"},
+}
+
+func kinds(k ...validate.Kind) []validate.Kind { return k }
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			source := users(f.users, 1)
+			read, stored := digest(source), digest(shuffled(f.store(source)))
+			report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+				Name:     "site-b/cars",
+				Expected: validate.Count(int64(len(source))),
+				Read:     read.Summary(),
+				Stored:   stored.Summary(),
+			})
+			require.Error(t, err, f.reason)
+			t.Log(err)
+			require.Equal(t, f.kinds, failing(report), f.reason)
+			require.Contains(t, err.Error(), f.says, f.reason)
+		})
+	}
+}
+
+// failing are the kinds that fail, gravest first, each once.
+func failing(r validate.Report) (all []validate.Kind) {
+	for _, f := range r.Findings {
+		if f.Severity == validate.Fail && !slices.Contains(all, f.Kind) {
+			all = append(all, f.Kind)
+		}
+	}
+	return all
+}
+
+func TestHealthyPasses(t *testing.T) {
+	for _, n := range []int{1, 999, 1000, 1001, 8191, 8192, 10_000, 100_001} {
+		source := users(n, 1)
+		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+			Expected: validate.Count(int64(n)), Read: digest(source).Summary(), Stored: digest(shuffled(source)).Summary(),
+		})
+		require.NoError(t, err)
+		require.True(t, report.SameUsers)
+	}
+}
+
+// Random losses have no cause: none may be claimed.
+func TestRandomLossesHaveNoCause(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10,000 checks")
+	}
+	random := rand.New(rand.NewPCG(5, 5))
+	for _, size := range []struct{ users, trials int }{{1000, 9700}, {5000, 280}, {100_000, 20}} {
+		source := users(size.users, 2)
+		read := digest(source)
+		for range size.trials {
+			share := []float64{0.001, 0.01, 0.1, 0.5, 0.9}[random.IntN(5)]
+			stored := slices.DeleteFunc(slices.Clone(source), func(string) bool { return random.Float64() < share })
+			_, err := validate.Check(t.Context(), validate.Policy{AllowEmpty: true}, validate.Output{
+				Expected: validate.Count(int64(len(source))), Read: read.Summary(), Stored: digest(stored).Summary(),
+			})
+			for _, claimed := range []validate.Kind{truncated, gap, repeated, different} {
+				require.NotErrorIs(t, err, claimed)
+			}
+		}
+	}
+}
+
+// The count of what is read passes while its users are others, and storing
+// keeps them: the finding stands at the reading.
+func TestFaultWhileReading(t *testing.T) {
+	source := users(20_000, 1)
+	read := slices.Concat(source[:7000], source[3000:4000], source[8000:])
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: digest(source).Summary(), Read: digest(read).Summary(), Stored: digest(shuffled(read)).Summary(),
+	})
+	require.EqualError(t, err, "output: users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are read twice; read as many users as expected, but not the same ones: 1,000 users replaced")
+	for _, f := range report.Findings {
+		require.Equal(t, "read", f.Step)
+	}
+}
+
+// Between what the source holds and what is stored lies a read that was only
+// counted: its loss is told by its count, and explained by what is stored.
+func TestUsersOverACountedSide(t *testing.T) {
+	source := users(50_000, 1)
+	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: digest(source).Summary(), Read: validate.Count(10_000), Stored: digest(source[:10_000]).Summary(),
+	})
+	require.ErrorIs(t, err, truncated)
+	require.NotErrorIs(t, err, different)
+	require.ErrorContains(t, err, "lost while reading: exactly the first 10,000 of 50,000 users; capped at 10,000")
+}
+
+func TestUsersWithinTolerance(t *testing.T) {
+	source := users(100_000, 1)
+	replaced := func(n int) []string {
+		all := slices.Clone(source)
+		for i, u := range users(n, 2) {
+			all[i*len(all)/n] = u
+		}
+		return all
+	}
+	for _, test := range []struct {
+		name   string
+		policy validate.Policy
+		stored []string
+		fails  []validate.Kind
+		warns  []validate.Kind
+		reason string
+	}{
+		{"lost at random", within(0.01), lose(0.005)(source), nil, nil, "allowed"},
+		{"lost at random, no surplus allowed", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Share: 0.01}}}, lose(0.005)(source), nil, nil, "allowed, and losing is no surplus"},
+		{"a page lost", within(0.05), without(4000, 5000)(source), nil, kinds(gap), "allowed, and worth a word"},
+		{"a lost end", within(0.05), source[:99_123], nil, kinds(truncated), "allowed, and worth a word"},
+		{"the first N at a cap", within(0.6), source[:50_000], kinds(truncated), kinds(capped), "no tolerance is meant for that"},
+		{"a few exchanged", within(0.05), replaced(1000), nil, nil, "allowed: the sample knows it is less than 5%"},
+		{"many exchanged", within(0.05), replaced(20_000), kinds(different), nil, "the count is perfect"},
+		{"all exchanged", within(0.5), users(100_000, 3), kinds(different), nil, "the count is perfect"},
+		{"exchanged near the tolerance", within(0.05), replaced(5000), kinds(unverified), nil, "the sample cannot tell"},
+		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			report, err := validate.Check(t.Context(), test.policy, validate.Output{
+				Expected: digest(source).Summary(), Stored: digest(shuffled(test.stored)).Summary(),
+			})
+			t.Log(report)
+			var warns []validate.Kind
+			for _, f := range report.Findings {
+				if f.Severity == validate.Warn {
+					warns = append(warns, f.Kind)
+				}
+			}
+			require.Equal(t, test.fails, failing(report), test.reason)
+			require.Equal(t, test.warns, warns, test.reason)
+			require.Equal(t, err == nil, len(failing(report)) == 0)
+		})
+	}
+}
+
+const unverified = validate.Unverified
+
+func within(share float64) validate.Policy { return validate.Policy{Tolerance: validate.Within(share)} }
+
+func TestDistinctUsers(t *testing.T) {
+	few, many := users(3000, 1), users(60_000, 1)
+	twice := func(source []string) []string { return slices.Concat(source, source[:len(source)/2]) }
+	mixed := func(source []string) (all []string) {
+		for _, u := range source {
+			all = append(all, u, u)
+		}
+		return all
+	}
+	distinct := func(t validate.Tolerance) validate.Policy { return validate.Policy{Distinct: true, Tolerance: t} }
+	for _, test := range []struct {
+		name   string
+		policy validate.Policy
+		source []string
+		stored validate.Summary
+		fails  []validate.Kind
+		says   string
+		reason string
+	}{
+		{"kept once", distinct(validate.Tolerance{}), twice(few), digest(few).Summary(), nil, "", "exact: both digests hold all"},
+		{"kept once, counted", distinct(validate.Tolerance{}), twice(few), validate.Count(3000), nil, "", "exact: the store counts what it keeps"},
+		{"kept once, fingerprinted", distinct(validate.Tolerance{}), twice(few), validate.Fingerprinted(3000, digest(few).Summary().Fingerprint()), nil, "", "the sum over distinct users is known"},
+		{"one lost", distinct(validate.Tolerance{}), twice(few), digest(few[1:]).Summary(), kinds(short), "stored 2,999 of 3,000 users", "exact"},
+		{"one exchanged", distinct(validate.Tolerance{}), twice(few), digest(append(users(1, 9), few[1:]...)).Summary(), kinds(different), "1 user replaced", "exact"},
+		{"same users, repeats kept", distinct(validate.Tolerance{}), twice(many), digest(shuffled(twice(many))).Summary(), nil, "", "proven by fingerprints, whatever repeats"},
+		{"kept once, many", distinct(validate.Within(0.03)), twice(many), digest(many).Summary(), nil, "", "within the error of the distinct counts"},
+		{"kept once, many, zero tolerance", distinct(validate.Tolerance{}), twice(many), digest(many).Summary(), kinds(unverified), "would decide it", "an estimate proves no exact number"},
+		{"many lost", distinct(validate.Within(0.03)), mixed(many), digest(many[:50_000]).Summary(), kinds(truncated, capped, short), "nothing after about the first 99,9", "10,000 of 60,000 are more than the error"},
+		{"many exchanged", distinct(validate.Within(0.03)), twice(many), digest(users(60_000, 2)).Summary(), kinds(different), "none is stored", "the number is right"},
+		{"kept once, no such policy", validate.Policy{}, twice(few), digest(few).Summary(), kinds(short), "Policy.Distinct compares distinct users", "says what to do"},
+		{"kept once, fingerprinted, many", distinct(validate.Within(0.03)), twice(many), validate.Fingerprinted(60_000, digest(many).Summary().Fingerprint()), kinds(unverified), "a Digest on both sides does", "fingerprints of repeats tell nothing"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			report, err := validate.Check(t.Context(), test.policy, validate.Output{Expected: digest(test.source).Summary(), Stored: test.stored})
+			t.Log(report)
+			require.Equal(t, test.fails, failing(report), test.reason)
+			require.Equal(t, err == nil, len(test.fails) == 0)
+			if err != nil {
+				require.ErrorContains(t, err, test.says)
+			}
+		})
+	}
+}
+
+// Where only the source was digested, with the hash of an engine that
+// fingerprinted what is stored, sums still prove causes.
+func TestEngineFingerprintsAreExplained(t *testing.T) {
+	source := users(50_000, 1)
+	read := validate.NewDigest(validate.MD5)
+	read.AddStrings(source)
+	stored := validate.NewDigest(validate.MD5)
+	stored.AddStrings(source[:20_000])
+	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: read.Summary(),
+		Stored:   validate.Fingerprinted(20_000, stored.Summary().Fingerprint()),
+	})
+	require.ErrorIs(t, err, truncated)
+	require.ErrorContains(t, err, "exactly the first 20,000 of 50,000 users")
+}

@@ -1,0 +1,69 @@
+package validate
+
+import (
+	"math/big"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzSums holds the sums' arithmetic to integers of any size, reduced at last.
+func FuzzSums(f *testing.F) {
+	const most = ^uint64(0)
+	f.Add(uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(most, most, uint64(1), uint64(0), uint64(40))
+	f.Add(most, uint64(0), most, most, most)
+	f.Fuzz(func(t *testing.T, a, b, c, d, n uint64) {
+		x, y := sum{a, b}, sum{c, d}
+		modulo := new(big.Int).Lsh(big.NewInt(1), 128)
+		reduced := func(i *big.Int) string { return i.Mod(i, modulo).String() }
+		require.Equal(t, reduced(new(big.Int).Add(integer(x), integer(y))), integer(xxh3Sum.add(x, y)).String())
+		require.Equal(t, reduced(new(big.Int).Sub(integer(x), integer(y))), integer(xxh3Sum.subtract(x, y)).String())
+		require.Equal(t, reduced(new(big.Int).Mul(integer(x), new(big.Int).SetUint64(n))), integer(xxh3Sum.times(n, x)).String())
+
+		lanes, more := sum{a, b, c, d}, sum{d, c, b, a}
+		for i := range lanes {
+			require.Equal(t, lanes[i]+more[i], md5Lanes.add(lanes, more)[i], "lanes do not carry")
+			require.Equal(t, lanes[i]-more[i], md5Lanes.subtract(lanes, more)[i])
+			require.Equal(t, lanes[i]*n, md5Lanes.times(n, lanes)[i])
+		}
+	})
+}
+
+func integer(x sum) *big.Int {
+	i := new(big.Int).Lsh(new(big.Int).SetUint64(x[1]), 64)
+	return i.Add(i, new(big.Int).SetUint64(x[0]))
+}
+
+// The chance of losses at random to look like runs, against counting the ways in
+// which it can happen.
+func TestLuckIsNoLessThanTheChance(t *testing.T) {
+	for all := 1; all <= 14; all++ {
+		for lost := 1; lost <= all; lost++ {
+			within := map[[2]int]int{} // runs, the last at the end or not: how many ways have at most so many
+			ways := 0
+			for mask := range 1 << all {
+				runs, users := 0, 0
+				for i := range all {
+					if mask>>i&1 == 1 {
+						users++
+						if i == 0 || mask>>(i-1)&1 == 0 {
+							runs++
+						}
+					}
+				}
+				if users != lost {
+					continue
+				}
+				ways++
+				within[[2]int{runs, mask >> (all - 1)}]++
+			}
+			for runs := 1; runs <= lost; runs++ {
+				chance := float64(within[[2]int{runs, 0}]+within[[2]int{runs, 1}]) / float64(ways)
+				require.GreaterOrEqual(t, float64(luckOf(int64(all), int64(lost), int64(lost), int64(runs), false))*(1+1e-9), chance, "%d of %d in %d runs", lost, all, runs)
+				atEnd := float64(within[[2]int{runs, 1}]) / float64(ways)
+				require.GreaterOrEqual(t, float64(luckOf(int64(all), int64(lost), int64(lost), int64(runs), true))*(1+1e-9), atEnd, "%d of %d in %d runs, one at the end", lost, all, runs)
+			}
+		}
+	}
+}
