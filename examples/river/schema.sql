@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS rerun_step (
     CHECK (done_at IS NULL OR river_job IS NOT NULL)
 );
 
+-- Always empty between transactions: what could be inserted, is.
+CREATE INDEX IF NOT EXISTS rerun_ready ON rerun_step (plan, number) WHERE waits = 0 AND river_job IS NULL;
+
 CREATE TABLE IF NOT EXISTS rerun_next (
     plan   bigint NOT NULL,
     number int    NOT NULL,
