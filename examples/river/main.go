@@ -76,6 +76,7 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "Plan %d\n%s\n", o.plan, plan)
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var crew crew
 	defer crew.stop()
 	for range o.workers {
