@@ -15,7 +15,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/segmentguard/segmentguard/segment"
 )
@@ -55,7 +54,7 @@ func start(ctx context.Context, pool *pgxpool.Pool, p segment.Plan) (id int64, e
 	if err != nil {
 		return 0, err
 	}
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{}) // it inserts, and works on nothing
+	client, err := inserter(pool)
 	if err != nil {
 		return 0, err
 	}
@@ -71,6 +70,11 @@ func start(ctx context.Context, pool *pgxpool.Pool, p segment.Plan) (id int64, e
 	return id, err
 }
 
+// inserter is a client that inserts jobs and works on none.
+func inserter(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
+	return river.NewClient(riverpgxv5.New(pool), &river.Config{})
+}
+
 // load reads a plan back.
 func load(ctx context.Context, pool *pgxpool.Pool, id int64) (p segment.Plan, err error) {
 	if err := pool.QueryRow(ctx, "SELECT plan FROM rerun_plan WHERE id = $1", id).Scan(&p); err != nil {
@@ -80,7 +84,7 @@ func load(ctx context.Context, pool *pgxpool.Pool, id int64) (p segment.Plan, er
 }
 
 // transact asks for the level at which a statement sees what was committed
-// before it, as complete needs it.
+// before it, as finish needs it.
 func transact(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
 }
@@ -159,36 +163,24 @@ func claim(ctx context.Context, tx pgx.Tx, step rerun) (done bool, err error) {
 	return done, err
 }
 
-// complete marks a step as done and inserts what waited for it and nothing else.
+// finish marks a step as done and inserts what waited for it and nothing else.
 //
 // Of two steps that finish at the same moment, the second waits at the first
 // one's successors until that has committed or rolled back. Then it sees what
 // they wait for still, so exactly one of the two finds that they wait for none.
 // All lock in the order of the numbers, so no two wait for each other.
-func complete(ctx context.Context, tx pgx.Tx, job *river.Job[rerun]) error {
-	step := job.Args
+func finish(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], step rerun) error {
+	const next = "plan = $1 AND number IN (SELECT next FROM rerun_next WHERE plan = $1 AND number = $2)"
 	for _, statement := range []string{
-		`UPDATE rerun_step SET done_at = clock_timestamp() WHERE plan = $1 AND number = $2`,
-		`SELECT FROM rerun_step WHERE plan = $1 AND number IN (SELECT next FROM rerun_next WHERE plan = $1 AND number = $2)
-			ORDER BY number FOR UPDATE`,
-		`UPDATE rerun_step SET waits = waits - 1
-			WHERE plan = $1 AND number IN (SELECT next FROM rerun_next WHERE plan = $1 AND number = $2)`,
+		"UPDATE rerun_step SET done_at = clock_timestamp() WHERE plan = $1 AND number = $2",
+		"SELECT FROM rerun_step WHERE " + next + " ORDER BY number FOR UPDATE",
+		"UPDATE rerun_step SET waits = waits - 1 WHERE " + next,
 	} {
 		if _, err := tx.Exec(ctx, statement, step.Plan, step.Number); err != nil {
 			return err
 		}
 	}
-	if err := insertReady(ctx, tx, river.ClientFromContext[pgx.Tx](ctx), step.Plan); err != nil {
-		return err
-	}
-	completed, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-	if err != nil {
-		return err
-	}
-	if completed.State != rivertype.JobStateCompleted {
-		return fmt.Errorf("River job %d was taken from this worker: it is %s, want running", job.ID, completed.State)
-	}
-	return nil
+	return insertReady(ctx, tx, client, step.Plan)
 }
 
 // A state is how far a step is: a row of the view rerun_state.

@@ -33,13 +33,14 @@ func newDatabase(t *testing.T) (dsn string, pool *pgxpool.Pool) {
 	initdb.SysProcAttr, initdb.Dir = as, folder
 	text, err := initdb.CombinedOutput()
 	require.NoError(t, err, string(text))
-	server := exec.Command(filepath.Join(binaries, "postgres"), "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off")
+	// It stops when its standard input ends, also by the test's own death.
+	server := exec.Command("sh", "-c", `"$@" & cat >/dev/null; kill -QUIT $!; wait`, "sh",
+		filepath.Join(binaries, "postgres"), "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off")
 	server.SysProcAttr, server.Dir = as, folder
+	input, err := server.StdinPipe()
+	require.NoError(t, err)
 	require.NoError(t, server.Start())
-	t.Cleanup(func() {
-		require.NoError(t, server.Process.Signal(syscall.SIGQUIT))
-		_ = server.Wait() // its exit status after SIGQUIT is not news
-	})
+	t.Cleanup(func() { require.NoError(t, errors.Join(input.Close(), server.Wait())) })
 
 	pool, err = pgxpool.New(t.Context(), dsn)
 	require.NoError(t, err)

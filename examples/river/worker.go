@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/validate"
@@ -46,10 +47,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rerun]) error {
 	err = w.remake(ctx, tx, segment.Run{
 		ID: fmt.Sprintf("plan %d step %d", job.Args.Plan, job.Args.Number), Attempt: job.Attempt, Job: job.Args.Job,
 		Commit: func(ctx context.Context) error {
-			if err := complete(ctx, tx, job); err != nil {
-				return err
-			}
-			err := tx.Commit(ctx)
+			err := commit(ctx, tx, job)
 			committed = err == nil
 			return err
 		},
@@ -59,6 +57,21 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rerun]) error {
 		return errors.New("the step returned no error, but did not commit")
 	}
 	return verdict(ctx, err)
+}
+
+// commit ends a step, in the plan and in River.
+func commit(ctx context.Context, tx pgx.Tx, job *river.Job[rerun]) error {
+	if err := finish(ctx, tx, river.ClientFromContext[pgx.Tx](ctx), job.Args); err != nil {
+		return err
+	}
+	completed, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+	if err != nil {
+		return err
+	}
+	if completed.State != rivertype.JobStateCompleted { // River leaves a job alone that does not run
+		return fmt.Errorf("job %d: %s, want running: it was taken from this worker", job.ID, completed.State)
+	}
+	return tx.Commit(ctx)
 }
 
 // verdict tells River whether to try again. A proven failure would be the same
@@ -105,6 +118,9 @@ func work(ctx context.Context, dsn string, atOnce int, timeout time.Duration, re
 		return err
 	}
 	if err := client.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it began
+		}
 		return err
 	}
 	<-client.Stopped()
