@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,39 +19,76 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newDatabase starts a PostgreSQL of the test's own, on a socket in a temporary
-// folder, and makes the tables.
-func newDatabase(t *testing.T) (dsn string, pool *pgxpool.Pool) {
-	t.Helper()
-	binaries := installed(t)
-	folder, err := os.MkdirTemp("", "river") // t.TempDir is too long a path for a socket
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	data, dsn := filepath.Join(folder, "data"), fmt.Sprintf("host=%s user=postgres dbname=postgres", folder)
-	as := &syscall.SysProcAttr{Credential: login(t, folder)}
-
-	initdb := exec.Command(filepath.Join(binaries, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = as, folder
-	text, err := initdb.CombinedOutput()
-	require.NoError(t, err, string(text))
-	// It stops when its standard input ends, also by the test's own death.
-	server := exec.Command("sh", "-c", `"$@" & cat >/dev/null; kill -QUIT $!; wait`, "sh",
-		filepath.Join(binaries, "postgres"), "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off")
-	server.SysProcAttr, server.Dir = as, folder
-	input, err := server.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, server.Start())
-	t.Cleanup(func() { require.NoError(t, errors.Join(input.Close(), server.Wait())) })
-
-	pool, err = pgxpool.New(t.Context(), dsn)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	eventually(t, "the server accepts connections", func() bool { return pool.Ping(t.Context()) == nil })
-	require.NoError(t, migrate(t.Context(), pool))
-	return dsn, pool
+// A server is a PostgreSQL of the tests' own, on a socket in a temporary folder.
+type server struct {
+	folder    string
+	process   *exec.Cmd
+	input     io.Closer
+	databases int
 }
 
-// installed finds the newest PostgreSQL, and skips on a developer's machine what
+var shared server // of all tests; the first one that needs it starts it
+
+// newDatabase makes one with the plans' tables.
+func newDatabase(t *testing.T) (dsn string, pool *pgxpool.Pool) {
+	t.Helper()
+	if shared.process == nil {
+		shared.start(t)
+	}
+	shared.databases++
+	name := fmt.Sprintf("test%d", shared.databases)
+	_, err := shared.connect(t, "postgres").Exec(t.Context(), "CREATE DATABASE "+name)
+	require.NoError(t, err)
+	pool = shared.connect(t, name)
+	require.NoError(t, migrate(t.Context(), pool))
+	return shared.dsn(name), pool
+}
+
+func (s *server) dsn(database string) string {
+	return fmt.Sprintf("host=%s user=postgres dbname=%s", s.folder, database)
+}
+
+func (s *server) connect(t *testing.T, database string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), s.dsn(database))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// start returns when the server accepts connections.
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	binaries := installed(t)
+	var err error
+	s.folder, err = os.MkdirTemp("", "river") // t.TempDir is too long a path for a socket
+	require.NoError(t, err)
+	as, data := &syscall.SysProcAttr{Credential: s.login(t)}, filepath.Join(s.folder, "data")
+
+	initdb := exec.Command(filepath.Join(binaries, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = as, s.folder
+	text, err := initdb.CombinedOutput()
+	require.NoError(t, err, string(text))
+
+	// It stops when its standard input ends, also by the tests' own death.
+	s.process = exec.Command("sh", "-c", `"$@" & cat >/dev/null; kill -QUIT $!; wait`, "sh",
+		filepath.Join(binaries, "postgres"), "-D", data, "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off")
+	s.process.SysProcAttr, s.process.Dir = as, s.folder
+	s.input, err = s.process.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.process.Start())
+	pool := s.connect(t, "postgres")
+	eventually(t, "the server accepts connections", func() bool { return pool.Ping(t.Context()) == nil })
+}
+
+func (s *server) stop() error {
+	if s.process == nil {
+		return nil
+	}
+	return errors.Join(s.input.Close(), s.process.Wait(), os.RemoveAll(s.folder))
+}
+
+// installed finds a PostgreSQL, and skips on a developer's machine what
 // must not be skipped on a build's.
 func installed(t *testing.T) string {
 	t.Helper()
@@ -67,7 +105,7 @@ func installed(t *testing.T) string {
 }
 
 // login is who the server runs as, nil for who we are: it refuses to run as root.
-func login(t *testing.T, folder string) *syscall.Credential {
+func (s *server) login(t *testing.T) *syscall.Credential {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return nil
@@ -76,7 +114,7 @@ func login(t *testing.T, folder string) *syscall.Credential {
 	require.NoError(t, err)
 	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
 	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
-	require.NoError(t, errors.Join(errUID, errGID, os.Chown(folder, int(uid), int(gid))))
+	require.NoError(t, errors.Join(errUID, errGID, os.Chown(s.folder, int(uid), int(gid))))
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
@@ -85,7 +123,9 @@ func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Minute, errors.New("never: "+what))
 	defer cancel()
-	for ticks := time.NewTicker(20 * time.Millisecond); !so(); {
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	for !so() {
 		select {
 		case <-ctx.Done():
 			require.NoError(t, context.Cause(ctx))

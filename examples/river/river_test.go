@@ -25,7 +25,12 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := shared.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping postgres:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
 // Of three processes one is killed in the middle of a step: it has written users,
