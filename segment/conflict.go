@@ -18,13 +18,13 @@ type tangle struct {
 type untangling struct {
 	*graph
 
-	knot     []int32   // by segment; none where it is not left
-	jobs     [][]int32 // by knot: who writes its segments, most urgent first
-	segments [][]int32 // by knot: its segments, in the order of their most urgent writers
-	waits    []int     // by knot: what its jobs read from knots that were not gone through yet
-	last     []int     // by knot: the last conflict that what reads from it waits for
-	ready    queue     // of each knot that waits for no other, its most urgent job, by rank
-	found    []tangle
+	knot    []int32   // by segment; none where it is not left
+	tied    [][]int32 // by knot: who writes its segments, most urgent first
+	strands [][]int32 // by knot: its segments, in the order of their most urgent writers
+	waits   []int     // by knot: what its jobs read from knots that were not gone through yet
+	last    []int     // by knot: the last conflict that what reads from it waits for
+	ready   queue     // of each knot that waits for no other, its most urgent job, by rank
+	found   []tangle
 }
 
 // untangle finds the conflicts between the jobs that schedule left over, and
@@ -42,7 +42,7 @@ func (g *graph) untangle() []tangle {
 	knot, n := g.knots(left)
 	u := &untangling{
 		graph: g, knot: knot,
-		jobs: make([][]int32, n), segments: make([][]int32, n), waits: make([]int, n), last: make([]int, n),
+		tied: make([][]int32, n), strands: make([][]int32, n), waits: make([]int, n), last: make([]int, n),
 	}
 	u.collect(left)
 	for len(u.ready) > 0 {
@@ -66,22 +66,22 @@ func (u *untangling) collect(left []int32) {
 	seen := make(map[int32]bool, len(left))
 	for _, j := range left {
 		k, s := u.knotOf(j), u.to[j]
-		u.jobs[k] = append(u.jobs[k], j)
-		u.waits[k] += len(u.sources(j))
+		u.tied[k] = append(u.tied[k], j)
+		u.waits[k] += len(u.feeding(j))
 		if !seen[s] {
 			seen[s] = true
-			u.segments[k] = append(u.segments[k], s)
+			u.strands[k] = append(u.strands[k], s)
 		}
 	}
-	for k, jobs := range u.jobs {
+	for k, tied := range u.tied {
 		if u.waits[k] == 0 {
-			u.ready.push(u.ranks[jobs[0]])
+			u.ready.push(u.ranks[tied[0]])
 		}
 	}
 }
 
-// sources are the other knots that a job reads from, once for each segment.
-func (u *untangling) sources(j int32) (knots []int32) {
+// feeding are the other knots that a job reads from, once for each segment.
+func (u *untangling) feeding(j int32) (knots []int32) {
 	for _, s := range u.reads.of(j) {
 		if k := u.knot[s]; k != none && k != u.knotOf(j) {
 			knots = append(knots, k)
@@ -94,9 +94,9 @@ func (u *untangling) sources(j int32) (knots []int32) {
 // is the last to hold them up: one of its own, or one before it.
 func (u *untangling) judge(k int32) {
 	var before []int // the conflicts that it waits for
-	for _, j := range u.jobs[k] {
+	for _, j := range u.tied[k] {
 		u.place(j)
-		for _, source := range u.sources(j) {
+		for _, source := range u.feeding(j) {
 			before = append(before, u.last[source])
 		}
 	}
@@ -115,14 +115,13 @@ func (u *untangling) judge(k int32) {
 		first = last
 	}
 	for conflict := first; conflict < last; conflict++ {
-		before = append(before, conflict)
 		u.also(conflict, conflict+1)
 	}
 	for _, conflict := range before {
 		u.also(conflict, first)
 	}
 	u.last[k] = last
-	for _, j := range u.jobs[k] {
+	for _, j := range u.tied[k] {
 		if !within[j] {
 			u.found[last].holdsUp = append(u.found[last].holdsUp, j)
 		}
@@ -138,7 +137,7 @@ func (u *untangling) also(conflict, later int) {
 
 // release counts the knot down for those that wait for it.
 func (u *untangling) release(k int32) {
-	for _, s := range u.segments[k] {
+	for _, s := range u.strands[k] {
 		for _, reader := range u.readers.of(s) {
 			waiting := u.knotOf(reader)
 			if waiting == k {
@@ -146,7 +145,7 @@ func (u *untangling) release(k int32) {
 			}
 			u.waits[waiting]--
 			if u.waits[waiting] == 0 {
-				u.ready.push(u.ranks[u.jobs[waiting][0]])
+				u.ready.push(u.ranks[u.tied[waiting][0]])
 			}
 		}
 	}
@@ -154,7 +153,7 @@ func (u *untangling) release(k int32) {
 
 // contests finds the segments of a knot that several jobs write.
 func (u *untangling) contests(k int32) {
-	for _, s := range u.segments[k] {
+	for _, s := range u.strands[k] {
 		if !u.contested(s) {
 			continue
 		}
@@ -175,11 +174,11 @@ func (u *untangling) urgentFirst(jobs []int32) []int32 {
 // on any, if there is one: breadth first, until it comes upon what that job
 // reads.
 func (u *untangling) cycle(k int32) {
-	start := slices.IndexFunc(u.jobs[k], func(j int32) bool { return u.readsKnot(j, k) })
+	start := slices.IndexFunc(u.tied[k], func(j int32) bool { return u.readsKnot(j, k) })
 	if start < 0 {
 		return
 	}
-	first := u.jobs[k][start]
+	first := u.tied[k][start]
 	closes := map[int32]bool{} // segments that the first job reads
 	for _, s := range u.reads.of(first) {
 		closes[s] = true
@@ -188,7 +187,7 @@ func (u *untangling) cycle(k int32) {
 	for todo := []int32{first}; len(todo) > 0; todo = todo[1:] {
 		j := todo[0]
 		if closes[u.to[j]] {
-			u.found = append(u.found, tangle{kind: ConflictCycle, jobs: path(cameFrom, j)})
+			u.found = append(u.found, tangle{kind: ConflictCycle, jobs: pathTo(cameFrom, j)})
 			return
 		}
 		for _, next := range u.urgentFirst(slices.Clone(u.readers.of(u.to[j]))) {
@@ -204,8 +203,8 @@ func (u *untangling) readsKnot(j, k int32) bool {
 	return slices.ContainsFunc(u.reads.of(j), func(s int32) bool { return u.knot[s] == k })
 }
 
-// path is the way to j from where it began.
-func path(cameFrom map[int32]int32, j int32) (jobs []int32) {
+// pathTo is the way to j from where it began.
+func pathTo(cameFrom map[int32]int32, j int32) (jobs []int32) {
 	for ; j != none; j = cameFrom[j] {
 		jobs = append(jobs, j)
 	}

@@ -33,11 +33,25 @@
 // A store whose counts lag behind its writes needs [Settle], and each of its
 // counts a time up to which it is complete.
 //
+// # Reruns
+//
+// After an incident, [PlanReruns] orders every job that must run again: those
+// that write an affected segment, and everything downstream of them. The [Plan]
+// says of each step why it is there and what it waits for, prints as an on-call
+// engineer reads it, and survives a detour over JSON. What no job writes, jobs
+// that write one segment, and cycles are listed apart, with what they hold up.
+//
+// [Plan.Run] runs it on this machine, [Plan.Ready] is for a queue of your own.
+// Let each job commit through its guard as always: then a rerun that makes the
+// same mistake fails, and what depends on it is not made from it. The [Outcome]
+// resumes the plan.
+//
 // # Errors
 //
 // [Guard.Commit] names what its errors are. [Retryable] tells whether running
 // the job again may help. An error that is none of ours comes from the store's
-// own callbacks, wrapped.
+// own callbacks, wrapped. [Plan.Run] returns an [*IncompleteError] that unwraps
+// to the errors of the steps that failed.
 //
 // # Telemetry
 //
@@ -46,4 +60,8 @@
 // .job.kind, .job.id, .run.id, .run.attempt, .build and .verdict; a failure sets
 // the status and error.type: the gravest kind, or superseded, live, unknown.
 // Inside them are the spans and metrics of package validate.
+//
+// [Plan.Run] has a span "run rerun plan" with segmentguard.plan.steps, .done,
+// .failed, .blocked, .never_started, .conflicts and .unwritten; error.type is
+// failed, cancelled or incomplete. The spans of its jobs are inside it.
 package segment

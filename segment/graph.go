@@ -2,17 +2,17 @@ package segment
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 )
 
 // A graph is jobs and segments by dense numbers: a plan may be over millions,
-// and whatever is looked up often must be an index into a slice.
+// and whatever is looked up often must be an index into a slice. Jobs whose
+// numbers exceed an int32 would not fit into memory.
 type graph struct {
 	jobs     []Job   // each once
 	to       []int32 // by job: the segment it writes
 	sibling  []int32 // by job: another one that writes the same segment, or none
-	reads    rows    // by job: the segments it reads, each once; only those that are written or affected
+	reads    rows    // by job: the segments it reads, each once
 	segments []ID
 	writer   []int32 // by segment: a job that writes it, or none
 	readers  rows    // by segment: the jobs that read it
@@ -55,88 +55,52 @@ func (r *rows) invert(other *rows) {
 
 // newGraph numbers what it is given, and finds what is wrong with it.
 func newGraph(jobs []Job, affected []Affected) (*graph, error) {
-	g := &graph{}
-	numbers := make(map[ID]int32, len(jobs)+len(affected))
-	for i := range affected {
-		a := &affected[i]
-		if err := a.problem(i); err != nil {
-			return nil, err
-		}
-		s := g.number(numbers, a.ID)
-		g.affected[s], g.users[s] = true, max(g.users[s], a.Users)
+	seeds := 0
+	for i := range jobs {
+		seeds += len(jobs[i].From)
 	}
-	if err := g.addJobs(numbers, jobs); err != nil {
+	sound := true
+	_, distinct := numbered(namesOf(jobs), len(jobs), hashing(isName, &sound))
+	numbers, segments := numbered(idsOf(jobs, affected), seeds+len(jobs)+len(affected), hashing(plannable, &sound))
+	if err := inputProblem(jobs, affected, sound); err != nil {
 		return nil, err
 	}
+	if len(distinct) < len(jobs) {
+		jobs, err := eachOnce(jobs)
+		if err != nil {
+			return nil, err
+		}
+		return newGraph(jobs, affected)
+	}
+	g := &graph{jobs: jobs, segments: segments}
 	g.link(numbers)
+	g.affected, g.users = make([]bool, len(segments)), make([]int64, len(segments))
+	for i, s := range numbers[len(numbers)-len(affected):] {
+		g.affected[s], g.users[s] = true, max(g.users[s], affected[i].Users)
+	}
 	return g, nil
 }
 
-// number finds the number of a segment, or gives it one.
-func (g *graph) number(numbers map[ID]int32, id ID) int32 {
-	n, known := numbers[id]
-	if !known {
-		n = int32(len(g.segments)) //nolint:gosec // the ids of 2^31 segments fill 64 GiB
-		numbers[id] = n
-		g.segments = append(g.segments, id)
-		g.writer = append(g.writer, none)
-		g.affected = append(g.affected, false)
-		g.users = append(g.users, 0)
-	}
-	return n
-}
-
-// addJobs takes in each job once.
-func (g *graph) addJobs(numbers map[ID]int32, jobs []Job) error {
-	names := make(map[string]int, len(jobs))
-	g.jobs = make([]Job, 0, len(jobs))
-	g.to = make([]int32, 0, len(jobs))
-	g.sibling = make([]int32, 0, len(jobs))
-	for i := range jobs {
-		j := &jobs[i]
-		if err := j.problem(i); err != nil {
-			return err
-		}
-		if twin, known := names[j.ID]; known {
-			if !same(j, &jobs[twin]) {
-				return badInput(fmt.Sprintf("jobs[%d].ID", i), fmt.Sprintf("%q, as that of jobs[%d]", j.ID, twin), "another name, as the jobs differ")
-			}
-			continue
-		}
-		names[j.ID] = i
-		s := g.number(numbers, j.To)
-		g.sibling = append(g.sibling, g.writer[s])
-		g.writer[s] = int32(len(g.jobs)) //nolint:gosec // 2^31 jobs fill 200 GiB
-		g.jobs = append(g.jobs, *j)
-		g.to = append(g.to, s)
-	}
-	return nil
-}
-
-func same(a, b *Job) bool {
-	return a.ID == b.ID && a.Kind == b.Kind && a.To == b.To && a.Priority == b.Priority && slices.Equal(a.From, b.From)
-}
-
-// link finds who reads what.
-func (g *graph) link(numbers map[ID]int32) {
-	total := 0
+// link finds who writes and who reads what. numbers are those of idsOf.
+func (g *graph) link(numbers []int32) {
+	g.to, g.sibling = make([]int32, len(g.jobs)), make([]int32, len(g.jobs))
+	g.writer = nones(len(g.segments))
+	g.reads = rows{at: make([]int, len(g.jobs)+1), flat: make([]int32, 0, len(numbers))}
+	g.readers.at = make([]int, len(g.segments)+1)
+	reader := nones(len(g.segments)) // by segment: the last job that was found to read it
 	for i := range g.jobs {
-		total += len(g.jobs[i].From)
-	}
-	g.reads = rows{at: make([]int, 1, len(g.jobs)+1), flat: make([]int32, 0, total)}
-	g.readers = rows{at: make([]int, len(g.segments)+1)}
-	seen := filled(len(g.segments), none) // by segment: the last job that was found to read it
-	for i := range g.jobs {
-		for _, from := range g.jobs[i].From {
-			s, known := numbers[from]
-			if !known || seen[s] == int32(i) { //nolint:gosec // as in addJobs
-				continue
+		j := int32(i)
+		to, from := numbers[0], numbers[1:1+len(g.jobs[i].From)]
+		numbers = numbers[1+len(from):]
+		g.to[i], g.sibling[i], g.writer[to] = to, g.writer[to], j
+		for _, s := range from {
+			if reader[s] != j {
+				reader[s] = j
+				g.reads.flat = append(g.reads.flat, s)
+				g.readers.at[s]++
 			}
-			seen[s] = int32(i) //nolint:gosec // as in addJobs
-			g.reads.flat = append(g.reads.flat, s)
-			g.readers.at[s]++
 		}
-		g.reads.at = append(g.reads.at, len(g.reads.flat))
+		g.reads.at[i+1] = len(g.reads.flat)
 	}
 	g.readers.invert(&g.reads)
 }
@@ -147,7 +111,7 @@ func (g *graph) spread() {
 	var todo []int32
 	for s, yes := range g.again {
 		if yes {
-			todo = append(todo, int32(s)) //nolint:gosec // as in number
+			todo = append(todo, int32(s))
 		}
 	}
 	for len(todo) > 0 {
@@ -165,44 +129,49 @@ func (g *graph) spread() {
 // rank sorts the jobs to run again: this decides between those that could come
 // next.
 func (g *graph) rank() {
-	type key struct {
-		priority int
-		users    int64
-		name     string
-		job      int32
-	}
-	var keys []key
-	for i := range g.jobs {
-		if s := g.to[i]; g.again[s] {
-			keys = append(keys, key{g.jobs[i].Priority, g.users[s], g.jobs[i].ID, int32(i)}) //nolint:gosec // as in addJobs
+	count := 0
+	for _, s := range g.to {
+		if g.again[s] {
+			count++
 		}
 	}
-	slices.SortFunc(keys, func(a, b key) int {
-		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(b.users, a.users), cmp.Compare(a.name, b.name))
-	})
+	keys := make([]urgency, 0, count)
+	for i := range g.jobs {
+		if s := g.to[i]; g.again[s] {
+			keys = append(keys, urgency{g.jobs[i].Priority, g.users[s], int32(i)})
+		}
+	}
+	g.sort(keys)
 	g.byRank = make([]int32, len(keys))
-	g.ranks = filled(len(g.jobs), none)
+	g.ranks = nones(len(g.jobs))
 	for rank, k := range keys {
-		g.byRank[rank], g.ranks[k.job] = k.job, int32(rank) //nolint:gosec // as in addJobs
+		g.byRank[rank], g.ranks[k.job] = k.job, int32(rank)
 	}
 }
 
 // schedule orders the jobs that no conflict holds up, and returns how many they
 // are: what is on a cycle, or waits for one, never comes to wait for nothing,
-// and of jobs that write one segment none is let go.
+// and jobs that write one segment wait for what never happens.
 func (g *graph) schedule() int {
 	g.order = make([]int32, 0, len(g.byRank))
-	g.position = filled(len(g.jobs), none)
+	g.position = nones(len(g.jobs))
 	waits := make([]int32, len(g.jobs))
 	var ready queue
-	for rank, j := range g.byRank {
-		for _, s := range g.reads.of(j) {
-			if g.again[s] && g.writer[s] != none {
+	for i, s := range g.to {
+		if !g.again[s] {
+			continue
+		}
+		j := int32(i)
+		for _, read := range g.reads.of(j) {
+			if g.again[read] && g.writer[read] != none {
 				waits[j]++
 			}
 		}
-		if waits[j] == 0 && !g.contested(g.to[j]) {
-			ready.push(int32(rank)) //nolint:gosec // as in addJobs
+		if g.contested(s) {
+			waits[j]++
+		}
+		if waits[j] == 0 {
+			ready.push(g.ranks[j])
 		}
 	}
 	for len(ready) > 0 {
@@ -210,7 +179,7 @@ func (g *graph) schedule() int {
 		g.place(j)
 		for _, reader := range g.readers.of(g.to[j]) {
 			waits[reader]--
-			if waits[reader] == 0 && !g.contested(g.to[reader]) {
+			if waits[reader] == 0 {
 				ready.push(g.ranks[reader])
 			}
 		}
@@ -222,44 +191,61 @@ func (g *graph) schedule() int {
 func (g *graph) contested(s int32) bool { return g.sibling[g.writer[s]] != none }
 
 func (g *graph) place(j int32) {
-	g.position[j] = int32(len(g.order)) //nolint:gosec // as in addJobs
+	g.position[j] = int32(len(g.order)) //nolint:gosec // there are fewer steps than jobs
 	g.order = append(g.order, j)
 }
 
 // steps describes all jobs to run again, in their order. It shares no memory
-// with the jobs that were given.
+// with the jobs that were given; what the steps list lies in few pieces of it.
 func (g *graph) steps() []Step {
 	steps := make([]Step, len(g.order))
-	ids := make([]ID, 0, 2*len(g.reads.flat)) // their lists lie in few pieces of memory
-	names := make([]string, 0, len(g.reads.flat))
+	seeds := 0
+	for i, j := range g.order {
+		steps[i].Job = g.jobs[j]
+		seeds += len(g.jobs[j].From)
+	}
+	ids, names := make([]ID, 0, seeds), make([]string, 0, seeds)
 	var before []int32
 	for i, j := range g.order {
 		s := &steps[i]
-		s.Job, s.Affected, s.Users = g.jobs[j], g.affected[g.to[j]], g.users[g.to[j]]
+		s.Affected, s.Users = g.affected[g.to[j]], g.users[g.to[j]]
 		start := len(ids)
 		ids = append(ids, s.Job.From...)
 		s.Job.From = since(ids, start)
-
-		start, before = len(ids), before[:0]
-		for _, read := range g.reads.of(j) {
-			if !g.again[read] {
-				continue
-			}
-			ids = append(ids, g.segments[read])
-			for w := g.writer[read]; w != none; w = g.sibling[w] {
-				before = append(before, g.position[w])
-			}
-		}
-		s.Reads = since(ids, start)
-
+		s.Reads, before = g.sources(j, s.Job.From, before[:0])
 		start = len(names)
-		slices.Sort(before)
 		for _, p := range before {
-			names = append(names, g.jobs[g.order[p]].ID)
+			names = append(names, steps[p].Job.ID)
 		}
 		s.After = since(names, start)
 	}
 	return steps
+}
+
+// sources are the segments that a job reads and that are affected or made again,
+// all of its seeds in most cases; and the positions of the jobs that write them.
+func (g *graph) sources(j int32, seeds []ID, before []int32) ([]ID, []int32) {
+	again := 0
+	for _, s := range g.reads.of(j) {
+		if !g.again[s] {
+			continue
+		}
+		again++
+		for w := g.writer[s]; w != none; w = g.sibling[w] {
+			before = append(before, g.position[w])
+		}
+	}
+	slices.Sort(before)
+	if again == len(seeds) {
+		return seeds, before
+	}
+	var ids []ID
+	for _, s := range g.reads.of(j) {
+		if g.again[s] {
+			ids = append(ids, g.segments[s])
+		}
+	}
+	return ids, before
 }
 
 // since is what was appended since the length was start; nil if nothing was.
@@ -284,10 +270,10 @@ func (g *graph) unwritten() []Affected {
 	return list
 }
 
-func filled(n int, value int32) []int32 {
+func nones(n int) []int32 {
 	list := make([]int32, n)
 	for i := range list {
-		list[i] = value
+		list[i] = none
 	}
 	return list
 }

@@ -6,8 +6,8 @@ package segment
 func (g *graph) knots(left []int32) (knot []int32, n int32) {
 	f := &knotFinder{
 		graph: g,
-		knot:  filled(len(g.writer), none),
-		index: filled(len(g.writer), none),
+		knot:  nones(len(g.writer)),
+		index: nones(len(g.writer)),
 		low:   make([]int32, len(g.writer)),
 	}
 	for _, j := range left {

@@ -74,12 +74,12 @@ func (o Outcome) String() string {
 	return b.String()
 }
 
-func (o *Outcome) summary() string {
+func (o Outcome) summary() string {
 	parts := []string{thousands(int64(len(o.Done))) + " done"}
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{len(o.Failed), "failed"}, {len(o.Blocked), "blocked"}, {len(o.NeverStarted), "never started"}} {
+	}{{len(o.Failed), string(StepFailed)}, {len(o.Blocked), "blocked"}, {len(o.NeverStarted), "never started"}} {
 		if part.n > 0 {
 			parts = append(parts, thousands(int64(part.n))+" "+part.what)
 		}

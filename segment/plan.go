@@ -1,11 +1,5 @@
 package segment
 
-import (
-	"fmt"
-	"strconv"
-	"unicode/utf8"
-)
-
 // An Affected segment holds the wrong users, or may: a sweep or an alert names
 // it, or the build that made it had a bug.
 type Affected struct {
@@ -87,47 +81,4 @@ func PlanReruns(jobs []Job, affected []Affected) (Plan, error) {
 		Conflicts: g.describe(conflicts, steps),
 		made:      true,
 	}, nil
-}
-
-// problem is what keeps a job from being planned, at its place in the input.
-func (j *Job) problem(place int) error {
-	field := func(name string) string { return fmt.Sprintf("jobs[%d].%s", place, name) }
-	switch {
-	case j.ID == "":
-		return badInput(field("ID"), "empty", "a name for the job")
-	case !utf8.ValidString(j.ID):
-		return badInput(field("ID"), strconv.Quote(j.ID), "UTF-8")
-	case !utf8.ValidString(string(j.Kind)):
-		return badInput(field("Kind"), strconv.Quote(string(j.Kind)), "UTF-8")
-	case !j.To.plannable():
-		return j.To.problem(field("To"))
-	}
-	for i, from := range j.From {
-		if !from.plannable() {
-			return from.problem(fmt.Sprintf("%s[%d]", field("From"), i))
-		}
-	}
-	return nil
-}
-
-func (a *Affected) problem(place int) error {
-	if !a.ID.plannable() {
-		return a.ID.problem(fmt.Sprintf("affected[%d].ID", place))
-	}
-	if a.Users < 0 {
-		return badInput(fmt.Sprintf("affected[%d].Users", place), a.Users, "0 or more")
-	}
-	return nil
-}
-
-// plannable reports whether the id names a segment and can be written as JSON.
-func (id ID) plannable() bool {
-	return id.Name != "" && utf8.ValidString(id.SiteGroup) && utf8.ValidString(id.Name)
-}
-
-func (id ID) problem(field string) error {
-	if id.Name == "" {
-		return badInput(field, strconv.Quote(id.String()), "a segment with a name")
-	}
-	return badInput(field, strconv.Quote(id.String()), "UTF-8")
 }

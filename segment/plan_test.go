@@ -1,9 +1,9 @@
 package segment_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -331,7 +331,7 @@ func TestPlanDeep(t *testing.T) {
 	const length = 100_000
 	var jobs []segment.Job
 	for i := range length {
-		jobs = append(jobs, segment.Job{ID: fmt.Sprint(i), From: []segment.ID{name(i)}, To: name(i + 1)})
+		jobs = append(jobs, segment.Job{ID: strconv.Itoa(i), From: []segment.ID{name(i)}, To: name(i + 1)})
 	}
 	affected := []segment.Affected{{ID: name(0)}}
 	got, err := segment.PlanReruns(jobs, affected)

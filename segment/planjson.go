@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // planJSON is a plan as it is written. Without steps it is none: {} must not
@@ -20,9 +21,6 @@ type planJSON struct {
 func (p Plan) MarshalJSON() ([]byte, error) {
 	if !p.made {
 		return nil, errNoPlan()
-	}
-	if p.Steps == nil {
-		p.Steps = []Step{}
 	}
 	return json.Marshal(planJSON{&p.Steps, p.Unwritten, p.Conflicts})
 }
@@ -43,7 +41,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("segment: plan: %w", err)
 	}
-	if err := read.differs(&made); err != nil {
+	if err := read.differs(made); err != nil {
 		return fmt.Errorf("segment: plan: not what its jobs and affected segments lead to: %w", err)
 	}
 	*p = made
@@ -51,7 +49,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 }
 
 // source is what leads to the plan.
-func (p *Plan) source() ([]Job, []Affected) {
+func (p Plan) source() ([]Job, []Affected) {
 	lists := [][]Step{p.Steps}
 	for i := range p.Conflicts {
 		lists = append(lists, p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp)
@@ -70,7 +68,7 @@ func (p *Plan) source() ([]Job, []Affected) {
 }
 
 // differs finds the first place where the plan is not as it was made.
-func (p *Plan) differs(made *Plan) error {
+func (p Plan) differs(made Plan) error {
 	if err := stepsDiffer("steps", p.Steps, made.Steps); err != nil {
 		return err
 	}
@@ -101,14 +99,14 @@ func stepsDiffer(field string, read, made []Step) error {
 		a, b := &read[i], &made[i]
 		place := fmt.Sprintf("%s[%d]", field, i)
 		switch {
-		case !same(&a.Job, &b.Job):
+		case !sameJob(&a.Job, &b.Job):
 			return badInput(place+".job", a.Job.ID, b.Job.ID)
 		case !slices.Equal(a.After, b.After):
 			return badInput(place+".after", fmt.Sprintf("%q", a.After), fmt.Sprintf("%q", b.After))
 		case a.Affected != b.Affected:
-			return badInput(place+".affected", a.Affected, fmt.Sprint(b.Affected))
+			return badInput(place+".affected", a.Affected, strconv.FormatBool(b.Affected))
 		case a.Users != b.Users:
-			return badInput(place+".users", a.Users, fmt.Sprint(b.Users))
+			return badInput(place+".users", a.Users, strconv.FormatInt(b.Users, 10))
 		case !slices.Equal(a.Reads, b.Reads):
 			return badInput(place+".reads", fmt.Sprint(a.Reads), fmt.Sprint(b.Reads))
 		}

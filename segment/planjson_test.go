@@ -74,6 +74,11 @@ func TestPlanJSONRefuses(t *testing.T) {
 		require.Equal(t, 1, strings.Count(good, old), "%s in %s", old, good)
 		return strings.Replace(good, old, replacement, 1)
 	}
+	cut := func(from string) string {
+		before, _, found := strings.Cut(good, from)
+		require.True(t, found)
+		return before
+	}
 	for _, c := range []struct{ reason, text, says string }{
 		{"nothing", `{}`, "steps is missing"},
 		{"null", `null`, "steps is missing"},
@@ -90,10 +95,10 @@ func TestPlanJSONRefuses(t *testing.T) {
 		{"a reason is added", swap(`"after":["copy site-0/s0 to site-1/s1"],`, `"after":["copy site-0/s0 to site-1/s1"],"affected":true,`), ""},
 		{"it reads something else", swap(`"reads":["site-0/s0"]`, `"reads":["site-0/s3"]`), "steps[0].reads"},
 		{"what somebody writes is unwritten", swap(`"unwritten":[`, `"unwritten":[{"segment":"site-1/s1"},`), "unwritten"},
-		{"the conflicts were taken out", good[:strings.Index(good, `,"conflicts"`)] + "}", ""},
+		{"the conflicts were taken out", cut(`,"conflicts"`) + "}", ""},
 		{"a conflict of another kind", swap(`"kind":"cycle"`, `"kind":"writers"`), "conflicts[0].kind"},
 		{"what it holds up is listed elsewhere", swap(`"holds_up":`, `"also":[1],"holds_up":`), "conflicts[0].also"},
-		{"what it holds up was taken out", good[:strings.Index(good, `,"holds_up"`)] + "}]}", ""},
+		{"what it holds up was taken out", cut(`,"holds_up"`) + "}]}", ""},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			var read segment.Plan
@@ -150,5 +155,27 @@ func FuzzPlanJSON(f *testing.F) {
 			return nil
 		})
 		require.Len(t, outcome.Done, len(p.Steps))
+	})
+}
+
+// FuzzPlanNames: whatever names jobs and segments have, the plan survives JSON,
+// or they are refused.
+func FuzzPlanNames(f *testing.F) {
+	f.Add("a", "copy", "site-a", "cars", "site-b", "cars", int64(5), 1)
+	f.Add("\x00", "", "", "%2F/", "a/b%", "\u2028<&", int64(0), -1)
+	f.Add("\xff", "\xff", "", "", "", "\xff", int64(-1), 0)
+	f.Fuzz(func(t *testing.T, id, kind, group1, name1, group2, name2 string, users int64, priority int) {
+		from, to := at(group1, name1), at(group2, name2)
+		p, err := segment.PlanReruns([]segment.Job{
+			{ID: id, Kind: segment.JobKind(kind), From: []segment.ID{from}, To: to, Priority: priority},
+			{ID: id + "'", From: []segment.ID{to}, To: from},
+		}, []segment.Affected{{ID: to, Users: users}})
+		if err != nil {
+			var bad *validate.InputError
+			require.ErrorAs(t, err, &bad)
+			return
+		}
+		requireSameThroughJSON(t, p)
+		require.NotEmpty(t, p.Conflicts, "they read each other, or write one segment")
 	})
 }

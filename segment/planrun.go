@@ -102,7 +102,7 @@ func (p Plan) Run(ctx context.Context, o RunOptions, run func(context.Context, J
 }
 
 // incomplete is what is missing, nil if nothing is.
-func (p *Plan) incomplete(ctx context.Context, o Outcome) error {
+func (p Plan) incomplete(ctx context.Context, o Outcome) error {
 	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.Unwritten) == 0 {
 		return nil
 	}
@@ -123,10 +123,18 @@ func annotateRun(span trace.Span, p *Plan, o *Outcome, err error) {
 		attribute.Int("segmentguard.plan.blocked", len(o.Blocked)),
 		attribute.Int("segmentguard.plan.never_started", len(o.NeverStarted)),
 	)
-	if err != nil {
-		span.SetAttributes(attribute.String("error.type", "incomplete"))
-		span.SetStatus(codes.Error, err.Error())
+	if err == nil {
+		return
 	}
+	kind := "incomplete"
+	switch {
+	case len(o.Failed) > 0:
+		kind = string(StepFailed)
+	case len(o.NeverStarted) > 0:
+		kind = "cancelled"
+	}
+	span.SetAttributes(attribute.String("error.type", kind))
+	span.SetStatus(codes.Error, err.Error())
 }
 
 // A runner runs the steps of a plan. One goroutine decides, the others run
@@ -158,7 +166,7 @@ func (r *runner) all(ctx context.Context) {
 	r.ended = make(chan int32, min(r.limit, len(r.plan.Steps))) // never full: a step can always report
 	for i := range r.plan.Steps {
 		if r.state[i] == StepWaiting && r.waits[i] == 0 {
-			r.ready.push(int32(i)) //nolint:gosec // newTracks counted them
+			r.ready.push(int32(i))
 		}
 	}
 	for {

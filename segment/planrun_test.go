@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 var errBoom = errors.New("boom")
@@ -29,7 +31,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 	var jobs []segment.Job
 	var affected []segment.Affected
 	for i, list := range after {
-		j := segment.Job{ID: fmt.Sprint(i), To: name(i)}
+		j := segment.Job{ID: strconv.Itoa(i), To: name(i)}
 		for _, before := range list {
 			j.From = append(j.From, name(before))
 		}
@@ -40,7 +42,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 	require.NoError(t, err)
 	require.Empty(t, got.Conflicts)
 	for i, s := range got.Steps {
-		require.Equal(t, fmt.Sprint(i), s.Job.ID)
+		require.Equal(t, strconv.Itoa(i), s.Job.ID)
 	}
 	return got
 }
@@ -259,6 +261,13 @@ func TestRunProgress(t *testing.T) {
 	}, lines)
 
 	told = nil
+	diamond := planned(t, nil, []int{0}, []int{0}, []int{1, 2})
+	_, err = diamond.Run(t.Context(), segment.RunOptions{Progress: func(p segment.Progress) { told = append(told, p) }}, func(context.Context, segment.Job) error { return errBoom })
+	require.Error(t, err)
+	require.Len(t, told, 2)
+	require.Equal(t, 3, told[1].Blocked, "each once, though there are two ways to the last")
+
+	told = nil
 	_, err = p.Run(t.Context(), segment.RunOptions{Resume: outcome, Limit: 4, Progress: func(p segment.Progress) { told = append(told, p) }}, succeed)
 	require.NoError(t, err)
 	require.Len(t, told, 4, "two steps are left")
@@ -270,7 +279,8 @@ func TestRunProgress(t *testing.T) {
 func TestRunProgressPanics(t *testing.T) {
 	p := planned(t, nil, nil, nil)
 	var running atomic.Int64
-	leave := func(how func()) {
+	leave := func(t *testing.T, how func()) {
+		t.Helper()
 		_, _ = p.Run(t.Context(), segment.RunOptions{Limit: 3, Progress: func(p segment.Progress) {
 			if p.Running == 3 {
 				how()
@@ -278,16 +288,19 @@ func TestRunProgressPanics(t *testing.T) {
 		}}, func(ctx context.Context, _ segment.Job) error {
 			running.Add(1)
 			<-ctx.Done()
+			time.Sleep(time.Minute) // by the bubble's clock: it tidies up
 			running.Add(-1)
 			return ctx.Err()
 		})
 	}
-	require.PanicsWithValue(t, "printer on fire", func() { leave(func() { panic("printer on fire") }) })
-	require.Zero(t, running.Load())
-	var wg sync.WaitGroup
-	wg.Go(func() { leave(runtime.Goexit) })
-	wg.Wait()
-	require.Zero(t, running.Load())
+	synctest.Test(t, func(t *testing.T) {
+		require.PanicsWithValue(t, "printer on fire", func() { leave(t, func() { panic("printer on fire") }) })
+		require.Zero(t, running.Load())
+		var wg sync.WaitGroup
+		wg.Go(func() { leave(t, runtime.Goexit) })
+		wg.Wait()
+		require.Zero(t, running.Load())
+	})
 }
 
 // TestRunIncomplete: steps that are all done are not everything that is affected.
@@ -475,4 +488,74 @@ func TestReady(t *testing.T) {
 	}
 	p := planned(t, nil, nil)
 	require.Equal(t, []string{"0", "1"}, ids(p.Ready(segment.Outcome{Failed: []segment.Result{{Job: "0"}}})), "what failed is left to do")
+}
+
+// openAlerts are the alerts that are open, by segment.
+type openAlerts struct {
+	mu   sync.Mutex
+	open map[segment.ID]string
+}
+
+func (a *openAlerts) Fire(_ context.Context, alert segment.Alert) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open[alert.Segment] = string(alert.Kind)
+	return nil
+}
+
+func (a *openAlerts) Resolve(_ context.Context, id segment.ID) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, id)
+	return nil
+}
+
+// TestRunGuarded: a rerun that makes the same mistake fails by its guard and
+// keeps back what reads it; one that does not resolves the segment's alert.
+func TestRunGuarded(t *testing.T) {
+	seed, like, copied := at("site-a", "buyers"), at("site-a", "cars"), at("site-b", "cars")
+	jobs := []segment.Job{segment.Copy(copied, like), segment.Lookalike(like, seed)}
+	live := map[segment.ID]int64{seed: 5000, like: 9000, copied: 9000}
+	alerts := &openAlerts{open: map[segment.ID]string{}}
+	guard, err := segment.NewGuard(segment.Config{History: segment.NewMemory(), Alerter: alerts})
+	require.NoError(t, err)
+	stores := map[segment.JobKind]int64{segment.KindLookalike: 0, segment.KindCopy: 10_000} // the bugs
+	runs := 0
+	job := func(ctx context.Context, j segment.Job) error {
+		runs++
+		expected := int64(20_000)
+		if j.Kind == segment.KindCopy {
+			expected = live[j.From[0]]
+		}
+		stored := min(expected, stores[j.Kind])
+		_, err := guard.Commit(ctx, segment.Run{
+			ID: strconv.Itoa(runs), Job: j, Expected: validate.Count(expected),
+			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+			Commit: func(context.Context) error { live[j.To] = stored; return nil },
+		})
+		return err
+	}
+	require.ErrorIs(t, job(t.Context(), jobs[1]), validate.Empty)
+	require.Equal(t, map[segment.ID]string{like: "empty"}, alerts.open)
+
+	plan, err := segment.PlanReruns(jobs, []segment.Affected{{ID: like, Users: live[like]}})
+	require.NoError(t, err)
+	outcome, err := plan.Run(t.Context(), segment.RunOptions{Limit: 2}, job)
+	require.ErrorIs(t, err, validate.Empty, "nothing was fixed yet")
+	require.Equal(t, []segment.Blocked{{Job: jobs[0].ID, By: jobs[1].ID}}, outcome.Blocked)
+	require.Equal(t, map[segment.ID]string{like: "empty"}, alerts.open)
+
+	stores[segment.KindLookalike] = 1_000_000 // one fix is deployed
+	outcome, err = plan.Run(t.Context(), segment.RunOptions{Resume: throughJSON(t, outcome)}, job)
+	require.ErrorIs(t, err, validate.Capped)
+	require.Equal(t, []string{jobs[1].ID}, results(outcome.Done))
+	require.Equal(t, map[segment.ID]string{copied: "capped"}, alerts.open, "the alert of the segment that is whole again is resolved")
+
+	stores[segment.KindCopy] = 1_000_000 // and the other
+	before := runs
+	_, err = plan.Run(t.Context(), segment.RunOptions{Resume: throughJSON(t, outcome)}, job)
+	require.NoError(t, err)
+	require.Equal(t, before+1, runs, "only what was left")
+	require.Empty(t, alerts.open)
+	require.Equal(t, map[segment.ID]int64{seed: 5000, like: 20_000, copied: 20_000}, live)
 }

@@ -35,7 +35,7 @@ type planWriter struct {
 	digits  int
 }
 
-func (w *planWriter) printf(format string, args ...any) { fmt.Fprintf(w, format, args...) }
+func (w *planWriter) printf(format string, args ...any) { fmt.Fprintf(&w.Builder, format, args...) }
 
 // head sums the plan up.
 func (w *planWriter) head() {
@@ -60,7 +60,7 @@ func (w *planWriter) head() {
 }
 
 // stake is each affected segment once, and the users in all of them.
-func (p *Plan) stake() (segments map[ID]int64, users int64) {
+func (p Plan) stake() (segments map[ID]int64, users int64) {
 	_, affected := p.source()
 	segments = make(map[ID]int64, len(affected))
 	for _, a := range affected {
@@ -81,7 +81,7 @@ func add(a, b int64) int64 {
 }
 
 // heldUp is how many jobs are in conflicts, or held up by them.
-func (p *Plan) heldUp() int {
+func (p Plan) heldUp() int {
 	jobs := map[string]bool{}
 	for i := range p.Conflicts {
 		for _, steps := range [][]Step{p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp} {
@@ -125,7 +125,7 @@ func (w *planWriter) byHand() {
 	for _, a := range w.plan.Unwritten {
 		w.printf("  - %s%s", shown(a.ID.String()), stake(a.Users))
 		if by := readers[a.ID]; len(by) > 0 {
-			w.printf("; read by %s", numbered(by))
+			w.printf("; read by %s", stepNumbers(by))
 		}
 		w.printf("\n")
 	}
@@ -178,7 +178,7 @@ func (w *planWriter) after(s *Step) string {
 	for i, before := range s.After {
 		numbers[i] = w.numbers[before]
 	}
-	return "; after " + numbered(numbers)
+	return "; after " + stepNumbers(numbers)
 }
 
 // conflicts lists what could not be planned.
@@ -230,7 +230,7 @@ func (c *Conflict) more(what string) string {
 	for i, also := range c.Also {
 		numbers[i] = also + 1
 	}
-	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), numbered(numbers))
+	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), stepNumbers(numbers))
 }
 
 func stake(users int64) string {
@@ -248,8 +248,8 @@ func shown(name string) string {
 	return name
 }
 
-// numbered writes numbers that ascend, runs of three and more as 3–17.
-func numbered(numbers []int) string {
+// stepNumbers writes numbers that ascend, runs of three and more as 3–17.
+func stepNumbers(numbers []int) string {
 	var parts []string
 	for len(numbers) > 0 {
 		run := 1

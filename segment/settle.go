@@ -46,8 +46,9 @@ func (a *attempt) settle(ctx context.Context, out *validate.Output) (agreed bool
 	var before *validate.Summary // the reading before, if it passed
 	for readings := 1; ; readings++ {
 		reading := a.readBack(ctx)
-		out.Stored = reading
+		out.Stored = reading.OnDifference(nil) // why they differ is asked of the last reading only
 		_, err := a.guard.quiet.Check(ctx, a.rule.Policy, *out)
+		out.Stored = reading
 		switch {
 		case err != nil:
 			before = nil

@@ -35,7 +35,7 @@ func newTracks(p *Plan, resume *Outcome) (*tracks, error) {
 		if _, known := numbers[id]; known {
 			return nil, badInput(fmt.Sprintf("Plan.Steps[%d].Job.ID", i), strconv.Quote(id), "each job once")
 		}
-		numbers[id] = int32(i) //nolint:gosec // 2^31 steps fill 300 GiB
+		numbers[id] = int32(i)
 		t.results[i].Job = id
 	}
 	if err := t.link(numbers); err != nil {
@@ -115,7 +115,7 @@ func (t *tracks) countDone() error {
 			return badInput("Outcome.Done", strconv.Quote(t.results[i].Job), "a step for which all that it waits for is done too")
 		}
 		t.finished++
-		for _, next := range t.next.of(int32(i)) { //nolint:gosec // as in newTracks
+		for _, next := range t.next.of(int32(i)) {
 			t.waits[next]--
 		}
 	}
@@ -125,9 +125,9 @@ func (t *tracks) countDone() error {
 // outcome sorts the steps by what became of them.
 func (t *tracks) outcome() Outcome {
 	var o Outcome
-	by := filled(len(t.state), none) // by step: the failed one that blocks it
+	by := nones(len(t.state)) // by step: the failed one that blocks it
 	for i, s := range t.state {
-		n := int32(i) //nolint:gosec // as in newTracks
+		n := int32(i)
 		switch s {
 		case StepDone:
 			o.Done = append(o.Done, t.results[i])

@@ -73,7 +73,9 @@ func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy
 	defer span.End()
 	start := time.Now()
 	if stored {
-		judgeStored(p, out, &report)
+		if judgeStored(p, out, &report) && !report.Passed() {
+			lookCloser(ctx, p, out, &report)
+		}
 	} else {
 		judgeInput(p, out, &report)
 	}

@@ -88,6 +88,7 @@ func (p *pair) outside() bool {
 // differs judges two sides that hold other users.
 func (j *judge) differs(p *pair) {
 	e := explain(p.stage, p.before, p.after, p.distinct)
+	j.closer = j.closer || e.common == nil && (p.before.closer != nil || p.after.closer != nil)
 	if p.distinct && j.keptOnce(p, &e) {
 		return
 	}
@@ -95,18 +96,25 @@ func (j *judge) differs(p *pair) {
 		j.hint(p.stage, "")
 	}
 	wrongCount := j.miscounted(p.stage) || !p.distinct && p.outside()
-	for _, c := range e.causes {
-		f := Finding{Kind: c.kind, Step: p.stage.String(), Detail: c.detail, Severity: Warn}
-		if wrongCount || p.exact() || c.kind == Truncated && isCap(c.first, j.policy.Caps) {
-			f.Severity = Fail
-		}
-		j.add(f)
-	}
+	j.causes(e.causes, p, wrongCount)
 	switch {
 	case !wrongCount:
 		j.exchanged(p, &e)
 	case !e.proven && e.common != nil:
 		j.besides(p, e.common)
+	}
+}
+
+// causes adds what explains a difference. Where the tolerance allows that, it is
+// a warning, but never the first users up to a limit: no tolerance is meant for
+// that.
+func (j *judge) causes(causes []cause, p *pair, wrongCount bool) {
+	for _, c := range causes {
+		f := Finding{Kind: c.kind, Step: p.stage.String(), Detail: c.detail, Severity: Warn}
+		if wrongCount || p.exact() || c.kind == Truncated && isCap(c.first, j.policy.Caps) {
+			f.Severity = Fail
+		}
+		j.add(f)
 	}
 }
 

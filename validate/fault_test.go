@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -342,6 +343,47 @@ func TestDistinctUsers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A side that can be looked at more closely is, once, and only where its users
+// are others; what was found stands if that fails.
+func TestOnDifference(t *testing.T) {
+	source := users(20_000, 1)
+	looks := 0
+	side := func(users []string, err error) validate.Summary {
+		d := digest(users)
+		return validate.Fingerprinted(d.Users(), d.Summary().Fingerprint()).OnDifference(func(context.Context) (validate.Summary, error) {
+			looks++
+			return d.Summary(), err
+		})
+	}
+	check := func(expected, stored validate.Summary) (validate.Report, error) {
+		looks = 0
+		return validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: expected, Stored: stored})
+	}
+	_, err := check(side(source, nil), side(shuffled(source), nil))
+	require.NoError(t, err)
+	require.Zero(t, looks, "nothing to look at")
+
+	replaced := slices.Concat(source[:7000], source[3000:4000], source[8000:])
+	_, err = check(side(source, nil), side(replaced, nil))
+	require.ErrorContains(t, err, "users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are stored twice")
+	require.Equal(t, 2, looks)
+
+	report, err := check(side(source, nil), side(replaced, errBroken))
+	require.ErrorIs(t, err, different)
+	require.NotErrorIs(t, err, unverified, "the verdict does not depend on it")
+	require.Contains(t, report.String(), "why the users differ could not be looked at: connection reset")
+
+	_, err = validate.Check(t.Context(), within(0.01), validate.Output{Expected: side(source, nil), Stored: side(lose(0.005)(source), nil)})
+	require.NoError(t, err, "fingerprints alone could not tell: the closer look can")
+	_, err = validate.Check(t.Context(), within(0.01), validate.Output{Expected: side(source, nil), Stored: side(lose(0.005)(source), errBroken)})
+	require.ErrorIs(t, err, unverified)
+
+	moved := side(source, nil).OnDifference(func(context.Context) (validate.Summary, error) { return digest(replaced).Summary(), nil })
+	report, err = check(moved, side(replaced, nil))
+	require.ErrorIs(t, err, different, "what was found stands, though the sides agree by now")
+	require.False(t, report.Passed())
 }
 
 // Where only the source was digested, with the hash of an engine that

@@ -17,14 +17,16 @@ type judge struct {
 	policy *Policy
 	out    *Output
 	report *Report
+	closer bool // a closer look would tell more about users that differ
 }
 
-// judgeStored fills the report on a finished output.
-func judgeStored(p *Policy, out *Output, r *Report) {
+// judgeStored fills the report on a finished output, and reports whether a
+// closer look would tell more.
+func judgeStored(p *Policy, out *Output, r *Report) (closer bool) {
 	j := judge{policy: p, out: out, report: r}
 	defer j.finish()
 	if !j.begin(true) {
-		return
+		return false
 	}
 	j.sides()
 	j.reading()
@@ -34,6 +36,7 @@ func judgeStored(p *Policy, out *Output, r *Report) {
 		j.empty()
 		j.size(&out.Stored)
 	}
+	return j.closer
 }
 
 // judgeInput fills the report on what is known before the first write.

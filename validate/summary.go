@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type Summary struct {
 	digest       *snapshot // what else the digest knows; nil: a bare count or an engine's fingerprint
 	flaw         string    // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
 	cause        error     // the same as an error, where there was one
+	closer       *closer   // how to look closer, should the users differ
 }
 
 // A form tells the states of a Summary apart. The zero one must stay "not
@@ -138,6 +140,23 @@ func (s Summary) AsOf(t time.Time) Summary {
 		return flawed("AsOf of a side that is not measured, want a measured one")
 	}
 	s.asOf = t
+	return s
+}
+
+// A closer measures a side again, in more detail.
+type closer struct {
+	look func(context.Context) (Summary, error)
+}
+
+// OnDifference says how to look closer at the side, should its users turn out to
+// be others than those of the side before or after it: look measures it again,
+// with a Digest that an engine's fingerprint cannot replace. A check calls it at
+// most once, and never where the users are the same.
+func (s Summary) OnDifference(look func(context.Context) (Summary, error)) Summary {
+	s.closer = nil
+	if look != nil {
+		s.closer = &closer{look}
+	}
 	return s
 }
 

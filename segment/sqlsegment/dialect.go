@@ -17,10 +17,21 @@ type Dialect string
 // The dialects.
 const (
 	PostgreSQL Dialect = "postgresql"
+	MySQL      Dialect = "mysql" // and MariaDB; Users only
 	SQLite     Dialect = "sqlite"
+	ClickHouse Dialect = "clickhouse" // Users only
 )
 
 func (d Dialect) problem(field string) error {
+	switch d {
+	case PostgreSQL, MySQL, SQLite, ClickHouse:
+		return nil
+	}
+	return badInput(field, string(d), `"postgresql", "mysql", "sqlite" or "clickhouse"`)
+}
+
+// historyProblem refuses the dialects that have no History.
+func (d Dialect) historyProblem(field string) error {
 	switch d {
 	case PostgreSQL, SQLite:
 		return nil

@@ -1,7 +1,43 @@
 // Package sqlsegment measures and remembers segments in SQL databases, over
-// database/sql: Users counts what a query yields, History keeps the sizes and
-// attempts that a segment.Guard judges by. It imports no driver; bring the one
-// you use. It speaks to PostgreSQL 12 or later and to SQLite 3.24 or later.
+// database/sql: [Users] tells how many users a query yields, and which; [History]
+// keeps the sizes and attempts that a segment.Guard judges by. It imports no
+// driver; bring the one you use. Users speaks to PostgreSQL 12 or later, MySQL 8,
+// MariaDB 10.2 or later, SQLite 3.24 or later and ClickHouse; History to
+// PostgreSQL and SQLite.
+//
+// # Which method to take
+//
+// Users measures where the users are: only numbers leave the database, but for
+// [Stream].
+//
+//   - [Native], where both sides are in one engine, as in most copies: in
+//     PostgreSQL about twice a plain count;
+//   - [Portable], for two engines, or an engine and a Digest by validate.MD5 in
+//     Go: the same bit for bit everywhere;
+//   - [Stream], for a Digest that is to explain a difference by itself, and on
+//     SQLite always;
+//   - [Count], where how many users there are is all that is asked.
+//
+// Where two fingerprints differ, the check reads both sides again, as streams,
+// and says which users are missing or repeated; a run that passes never pays for
+// that. Positions in the source are those in which the database yields its rows,
+// so an ORDER BY makes them mean something.
+//
+// An id has one form everywhere: text as UTF-8, unchanged, with case and spaces;
+// integers in decimal; UUIDs in lower case with hyphens; bytes in lower-case
+// hexadecimal. What the database itself changes stays changed: char(n) drops
+// spaces at the end, SQLite's NUMERIC affinity makes 7 of 007. Other types are an
+// error. NULL ids are, too.
+//
+// # How this grows
+//
+// Sums add up, so each partition, parallel worker or shard computes its own and
+// sends a few numbers: over a Distributed table of ClickHouse, two counts and
+// four (Native: two) sums of 64 bits a shard, however many users it holds. Users
+// tells ClickHouse to fail where a shard or a limit would make the answer one for
+// a part of the users. PostgreSQL counts and sums in parallel workers and
+// partitions for Count and Native; the fence that keeps Portable from hashing
+// four times keeps it in one process.
 //
 // A History makes and uses two tables, segmentguard_runs and
 // segmentguard_attempts, in the schema that unqualified names mean. It never

@@ -22,7 +22,7 @@ var _ segment.History = (*History)(nil)
 
 // NewHistory returns the history in db. Its tables are made by Migrate.
 func NewHistory(db *sql.DB, d Dialect) (*History, error) {
-	if err := d.problem("NewHistory: dialect"); err != nil {
+	if err := d.historyProblem("NewHistory: dialect"); err != nil {
 		return nil, fmt.Errorf("sqlsegment: %w", err)
 	}
 	if db == nil {

@@ -15,12 +15,17 @@ type Method string
 
 // The methods.
 const (
-	// Count counts the users, exactly, inside the database. It tells how many
-	// there are, not which.
+	// Native is a fingerprint by the engine's own fast hash: the cheapest way to
+	// know which users there are, where both sides are in one engine. SQLite has
+	// none, and streams; MySQL takes the portable one.
+	Native Method = ""
+	// Count counts the users, exactly. It tells how many there are, not which.
 	Count Method = "count"
-	// Stream reads the users into a validate.Digest: which they are, and, where
-	// they differ from those of another digest, how. Text is taken as it is,
-	// numbers in decimal.
+	// Portable is a fingerprint by validate.MD5, the same in every engine and in
+	// a Digest made with it in Go. It costs some ten times Native. SQLite streams.
+	Portable Method = "portable"
+	// Stream reads the users into a validate.Digest: which they are and, where
+	// they differ from those of another digest, how. It moves every id.
 	Stream Method = "stream"
 )
 
@@ -28,9 +33,9 @@ const (
 // a job has stored.
 type Users struct {
 	Dialect Dialect
-	Query   string // one SELECT of one column, the ids; none may be NULL
+	Query   string // one SELECT of one column, the ids: text, integers, UUIDs or bytes; none may be NULL
 	Args    []any  // for the query's placeholders, in the database's own style
-	Method  Method // Count or Stream; "", a fingerprint by the engine's own hash, is not there yet and an error
+	Method  Method // Native where it is not set
 }
 
 // A Queryer is a *sql.DB, a *sql.Tx or a *sql.Conn. In a transaction Users sees
@@ -68,23 +73,52 @@ func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, err
 	if err := u.problem(); err != nil {
 		return validate.Summary{}, err
 	}
-	if err := u.oneColumn(ctx, q); err != nil {
+	c, err := u.column(ctx, q)
+	if err != nil {
 		return validate.Summary{}, err
 	}
-	if u.Method == Stream {
-		return u.stream(ctx, q)
+	switch {
+	case u.Method == Count:
+		return u.count(ctx, q, c)
+	case c.canonical == "":
+		return validate.Summary{}, badInput("Users.Query", "a column of type "+c.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
+	case u.Method == Stream || u.Dialect == SQLite && u.Method == Native:
+		return u.stream(ctx, q, c, validate.XXH3)
+	case u.Dialect == SQLite:
+		return u.stream(ctx, q, c, validate.MD5)
+	case u.Method == Portable:
+		return u.fingerprint(ctx, q, portable[u.Dialect], c)
 	}
-	return u.count(ctx, q)
+	return u.fingerprint(ctx, q, native[u.Dialect], c)
+}
+
+// closer streams the users of a side whose fingerprint differs, by the hash that
+// others may have digested it with.
+func (u *Users) closer(q Queryer, c column, hash validate.Hash) func(context.Context) (validate.Summary, error) {
+	if hash != validate.MD5 {
+		hash = validate.XXH3 // of two sides by one engine's own hash, both are streamed
+	}
+	users := *u
+	return func(ctx context.Context) (validate.Summary, error) {
+		s, err := users.stream(ctx, q, c, hash)
+		if err != nil {
+			return validate.Summary{}, fmt.Errorf("sqlsegment: users: %w", err)
+		}
+		return s, nil
+	}
 }
 
 func (u *Users) problem() error {
 	if err := u.Dialect.problem("Users.Dialect"); err != nil {
 		return err
 	}
+	switch u.Method {
+	case Native, Count, Portable, Stream:
+	default:
+		return badInput("Users.Method", string(u.Method), `"", "count", "portable" or "stream"`)
+	}
 	query := strings.TrimSpace(u.Query)
 	switch {
-	case u.Method != Count && u.Method != Stream:
-		return badInput("Users.Method", string(u.Method), `"count" or "stream", the only ones so far`)
 	case query == "":
 		return badInput("Users.Query", "", "a SELECT of one column, the ids")
 	case strings.HasSuffix(query, ";"):
@@ -93,81 +127,28 @@ func (u *Users) problem() error {
 	return nil
 }
 
-// oneColumn asks for no rows at all, only for the columns: PostgreSQL would
-// count the first of several without a word.
-func (u *Users) oneColumn(ctx context.Context, q Queryer) (err error) {
-	rows, err := q.QueryContext(ctx, "SELECT * FROM (\n"+u.Query+"\n) AS t LIMIT 0", u.Args...)
-	if err != nil {
-		return fmt.Errorf("preparing the query: %w", err)
-	}
-	defer func() { err = also(err, "closing", rows.Close()) }()
-	columns, err := rows.Columns()
-	if err != nil {
-		return fmt.Errorf("preparing the query: %w", err)
-	}
-	if len(columns) != 1 {
-		return badInput("Users.Query", fmt.Sprintf("one of %d columns (%s)", len(columns), strings.Join(columns, ", ")), "one column, the ids")
-	}
-	rows.Next() // some drivers tell of an error as late as here
-	return rows.Err()
-}
-
-// count keeps the line break before the parenthesis: the query may end in a
-// comment.
-func (u *Users) count(ctx context.Context, q Queryer) (validate.Summary, error) {
+// count counts rows and ids.
+func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summary, error) {
+	with, from := u.source(c)
 	var rows, ids int64
 	var fresh bool
 	at := time.Now().UTC()
-	err := q.QueryRowContext(ctx, "WITH t(id) AS (\n"+u.Query+"\n) SELECT count(*), count(id), "+u.Dialect.fresh(q)+" FROM t", u.Args...).Scan(&rows, &ids, &fresh)
+	query := with + "SELECT " + u.Dialect.counts() + ", " + u.Dialect.fresh(q) + " FROM " + from + u.Dialect.settings()
+	err := q.QueryRowContext(ctx, query, u.Args...).Scan(&rows, &ids, &fresh)
 	switch {
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("counting: %w", err)
 	case ids != rows:
 		return validate.Summary{}, nullIDs(rows-ids, rows)
-	case !fresh:
-		return validate.Count(rows), nil
 	}
-	return validate.Count(rows).AsOf(at), nil
+	return asOf(validate.Count(rows), at, fresh), nil
 }
 
-// stream digests the users as they are read.
-func (u *Users) stream(ctx context.Context, q Queryer) (validate.Summary, error) {
-	var fresh bool
-	at := time.Now().UTC()
-	if err := q.QueryRowContext(ctx, "SELECT "+u.Dialect.fresh(q)).Scan(&fresh); err != nil {
-		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
+func asOf(s validate.Summary, at time.Time, fresh bool) validate.Summary {
+	if fresh {
+		return s.AsOf(at)
 	}
-	rows, err := q.QueryContext(ctx, u.Query, u.Args...)
-	if err != nil {
-		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
-	}
-	var d validate.Digest
-	nulls, err := digest(&d, rows)
-	switch {
-	case err != nil:
-		return validate.Summary{}, fmt.Errorf("streaming, after %d users: %w", d.Users(), err)
-	case nulls > 0:
-		return validate.Summary{}, nullIDs(nulls, d.Users()+nulls)
-	case !fresh:
-		return d.Summary(), nil
-	}
-	return d.Summary().AsOf(at), nil
-}
-
-func digest(d *validate.Digest, rows *sql.Rows) (nulls int64, err error) {
-	defer func() { err = also(err, "closing", rows.Close()) }()
-	var id sql.RawBytes
-	for rows.Next() {
-		if err := rows.Scan(&id); err != nil {
-			return nulls, err
-		}
-		if id == nil {
-			nulls++
-			continue
-		}
-		d.Add(id)
-	}
-	return nulls, rows.Err()
+	return s
 }
 
 func nullIDs(nulls, rows int64) error {
@@ -183,8 +164,12 @@ func (d Dialect) fresh(q Queryer) string {
 		return "NOT pg_is_in_recovery()"
 	case d == PostgreSQL:
 		return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
-	case alone:
+	case d == MySQL && alone: // replicas are set so
+		return "@@read_only = 0"
+	case d == SQLite && alone:
 		return "true"
+	case d == ClickHouse: // what was acknowledged may not have reached every replica
+		return "toUInt8(0)"
 	}
 	return "false"
 }

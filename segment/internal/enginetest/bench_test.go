@@ -23,14 +23,19 @@ import (
 // over the copy alone. A store keeps users under a key; the copy without one is
 // the least work that a guard can be compared with.
 func BenchmarkGuardedCopy(b *testing.B) {
-	b.Run("keyed", func(b *testing.B) {
-		benchmarkCopy(b, "CREATE TABLE copied (segment integer, id uuid, PRIMARY KEY (segment, id))")
-	})
-	b.Run("bare", func(b *testing.B) { benchmarkCopy(b, "CREATE TABLE copied (segment integer, id uuid)") })
+	const (
+		keyed = "CREATE TABLE copied (segment integer, id uuid, PRIMARY KEY (segment, id))"
+		bare  = "CREATE TABLE copied (segment integer, id uuid)"
+	)
+	b.Run("keyed/counted", func(b *testing.B) { benchmarkCopy(b, keyed, sqlsegment.Count) })
+	b.Run("keyed/fingerprinted", func(b *testing.B) { benchmarkCopy(b, keyed, sqlsegment.Native) })
+	b.Run("bare/counted", func(b *testing.B) { benchmarkCopy(b, bare, sqlsegment.Count) })
 }
 
-func benchmarkCopy(b *testing.B, table string) {
+func benchmarkCopy(b *testing.B, table string, method sqlsegment.Method) {
+	b.Helper()
 	c := newCopies(b, table)
+	c.method = method
 	var ratios, plain []float64
 	for b.Loop() {
 		unguarded, guarded := c.round(b, len(ratios)%2 == 0)
@@ -52,6 +57,7 @@ type copies struct {
 	db       *sql.DB
 	history  *sqlsegment.History
 	guard    *segment.Guard
+	method   sqlsegment.Method
 	done     int
 }
 
@@ -124,6 +130,46 @@ func (c *copies) guarded(b *testing.B) {
 }
 
 func (c *copies) count(ctx context.Context, q sqlsegment.Queryer, query string) (validate.Summary, error) {
-	u := sqlsegment.Users{Dialect: c.database.Dialect, Query: query, Method: sqlsegment.Count}
+	u := sqlsegment.Users{Dialect: c.database.Dialect, Query: query, Method: c.method}
 	return u.Summarize(ctx, q)
+}
+
+// BenchmarkFingerprints measures 10,000,000 ids by each method that keeps them
+// in the database, against counting them there, and reports the median of the
+// ratios.
+func BenchmarkFingerprints(b *testing.B) {
+	for name, c := range map[string]struct {
+		database enginetest.Database
+		setup    []string
+		count    string
+		methods  map[string]sqlsegment.Method
+	}{
+		"PostgreSQL": {postgreSQL(b), []string{
+			"CREATE TABLE ids AS SELECT gen_random_uuid()::text AS id FROM generate_series(1, 10000000)", "VACUUM ANALYZE ids",
+		}, "SELECT count(*) FROM ids", map[string]sqlsegment.Method{"native": sqlsegment.Native}},
+		"ClickHouse": {enginetest.All()[4].New(b), []string{
+			"CREATE TABLE ids (id String) ENGINE = MergeTree ORDER BY tuple()", "INSERT INTO ids SELECT toString(generateUUIDv4()) FROM numbers(10000000)",
+		}, "SELECT count(id) FROM (SELECT id FROM ids)", map[string]sqlsegment.Method{"native": sqlsegment.Native, "portable": sqlsegment.Portable}},
+	} {
+		db := c.database.Open(b)
+		for _, statement := range c.setup {
+			execute(b, db, statement)
+		}
+		for method, m := range c.methods {
+			b.Run(name+"/"+method, func(b *testing.B) {
+				var ratios []float64
+				for b.Loop() {
+					start := time.Now()
+					var n any
+					require.NoError(b, db.QueryRowContext(b.Context(), c.count).Scan(&n))
+					counted := time.Since(start)
+					start = time.Now()
+					require.Equal(b, int64(10_000_000), summarize(b, c.database, db, m, "SELECT id FROM ids").Users())
+					ratios = append(ratios, time.Since(start).Seconds()/counted.Seconds())
+				}
+				b.ReportMetric(0, "ns/op") // of both together, which tells nothing
+				b.ReportMetric(median(ratios), "×count")
+			})
+		}
+	}
 }

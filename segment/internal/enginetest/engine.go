@@ -27,6 +27,14 @@ func Engines() []Engine {
 	}
 }
 
+// All are those engines, and the ones on which there are only Users.
+func All() []Engine {
+	return append(Engines(),
+		Engine{"mariadb", sqlsegment.MySQL, createMySQL},
+		Engine{"clickhouse", sqlsegment.ClickHouse, createClickHouse},
+	)
+}
+
 // Each runs a test on every engine, each time on a database of its own.
 func Each(t *testing.T, test func(*testing.T, Database)) {
 	for _, e := range Engines() {

@@ -6,18 +6,16 @@ import (
 	"testing"
 )
 
-// Main is for TestMain: it runs the tests and stops the server that they used.
+// Main is for TestMain: it runs the tests and stops the servers that they used.
 // In a child it runs that instead.
 func Main(m *testing.M, children map[string]func(*Child) error) {
 	if name := os.Getenv(childVariable); name != "" {
 		os.Exit(runChild(children[name]))
 	}
 	code := m.Run()
-	if s := started.Load(); s != nil {
-		if err := s.stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stopping postgres:", err)
-			code = max(code, 1)
-		}
+	if err := stopAll(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping servers:", err)
+		code = max(code, 1)
 	}
 	os.Exit(code)
 }

@@ -36,17 +36,17 @@ type server struct {
 }
 
 var (
-	errNotInstalled = errors.New("PostgreSQL is not installed: apt-get install postgresql")
+	errNotInstalled = errors.New("a server is not installed")
+	errNoPostgreSQL = fmt.Errorf("%w: apt-get install postgresql", errNotInstalled)
 
-	shared    = sync.OnceValues(startServer)
-	started   atomic.Pointer[server]
-	databases atomic.Int64
+	sharedPostgreSQL = sync.OnceValues(startServer)
+	databases        atomic.Int64
 )
 
 // createPostgreSQL makes a database in the shared server.
 func createPostgreSQL(t testing.TB) (driver, dsn string) {
 	t.Helper()
-	s, err := shared()
+	s, err := sharedPostgreSQL()
 	requireInstalled(t, err)
 	name := fmt.Sprintf("test%d", databases.Add(1))
 	s.admin(t, "CREATE DATABASE "+name)
@@ -88,7 +88,11 @@ func (s *server) admin(t testing.TB, statement string) {
 // startServer starts the one that Main stops.
 func startServer() (*server, error) {
 	s, err := newServer(false)
-	started.Store(s)
+	if err == nil {
+		running.Lock()
+		running.servers = append(running.servers, s)
+		running.Unlock()
+	}
 	return s, err
 }
 
@@ -122,7 +126,7 @@ func binaries() (string, error) {
 		best, _ = exec.LookPath("initdb")
 	}
 	if best == "" {
-		return "", errors.Join(errNotInstalled, err)
+		return "", errors.Join(errNoPostgreSQL, err)
 	}
 	return filepath.Dir(best), nil
 }

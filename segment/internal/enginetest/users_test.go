@@ -74,10 +74,9 @@ func TestUsersRefuses(t *testing.T) {
 			change func(*sqlsegment.Users)
 			want   string
 		}{
-			{"no dialect is the default", func(u *sqlsegment.Users) { u.Dialect = "" }, `Users.Dialect is empty, want "postgresql" or "sqlite"`},
-			{"a later issue's", func(u *sqlsegment.Users) { u.Dialect = "clickhouse" }, "Users.Dialect is clickhouse"},
-			{"not yet a fingerprint, and never silently a count", func(u *sqlsegment.Users) { u.Method = "" }, `Users.Method is empty, want "count"`},
-			{"a later issue's", func(u *sqlsegment.Users) { u.Method = "portable" }, `Users.Method is portable`},
+			{"no dialect is the default", func(u *sqlsegment.Users) { u.Dialect = "" }, `Users.Dialect is empty, want "postgresql", "mysql", "sqlite" or "clickhouse"`},
+			{"a dialect that nobody speaks", func(u *sqlsegment.Users) { u.Dialect = "oracle" }, "Users.Dialect is oracle"},
+			{"a method that nobody knows, and never silently a count", func(u *sqlsegment.Users) { u.Method = "guess" }, `Users.Method is guess, want "", "count", "portable" or "stream"`},
 			{"no query", func(u *sqlsegment.Users) { u.Query = " \n" }, "Users.Query is empty"},
 			{"a second statement might follow", func(u *sqlsegment.Users) { u.Query += " ;\n" }, `Users.Query is ended by ";"`},
 			{"a second statement", func(u *sqlsegment.Users) { u.Query += "; DROP TABLE members" }, "syntax error"},

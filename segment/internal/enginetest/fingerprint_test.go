@@ -1,0 +1,265 @@
+package enginetest_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// oddIDs are 100,000: plain ones, non-ASCII, case-differing, space-ended,
+// repeated ones, and an empty one.
+func oddIDs() []string {
+	ids := []string{"", "Ümlaut", "ümlaut", "U\u0308mlaut", "日本語", "🚗", "a", "A", "a ", " a", "a  ", "it's", `back\slash`, "percent%", "tab\t", "ß", "ss"}
+	for i := len(ids); i < 90_000; i++ {
+		ids = append(ids, fmt.Sprintf("User %d é", i))
+	}
+	return append(ids, ids[:10_000]...)
+}
+
+func backwards(ids []string) []string {
+	ids = slices.Clone(ids)
+	slices.Reverse(ids)
+	return ids
+}
+
+// everywhere runs a test on every engine, those without a History too.
+func everywhere(t *testing.T, test func(*testing.T, enginetest.Database)) {
+	for _, e := range enginetest.All() {
+		t.Run(e.Name, func(t *testing.T) { test(t, e.New(t)) })
+	}
+}
+
+// create makes a table of one column of text with ids, and fills it.
+func create(t testing.TB, d enginetest.Database, db *sql.DB, table string, ids []string) {
+	t.Helper()
+	execute(t, db, map[sqlsegment.Dialect]string{
+		sqlsegment.PostgreSQL: "CREATE TABLE " + table + " (id text)",
+		sqlsegment.MySQL:      "CREATE TABLE " + table + " (id varchar(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci)",
+		sqlsegment.SQLite:     "CREATE TABLE " + table + " (id text)",
+		sqlsegment.ClickHouse: "CREATE TABLE " + table + " (id String) ENGINE = Memory",
+	}[d.Dialect])
+	fill(t, d, db, table, ids)
+}
+
+func execute(t testing.TB, db *sql.DB, statement string) {
+	t.Helper()
+	_, err := db.ExecContext(t.Context(), statement)
+	require.NoError(t, err, statement)
+}
+
+func fill(t testing.TB, d enginetest.Database, db *sql.DB, table string, ids []string) {
+	t.Helper()
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	if d.Dialect == sqlsegment.ClickHouse { // its driver makes a block of a prepared INSERT
+		insert, err := tx.PrepareContext(t.Context(), "INSERT INTO "+table+" (id) VALUES")
+		require.NoError(t, err)
+		defer insert.Close()
+		for _, id := range ids {
+			_, err := insert.ExecContext(t.Context(), id)
+			require.NoError(t, err)
+		}
+		require.NoError(t, tx.Commit())
+		return
+	}
+	for page := range slices.Chunk(ids, 1000) {
+		args := make([]any, len(page))
+		for i, id := range page {
+			args[i] = id
+		}
+		_, err := tx.ExecContext(t.Context(), d.Bind("INSERT INTO "+table+" VALUES "+strings.TrimSuffix(strings.Repeat("(?),", len(page)), ",")), args...)
+		require.NoError(t, err)
+	}
+	require.NoError(t, tx.Commit())
+}
+
+func summarize(t testing.TB, d enginetest.Database, q sqlsegment.Queryer, m sqlsegment.Method, query string) validate.Summary {
+	t.Helper()
+	s, err := sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: query}.Summarize(t.Context(), q)
+	require.NoError(t, err)
+	return s
+}
+
+func digestOf(hash validate.Hash, ids []string) validate.Summary {
+	d := validate.NewDigest(hash)
+	d.AddStrings(ids)
+	return d.Summary()
+}
+
+// Every method of every engine, over the same ids: equal to Go bit for bit where
+// the hash is one that Go has, and telling every change.
+func TestUsersFingerprints(t *testing.T) {
+	ids := oddIDs()
+	changed := slices.Clone(ids)
+	changed[77] += " "
+	md5, xxh3 := digestOf(validate.MD5, ids).Fingerprint(), digestOf(validate.XXH3, ids).Fingerprint()
+	everywhere(t, func(t *testing.T, d enginetest.Database) {
+		db := d.Open(t)
+		create(t, d, db, "ids", ids)
+		create(t, d, db, "copied", backwards(ids))
+		create(t, d, db, "changed", changed)
+		for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable, sqlsegment.Stream} {
+			s := summarize(t, d, db, m, "SELECT id FROM ids")
+			require.Equal(t, int64(len(ids)), s.Users(), m)
+			switch {
+			case s.Fingerprint().Hash == validate.MD5:
+				require.Equal(t, md5, s.Fingerprint(), m)
+			case s.Fingerprint().Hash == validate.XXH3:
+				require.Equal(t, xxh3, s.Fingerprint(), m)
+			default:
+				require.Equal(t, sqlsegment.Native, m)
+			}
+			_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: s, Stored: summarize(t, d, db, m, "SELECT id FROM copied")})
+			require.NoError(t, err, "%s: another order is the same", m)
+			_, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: s, Stored: summarize(t, d, db, m, "SELECT id FROM changed -- one")})
+			require.ErrorIs(t, err, validate.Different, m)
+		}
+		_, err := sqlsegment.Users{Dialect: d.Dialect, Method: sqlsegment.Portable, Query: "SELECT CASE WHEN id = 'a' THEN NULL ELSE id END FROM ids"}.Summarize(t.Context(), db)
+		require.ErrorContains(t, err, "ids are NULL, want none")
+	})
+}
+
+// Ids that are no text have one canonical form, the same everywhere.
+func TestUsersOfOtherTypes(t *testing.T) {
+	uuid, bytes := "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "00ff10"
+	for _, c := range []struct {
+		reason  string
+		queries map[sqlsegment.Dialect]string
+		want    []string
+	}{
+		{"integers are decimal", map[sqlsegment.Dialect]string{
+			sqlsegment.PostgreSQL: "SELECT 7::bigint UNION ALL SELECT -12",
+			sqlsegment.MySQL:      "SELECT 7 UNION ALL SELECT -12",
+			sqlsegment.SQLite:     "SELECT 7 UNION ALL SELECT -12",
+			sqlsegment.ClickHouse: "SELECT toInt64(7) AS n UNION ALL SELECT toInt64(-12)",
+		}, []string{"7", "-12"}},
+		{"UUIDs are in lower case", map[sqlsegment.Dialect]string{
+			sqlsegment.PostgreSQL: "SELECT '6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::uuid",
+			sqlsegment.MySQL:      "SELECT CAST('6BA7B810-9DAD-11D1-80B4-00C04FD430C8' AS uuid)",
+			sqlsegment.ClickHouse: "SELECT toUUID('6BA7B810-9DAD-11D1-80B4-00C04FD430C8')",
+		}, []string{uuid}},
+		{"bytes are hexadecimal", map[sqlsegment.Dialect]string{
+			sqlsegment.PostgreSQL: `SELECT '\x00ff10'::bytea`,
+			sqlsegment.MySQL:      "SELECT x'00ff10'",
+			sqlsegment.SQLite:     "SELECT x'00ff10'",
+		}, []string{bytes}},
+		{"latin1 becomes UTF-8", map[sqlsegment.Dialect]string{
+			sqlsegment.MySQL: "SELECT CONVERT('Köln' USING latin1)",
+		}, []string{"Köln"}},
+	} {
+		everywhere(t, func(t *testing.T, d enginetest.Database) {
+			query, there := c.queries[d.Dialect]
+			if !there {
+				return
+			}
+			for m, hash := range map[sqlsegment.Method]validate.Hash{sqlsegment.Portable: validate.MD5, sqlsegment.Stream: validate.XXH3} {
+				require.Equal(t, digestOf(hash, c.want).Fingerprint(), summarize(t, d, d.Open(t), m, query).Fingerprint(), "%s, %s", c.reason, m)
+			}
+		})
+	}
+}
+
+func TestUsersRefusesTypesWithoutACanonicalForm(t *testing.T) {
+	everywhere(t, func(t *testing.T, d enginetest.Database) {
+		db := d.Open(t)
+		query := map[sqlsegment.Dialect]string{
+			sqlsegment.PostgreSQL: "SELECT 1.5::float8", sqlsegment.MySQL: "SELECT 1.5e0", sqlsegment.SQLite: "SELECT 1.5", sqlsegment.ClickHouse: "SELECT toFloat64(1.5)",
+		}[d.Dialect]
+		for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable, sqlsegment.Stream} {
+			_, err := sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: query}.Summarize(t.Context(), db)
+			require.ErrorContains(t, err, "want text, ", m)
+		}
+		require.Equal(t, int64(1), summarize(t, d, db, sqlsegment.Count, query).Users(), "a count needs no form")
+	})
+}
+
+// A case-insensitive collation takes a and A for one; no method may.
+func TestUsersTellCaseWhateverTheCollation(t *testing.T) {
+	d := mariaDB(t)
+	db := d.Open(t)
+	create(t, d, db, "ids", []string{"a", "b"})
+	create(t, d, db, "upper", []string{"A", "b"})
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable, sqlsegment.Stream} {
+		require.NotEqual(t, summarize(t, d, db, m, "SELECT id FROM ids").Fingerprint(), summarize(t, d, db, m, "SELECT id FROM upper").Fingerprint())
+	}
+}
+
+// sql_select_limit ends what a client reads early, without a word.
+func TestUsersOverruleSQLSelectLimit(t *testing.T) {
+	d := mariaDB(t)
+	db := d.Open(t)
+	ids := oddIDs()
+	create(t, d, db, "ids", ids)
+	conn := connection(t, db)
+	_, err := conn.ExecContext(t.Context(), "SET sql_select_limit = 10000")
+	require.NoError(t, err)
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Count, sqlsegment.Portable, sqlsegment.Stream} {
+		require.Equal(t, int64(len(ids)), summarize(t, d, conn, m, "SELECT id FROM ids").Users(), m)
+	}
+}
+
+func mariaDB(t *testing.T) enginetest.Database { return enginetest.All()[3].New(t) }
+
+// Two shards answer as one node does; without one of them there is an error and
+// never a smaller count, whatever the settings say.
+func TestUsersOverShards(t *testing.T) {
+	one, two, front, stop := enginetest.Shards(t)
+	ids := oddIDs()
+	for i, d := range []enginetest.Database{one, two} {
+		create(t, d, d.Open(t), "ids", ids[i*len(ids)/2:(i+1)*len(ids)/2])
+	}
+	db := front.Open(t)
+	execute(t, db, "CREATE TABLE ids (id String) ENGINE = Distributed(shards, default, ids)")
+	for m, want := range map[sqlsegment.Method]validate.Summary{sqlsegment.Portable: digestOf(validate.MD5, ids), sqlsegment.Stream: digestOf(validate.XXH3, ids)} {
+		require.Equal(t, want.Fingerprint(), summarize(t, front, db, m, "SELECT id FROM ids").Fingerprint(), m)
+	}
+	require.Equal(t, int64(len(ids)), summarize(t, front, db, sqlsegment.Count, "SELECT id FROM ids").Users())
+
+	stop()
+	lenient, err := sql.Open(front.Driver, front.DSN+"?skip_unavailable_shards=1")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, lenient.Close()) })
+	var half int64
+	require.NoError(t, lenient.QueryRowContext(context.WithoutCancel(t.Context()), "SELECT toInt64(count()) FROM ids").Scan(&half))
+	require.Equal(t, int64(len(ids)/2), half, "what the setting does to a query that does not care")
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Count, sqlsegment.Portable, sqlsegment.Stream} {
+		s, err := sqlsegment.Users{Dialect: front.Dialect, Method: m, Query: "SELECT id FROM ids"}.Summarize(t.Context(), lenient)
+		require.Error(t, err, m)
+		require.True(t, s.IsZero())
+	}
+}
+
+// Fingerprints say that users differ; what differs is looked up then, and only
+// then.
+func TestUsersExplainADifference(t *testing.T) {
+	ids := oddIDs()[:90_000]
+	everywhere(t, func(t *testing.T, d enginetest.Database) {
+		db := d.Open(t)
+		create(t, d, db, "source", ids)
+		create(t, d, db, "stored", slices.Concat(ids[:40_000], ids[41_000:], ids[3000:4000]))
+		for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
+			source, stored := summarize(t, d, db, m, "SELECT id FROM source"), summarize(t, d, db, m, "SELECT id FROM stored")
+			_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: stored})
+			require.ErrorIs(t, err, validate.Different, m)
+			require.ErrorIs(t, err, validate.Repeated, m)
+			require.ErrorContains(t, err, "replaced", m)
+		}
+		if d.Dialect == sqlsegment.SQLite {
+			return // it streams at once
+		}
+		stored := summarize(t, d, db, sqlsegment.Portable, "SELECT id FROM stored")
+		execute(t, db, "DROP TABLE stored")
+		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: digestOf(validate.MD5, ids), Stored: stored})
+		require.ErrorIs(t, err, validate.Different, "the verdict stands")
+		require.Contains(t, report.String(), "why the users differ could not be looked at")
+	})
+}

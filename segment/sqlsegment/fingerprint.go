@@ -1,0 +1,94 @@
+package sqlsegment
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A formula is how an engine adds up hashes of ids.
+type formula struct {
+	hash validate.Hash
+	hold string   // what the inner query makes of id, as h
+	sums []string // SQL of each lane, as text
+	once string   // what keeps a planner from making h anew for each lane, and PostgreSQL from sharing the work among processes
+}
+
+// portable is MD5 in four lanes, the same in every engine and in Go.
+var portable = map[Dialect]formula{
+	PostgreSQL: {validate.MD5, "md5(convert_to(id, 'UTF8'))",
+		lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25), " OFFSET 0"},
+	MySQL: {validate.MD5, "MD5(id)",
+		lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25), noLimit}, // without the inner CAST the sum is a DOUBLE and wrong
+	ClickHouse: {validate.MD5, "MD5(id)",
+		lanes("toString(sum(reinterpretAsUInt32(reverse(substring(h, %d, 4)))))", 1, 5, 9, 13), ""},
+}
+
+// native is the fastest hash of 64 bits that an engine has, twice. MySQL has
+// none, and takes the portable one.
+var native = map[Dialect]formula{
+	PostgreSQL: {"postgresql/hashtextextended(0,1)", `id COLLATE "C"`,
+		[]string{"coalesce(sum(hashtextextended(h, 0)), 0)::text", "coalesce(sum(hashtextextended(h, 1)), 0)::text"}, ""},
+	MySQL: portable[MySQL],
+	ClickHouse: {"clickhouse/sipHash64,cityHash64", "id",
+		[]string{"toString(sum(sipHash64(h)))", "toString(sum(cityHash64(h)))"}, ""},
+}
+
+func lanes(sql string, offsets ...any) []string {
+	all := make([]string, len(offsets))
+	for i, offset := range offsets {
+		all[i] = fmt.Sprintf(sql, offset)
+	}
+	return all
+}
+
+// fingerprint has the engine count and add up.
+func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column) (validate.Summary, error) {
+	var rows, ids int64
+	var fresh bool
+	sums := make([]string, len(f.sums))
+	into := []any{&rows, &ids, &fresh}
+	for i := range sums {
+		into = append(into, &sums[i])
+	}
+	at := time.Now().UTC()
+	if err := q.QueryRowContext(ctx, u.summing(f, c, u.Dialect.fresh(q)), u.Args...).Scan(into...); err != nil {
+		return validate.Summary{}, fmt.Errorf("fingerprinting: %w", err)
+	}
+	if ids != rows {
+		return validate.Summary{}, nullIDs(rows-ids, rows)
+	}
+	sum := validate.Fingerprint{Hash: f.hash}
+	for i, text := range sums {
+		lane, err := modulo64(text)
+		if err != nil {
+			return validate.Summary{}, fmt.Errorf("fingerprinting: lane %d: %w", i+1, err)
+		}
+		sum.Sum[i] = lane
+	}
+	s := validate.Fingerprinted(rows, sum).OnDifference(u.closer(q, c, f.hash))
+	return asOf(s, at, fresh), nil
+}
+
+// summing hashes each id once, and then adds up.
+func (u *Users) summing(f formula, c column, fresh string) string {
+	with, from := u.source(c)
+	hashed := fmt.Sprintf("SELECT id, %s AS h FROM (SELECT %s AS id FROM %s) AS c%s", f.hold, c.canonical, from, f.once)
+	return fmt.Sprintf("%sSELECT %s, %s, %s FROM (%s) AS q%s", with, u.Dialect.counts(), fresh, strings.Join(f.sums, ", "), hashed, u.Dialect.settings())
+}
+
+// noLimit is how MySQL says that there is none.
+const noLimit = " LIMIT 18446744073709551615"
+
+// modulo64 is a sum, exact or not, signed or not, as a lane of 64 bits.
+func modulo64(sum string) (uint64, error) {
+	n, ok := new(big.Int).SetString(sum, 10)
+	if !ok {
+		return 0, fmt.Errorf("the engine answered %q, want a sum", sum)
+	}
+	return n.And(n, new(big.Int).SetUint64(^uint64(0))).Uint64(), nil
+}

@@ -1,0 +1,71 @@
+package sdktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// TestPlanSpan: one span a run of a plan, with numbers and no names; what the
+// steps do is inside it.
+func TestPlanSpan(t *testing.T) {
+	id := func(name string) segment.ID { return segment.ID{SiteGroup: "site-b", Name: name} }
+	jobs := []segment.Job{segment.Copy(id("cars"), id("all")), segment.Copy(id("vans"), id("cars")), segment.Lookalike(id("like"), id("all"))}
+	failing := errors.New("connection refused")
+	for _, c := range []struct {
+		name                        string
+		cancelled                   bool
+		affected                    string
+		err                         error
+		done, failed, blocked, left int64
+		unwritten                   int64
+		errorType                   any
+	}{
+		{name: "all done", affected: "cars", done: 2},
+		{name: "failed", affected: "cars", err: failing, failed: 1, blocked: 1, errorType: "failed"},
+		{name: "cancelled", cancelled: true, affected: "cars", left: 2, errorType: "cancelled"},
+		{name: "by hand", affected: "all", done: 3, unwritten: 1, errorType: "incomplete"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			plan, err := segment.PlanReruns(jobs, []segment.Affected{{ID: id(c.affected)}})
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.cancelled {
+				cancel()
+			}
+			_, err = plan.Run(ctx, segment.RunOptions{TracerProvider: b.traces}, func(ctx context.Context, _ segment.Job) error {
+				_, inner := b.traces.Tracer("job").Start(ctx, "job")
+				inner.End()
+				return c.err
+			})
+			spans := b.spans.Ended()
+			outer := spans[len(spans)-1]
+			require.Equal(t, "run rerun plan", outer.Name())
+			require.Equal(t, "github.com/segmentguard/segmentguard/segment", outer.InstrumentationScope().Name)
+			require.Len(t, spans, int(c.done+c.failed)+1)
+			for _, inner := range spans[:len(spans)-1] {
+				require.Equal(t, outer.SpanContext().SpanID(), inner.Parent().SpanID())
+			}
+			want := map[string]any{
+				"segmentguard.plan.steps": int64(len(plan.Steps)), "segmentguard.plan.conflicts": int64(0), "segmentguard.plan.unwritten": c.unwritten,
+				"segmentguard.plan.done": c.done, "segmentguard.plan.failed": c.failed, "segmentguard.plan.blocked": c.blocked, "segmentguard.plan.never_started": c.left,
+			}
+			if c.errorType == nil {
+				require.NoError(t, err)
+				require.Equal(t, codes.Unset, outer.Status().Code)
+			} else {
+				want["error.type"] = c.errorType
+				require.Equal(t, trace.Status{Code: codes.Error, Description: err.Error()}, outer.Status())
+			}
+			require.Equal(t, want, attributes(outer))
+		})
+	}
+}
