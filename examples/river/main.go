@@ -1,7 +1,8 @@
 // Command river recovers from an incident with many processes: the rerun plan
 // as River jobs on PostgreSQL. Give it an empty database. Kill any of its workers
 // while it runs, or stop it and go on with -plan: every step has its effect
-// exactly once.
+// exactly once. A step that failed is tried again, and what waits for it goes on,
+// when its River job is retried, as with River's JobRetry or in its UI.
 package main
 
 import (
@@ -80,7 +81,7 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 	var crew crew
 	defer crew.stop()
 	for range o.workers {
-		if err := crew.add(o); err != nil {
+		if err := crew.add(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -164,12 +165,13 @@ type crew struct {
 	inputs    []io.Closer
 }
 
-func (c *crew) add(o options) error {
+func (c *crew) add(ctx context.Context, o options) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	process := exec.Command(program, "-worker", "-dsn", o.dsn, "-timeout", o.timeout.String())
+	// A context that ends would kill it in the middle of its steps.
+	process := exec.CommandContext(context.WithoutCancel(ctx), program, "-worker", "-dsn", o.dsn, "-timeout", o.timeout.String())
 	process.Stderr = os.Stderr
 	input, err := process.StdinPipe()
 	if err != nil {

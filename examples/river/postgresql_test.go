@@ -61,17 +61,18 @@ func (s *server) start(t *testing.T) {
 	t.Helper()
 	binaries := installed(t)
 	var err error
-	s.folder, err = os.MkdirTemp("", "river") // t.TempDir is too long a path for a socket
+	s.folder, err = os.MkdirTemp("", "river") //nolint:usetesting // it outlives the test, and is short enough for a socket
 	require.NoError(t, err)
+	ctx := context.WithoutCancel(t.Context()) // so does the server
 	as, data := &syscall.SysProcAttr{Credential: s.login(t)}, filepath.Join(s.folder, "data")
 
-	initdb := exec.Command(filepath.Join(binaries, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+	initdb := exec.CommandContext(ctx, filepath.Join(binaries, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
 	initdb.SysProcAttr, initdb.Dir = as, s.folder
 	text, err := initdb.CombinedOutput()
 	require.NoError(t, err, string(text))
 
 	// It stops when its standard input ends, also by the tests' own death.
-	s.process = exec.Command("sh", "-c", `"$@" & cat >/dev/null; kill -QUIT $!; wait`, "sh",
+	s.process = exec.CommandContext(ctx, "sh", "-c", `"$@" & cat >/dev/null; kill -QUIT $!; wait`, "sh",
 		filepath.Join(binaries, "postgres"), "-D", data, "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off")
 	s.process.SysProcAttr, s.process.Dir = as, s.folder
 	s.input, err = s.process.StdinPipe()

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,14 +50,10 @@ func TestKilled(t *testing.T) {
 	var c crew
 	defer c.stop()
 	for range 3 {
-		require.NoError(t, c.add(options{dsn: dsn, timeout: 5 * time.Second}))
+		require.NoError(t, c.add(t.Context(), options{dsn: dsn, timeout: 5 * time.Second}))
 	}
 	killed := waiting(t, pool, lock)
-	for _, process := range c.processes {
-		if name, err := workerName(process.Process.Pid); err == nil && name == killed {
-			require.NoError(t, process.Process.Kill())
-		}
-	}
+	kill(t, &c, killed)
 	require.NoError(t, lock.Rollback(t.Context()))
 
 	steps := finished(t, pool, id)
@@ -69,6 +67,7 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	require.Len(t, steps, len(plan.Steps))
+	require.Equal(t, len(plan.Steps), ask(t, pool, "SELECT count(*) FROM river_job"), "each step was inserted once")
 	t.Log("steps by worker:", by, "killed:", killed)
 	rows, err := pool.Query(t.Context(), "SELECT id, made, (SELECT count(*) FROM segment_user u WHERE u.segment = s.id) FROM segment s ORDER BY id")
 	require.NoError(t, err)
@@ -84,6 +83,20 @@ func TestKilled(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+}
+
+// kill ends a worker with SIGKILL, and returns when it is gone.
+func kill(t *testing.T, c *crew, worker string) {
+	t.Helper()
+	i := slices.IndexFunc(c.processes, func(process *exec.Cmd) bool {
+		name, err := workerName(process.Process.Pid)
+		return err == nil && name == worker
+	})
+	require.GreaterOrEqual(t, i, 0, worker)
+	require.NoError(t, c.processes[i].Process.Kill())
+	eventually(t, "the worker is gone", func() bool {
+		return errors.Is(c.processes[i].Process.Signal(syscall.Signal(0)), os.ErrProcessDone)
+	})
 }
 
 // waiting is the worker that waits for a lock of tx.
@@ -174,10 +187,15 @@ func begin(t *testing.T, pool *pgxpool.Pool) pgx.Tx {
 	return tx
 }
 
-func insertions(t *testing.T, pool *pgxpool.Pool, plan int64, number int) (n int) {
+func insertions(t *testing.T, pool *pgxpool.Pool, plan int64, number int) int {
 	t.Helper()
-	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE args @> jsonb_build_object('plan', $1::bigint, 'number', $2::int)",
-		plan, number).Scan(&n))
+	return ask(t, pool, "SELECT count(*) FROM river_job WHERE args @> jsonb_build_object('plan', $1::bigint, 'number', $2::int)", plan, number)
+}
+
+// ask is the number that a query returns.
+func ask(t *testing.T, pool *pgxpool.Pool, query string, args ...any) (n int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), query, args...).Scan(&n), query)
 	return n
 }
 
@@ -254,6 +272,28 @@ func TestFailures(t *testing.T) {
 	require.EqualError(t, o.Failed[0].Err, "its River job is gone", "River's cleaner makes nothing done")
 }
 
+// After the fix, the failed step's River job is retried, and the plan goes on.
+func TestRetried(t *testing.T) {
+	dsn, pool := newDatabase(t)
+	_, id := planned(t, pool, job("one"), job("two", "one"))
+	inProcess(t, dsn, 1, func(a *attempt) error {
+		if a.run.Attempt == 1 && a.run.Job.ID == "one" {
+			return a.stores(0, nil)
+		}
+		return a.stores(10, nil)
+	})
+	require.Equal(t, segment.StepBlocked, finished(t, pool, id)[1].State)
+	client, err := inserter(pool)
+	require.NoError(t, err)
+	_, err = client.JobRetry(t.Context(), int64(ask(t, pool, "SELECT river_job FROM rerun_step WHERE plan = $1 AND number = 1", id)))
+	require.NoError(t, err)
+	for _, s := range finished(t, pool, id) {
+		require.Equal(t, segment.StepDone, s.State)
+		require.Empty(t, s.Error)
+		require.Equal(t, 1, insertions(t, pool, id, s.Number))
+	}
+}
+
 // A worker that was given up too early and the one that took over have the
 // effect of one.
 func TestTakenOver(t *testing.T) {
@@ -315,18 +355,10 @@ func TestTakenOver(t *testing.T) {
 
 // An attempt is a step that a worker of the test's own process runs.
 type attempt struct {
-	ctx   context.Context
-	tx    pgx.Tx
-	run   segment.Run
-	guard *segment.Guard
-}
-
-// stores ends the step as if so many of ten users were read back.
-func (a *attempt) stores(users int64, err error) error {
-	a.run.Expected = validate.Count(10)
-	a.run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(users), err }
-	_, err = a.guard.Commit(a.ctx, a.run)
-	return err
+	tx  pgx.Tx
+	run segment.Run
+	// stores ends the step as if so many of ten users were read back.
+	stores func(users int64, err error) error
 }
 
 // inProcess works until the test ends.
@@ -338,7 +370,12 @@ func inProcess(t *testing.T, dsn string, atOnce int, do func(*attempt) error) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- work(ctx, dsn, atOnce, time.Minute, func(ctx context.Context, tx pgx.Tx, run segment.Run) error {
-			return do(&attempt{ctx, tx, run, guard})
+			return do(&attempt{tx, run, func(users int64, err error) error {
+				run.Expected = validate.Count(10)
+				run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(users), err }
+				_, err = guard.Commit(ctx, run)
+				return err
+			}})
 		})
 	}()
 	t.Cleanup(func() {
@@ -396,9 +433,7 @@ func TestLead(t *testing.T) {
 	out.Reset()
 	require.NoError(t, lead(t.Context(), o, &out))
 	require.Contains(t, out.String(), "\n\n40 done,", "at once")
-	var attempts int
-	require.NoError(t, pool.QueryRow(t.Context(), "SELECT sum(attempt) FROM river_job").Scan(&attempts))
-	require.Equal(t, 40, attempts)
+	require.Equal(t, 40, ask(t, pool, "SELECT sum(attempt) FROM river_job"))
 
 	o.plan = 2
 	require.EqualError(t, lead(t.Context(), o, &out), "plan 2: no rows in result set")
