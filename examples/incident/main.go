@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -32,12 +34,18 @@ func run(ctx context.Context, w world, out, progress io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	people := w.population()
-	var replays [2]*replay
-	for i, guarded := range []bool{false, true} {
-		replays[i], err = play(ctx, dir, w, people, guarded, progress)
-		if err != nil {
-			return fmt.Errorf("replay, guarded %t: %w", guarded, err)
-		}
+	var without, with *replay
+	var replays errgroup.Group
+	replays.Go(func() (err error) {
+		without, err = play(ctx, dir, w, people, false, progress)
+		return err
+	})
+	replays.Go(func() (err error) {
+		with, err = play(ctx, dir, w, people, true, progress)
+		return err
+	})
+	if err := replays.Wait(); err != nil {
+		return err
 	}
-	return compare(out, replays[0], replays[1])
+	return compare(out, without, with)
 }
