@@ -35,6 +35,8 @@ CREATE TABLE looks (hour INTEGER PRIMARY KEY, short INTEGER, alerts INTEGER);`
 
 const pageSize = 1000
 
+const uploaded = "upload" // the run of a segment that no job writes
+
 // A platform stores segments and runs jobs. What stands between a job's output
 // and its going live is the one thing that differs between the replays.
 type platform struct {
@@ -209,7 +211,7 @@ func (p *platform) fill(ctx context.Context, w world, people []user) error {
 }
 
 func (p *platform) upload(ctx context.Context, to segment.ID, users []string) error {
-	out, err := p.stage(ctx, to, "upload")
+	out, err := p.stage(ctx, to, uploaded)
 	if err != nil {
 		return err
 	}

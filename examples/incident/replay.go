@@ -133,10 +133,12 @@ func (p *platform) runAll(ctx context.Context, jobs []segment.Job) error {
 	return nil
 }
 
-// keepWhole keeps who is live: nobody leaves this platform by himself.
+// keepWhole keeps who is live in the segments that jobs write: nobody leaves this
+// platform by himself.
 func (p *platform) keepWhole(ctx context.Context) error {
 	_, err := p.db.ExecContext(ctx, `INSERT INTO whole
-		SELECT l.segment, m.user FROM live l JOIN members m ON m.generation = l.generation ORDER BY 1, 2`)
+		SELECT l.segment, m.user FROM live l JOIN generations g ON g.id = l.generation JOIN members m ON m.generation = g.id
+		WHERE g.run <> ? ORDER BY 1, 2`, uploaded)
 	return err
 }
 

@@ -31,7 +31,7 @@ func compare(out io.Writer, without, with *replay) error {
 	}
 	without.printWaves(&b)
 	with.printPlan(&b)
-	fmt.Fprintln(table, "\n\twrong results are noticed\tall segments are right again")
+	fmt.Fprintln(table, "\n\tsomebody notices\teverything is right again")
 	fmt.Fprintf(table, "without segmentguard\thour %d, by customers\thour %d, after %d reruns\n", without.noticed, without.recovered, without.reruns())
 	fmt.Fprintf(table, "with segmentguard\thour %d, by %d alerts\thour %d, after %d reruns\n", with.noticed, len(with.said), with.recovered, with.reruns())
 	if err := table.Flush(); err != nil {
@@ -54,7 +54,7 @@ func compare(out io.Writer, without, with *replay) error {
 func (r *replay) printWaves(b *strings.Builder) {
 	fmt.Fprint(b, "\nWITHOUT SEGMENTGUARD nobody knows which segments are short. Jobs are rerun kind by kind:\n\n")
 	for _, w := range r.waves {
-		fmt.Fprintf(b, "  hour %3d: %-50s %2d reruns, %2d segments still short\n", w.hour, w.why, len(w.jobs), w.short)
+		fmt.Fprintf(b, "  hour %3d: %-50s %2d rerun, %2d segments still short\n", w.hour, w.why, len(w.jobs), w.short)
 	}
 	fmt.Fprintf(b, "\n  users missing after hour %43d", hourOf(lastNight))
 	for _, w := range r.waves {
@@ -68,14 +68,17 @@ func (r *replay) printWaves(b *strings.Builder) {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprint(b, "\n  A lookalike rerun before the copy it reads is right again is wrong again, and so is every\n  copy of it: each chain takes a wave for each of its jobs.\n")
+	fmt.Fprint(b, "\n  A lookalike rerun from a copy that is still short is short again, and so is every copy of it.\n")
 }
 
 // printPlan shows the recovery in one command.
 func (r *replay) printPlan(b *strings.Builder) {
 	fmt.Fprintf(b, "\nWITH SEGMENTGUARD all is known, and waits for the fixes. Hour %d, both are deployed:\n\n", bothFixedAt)
 	for line := range strings.Lines(r.plan.String()) {
-		b.WriteString(strings.TrimRight("  "+line, " "))
+		if line != "\n" {
+			line = "  " + line
+		}
+		b.WriteString(line)
 	}
 	fmt.Fprintf(b, "\n  Every rerun is guarded. Outcome: %v\n", r.outcome)
 }
