@@ -36,7 +36,8 @@ func small() world {
 
 func TestIncident(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), small(), &out, io.Discard))
+	dir := t.TempDir()
+	require.NoError(t, playBoth(t.Context(), dir, small(), &out, io.Discard))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Equal(t, []string{
 		"without segmentguard: 5 live segments lost users, 0 jobs failed",
@@ -47,6 +48,7 @@ func TestIncident(t *testing.T) {
 	_, recovery, _ := strings.Cut(out.String(), "\nWITHOUT SEGMENTGUARD nobody")
 	recovery, _, _ = strings.Cut(recovery, "\n\nwithout segmentguard: ")
 	require.Equal(t, wantRecovery, "WITHOUT SEGMENTGUARD nobody"+recovery)
+	requireDatabases(t, dir)
 }
 
 // The cars' lookalike finds two users less as long as the copy it reads is
@@ -93,39 +95,25 @@ func TestLostIsSeen(t *testing.T) {
 	require.True(t, strings.HasSuffix(out.String(), "with segmentguard: 1 live segments lost users, 0 jobs failed\n"))
 }
 
-// played is the database of a replay, attached as played.
-func played(t *testing.T, guarded bool) *sql.DB {
-	t.Helper()
-	dir, w := t.TempDir(), small()
-	_, err := play(t.Context(), dir, w, w.population(), guarded, io.Discard)
-	require.NoError(t, err)
-	db, err := open(t.Context(), filepath.Join(dir, "again.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	db.SetMaxOpenConns(1) // what is attached is so to one connection
-	_, err = db.ExecContext(t.Context(), "ATTACH ? AS played", filepath.Join(dir, fmt.Sprintf("guarded-%t.db", guarded)))
-	require.NoError(t, err)
-	return db
-}
-
-// TestDatabase asks the databases themselves what the replays left: what is
+// requireDatabases asks the databases themselves what the replays left: what is
 // printed is true there.
-func TestDatabase(t *testing.T) {
-	without, with := played(t, false), played(t, true)
+func requireDatabases(t *testing.T, dir string) {
+	t.Helper()
+	without, with := played(t, dir, false), played(t, dir, true)
 	for _, test := range []struct {
 		query, without, with, reason string
 	}{
-		{"SELECT count(*) FROM (SELECT * FROM played.whole EXCEPT SELECT segment, user FROM played.live JOIN played.members USING (generation))", "0", "0", "nobody is missing at the end"},
-		{"SELECT count(*) FROM (SELECT segment, user FROM played.live JOIN played.members USING (generation) WHERE segment IN (SELECT segment FROM played.whole) EXCEPT SELECT * FROM played.whole)", "0", "0", "and nobody is there who was not"},
-		{"SELECT count(DISTINCT segment) FROM played.whole", "6", "6", "that is said of all that jobs write"},
-		{"SELECT count(*) FROM played.members WHERE generation NOT IN (SELECT generation FROM played.live)", "0", "0", "no staged rows are left"},
-		{"SELECT coalesce(group_concat(DISTINCT hour), '') FROM played.missing", "24,48,51,63,93", "", "without the guard somebody is missing from the first night until the last wave, with it never"},
-		{"SELECT coalesce(group_concat(hour), '') FROM played.looks WHERE alerts > 0", "", "24,48", "one alert a segment"},
-		{"SELECT max(alerts) FROM played.looks", "0", "3", "until the plan resolved them all"},
-		{"SELECT count(*) FROM played.alerts", "0", "0", "which it did"},
-		{"SELECT group_concat(n) FROM (SELECT count(*) n FROM played.results WHERE hour > 48 GROUP BY hour ORDER BY hour)", "1,2,4,6", "5", "the reruns of each wave, and of the plan"},
-		{"SELECT count(*) FROM played.results WHERE hour > 48 AND error IS NOT NULL", "0", "0", "none of which failed"},
-		{"SELECT count(DISTINCT error) FROM played.results", "0", "3", "each faulty job says its own"},
+		{"SELECT count(*) FROM (SELECT * FROM whole EXCEPT SELECT segment, user FROM live JOIN members USING (generation))", "0", "0", "nobody is missing at the end"},
+		{"SELECT count(*) FROM (SELECT segment, user FROM live JOIN members USING (generation) WHERE segment IN (SELECT segment FROM whole) EXCEPT SELECT * FROM whole)", "0", "0", "and nobody is there who was not"},
+		{"SELECT count(DISTINCT segment) FROM whole", "6", "6", "that is said of all that jobs write"},
+		{"SELECT count(*) FROM members WHERE generation NOT IN (SELECT generation FROM live)", "0", "0", "no staged rows are left"},
+		{"SELECT coalesce(group_concat(DISTINCT hour), '') FROM missing", "24,48,51,63,93", "", "without the guard somebody is missing from the first night until the last wave, with it never"},
+		{"SELECT coalesce(group_concat(hour), '') FROM looks WHERE alerts > 0", "", "24,48", "one alert a segment"},
+		{"SELECT max(alerts) FROM looks", "0", "3", "until the plan resolved them all"},
+		{"SELECT count(*) FROM alerts", "0", "0", "which it did"},
+		{"SELECT group_concat(n) FROM (SELECT count(*) n FROM results WHERE hour > 48 GROUP BY hour ORDER BY hour)", "1,2,4,6", "5", "the reruns of each wave, and of the plan"},
+		{"SELECT count(*) FROM results WHERE hour > 48 AND error IS NOT NULL", "0", "0", "none of which failed"},
+		{"SELECT count(DISTINCT error) FROM results", "0", "3", "each faulty job says its own"},
 	} {
 		for db, want := range map[*sql.DB]string{without: test.without, with: test.with} {
 			var got string
@@ -133,4 +121,15 @@ func TestDatabase(t *testing.T) {
 			require.Equal(t, want, got, test.reason)
 		}
 	}
+	attempts, err := collect(with.QueryContext(t.Context(), "SELECT state || ' ' || count(*) FROM segmentguard_attempts WHERE state <> 'accepted' GROUP BY state ORDER BY state"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"committed 29", "rejected 6"}, attempts, "five nights of six jobs, and the five of the plan")
+}
+
+func played(t *testing.T, dir string, guarded bool) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, fmt.Sprintf("guarded-%t.db", guarded)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
 }

@@ -157,7 +157,7 @@ func (r *replay) read(ctx context.Context, db *sql.DB, w world) error {
 	r.nights = make([]night, lastNight)
 	for i := range r.nights {
 		n := &r.nights[i]
-		err := db.QueryRowContext(ctx, `SELECT count(*) - count(error), count(error), short, alerts
+		err := db.QueryRowContext(ctx, `SELECT sum(error IS NULL), sum(error IS NOT NULL), short, alerts
 			FROM results JOIN looks USING (hour) WHERE hour = ?`, hourOf(i+1)).Scan(&n.succeeded, &n.failed, &n.short, &n.alerts)
 		if err != nil {
 			return err
