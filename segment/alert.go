@@ -16,6 +16,16 @@ type Alerter interface {
 	Resolve(ctx context.Context, id ID) error
 }
 
+// A BatchAlerter takes many alerts at once, and knows by itself which of them it
+// told people of: a monitor tells it of every open alert again with each sweep,
+// so that what it forgot comes back.
+type BatchAlerter interface {
+	Alerter
+	// Tell fires some alerts and resolves others, which are given as they were
+	// fired. If it returns an error, any of them may not have been told.
+	Tell(ctx context.Context, firing, resolved []Alert) error
+}
+
 // An AlertSeverity says how soon somebody must look.
 type AlertSeverity string
 
@@ -38,8 +48,16 @@ type Alert struct {
 	Build     string          `json:"build,omitempty"`
 	Rule      string          `json:"rule,omitempty"`
 	Runbook   string          `json:"runbook,omitempty"`
-	At        time.Time       `json:"at"`
-	Report    validate.Report `json:"report"`
+	Since     time.Time       `json:"since"` // when the fault was first found
+	At        time.Time       `json:"at"`    // when it was found last
+	Report    validate.Report `json:"report,omitzero"`
+
+	// Upstream is the affected segment that this one was made from, if that
+	// explains it.
+	Upstream ID `json:"upstream,omitzero"`
+	// Incident is set where the alert is about many segments at once. Its
+	// Segment is then no segment, but a name for the incident.
+	Incident *Incident `json:"incident,omitempty"`
 }
 
 // severity is the alert's, for what a report found.

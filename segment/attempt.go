@@ -99,7 +99,7 @@ func (a *attempt) readHistory(ctx context.Context) {
 	if history == nil {
 		return
 	}
-	sizes, err := history.Sizes(ctx, a.run.Job.To, keptSizes)
+	sizes, err := history.Sizes(ctx, a.run.Job.To, KeptSizes)
 	if err == nil {
 		a.sizes = sizes
 		return
@@ -129,6 +129,7 @@ func (a *attempt) output() validate.Output {
 		Written:      a.run.Written,
 		WrittenAt:    a.run.WrittenAt,
 		History:      a.sizes,
+		Counter:      a.run.Counter,
 		At:           a.at,
 	}
 }
@@ -207,7 +208,7 @@ func (a *attempt) published(ctx context.Context) error {
 // tell fires or resolves the segment's alert.
 func (a *attempt) tell(ctx context.Context) error {
 	if len(a.report.Findings) == 0 {
-		return wrap("resolving its alert", a.guard.config.Alerter.Resolve(ctx, a.run.Job.To))
+		return wrap("resolving its alert", a.guard.alerts.resolve(ctx, a.run.Job.To))
 	}
 	return a.fire(ctx, a.text())
 }
@@ -275,11 +276,11 @@ func warnings(r *validate.Report) string {
 }
 
 func (a *attempt) fire(ctx context.Context, text string) error {
-	return wrap("alerting", a.guard.config.Alerter.Fire(ctx, Alert{
+	return wrap("alerting", a.guard.alerts.fire(ctx, Alert{
 		Segment:   a.run.Job.To,
 		Severity:  severity(&a.report),
 		Kind:      gravest(&a.report),
-		Text:      text,
+		Text:      next(text, a.rule.Runbook),
 		Protected: !a.run.Live && !a.committing,
 		Job:       a.run.Job,
 		Run:       a.run.ID,
@@ -287,6 +288,7 @@ func (a *attempt) fire(ctx context.Context, text string) error {
 		Build:     a.run.Build,
 		Rule:      a.rule.Name,
 		Runbook:   a.rule.Runbook,
+		Since:     a.at,
 		At:        a.at,
 		Report:    a.report,
 	}))
@@ -303,6 +305,7 @@ func (a *attempt) record(state State) Record {
 		Build:   a.run.Build,
 		Users:   a.report.Stored.Users(),
 		Read:    a.report.Read.Users(),
+		Counter: a.run.Counter,
 		At:      a.at,
 		Report:  a.report,
 	}

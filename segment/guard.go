@@ -22,7 +22,8 @@ type Config struct {
 	// zero Rule for all. An error leaves the run unverified.
 	Rules func(context.Context, Job) (Rule, error)
 	// History remembers sizes and attempts. nil: none, and sizes are judged by
-	// Expected alone.
+	// Expected alone. A Ledger also remembers alerts: each fault of a segment is
+	// then told once, by whichever guard or monitor finds it.
 	History History
 	// BestEffortHistory judges without a history while its sizes cannot be read,
 	// and says so with a warning. Otherwise such a run is unverified. Recording
@@ -43,6 +44,7 @@ type Guard struct {
 	validator *validate.Validator
 	quiet     *validate.Validator // judges readings of a store that settles; only the last one counts
 	tracer    trace.Tracer
+	alerts    desk
 }
 
 const (
@@ -56,7 +58,7 @@ func NewGuard(c Config) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
-	quiet, err := validate.New(validate.Config{TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider()})
+	quiet, err := silent()
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
@@ -67,12 +69,19 @@ func NewGuard(c Config) (*Guard, error) {
 	if tracers == nil {
 		tracers = otel.GetTracerProvider()
 	}
+	ledger, _ := c.History.(Ledger)
 	return &Guard{
 		config:    c,
 		validator: validator,
 		quiet:     quiet,
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
+		alerts:    desk{ledger, c.Alerter},
 	}, nil
+}
+
+// silent is a validator that tells nobody.
+func silent() (*validate.Validator, error) {
+	return validate.New(validate.Config{TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider()})
 }
 
 // Admit judges a run before its first write by what is known then: Expected,

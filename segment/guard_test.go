@@ -120,9 +120,21 @@ func (b *bench) baseline() []int64 {
 func (b *bench) last() segment.Record {
 	for tracked, err := range b.ledger.Segments(b.t.Context()) {
 		require.NoError(b.t, err)
-		return tracked.Last
+		return b.record(tracked.Last)
 	}
 	b.t.Fatal("nothing recorded")
+	return segment.Record{}
+}
+
+// record is the whole of what was recorded last.
+func (b *bench) record(last segment.Attempt) segment.Record {
+	for r, err := range b.ledger.Attempts(b.t.Context(), segment.AttemptFilter{}) {
+		require.NoError(b.t, err)
+		if r.Run == last.Run && r.Attempt == last.Attempt {
+			return r
+		}
+	}
+	b.t.Fatalf("no record of %v", last)
 	return segment.Record{}
 }
 

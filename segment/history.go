@@ -1,9 +1,11 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -27,17 +29,6 @@ type History interface {
 	// attempt is live already (Committed, Observed). Comparing and keeping are
 	// one step, also between processes.
 	Record(ctx context.Context, r Record) error
-}
-
-// A Ledger is what a monitor and a human need of a history.
-type Ledger interface {
-	History
-	// Accept says that the size of a recorded run is right, whatever was
-	// judged: the segment's baseline starts anew from it.
-	Accept(ctx context.Context, id ID, a Acceptance) error
-	// Segments yields every segment that has a record, in byte order of the
-	// id's text. An error ends the sequence.
-	Segments(ctx context.Context) iter.Seq2[Tracked, error]
 }
 
 // A State is how far an attempt came.
@@ -66,8 +57,9 @@ type Record struct {
 	Build   string          `json:"build,omitempty"`
 	Users   int64           `json:"users"`          // stored; 0 where that was not read back
 	Read    int64           `json:"read,omitempty"` // what the job took in; 0: not measured
+	Counter string          `json:"counter,omitempty"`
 	At      time.Time       `json:"at"`
-	Report  validate.Report `json:"report"`
+	Report  validate.Report `json:"report,omitzero"`
 }
 
 // InBaseline reports whether later sizes are judged by this one: it is live,
@@ -78,35 +70,18 @@ func (r *Record) InBaseline() bool {
 
 // Size is the record as a point of the baseline.
 func (r *Record) Size() validate.Size {
-	return validate.Size{Users: r.Users, Read: r.Read, At: r.At}
+	return validate.Size{Users: r.Users, Read: r.Read, At: r.At, Counter: r.Counter}
 }
 
-// An Acceptance is a human's word that a size is right.
-type Acceptance struct {
-	Run string    `json:"run"` // whose size it is, of the run's last recorded attempt
-	By  string    `json:"by"`
-	Why string    `json:"why"`
-	At  time.Time `json:"at"` // when it was accepted
-}
-
-func (a *Acceptance) problem() error {
-	switch {
-	case a.Run == "":
-		return badInput("Acceptance.Run", "empty", "the run whose size is right")
-	case a.By == "":
-		return badInput("Acceptance.By", "empty", "who says so")
-	case a.Why == "":
-		return badInput("Acceptance.Why", "empty", "the reason, for whoever reads it later")
-	case a.At.IsZero():
-		return badInput("Acceptance.At", "missing", "the time of the acceptance")
+// sized refuses a word on a size that was never read back.
+func (r *Record) sized() error {
+	if r.Report.Stored.IsZero() || r.Report.Stored.IsUnknown() {
+		return fmt.Errorf("run %q: its size was never read back", r.Run)
 	}
 	return nil
 }
 
-// A Tracked is what a ledger knows of a segment.
-type Tracked struct {
-	Segment  ID              `json:"segment"`
-	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, at most 60
-	Last     Record          `json:"last"`               // the record written last
-	Accepted *Acceptance     `json:"accepted,omitempty"` // the last one, nil if there is none
+// compare orders records by segment, run and attempt.
+func (r Record) compare(other Record) int {
+	return cmp.Or(r.Segment.Compare(other.Segment), strings.Compare(r.Run, other.Run), cmp.Compare(r.Attempt, other.Attempt))
 }

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -46,7 +47,25 @@ func (id ID) check() error {
 func (id ID) IsZero() bool { return id == ID{} }
 
 // Compare orders ids by the bytes of their text forms.
-func (id ID) Compare(other ID) int { return strings.Compare(id.String(), other.String()) }
+func (id ID) Compare(other ID) int {
+	a, b := id.SiteGroup, other.SiteGroup
+	switch {
+	case a == b:
+		return strings.Compare(id.Name, other.Name)
+	case !plain(a) || !plain(b):
+		return strings.Compare(id.String(), other.String())
+	case strings.HasPrefix(b, a): // the slash after a is compared with what b has there
+		return cmp.Compare('/', b[len(a)])
+	case strings.HasPrefix(a, b):
+		return cmp.Compare(a[len(b)], '/')
+	}
+	return strings.Compare(a, b)
+}
+
+// plain reports whether a site group's text is the site group itself.
+func plain(group string) bool {
+	return strings.IndexByte(group, '/') < 0 && strings.IndexByte(group, '%') < 0
+}
 
 // MarshalText writes the text form.
 func (id ID) MarshalText() ([]byte, error) {

@@ -11,32 +11,23 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// keptSizes is how many sizes a ledger keeps of a segment's baseline: twice
-// what a size is judged by.
-const keptSizes = 60
-
 // A Memory is a Ledger for tests and first steps: it forgets all when the
 // process ends. The zero Memory is not ready, NewMemory is.
 type Memory struct {
 	mu       sync.Mutex
-	segments map[ID]*track
+	segments map[ID]*Tracked
+	attempts map[runKey]map[int]Record // the last record of each attempt
+	alerts   map[ID]AlertState
+}
+
+type runKey struct {
+	segment ID
+	run     string
 }
 
 // NewMemory returns an empty Memory.
-func NewMemory() *Memory { return &Memory{segments: map[ID]*track{}} }
-
-// A track is what the memory knows of one segment.
-type track struct {
-	attempts map[attemptKey]Record
-	newest   map[string]int // by run
-	sizes    []validate.Size
-	last     Record
-	accepted *Acceptance
-}
-
-type attemptKey struct {
-	run     string
-	attempt int
+func NewMemory() *Memory {
+	return &Memory{segments: map[ID]*Tracked{}, attempts: map[runKey]map[int]Record{}, alerts: map[ID]AlertState{}}
 }
 
 // Sizes implements History.
@@ -47,95 +38,190 @@ func (m *Memory) Sizes(_ context.Context, id ID, n int) ([]validate.Size, error)
 	if !ok {
 		return nil, nil
 	}
-	return slices.Clone(t.sizes[max(0, len(t.sizes)-max(n, 0)):]), nil
+	return slices.Clone(t.Sizes[max(0, len(t.Sizes)-max(n, 0)):]), nil
 }
 
 // Record implements History.
 func (m *Memory) Record(_ context.Context, r Record) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t, ok := m.segments[r.Segment]
-	if !ok {
-		t = &track{attempts: map[attemptKey]Record{}, newest: map[string]int{}}
-		m.segments[r.Segment] = t
+	attempts := m.attempts[runKey{r.Segment, r.Run}]
+	for newer := range attempts {
+		if newer > r.Attempt && r.State.goesLive() {
+			return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.Run, ErrSuperseded, newer)
+		}
 	}
-	return t.record(r)
-}
-
-func (t *track) record(r Record) error {
-	key := attemptKey{r.Run, r.Attempt}
-	if newest, known := t.newest[r.Run]; known && newest > r.Attempt && r.State.goesLive() {
-		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.Run, ErrSuperseded, newest)
-	}
-	if state := t.attempts[key].State; state == Committed || state == Observed {
+	if state := attempts[r.Attempt].State; state == Committed || state == Observed {
 		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Segment, r.Attempt, r.Run, ErrSuperseded)
 	}
-	t.attempts[key], t.last = r, r
-	t.newest[r.Run] = max(t.newest[r.Run], r.Attempt)
-	if r.InBaseline() {
-		t.keep(r.Size())
+	if attempts == nil {
+		attempts = map[int]Record{}
+		m.attempts[runKey{r.Segment, r.Run}] = attempts
 	}
+	attempts[r.Attempt] = r
+	m.tracked(r.Segment).Record(r)
 	return nil
 }
 
-// keep adds a size to the baseline, in order of time: a guard whose clock is
-// behind must not make the history bad input.
-func (t *track) keep(size validate.Size) {
-	i, _ := slices.BinarySearchFunc(t.sizes, size, func(a, b validate.Size) int {
-		if a.At.After(b.At) {
-			return 1
-		}
-		return -1
-	})
-	t.sizes = slices.Insert(t.sizes, i, size)
-	t.sizes = t.sizes[max(0, len(t.sizes)-keptSizes):]
+// tracked is what is known of a segment, from here on also if nothing was.
+func (m *Memory) tracked(id ID) *Tracked {
+	t, ok := m.segments[id]
+	if !ok {
+		t = &Tracked{Segment: id}
+		m.segments[id] = t
+	}
+	return t
+}
+
+// last is the last attempt of a run, whose size somebody has a word on.
+func (m *Memory) last(id ID, run string) (Record, error) {
+	attempts := m.attempts[runKey{id, run}]
+	if len(attempts) == 0 {
+		return Record{}, fmt.Errorf("no record of run %q", run)
+	}
+	return attempts[slices.Max(slices.Collect(maps.Keys(attempts)))], nil
 }
 
 // Accept implements Ledger.
 func (m *Memory) Accept(_ context.Context, id ID, a Acceptance) error {
-	if err := a.problem(); err != nil {
+	if err := a.Problem(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t, ok := m.segments[id]
-	if !ok {
-		return fmt.Errorf("segment: accept: %s: no record of this segment", id)
+	r, err := m.last(id, a.Run)
+	if err == nil {
+		err = m.tracked(id).Accept(r, a)
 	}
-	attempt, ok := t.newest[a.Run]
-	if !ok {
-		return fmt.Errorf("segment: accept: %s: no record of run %q", id, a.Run)
+	if err != nil {
+		return fmt.Errorf("segment: accept: %s: %w", id, err)
 	}
-	r := t.attempts[attemptKey{a.Run, attempt}]
-	if r.Report.Stored.IsZero() || r.Report.Stored.IsUnknown() {
-		return fmt.Errorf("segment: accept: %s: run %q: its size was never read back", id, a.Run)
-	}
-	t.sizes, t.accepted = []validate.Size{r.Size()}, &a
+	m.close(id)
 	return nil
+}
+
+// Suspect implements Ledger.
+func (m *Memory) Suspect(_ context.Context, id ID, s Suspicion) error {
+	if err := s.Problem(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, err := m.last(id, s.Run)
+	if err != nil {
+		return fmt.Errorf("segment: suspect: %s: %w", id, err)
+	}
+	m.tracked(id).Suspect(r)
+	return nil
+}
+
+// Import implements Ledger.
+func (m *Memory) Import(_ context.Context, sizes []Imported) error {
+	for _, i := range sizes {
+		if err := i.Problem(); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range sizes {
+		m.tracked(i.Segment).Import(i.Sizes)
+	}
+	return nil
+}
+
+// Forget implements Ledger.
+func (m *Memory) Forget(_ context.Context, ids ...ID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		delete(m.segments, id)
+		m.close(id)
+	}
+	return nil
+}
+
+func (m *Memory) close(id ID) {
+	if s, ok := m.alerts[id]; ok {
+		s.Open = nil
+		m.alerts[id] = s
+	}
 }
 
 // Segments implements Ledger. It yields what was known when it began.
 func (m *Memory) Segments(ctx context.Context) iter.Seq2[Tracked, error] {
-	return func(yield func(Tracked, error) bool) {
-		for _, t := range m.tracked() {
+	return all(ctx, func() (found []Tracked) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, id := range sorted(m.segments) {
+			t := *m.segments[id]
+			t.Sizes = slices.Clone(t.Sizes)
+			found = append(found, t)
+		}
+		return found
+	})
+}
+
+// Attempts implements Ledger. It yields what was known when it began.
+func (m *Memory) Attempts(ctx context.Context, f AttemptFilter) iter.Seq2[Record, error] {
+	return all(ctx, func() (found []Record) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, attempts := range m.attempts {
+			for _, r := range attempts {
+				if f.Match(&r) {
+					found = append(found, r)
+				}
+			}
+		}
+		slices.SortFunc(found, Record.compare)
+		return found
+	})
+}
+
+// Alerts implements Ledger. It yields what was known when it began.
+func (m *Memory) Alerts(ctx context.Context) iter.Seq2[AlertState, error] {
+	return all(ctx, func() (found []AlertState) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, id := range sorted(m.alerts) {
+			found = append(found, m.alerts[id])
+		}
+		return found
+	})
+}
+
+// ChangeAlerts implements Ledger.
+func (m *Memory) ChangeAlerts(_ context.Context, ids []ID, change func(*AlertState)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		s := m.alerts[id]
+		s.Segment = id
+		change(&s)
+		if s.IsZero() {
+			delete(m.alerts, id)
+		} else {
+			m.alerts[id] = s
+		}
+	}
+	return nil
+}
+
+// all yields what list returns, until the context ends.
+func all[T any](ctx context.Context, list func() []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range list() {
 			if ctx.Err() != nil {
-				yield(Tracked{}, context.Cause(ctx))
+				var none T
+				yield(none, context.Cause(ctx))
 				return
 			}
-			if !yield(t, nil) {
+			if !yield(item, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (m *Memory) tracked() []Tracked {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make([]Tracked, 0, len(m.segments))
-	for _, id := range slices.SortedFunc(maps.Keys(m.segments), ID.Compare) {
-		t := m.segments[id]
-		all = append(all, Tracked{Segment: id, Sizes: slices.Clone(t.sizes), Last: t.last, Accepted: t.accepted})
-	}
-	return all
-}
+func sorted[V any](m map[ID]V) []ID { return slices.SortedFunc(maps.Keys(m), ID.Compare) }

@@ -14,6 +14,10 @@ type Rule struct {
 	Policy  validate.Policy
 	Settle  Settle
 	Runbook string // where to read what to do about a failure; alerts carry it
+
+	// Drift is how far the live segment may move away from what the last run
+	// stored, with no job running. A Monitor judges by it; zero: not at all.
+	Drift validate.Tolerance
 }
 
 // A Mode says what a failed check does to the job.

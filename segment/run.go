@@ -24,6 +24,7 @@ type Run struct {
 	Stored  func(context.Context) (validate.Summary, error) // reads back what is stored, never what the writer believes
 	Commit  func(context.Context) error                     // makes it live
 	Discard func(context.Context) error                     // drops it; nil: nothing to drop
+	Counter string                                          // what counts Stored, where sizes are counted in several ways that differ
 	Live    bool                                            // the store has no staging: the output is live already, Commit and Discard are nil
 	History History                                         // in the job's own transaction, where there is one; nil: the guard's
 }

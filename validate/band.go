@@ -64,14 +64,14 @@ func (w *window) prepend(p point) {
 	w.all[w.first] = p
 }
 
-// newWindow keeps the last sizes above zero. A size exactly on a known cap is
-// left out while others lie clearly above that cap: it is the fault, and judged
-// by it the repair would be the anomaly.
-func newWindow(history []Size, own []Cap) window {
+// newWindow keeps the last sizes above zero by one counter. A size exactly on a
+// known cap is left out while others lie clearly above that cap: it is the
+// fault, and judged by it the repair would be the anomaly.
+func newWindow(history []Size, counter string, own []Cap) window {
 	positive := window{first: bandPoints}
 	var largest int64
 	for i := len(history) - 1; i >= 0 && positive.first > 0; i-- {
-		if size := &history[i]; size.Users > 0 {
+		if size := &history[i]; size.Users > 0 && size.Counter == counter {
 			positive.prepend(point{size.Users, size.At.Unix()})
 			largest = max(largest, size.Users)
 		}

@@ -21,7 +21,7 @@ func days(sizes ...int64) []Size {
 }
 
 func bandOf(history []Size) Band {
-	w := newWindow(history, nil)
+	w := newWindow(history, "", nil)
 	return newBand(w.points(), midnight)
 }
 
@@ -63,7 +63,7 @@ func TestBandReferences(t *testing.T) {
 	for i := range 41 {
 		history = append(history, Size{Users: weekly[i%7], At: sunday.AddDate(0, 0, i-41)})
 	}
-	window := newWindow(history, nil)
+	window := newWindow(history, "", nil)
 	band := newBand(window.points(), sunday)
 	require.InDelta(t, 5000, band.Highest, 0, "the same weekday a week ago")
 	require.InDelta(t, 1100, band.Lowest, 0)
@@ -79,15 +79,15 @@ func TestBandOddWeekday(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	w := newWindow(days(append(repeat(40, 5), 0, 6)...), nil)
+	w := newWindow(days(append(repeat(40, 5), 0, 6)...), "", nil)
 	require.Len(t, w.points(), bandPoints, "the last thirty")
 	require.Equal(t, int64(6), w.points()[bandPoints-1].users, "oldest first")
 	require.Equal(t, int64(5), w.points()[bandPoints-2].users, "without zeros")
-	w = newWindow(days(10000, 10000, 10300, 10000), nil)
+	w = newWindow(days(10000, 10000, 10300, 10000), "", nil)
 	require.Len(t, w.points(), 1, "sizes on a cap are left out while another is clearly above")
-	w = newWindow(days(10000, 10000, 10100, 10000), nil)
+	w = newWindow(days(10000, 10000, 10100, 10000), "", nil)
 	require.Len(t, w.points(), 4, "but not where the segment just has that size")
-	w = newWindow(days(555, 700), []Cap{{Users: 555, Origin: "ours"}})
+	w = newWindow(days(555, 700), "", []Cap{{Users: 555, Origin: "ours"}})
 	require.Len(t, w.points(), 1, "nor on one of the policy's own")
 	require.Empty(t, (&window{first: bandPoints}).points())
 }
@@ -144,7 +144,7 @@ func TestGrowth(t *testing.T) {
 	size := 1000.0
 	for i := range 60 {
 		if len(history) >= 1 {
-			w := newWindow(history, nil)
+			w := newWindow(history, "", nil)
 			band := newBand(w.points(), midnight.AddDate(0, 0, i))
 			require.LessOrEqual(t, int64(size), band.High, "day %d", i)
 			require.GreaterOrEqual(t, int64(size), band.Low, "day %d", i)
@@ -170,7 +170,7 @@ func TestBandIsSane(t *testing.T) {
 			at = at.Add(time.Duration(random.Int64N(int64(60 * time.Hour))))
 			history = append(history, Size{Users: 1 + random.Int64N(1<<(1+random.IntN(50))), At: at})
 		}
-		w := newWindow(history, nil)
+		w := newWindow(history, "", nil)
 		band := newBand(w.points(), at.Add(time.Duration(random.Int64N(int64(200*time.Hour)))))
 		require.LessOrEqual(t, band.Low, band.Previous)
 		require.GreaterOrEqual(t, band.High, band.Previous)

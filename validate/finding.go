@@ -95,7 +95,7 @@ func origins(caps []Cap) string {
 func sortFindings(findings []Finding) {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Or(
-			cmp.Compare(a.Kind.gravity(), b.Kind.gravity()),
+			a.Kind.Compare(b.Kind),
 			cmp.Compare(slices.Index(stages, a.Step), slices.Index(stages, b.Step)),
 		)
 	})

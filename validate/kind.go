@@ -1,6 +1,9 @@
 package validate
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // A Kind of failure is an error, so that errors.Is(err, validate.Capped) holds
 // for the error of a check that found it. Kinds are stable strings: a job
@@ -31,3 +34,6 @@ func (k Kind) Error() string { return string(k) }
 // gravity is a rank, 0 the gravest. A kind this version does not know comes
 // before all: what cannot be ranked must not hide behind something harmless.
 func (k Kind) gravity() int { return slices.Index(byGravity, k) }
+
+// Compare orders kinds by gravity, the gravest first.
+func (k Kind) Compare(other Kind) int { return cmp.Compare(k.gravity(), other.gravity()) }

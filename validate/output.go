@@ -21,14 +21,17 @@ type Output struct {
 	WrittenAt    time.Time // the last acknowledged write; a Stored that is not complete up to it is Unverified
 	Stored       Summary   // what is stored, read back; required
 	History      []Size    // committed sizes, oldest first; nil means none
+	Counter      string    // what counted Stored; sizes of the history by another counter are no measure for it
 	At           time.Time // when the output was made; required with a history, not before its last size
 }
 
 // A Size is one committed size of a segment.
 type Size struct {
-	Users int64     `json:"users"`
-	Read  int64     `json:"read,omitempty"` // what the job had read, ids not yet mapped; 0: not measured
-	At    time.Time `json:"at"`
+	Users     int64     `json:"users"`
+	Read      int64     `json:"read,omitempty"` // what the job had read, ids not yet mapped; 0: not measured
+	At        time.Time `json:"at"`
+	Counter   string    `json:"counter,omitempty"`   // what counted it; empty where there is only one way to count
+	Unguarded bool      `json:"unguarded,omitempty"` // seen in the store, or brought in from before the guard: no check passed it
 }
 
 // problem is what cannot be judged about the output, nil if all can. stored

@@ -10,7 +10,7 @@ func (j *judge) size(s *Summary) {
 	if s != &j.out.Read {
 		j.readCap()
 	}
-	window := newWindow(j.out.History, j.policy.Caps)
+	window := newWindow(j.out.History, j.out.Counter, j.policy.Caps)
 	points := window.points()
 	if len(points) == 0 {
 		j.noHistory(s)
@@ -25,7 +25,11 @@ func (j *judge) noHistory(s *Summary) {
 	if !j.out.Expected.IsUnknown() || s.upper == 0 { // nothing at all is judged by empty
 		return
 	}
-	j.unverified(sizing, "the size is vouched for by nothing: expected is unknown, and there is no earlier size above zero")
+	by := ""
+	if j.out.Counter != "" {
+		by = " by " + j.out.Counter
+	}
+	j.unverified(sizing, "the size is vouched for by nothing: expected is unknown, and there is no earlier size above zero%s", by)
 }
 
 func (j *judge) inBand(s *Summary, band *Band) {
@@ -90,7 +94,7 @@ func (j *judge) readCap() {
 	if !read.usable() || !read.counted() || read.lower < capLevel || !isCap(read.lower, j.policy.Caps) {
 		return
 	}
-	reads := newWindow(readSizes(j.out.History), j.policy.Caps)
+	reads := newWindow(j.readSizes(), j.out.Counter, j.policy.Caps)
 	points := reads.points()
 	if len(points) == 0 {
 		return
@@ -104,12 +108,13 @@ func (j *judge) readCap() {
 	}
 }
 
-// readSizes is the history of what was read.
-func readSizes(history []Size) []Size {
-	reads := make([]Size, 0, len(history))
-	for _, size := range history {
-		if size.Read > 0 {
-			reads = append(reads, Size{Users: size.Read, At: size.At})
+// readSizes is the history of what was read: the job's own count, whatever
+// counted what is stored.
+func (j *judge) readSizes() []Size {
+	reads := make([]Size, 0, len(j.out.History))
+	for i := range j.out.History {
+		if size := &j.out.History[i]; size.Read > 0 {
+			reads = append(reads, Size{Users: size.Read, At: size.At, Counter: j.out.Counter})
 		}
 	}
 	return reads
@@ -168,7 +173,7 @@ func (j *judge) coming() {
 		j.add(Finding{Kind: Empty, Step: stages[reading], Detail: "there is nothing to store, and the policy wants at least one user"})
 	}
 	if side != &j.out.Written && !j.policy.Mapping.isZero() {
-		j.out.History = readSizes(j.out.History)
+		j.out.History = j.readSizes()
 	}
 	j.size(side)
 }

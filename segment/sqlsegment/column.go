@@ -66,8 +66,10 @@ func canonicalMySQL(kind string) string {
 	switch kind = strings.TrimPrefix(kind, "UNSIGNED "); kind {
 	case "BINARY", "VARBINARY", "BLOB":
 		return "LOWER(HEX(id))"
-	case "CHAR", "VARCHAR", "TEXT", "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT":
-		return "CONVERT(id USING utf8mb4)"
+	case "CHAR", "VARCHAR", "TEXT":
+		return "CAST(CONVERT(id USING utf8mb4) AS BINARY)" // as bytes, which no connection's character set turns into ????
+	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT":
+		return "CONVERT(id + 0 USING utf8mb4)" // 0007 of a ZEROFILL column is 7
 	}
 	return ""
 }
@@ -105,13 +107,4 @@ func (d Dialect) counts() string {
 		return "toInt64(count()), toInt64(count(id))"
 	}
 	return "count(*), count(id)"
-}
-
-// settings overrule what would make ClickHouse answer for a part of the users
-// without a word.
-func (d Dialect) settings() string {
-	if d != ClickHouse {
-		return ""
-	}
-	return "\nSETTINGS skip_unavailable_shards = 0, read_overflow_mode = 'throw', result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', distinct_overflow_mode = 'throw', set_overflow_mode = 'throw', group_by_overflow_mode = 'throw'"
 }

@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"database/sql"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ type Dialect string
 // The dialects.
 const (
 	PostgreSQL Dialect = "postgresql"
-	MySQL      Dialect = "mysql" // and MariaDB; Users only
+	MySQL      Dialect = "mysql" // and MariaDB
 	SQLite     Dialect = "sqlite"
 	ClickHouse Dialect = "clickhouse" // Users only
 )
@@ -33,10 +34,10 @@ func (d Dialect) problem(field string) error {
 // historyProblem refuses the dialects that have no History.
 func (d Dialect) historyProblem(field string) error {
 	switch d {
-	case PostgreSQL, SQLite:
+	case PostgreSQL, MySQL, SQLite:
 		return nil
 	}
-	return badInput(field, string(d), `"postgresql" or "sqlite"`)
+	return badInput(field, string(d), `"postgresql", "mysql" or "sqlite"`)
 }
 
 // bind writes a query's ? the way the database wants them. There must be none
@@ -55,19 +56,36 @@ func (d Dialect) bind(query string) string {
 	return b.String()
 }
 
-// write is how our own transactions write. PostgreSQL is told, as a stricter
+// write is how our own transactions write. The servers are told, as a stricter
 // default of the database would let them fail where they should wait.
 func (d Dialect) write() *sql.TxOptions {
-	if d == PostgreSQL {
-		return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	if d == SQLite {
+		return nil
 	}
-	return nil
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+// locked has a query see what others committed since the transaction began. On
+// MySQL only reading with a lock does, in a job's transaction that read before.
+func (d Dialect) locked(query string) string {
+	if d == MySQL {
+		return query + " FOR UPDATE"
+	}
+	return query
+}
+
+// blob is a value for a column of bytes, or of text.
+func (d Dialect) blob(column string, value []byte) any {
+	if column == "packed" || d == MySQL {
+		return value
+	}
+	return string(value)
 }
 
 // time is t as it is stored, cut to microseconds beforehand: a database that
 // rounds would give back sizes later than they were.
 func (d Dialect) time(t time.Time) any {
-	if d == SQLite {
+	if d != PostgreSQL {
 		return t.UnixMicro()
 	}
 	return t.UTC().Truncate(time.Microsecond)
@@ -101,6 +119,17 @@ func (d Dialect) storable(field, text string) error {
 		return badInput(field, strconv.QuoteToASCII(text), "no NUL in it, as PostgreSQL takes none in a text")
 	}
 	return nil
+}
+
+// longestKey is as long as two keys and a number can be in an index of InnoDB.
+const longestKey = 1024
+
+// storableKey is for what rows are found by.
+func (d Dialect) storableKey(field, text string) error {
+	if d == MySQL && len(text) > longestKey {
+		return badInput(field, fmt.Sprintf("of %d bytes", len(text)), fmt.Sprintf("%d bytes at most, as MySQL indexes no more", longestKey))
+	}
+	return d.storable(field, text)
 }
 
 func badInput(field string, value any, want string) error {

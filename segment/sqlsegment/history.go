@@ -10,15 +10,13 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A History is a segment.History in a database. It is safe for concurrent use,
+// A History is a segment.Ledger in a database. It is safe for concurrent use,
 // and for many processes on many machines. The zero History is not ready,
 // NewHistory is.
 type History struct {
 	db      *sql.DB
 	dialect Dialect
 }
-
-var _ segment.History = (*History)(nil)
 
 // NewHistory returns the history in db. Its tables are made by Migrate.
 func NewHistory(db *sql.DB, d Dialect) (*History, error) {
@@ -100,7 +98,7 @@ func (h *History) connected(ctx context.Context, do func(session) error) error {
 // transact does something in a transaction of its own.
 func (h *History) transact(ctx context.Context, do func(session) error) error {
 	if h.dialect != SQLite {
-		return transaction(ctx, h.db, h.dialect.write(), do)
+		return again(ctx, func() error { return transaction(ctx, h.db, h.dialect.write(), do) })
 	}
 	return patiently(ctx, h.db, func(conn *sql.Conn) error {
 		return transaction(ctx, conn, h.dialect.write(), do)

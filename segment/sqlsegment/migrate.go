@@ -10,10 +10,9 @@ import (
 // Migrate makes the tables that are not there yet. It can run again, in many
 // processes at once, and while jobs run.
 func (h *History) Migrate(ctx context.Context) error {
-	migrate := migrateSQLite
-	if h.dialect == PostgreSQL {
-		migrate = migratePostgreSQL
-	}
+	migrate := map[Dialect]func(context.Context, *sql.DB) error{
+		PostgreSQL: migratePostgreSQL, MySQL: migrateMySQL, SQLite: migrateSQLite,
+	}[h.dialect]
 	if err := migrate(ctx, h.db); err != nil {
 		return fmt.Errorf("sqlsegment: migrating: %w", err)
 	}
@@ -32,11 +31,11 @@ func migratePostgreSQL(ctx context.Context, db *sql.DB) error {
 		if _, err := s.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", migration); err != nil {
 			return err
 		}
-		there, err := exists(ctx, s, "segmentguard_attempts")
+		there, err := exists(ctx, s, lastTable)
 		if err != nil || there {
 			return err
 		}
-		return execute(ctx, s, schemaPostgreSQL)
+		return execute(ctx, s, schemas[PostgreSQL])
 	})
 }
 
@@ -57,8 +56,11 @@ func exists(ctx context.Context, s session, table string) (there bool, err error
 // begin as a reader where a table is there already, and a reader that wants to
 // write cannot wait for another writer.
 func migrateSQLite(ctx context.Context, db *sql.DB) error {
-	return patiently(ctx, db, func(conn *sql.Conn) error { return execute(ctx, conn, schemaSQLite) })
+	return patiently(ctx, db, func(conn *sql.Conn) error { return execute(ctx, conn, schemas[SQLite]) })
 }
+
+// migrateMySQL takes each statement by itself, as MySQL would anyway.
+func migrateMySQL(ctx context.Context, db *sql.DB) error { return execute(ctx, db, schemas[MySQL]) }
 
 func execute(ctx context.Context, s session, statements []string) error {
 	for _, statement := range statements {

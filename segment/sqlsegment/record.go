@@ -3,35 +3,26 @@ package sqlsegment
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 
 	"github.com/segmentguard/segmentguard/segment"
 )
 
-// swap raises the newest attempt known of a run, or, for what does not go live,
-// leaves a newer one as it is. It takes no row where a newer attempt is known.
-//
-// It is the first statement of its transaction, and it always writes: from here
-// to the commit all other attempts of the run wait, and on SQLite a transaction
-// that begins with a write never fails for having read too early.
-const swap = `
-INSERT INTO segmentguard_runs (segment, run, attempt) VALUES (?, ?, ?)
-ON CONFLICT (segment, run) DO UPDATE SET attempt = CASE
-	WHEN excluded.attempt > segmentguard_runs.attempt THEN excluded.attempt
-	ELSE segmentguard_runs.attempt END
-WHERE excluded.attempt >= segmentguard_runs.attempt OR NOT ?`
+// newest looks for what an attempt is compared with: the newest one of its run,
+// and whether this very one is live.
+const newest = `
+SELECT max(attempt), max(CASE WHEN attempt = ? AND state IN ('committed', 'observed') THEN 1 ELSE 0 END)
+FROM segmentguard_attempts WHERE segment = ? AND run = ?`
 
-// keep adds to the log, unless this very attempt is live. It must be a statement
-// of its own: what swap waited for is only seen by the next one.
 const keep = `
 INSERT INTO segmentguard_attempts
-	(segment, run, attempt, state, job, kind, build, users, read_users, at, in_baseline, report)
-SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-WHERE NOT EXISTS (
-	SELECT 1 FROM segmentguard_attempts
-	WHERE segment = ? AND run = ? AND attempt = ? AND state IN ('committed', 'observed'))`
+	(segment, run, attempt, state, job, kind, build, users, read_users, counter, at, report)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+// record compares and keeps. From the lock to the commit everybody else who
+// records for the segment waits, and sees what was kept.
 func record(ctx context.Context, s session, d Dialect, r *segment.Record) error {
 	live, err := goesLive(r.State)
 	if err != nil {
@@ -41,28 +32,33 @@ func record(ctx context.Context, s session, d Dialect, r *segment.Record) error 
 	if err != nil {
 		return err
 	}
-	key := row[:3]
-	if done, err := changes(ctx, s, d.bind(swap), append(key[:3:3], live)...); err != nil {
+	tracked, err := lock(ctx, s, d, []segment.ID{r.Segment})
+	if err != nil {
 		return err
-	} else if !done {
-		return fmt.Errorf("%w by a newer attempt", segment.ErrSuperseded)
 	}
-	if done, err := changes(ctx, s, d.bind(keep), append(row, key...)...); err != nil {
+	if err := superseded(ctx, s, d, r, live, row); err != nil {
 		return err
-	} else if !done {
+	}
+	if _, err := s.ExecContext(ctx, d.bind(keep), row...); err != nil {
+		return err
+	}
+	t := tracked[r.Segment]
+	t.Record(*r)
+	return save(ctx, s, d, tracked)
+}
+
+func superseded(ctx context.Context, s session, d Dialect, r *segment.Record, live bool, row []any) error {
+	var newer, there sql.NullInt64
+	err := one(ctx, s, d.bind(d.locked(newest)), []any{r.Attempt, row[0], row[1]}, &newer, &there)
+	switch {
+	case err != nil:
+		return err
+	case live && newer.Valid && newer.Int64 > int64(r.Attempt):
+		return fmt.Errorf("%w by attempt %d", segment.ErrSuperseded, newer.Int64)
+	case there.Int64 > 0:
 		return fmt.Errorf("%w: it is live already", segment.ErrSuperseded)
 	}
 	return nil
-}
-
-// changes runs a statement and reports whether it wrote anything.
-func changes(ctx context.Context, s session, query string, args ...any) (bool, error) {
-	result, err := s.ExecContext(ctx, query, args...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n > 0, err
 }
 
 // goesLive reports whether an attempt in this state is live or about to be. An
@@ -84,9 +80,9 @@ func newRow(d Dialect, r *segment.Record) ([]any, error) {
 		return nil, err
 	}
 	err = cmp.Or(
-		d.storable("Record.Run", r.Run), d.storable("Record.Job", r.Job),
+		d.storableKey("Record.Run", r.Run), d.storable("Record.Job", r.Job),
 		d.storable("Record.Kind", string(r.Kind)), d.storable("Record.Build", r.Build),
-		sound(r),
+		d.storable("Record.Counter", r.Counter), sound(r),
 	)
 	if err != nil {
 		return nil, err
@@ -97,7 +93,7 @@ func newRow(d Dialect, r *segment.Record) ([]any, error) {
 	}
 	return []any{
 		id, r.Run, r.Attempt, string(r.State), r.Job, string(r.Kind), r.Build,
-		r.Users, r.Read, d.time(r.At), r.InBaseline(), string(report),
+		r.Users, r.Read, r.Counter, d.time(r.At), string(report),
 	}, nil
 }
 
@@ -120,5 +116,5 @@ func text(d Dialect, id segment.ID) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(text), d.storable("segment id", string(text))
+	return string(text), d.storableKey("segment id", string(text))
 }

@@ -73,6 +73,9 @@ func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, err
 	if err := u.problem(); err != nil {
 		return validate.Summary{}, err
 	}
+	if err := u.Dialect.whole(ctx, q); err != nil {
+		return validate.Summary{}, err
+	}
 	c, err := u.column(ctx, q)
 	if err != nil {
 		return validate.Summary{}, err

@@ -147,7 +147,7 @@ func BenchmarkFingerprints(b *testing.B) {
 		"PostgreSQL": {postgreSQL(b), []string{
 			"CREATE TABLE ids AS SELECT gen_random_uuid()::text AS id FROM generate_series(1, 10000000)", "VACUUM ANALYZE ids",
 		}, "SELECT count(*) FROM ids", map[string]sqlsegment.Method{"native": sqlsegment.Native}},
-		"ClickHouse": {enginetest.All()[4].New(b), []string{
+		"ClickHouse": {clickHouse(b), []string{
 			"CREATE TABLE ids (id String) ENGINE = MergeTree ORDER BY tuple()", "INSERT INTO ids SELECT toString(generateUUIDv4()) FROM numbers(10000000)",
 		}, "SELECT count(id) FROM (SELECT id FROM ids)", map[string]sqlsegment.Method{"native": sqlsegment.Native, "portable": sqlsegment.Portable}},
 	} {

@@ -84,7 +84,8 @@ func TestRecordInManyProcesses(t *testing.T) {
 		for _, p := range all {
 			p.End(t)
 		}
-		require.Len(t, users(t, h, segment.ID{SiteGroup: "g", Name: "s"}, 10_000), processes*writers*records)
+		require.Len(t, users(t, h, segment.ID{SiteGroup: "g", Name: "s"}, 10_000), segment.KeptSizes)
+		require.Equal(t, int64(2*processes*writers*records), number(t, d.Open(t), "SELECT count(*) FROM segmentguard_attempts"))
 	})
 }
 

@@ -24,13 +24,13 @@ func Engines() []Engine {
 		{"postgresql", sqlsegment.PostgreSQL, createPostgreSQL},
 		{"sqlite", sqlsegment.SQLite, createSQLite},
 		{"sqlite-wal", sqlsegment.SQLite, createSQLiteWAL},
+		{"mariadb", sqlsegment.MySQL, createMySQL},
 	}
 }
 
 // All are those engines, and the ones on which there are only Users.
 func All() []Engine {
 	return append(Engines(),
-		Engine{"mariadb", sqlsegment.MySQL, createMySQL},
 		Engine{"clickhouse", sqlsegment.ClickHouse, createClickHouse},
 	)
 }

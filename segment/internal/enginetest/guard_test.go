@@ -78,7 +78,7 @@ func TestGuardInTheJobsTransaction(t *testing.T) {
 // A commit that fails in the database itself: a constraint that is only looked
 // at in the end, and a connection that is lost.
 func TestGuardWhoseCommitFails(t *testing.T) {
-	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+	eachStandard(t, func(t *testing.T, d enginetest.Database) {
 		p := newPlatform(t, d)
 		if d.Dialect == sqlsegment.SQLite {
 			p.db.SetMaxOpenConns(1) // foreign_keys holds for a connection

@@ -27,8 +27,8 @@ func TestNewHistoryRefuses(t *testing.T) {
 		dialect sqlsegment.Dialect
 		want    string
 	}{
-		{"no dialect is the default", db, "", `sqlsegment: NewHistory: dialect is empty, want "postgresql" or "sqlite"`},
-		{"a later issue's", db, "mysql", `sqlsegment: NewHistory: dialect is mysql, want "postgresql" or "sqlite"`},
+		{"no dialect is the default", db, "", `sqlsegment: NewHistory: dialect is empty, want "postgresql", "mysql" or "sqlite"`},
+		{"one for Users only", db, "clickhouse", `sqlsegment: NewHistory: dialect is clickhouse, want "postgresql", "mysql" or "sqlite"`},
 		{"no database", nil, sqlsegment.SQLite, "sqlsegment: NewHistory: db is nil, want an open *sql.DB"},
 	} {
 		h, err := sqlsegment.NewHistory(c.db, c.dialect)
@@ -41,9 +41,9 @@ func TestHistoryNeedsItsTables(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h, err := sqlsegment.NewHistory(d.Open(t), d.Dialect)
 		require.NoError(t, err)
-		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 1)), "segmentguard_runs")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 1)), "segmentguard_segments")
 		_, err = h.Sizes(t.Context(), idS, 1)
-		require.ErrorContains(t, err, "segmentguard_attempts")
+		require.ErrorContains(t, err, "segmentguard_segments")
 	})
 }
 
@@ -110,7 +110,7 @@ func TestIDsSortAsInGo(t *testing.T) {
 		}
 		require.NoError(t, tx.Commit())
 		slices.SortFunc(ids, segment.ID.Compare)
-		for _, table := range []string{"segmentguard_runs", "segmentguard_attempts"} {
+		for _, table := range []string{"segmentguard_segments", "segmentguard_attempts"} {
 			require.Equal(t, ids, selectIDs(t, db, "SELECT segment FROM "+table+" ORDER BY segment"), table)
 		}
 	})

@@ -24,6 +24,7 @@ type platform struct {
 	db       *sql.DB
 	history  *sqlsegment.History
 	guard    *segment.Guard
+	gate     string // a condition under which users are counted, to hold that up
 }
 
 // newPlatform has 40 users live and recorded, 50 in the source.
@@ -35,7 +36,7 @@ func newPlatform(t *testing.T, d enginetest.Database) *platform {
 	t.Cleanup(func() { require.NoError(t, p.db.Close()) })
 	for _, statement := range []string{
 		"CREATE TABLE source (id integer PRIMARY KEY)",
-		"CREATE TABLE staged (tag text, id integer, PRIMARY KEY (tag, id))",
+		"CREATE TABLE staged (tag varchar(100), id integer, PRIMARY KEY (tag, id))",
 		"CREATE TABLE live (id integer PRIMARY KEY)",
 	} {
 		require.NoError(t, p.exec(t.Context(), p.db, statement))
@@ -55,7 +56,7 @@ func openPlatform(d enginetest.Database) (*platform, error) {
 	}
 	h, errHistory := sqlsegment.NewHistory(db, d.Dialect)
 	g, errGuard := segment.NewGuard(segment.Config{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
-	return &platform{d, db, h, g}, errors.Join(errHistory, errGuard)
+	return &platform{database: d, db: db, history: h, guard: g}, errors.Join(errHistory, errGuard)
 }
 
 type executor interface {
@@ -71,8 +72,8 @@ func (p *platform) exec(ctx context.Context, e executor, statement string, args 
 // fill adds users to the source.
 func (p *platform) fill(t *testing.T, from, to int) {
 	t.Helper()
-	require.NoError(t, p.exec(t.Context(), p.db, `WITH RECURSIVE n(i) AS (SELECT `+fmt.Sprint(from)+` UNION ALL SELECT i + 1 FROM n WHERE i < `+fmt.Sprint(to)+`)
-		INSERT INTO source SELECT i FROM n`))
+	require.NoError(t, p.exec(t.Context(), p.db, `INSERT INTO source WITH RECURSIVE n(i) AS
+		(SELECT `+fmt.Sprint(from)+` UNION ALL SELECT i + 1 FROM n WHERE i < `+fmt.Sprint(to)+`) SELECT i FROM n`))
 }
 
 func (p *platform) live(t *testing.T) int64 {
@@ -81,6 +82,9 @@ func (p *platform) live(t *testing.T) int64 {
 }
 
 func (p *platform) count(ctx context.Context, q sqlsegment.Queryer, query string, args ...any) (validate.Summary, error) {
+	if p.gate != "" {
+		query = "SELECT id FROM (" + query + ") AS counted WHERE " + p.gate
+	}
 	u := sqlsegment.Users{Dialect: p.database.Dialect, Query: p.database.Bind(query), Args: args, Method: sqlsegment.Count}
 	return u.Summarize(ctx, q)
 }

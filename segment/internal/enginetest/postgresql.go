@@ -31,6 +31,7 @@ import (
 type server struct {
 	folder  string
 	standby bool // in recovery for ever, waiting for a primary that is not there
+	args    []string
 	process *exec.Cmd
 	ended   chan error // holds what Wait returned
 }
@@ -97,7 +98,7 @@ func startServer() (*server, error) {
 }
 
 // newServer takes a minute at most, and leaves nothing behind if it fails.
-func newServer(standby bool) (*server, error) {
+func newServer(standby bool, args ...string) (*server, error) {
 	binaries, err := binaries()
 	if err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func newServer(standby bool) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{folder: folder, standby: standby, ended: make(chan error, 1)}
+	s := &server{folder: folder, standby: standby, args: args}
 	if err := s.start(binaries); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
@@ -155,10 +156,16 @@ func (s *server) start(binaries string) error {
 			return err
 		}
 	}
-	s.process = exec.Command(filepath.Join(binaries, "postgres"), "-D", data, "-k", s.folder,
+	s.args = append([]string{"-D", data, "-k", s.folder,
 		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200",
-		"-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB")
-	s.process.SysProcAttr, s.process.Dir = attributes(login), s.folder
+		"-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB"}, s.args...)
+	return s.launch(filepath.Join(binaries, "postgres"), attributes(login))
+}
+
+func (s *server) launch(binary string, attributes *syscall.SysProcAttr) error {
+	s.process = exec.Command(binary, s.args...)
+	s.process.SysProcAttr, s.process.Dir = attributes, s.folder
+	s.ended = make(chan error, 1)
 	return s.run()
 }
 

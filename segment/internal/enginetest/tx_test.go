@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
 var idS = segment.ID{SiteGroup: "g", Name: "s"}
@@ -36,14 +37,14 @@ func TestTxRolledBackLeavesNoRecord(t *testing.T) {
 		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 7, segment.Committed, 1)))
 		require.NoError(t, tx.Rollback())
 		require.Empty(t, users(t, h, idS, 9))
-		for _, table := range []string{"segmentguard_runs", "segmentguard_attempts"} {
+		for _, table := range []string{"segmentguard_segments", "segmentguard_attempts", "segmentguard_alerts", "segmentguard_words"} {
 			require.Zero(t, number(t, db, "SELECT count(*) FROM "+table), table)
 		}
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 2)))
 	})
 }
 
-func number(t *testing.T, db *sql.DB, query string) (n int64) {
+func number(t *testing.T, db sqlsegment.Queryer, query string) (n int64) {
 	t.Helper()
 	require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&n))
 	return n

@@ -1,0 +1,40 @@
+package segment
+
+import (
+	"context"
+	"maps"
+	"slices"
+)
+
+// AffectedByAlerts are the segments with an open alert, as PlanReruns takes
+// them.
+func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
+	var found []Affected
+	for s, err := range l.Alerts(ctx) {
+		if err != nil {
+			return nil, wrap("segment: affected by alerts", err)
+		}
+		if s.Open != nil && s.Open.Incident == nil {
+			found = append(found, Affected{ID: s.Segment, Users: atStake(&s.Open.Report)})
+		}
+	}
+	return found, nil
+}
+
+// AffectedByAttempts are the segments of attempts by a build, a kind of job or a
+// time, whatever became of them: a bug found at noon touched runs that looked
+// fine. What was rejected is among them, as its segment is out of date.
+func AffectedByAttempts(ctx context.Context, l Ledger, f AttemptFilter) ([]Affected, error) {
+	users := map[ID]int64{}
+	for r, err := range l.Attempts(ctx, f) {
+		if err != nil {
+			return nil, wrap("segment: affected by attempts", err)
+		}
+		users[r.Segment] = max(users[r.Segment], r.Users, atStake(&r.Report))
+	}
+	var found []Affected
+	for _, id := range slices.SortedFunc(maps.Keys(users), ID.Compare) {
+		found = append(found, Affected{ID: id, Users: users[id]})
+	}
+	return found, nil
+}

@@ -1,0 +1,64 @@
+package segment
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// An AlertState is what a ledger keeps of a segment's alert: what is wrong, and
+// what the alerter knows of it. As long as the two differ somebody has to tell
+// the alerter; nothing is lost if that fails, or if the process dies over it.
+type AlertState struct {
+	Segment ID     `json:"segment"`
+	Open    *Alert `json:"open,omitempty"` // what is wrong; nil: nothing
+	Told    *Alert `json:"told,omitempty"` // what the alerter was told last; nil: nothing, or that it is over
+	// Claimed is until when somebody else is telling the alerter. A claim runs
+	// out, so that the next one takes over from a process that died.
+	Claimed time.Time `json:"claimed,omitzero"`
+}
+
+// IsZero reports that there is nothing to keep.
+func (s *AlertState) IsZero() bool { return s.Open == nil && s.Told == nil }
+
+// A fault is what an alert is about. As long as it is the same, the alert is a
+// standing one, and nobody is told again.
+type fault struct {
+	kind     validate.Kind
+	severity AlertSeverity
+	job      JobKind
+}
+
+func faultOf(a *Alert) fault {
+	if a == nil {
+		return fault{}
+	}
+	return fault{a.Kind, a.Severity, a.Job.Kind}
+}
+
+// pending reports whether the alerter is to be told.
+func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) }
+
+// open takes in what was found now. A fault that stands keeps the time at which
+// it came, and the build that brought it. A sweep does not know as much as the
+// guard of a job: what that found stands until something graver is found.
+func (s *AlertState) open(a Alert) {
+	if s.Open != nil && a.bySweep() && !s.Open.bySweep() && !a.graver(s.Open) {
+		return
+	}
+	if known := cmp.Or(s.Open, s.Told); faultOf(&a) == faultOf(known) {
+		a.Since, a.Build = known.Since, known.Build
+	}
+	s.Open = &a
+}
+
+// bySweep reports that no run of a job was found to be wrong, but what is live.
+func (a *Alert) bySweep() bool { return a.Run == "" }
+
+func (a *Alert) graver(than *Alert) bool {
+	if a.Severity != than.Severity {
+		return a.Severity == Page
+	}
+	return a.Kind.Compare(than.Kind) < 0
+}

@@ -1,0 +1,208 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// conclude looks at all segments at once, writes down what was found, and tells
+// people. complete says that all segments were seen.
+func (w *watch) conclude(ctx context.Context, complete bool) error {
+	if w.sweep.Complete = complete; !complete {
+		w.dropMissing()
+	}
+	suspicious := w.signatures()
+	w.trace()
+	for _, id := range sorted(w.cases) {
+		w.sweep.Cases = append(w.sweep.Cases, *w.cases[id])
+	}
+	slices.SortFunc(w.sweep.Cases, gravestFirst)
+	return join(w.remember(ctx, suspicious), w.alert(ctx))
+}
+
+// dropMissing takes back what was said to be missing from a listing that did not
+// end well: out of order, it may still have come.
+func (w *watch) dropMissing() {
+	w.sweep.Missing = 0
+	maps.DeleteFunc(w.cases, func(_ ID, c *Case) bool { return c.missing })
+}
+
+// signatures makes cases of segments that share a size with others that were
+// larger. It returns those whose last run brought that size.
+func (w *watch) signatures() (suspicious []fall) {
+	for _, side := range []struct {
+		step, did string
+		falls     []fall
+		size      func(*Attempt) int64
+	}{
+		{"store", "", w.stored, func(a *Attempt) int64 { return a.Users }},
+		{"read", "read ", w.read, func(a *Attempt) int64 { return a.Read }},
+	} {
+		for _, group := range signature(side.falls, w.sweep.Segments) {
+			finding := validate.Finding{
+				Kind: validate.Capped, Severity: validate.Fail, Step: side.step, Hint: limit(group[0].now),
+				Detail: fmt.Sprintf("%sexactly %s, as %d other segments that were larger, too: a limit at work", side.did, validate.Count(group[0].now), len(group)-1),
+			}
+			for _, f := range group {
+				w.shared(f, finding)
+				if f.last.live() && side.size(&f.last) == f.now {
+					suspicious = append(suspicious, f)
+				}
+			}
+		}
+	}
+	return suspicious
+}
+
+// limit names a known limit at just that number.
+func limit(users int64) string {
+	for _, c := range validate.KnownCaps() {
+		if c.Users == users {
+			return "a known limit (" + c.Origin + ", …)"
+		}
+	}
+	return ""
+}
+
+func (w *watch) shared(f fall, finding validate.Finding) {
+	c, ok := w.cases[f.segment]
+	if !ok {
+		w.sweep.Healthy--
+		delete(w.healthy, f.segment)
+		fresh := newCase(&Tracked{Segment: f.segment, Last: f.last}, f.segment, validate.Report{
+			Expected: validate.Count(f.was), Stored: validate.Count(f.now),
+		})
+		c = &fresh
+		w.cases[f.segment] = c
+	}
+	c.add(finding)
+}
+
+// trace finds, for each case, the affected segment farthest upstream that it was
+// made from and that may explain it.
+func (w *watch) trace() {
+	for id, c := range w.cases {
+		seen := map[ID]bool{id: true}
+		for at := id; ; {
+			up, ok := w.upstream(at, c, seen)
+			if !ok {
+				break
+			}
+			seen[up], at, c.Upstream = true, up, up
+		}
+	}
+}
+
+func (w *watch) upstream(id ID, c *Case, seen map[ID]bool) (ID, bool) {
+	job, ok := w.monitor.jobs[id]
+	if !ok {
+		return ID{}, false
+	}
+	for _, from := range job.From {
+		if source, affected := w.cases[from]; affected && !seen[from] && source.Kind != validate.Unverified && more(source.Kind) == more(c.Kind) {
+			return from, true
+		}
+	}
+	return ID{}, false
+}
+
+// more reports whether a kind of failure means too many users.
+func more(k validate.Kind) bool {
+	return k == validate.Surplus || k == validate.Risen || k == validate.Repeated
+}
+
+// remember takes sizes out of the baselines that a limit brought about, and
+// writes down what became of commits that nobody knew of.
+func (w *watch) remember(ctx context.Context, suspicious []fall) error {
+	var failures []error
+	ledger := w.monitor.config.Ledger
+	for _, f := range suspicious {
+		failures = append(failures, wrap("taking a size out of the baseline", ledger.Suspect(ctx, f.segment, Suspicion{
+			Run: f.last.Run, By: "sweep", Why: "several segments stopped at this size", At: w.sweep.At,
+		})))
+	}
+	for _, r := range w.settled {
+		err := ledger.Record(ctx, r)
+		if errors.Is(err, ErrSuperseded) { // somebody else knew better meanwhile
+			err = nil
+		}
+		failures = append(failures, wrap("recording what became of a run", err))
+	}
+	return first(failures)
+}
+
+// alert brings the alerts in line with what was found, and tells the alerter
+// what it does not know.
+func (w *watch) alert(ctx context.Context) error {
+	changes, err := w.changes(ctx)
+	if err != nil {
+		return err
+	}
+	after := maps.Clone(w.states)
+	for id, change := range changes {
+		s := after[id]
+		s.Segment = id
+		change(&s)
+		after[id] = s
+	}
+	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
+	w.incidentChanges(after, changes)
+	_, err = w.monitor.alerts.change(ctx, sorted(changes), func(s *AlertState) { changes[s.Segment](s) })
+	return join(err, w.monitor.alerts.remind(ctx, w.states))
+}
+
+// changes are the alerts to change: those of the cases, those of segments that
+// the last sweep found affected and this one healthy, and those of which the
+// alerter was not told yet.
+func (w *watch) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
+	changes := map[ID]func(*AlertState){}
+	for id, s := range w.states {
+		switch {
+		case w.healthy[id]:
+			changes[id] = func(s *AlertState) {
+				if s.Open != nil && (s.Open.bySweep() || w.came(s.Open)) {
+					s.Open = nil
+				}
+			}
+		case s.pending():
+			changes[id] = func(*AlertState) {}
+		}
+	}
+	for i := range w.sweep.Cases {
+		c := &w.sweep.Cases[i]
+		job := w.monitor.job(c.Segment, &c.Last)
+		rule, err := w.monitor.rule(ctx, job)
+		if err != nil {
+			return nil, err
+		}
+		alert := c.alert(w.sweep.At, &rule, job)
+		changes[c.Segment] = func(s *AlertState) { s.open(alert) }
+	}
+	return changes, nil
+}
+
+// came reports whether an alert was about a run of unknown outcome, and the
+// sweep found it live.
+func (w *watch) came(a *Alert) bool {
+	return slices.ContainsFunc(w.settled, func(r Record) bool {
+		return r.State == Committed && r.Segment == a.Segment && r.Run == a.Run && r.Attempt == a.Attempt
+	})
+}
+
+// incidentChanges opens the incidents there are, and closes those that are over.
+func (w *watch) incidentChanges(after map[ID]AlertState, changes map[ID]func(*AlertState)) {
+	for id, s := range after {
+		if s.Open != nil && s.Open.Incident != nil {
+			changes[id] = func(s *AlertState) { s.Open = nil }
+		}
+	}
+	for _, i := range w.sweep.Incidents {
+		alert := i.alert(w.sweep.At)
+		changes[alert.Segment] = func(s *AlertState) { s.open(alert) }
+	}
+}

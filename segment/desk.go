@@ -1,0 +1,162 @@
+package segment
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// A desk brings alerts to the alerter, each fault of a segment once. With a
+// ledger that holds for all desks that share it: what is wrong is written down
+// first, and then one of them tells the alerter.
+type desk struct {
+	ledger  Ledger // nil: nobody remembers what was told
+	alerter Alerter
+}
+
+// claim is how long a desk has for telling the alerter before another one tries.
+const claim = 2 * patience
+
+// fire says what is wrong with a segment.
+func (d desk) fire(ctx context.Context, a Alert) error {
+	if d.ledger == nil {
+		return d.alerter.Fire(ctx, a)
+	}
+	written, err := d.change(ctx, []ID{a.Segment}, func(s *AlertState) { s.open(a) })
+	if !written { // people must know all the same
+		return join(err, d.alerter.Fire(ctx, a))
+	}
+	return err
+}
+
+// resolve says that nothing is wrong with a segment any more.
+func (d desk) resolve(ctx context.Context, id ID) error {
+	if d.ledger == nil {
+		return d.alerter.Resolve(ctx, id)
+	}
+	_, err := d.change(ctx, []ID{id}, func(s *AlertState) { s.Open = nil })
+	return err
+}
+
+// change writes down what is wrong with segments, or no longer, and tells the
+// alerter what it does not know.
+func (d desk) change(ctx context.Context, ids []ID, change func(*AlertState)) (written bool, err error) {
+	due := map[ID]AlertState{}
+	now := time.Now()
+	err = d.ledger.ChangeAlerts(ctx, ids, func(s *AlertState) {
+		change(s)
+		delete(due, s.Segment)
+		if s.pending() && !now.Before(s.Claimed) {
+			s.Claimed = now.Add(claim)
+			due[s.Segment] = *s
+		}
+	})
+	if err != nil {
+		return false, wrap("writing the alert down", err)
+	}
+	return true, d.tell(ctx, due)
+}
+
+// tell tells the alerter of what is due, and writes down what it knows now.
+func (d desk) tell(ctx context.Context, due map[ID]AlertState) error {
+	if len(due) == 0 {
+		return nil
+	}
+	told, err := d.deliver(ctx, due)
+	written := d.ledger.ChangeAlerts(ctx, sorted(due), func(s *AlertState) {
+		s.Claimed = time.Time{}
+		if told[s.Segment] {
+			s.Told = due[s.Segment].Open
+		}
+	})
+	return join(err, wrap("writing down what the alerter was told", written))
+}
+
+// deliver returns which of what is due the alerter took.
+func (d desk) deliver(ctx context.Context, due map[ID]AlertState) (told map[ID]bool, err error) {
+	told = map[ID]bool{}
+	if batch, ok := d.alerter.(BatchAlerter); ok {
+		firing, resolved := batches(due)
+		if err := batch.Tell(ctx, firing, resolved); err != nil {
+			return told, err
+		}
+		for id := range due {
+			told[id] = true
+		}
+		return told, nil
+	}
+	var failures []error
+	for _, id := range inTurn(due) {
+		state := due[id]
+		failed := d.deliverOne(ctx, &state)
+		told[id] = failed == nil
+		failures = append(failures, failed)
+	}
+	return told, first(failures)
+}
+
+func (d desk) deliverOne(ctx context.Context, s *AlertState) error {
+	if s.Open == nil {
+		return d.alerter.Resolve(ctx, s.Segment)
+	}
+	return d.alerter.Fire(ctx, *s.Open)
+}
+
+// batches are the alerts to fire, and those to resolve: also where another
+// fault took its place.
+func batches(due map[ID]AlertState) (firing, resolved []Alert) {
+	for _, id := range inTurn(due) {
+		s := due[id]
+		if s.Open != nil {
+			firing = append(firing, *s.Open)
+		}
+		if s.Told != nil && s.pending() {
+			resolved = append(resolved, *s.Told)
+		}
+	}
+	return firing, resolved
+}
+
+// inTurn has incidents come first, so that they hold back their segments' pages.
+func inTurn(due map[ID]AlertState) []ID {
+	ids := sorted(due)
+	slices.SortStableFunc(ids, func(a, b ID) int { return cmp.Compare(later(due[a]), later(due[b])) })
+	return ids
+}
+
+func later(s AlertState) int {
+	if s.Open != nil && s.Open.Incident != nil {
+		return 0
+	}
+	return 1
+}
+
+// remind tells an alerter that keeps alerts by itself of those that stand, in
+// case it forgot.
+func (d desk) remind(ctx context.Context, before map[ID]AlertState) error {
+	batch, ok := d.alerter.(BatchAlerter)
+	if !ok {
+		return nil
+	}
+	var standing []Alert
+	for s, err := range d.ledger.Alerts(ctx) {
+		if err != nil {
+			return wrap("reading the alerts", err)
+		}
+		if known := before[s.Segment]; known.Told != nil && s.Open != nil && !s.pending() {
+			standing = append(standing, *s.Open)
+		}
+	}
+	if len(standing) == 0 {
+		return nil
+	}
+	return wrap("reminding of standing alerts", batch.Tell(ctx, standing, nil))
+}
+
+// first joins the first few of many failures: an alerter that is out of reach
+// fails for each segment.
+func first(failures []error) error {
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
+	return join(failures[:min(len(failures), 3)]...)
+}

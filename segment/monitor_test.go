@@ -1,0 +1,596 @@
+package segment_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A fleet is a ledger with segments in it, the sizes that a store shows of them,
+// and a monitor that watches them.
+type fleet struct {
+	t       *testing.T
+	ledger  *segment.Memory
+	alerter *recorder
+	config  segment.MonitorConfig
+	now     time.Time
+	sizes   map[segment.ID]validate.Summary
+}
+
+func newFleet(t *testing.T) *fleet {
+	f := &fleet{t: t, ledger: segment.NewMemory(), alerter: newRecorder(), now: time.Now().UTC(), sizes: map[segment.ID]validate.Summary{}}
+	f.config = segment.MonitorConfig{Ledger: f.ledger, Alerter: f.alerter}
+	return f
+}
+
+// runs records one run a day, the last one two hours ago, and leaves the last
+// size in the store.
+func (f *fleet) runs(id segment.ID, sizes ...int64) {
+	for i, users := range sizes {
+		f.run(id, fmt.Sprint("run ", i), users, f.now.Add(-2*time.Hour).AddDate(0, 0, i+1-len(sizes)))
+	}
+}
+
+func (f *fleet) run(id segment.ID, run string, users int64, at time.Time) {
+	f.record(segment.Record{Segment: id, Run: run, State: segment.Committed, Users: users, At: at})
+	f.sizes[id] = validate.Count(users)
+}
+
+func (f *fleet) record(r segment.Record) {
+	r.Kind, r.Job, r.Build = segment.KindCopy, "copy to "+r.Segment.String(), "build-7"
+	r.Report.Stored = validate.Count(r.Users)
+	require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
+}
+
+// listing is what the store shows, in the right order.
+func (f *fleet) listing() []segment.Current {
+	var all []segment.Current
+	for id, stored := range f.sizes {
+		all = append(all, segment.Current{Segment: id, Stored: stored, At: f.now})
+	}
+	slices.SortFunc(all, func(a, b segment.Current) int { return a.Segment.Compare(b.Segment) })
+	return all
+}
+
+func listed(all []segment.Current, last error) iter.Seq2[segment.Current, error] {
+	return func(yield func(segment.Current, error) bool) {
+		for _, c := range all {
+			if !yield(c, nil) {
+				return
+			}
+		}
+		if last != nil {
+			yield(segment.Current{}, last)
+		}
+	}
+}
+
+func (f *fleet) sweep() segment.Sweep {
+	f.t.Helper()
+	s, err := f.trySweep(f.listing(), nil)
+	require.NoError(f.t, err)
+	require.True(f.t, s.Complete)
+	return s
+}
+
+func (f *fleet) trySweep(all []segment.Current, last error) (segment.Sweep, error) {
+	f.t.Helper()
+	m, err := segment.NewMonitor(f.config)
+	require.NoError(f.t, err)
+	return m.Sweep(f.t.Context(), listed(all, last))
+}
+
+// A recorder keeps what it was told, and fails when it is told to.
+type recorder struct {
+	mu     sync.Mutex
+	fail   error
+	firing map[segment.ID]segment.Alert
+	events []string
+}
+
+func newRecorder() *recorder { return &recorder{firing: map[segment.ID]segment.Alert{}} }
+
+func (r *recorder) Fire(_ context.Context, a segment.Alert) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
+	r.firing[a.Segment] = a
+	r.events = append(r.events, fmt.Sprintf("fire %s %s %s", a.Severity, a.Kind, a.Segment))
+	return nil
+}
+
+func (r *recorder) Resolve(_ context.Context, id segment.ID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
+	delete(r.firing, id)
+	r.events = append(r.events, "resolve "+id.String())
+	return nil
+}
+
+// news is what was told since the last call.
+func (r *recorder) news() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news := r.events
+	r.events = nil
+	return news
+}
+
+func seg(name string) segment.ID { return segment.ID{SiteGroup: "site-a", Name: name} }
+
+func TestSweepFindsWhatNoJobSees(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		set          func(*fleet)
+		segments     int
+		healthy      int
+		unwatched    int
+		missing      int
+		cases        []string
+	}{
+		{
+			name: "all well", reason: "sizes that last runs left live are no news",
+			set:      func(f *fleet) { f.runs(seg("cars"), 100, 110, 105); f.runs(seg("travel"), 7) },
+			segments: 2, healthy: 2,
+		},
+		{
+			name: "shrank with no job running", reason: "one user less than the last run stored, and nobody took it away",
+			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000); f.sizes[seg("cars")] = validate.Count(999) },
+			segments: 1, cases: []string{"page short site-a/cars: stored 999 of 1,000 users (0.1% short, 0 allowed)"},
+		},
+		{
+			name: "drifts as far as it may", reason: "the rule knows of users that leave by themselves",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1000, 1000)
+				f.sizes[seg("cars")] = validate.Count(990)
+				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+					return segment.Rule{Drift: validate.Within(0.01)}, nil
+				}
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "grew with no job running", reason: "users came from elsewhere than the guarded job",
+			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000); f.sizes[seg("cars")] = validate.Count(1001) },
+			segments: 1, cases: []string{"page surplus site-a/cars: stored 1,001 users where 1,000 were expected (0.1% surplus, 0 allowed)"},
+		},
+		{
+			name: "emptied", reason: "the incident's lookalikes",
+			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000, 1000); f.sizes[seg("cars")] = validate.Count(0) },
+			segments: 1, cases: []string{"page empty site-a/cars: stored 0 of 1,000 users (100% short, 0 allowed)"},
+		},
+		{
+			name: "the last run passed with half the users", reason: "a job's own check was told to expect them, the history was not",
+			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1010, 990, 1000, 480) },
+			segments: 1, cases: []string{"ticket dropped site-a/cars: off its history: 480 users, 52.0% below its lowest of the last week (1,000); usual moves are within 1%"},
+		},
+		{
+			name: "the last run stopped at a known limit", reason: "a size must not vouch for itself, though the ledger holds it by now",
+			set:      func(f *fleet) { f.runs(seg("cars"), 60000, 60000, 60000, 10000) },
+			segments: 1, cases: []string{"page capped site-a/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 83.3% below its lowest of the last week (60,000); only 3 earlier sizes known"},
+		},
+		{
+			name: "not in the store", reason: "a segment that is not listed is said, it may be empty",
+			set:     func(f *fleet) { f.runs(seg("cars"), 1000); f.runs(seg("z"), 5); delete(f.sizes, seg("cars")) },
+			missing: 1, segments: 1, healthy: 1,
+			cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+		},
+		{
+			name: "never was in the store", reason: "its first run was rejected, so there is nothing to miss",
+			set: func(f *fleet) {
+				f.record(segment.Record{Segment: seg("cars"), Run: "r", State: segment.Rejected, Users: 10, At: f.now})
+			},
+		},
+		{
+			name: "not in the ledger", reason: "nothing to judge by is said, and is not healthy",
+			set:      func(f *fleet) { f.sizes[seg("cars")] = validate.Count(10) },
+			segments: 1, unwatched: 1,
+		},
+		{
+			name: "not counted", reason: "a size that is not known is no pass",
+			set:      func(f *fleet) { f.runs(seg("cars"), 10); f.sizes[seg("cars")] = validate.Unknown() },
+			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: stored is unknown: nothing was read back"},
+		},
+		{
+			name: "a size nobody measured", reason: "a forgotten field is no pass",
+			set:      func(f *fleet) { f.runs(seg("cars"), 10); f.sizes[seg("cars")] = validate.Summary{} },
+			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: Output.Stored is not measured, want what is stored, read back"},
+		},
+		{
+			name: "rejected since", reason: "a run that was discarded left live what was there before",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1000, 1000)
+				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Users: 10, At: f.now.Add(-time.Hour)})
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "live, and would have failed", reason: "what only observes leaves a broken segment live: it is off its history",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1000, 1000)
+				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Observed, Users: 13, At: f.now.Add(-time.Hour)})
+				f.sizes[seg("cars")] = validate.Count(13)
+			},
+			segments: 1, cases: []string{"ticket dropped site-a/cars: off its history: 13 users, 98.7% below its lowest of the last week (1,000); only 2 earlier sizes known"},
+		},
+		{
+			name: "an estimate", reason: "a counter that may be off by more than the segment may drift decides nothing",
+			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000); f.sizes[seg("cars")] = validate.Estimate(1000, 0.01) },
+			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: stored about 1,000 users ± 1% of 1,000 users: the counters' error of 30 users is too wide for 1,000 to 1,000 allowed; an exact count or a tolerance of 3.0% would decide it"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFleet(t)
+			c.set(f)
+			s := f.sweep()
+			require.Equal(t, []int{c.segments, c.healthy, c.unwatched, c.missing}, []int{s.Segments, s.Healthy, s.Unwatched, s.Missing}, c.reason)
+			var cases []string
+			for _, k := range s.Cases {
+				cases = append(cases, fmt.Sprintf("%s %s %s", k.Severity, k.Kind, k.Text))
+			}
+			require.Equal(t, c.cases, cases, c.reason)
+			require.Len(t, f.alerter.firing, len(c.cases), "each case is alerted")
+		})
+	}
+}
+
+func TestSweepOfABrokenListing(t *testing.T) {
+	failed := errors.New("connection reset")
+	for _, c := range []struct {
+		name, reason string
+		set          func(*fleet) ([]segment.Current, error)
+		cases        int
+		check        func(*testing.T, error)
+	}{
+		{
+			name: "ends in an error", reason: "what was read is judged, the rest is not called missing or fine",
+			set: func(f *fleet) ([]segment.Current, error) {
+				f.sizes[seg("a")] = validate.Count(9)
+				return f.listing()[:1], failed
+			},
+			cases: 1,
+			check: func(t *testing.T, err error) { require.ErrorIs(t, err, failed) },
+		},
+		{
+			name: "out of order", reason: "a segment passed over would be called missing",
+			set: func(f *fleet) ([]segment.Current, error) {
+				all := f.listing()
+				all[1], all[2] = all[2], all[1]
+				return all, nil
+			},
+			check: func(t *testing.T, err error) {
+				order, ok := errors.AsType[*segment.OrderError](err)
+				require.True(t, ok, "%v", err)
+				require.Equal(t, segment.OrderError{Sequence: "current sizes", Before: seg("c"), After: seg("b")}, *order)
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFleet(t)
+			for _, name := range []string{"a", "b", "c"} {
+				f.runs(seg(name), 10, 10)
+			}
+			s, err := f.trySweep(c.set(f))
+			c.check(t, err)
+			require.False(t, s.Complete)
+			require.Len(t, s.Cases, c.cases, c.reason)
+			require.Zero(t, s.Missing, c.reason)
+			require.Len(t, f.alerter.firing, c.cases, "what was found is told all the same")
+		})
+	}
+}
+
+func TestSweepOfASegmentListedTwice(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("a"), 10, 10)
+	f.runs(seg("b"), 10, 10)
+	all := f.listing()
+	s, err := f.trySweep([]segment.Current{all[0], all[0], all[1]}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []int{2, 1}, []int{s.Segments, s.Healthy})
+	require.Len(t, s.Cases, 1)
+	require.Equal(t, "site-a/a: could not be verified: it is listed 2 times among the current sizes, the first time with 10 users", s.Cases[0].Text)
+}
+
+func TestSweepTellsOfAFaultOnce(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	f.sizes[seg("cars")] = validate.Count(900)
+	f.sweep()
+	require.Equal(t, []string{"fire page short site-a/cars"}, f.alerter.news())
+	f.sizes[seg("cars")] = validate.Count(800)
+	f.sweep()
+	require.Empty(t, f.alerter.news(), "the fault stands")
+	f.sizes[seg("cars")] = validate.Count(0)
+	f.sweep()
+	require.Equal(t, []string{"fire page empty site-a/cars"}, f.alerter.news(), "another fault is news")
+	f.sizes[seg("cars")] = validate.Count(1000)
+	f.sweep()
+	require.Equal(t, []string{"resolve site-a/cars"}, f.alerter.news())
+	f.sweep()
+	require.Empty(t, f.alerter.news())
+}
+
+// An alerter that fails loses nothing, and is not asked twice for what it took.
+func TestSweepRetriesAnAlerterThatFails(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	f.sizes[seg("cars")] = validate.Count(900)
+	f.alerter.fail = errors.New("no route to host")
+	s, err := f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, f.alerter.fail)
+	require.Len(t, s.Cases, 1, "the verdict does not depend on the alerter")
+	f.alerter.fail = nil
+	f.sweep()
+	require.Equal(t, []string{"fire page short site-a/cars"}, f.alerter.news())
+	f.sizes[seg("cars")] = validate.Count(1000)
+	f.alerter.fail = errors.New("no route to host")
+	_, err = f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, f.alerter.fail)
+	f.alerter.fail = nil
+	f.sweep()
+	require.Equal(t, []string{"resolve site-a/cars"}, f.alerter.news())
+}
+
+// What a guard found stands until a run passes: the store's old users look
+// healthy all the while.
+func TestSweepLeavesTheGuardsAlertOpen(t *testing.T) {
+	f := newFleet(t)
+	f.runs(cars, 5, 5)
+	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: f.alerter})
+	require.NoError(t, err)
+	run := segment.Run{
+		ID: "tonight", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
+		Stored: func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
+		Commit: func(context.Context) error { return nil },
+	}
+	_, err = g.Commit(t.Context(), run)
+	require.ErrorIs(t, err, validate.Short)
+	require.Equal(t, []string{"fire page short " + cars.String()}, f.alerter.news())
+	s := f.sweep()
+	require.Equal(t, 1, s.Healthy)
+	require.Empty(t, f.alerter.news())
+	_, err = g.Commit(t.Context(), run)
+	require.ErrorIs(t, err, validate.Short)
+	require.Empty(t, f.alerter.news(), "the same fault in the next attempt is a standing one")
+	run.Attempt, run.Stored = 1, func(context.Context) (validate.Summary, error) { return validate.Count(5), nil }
+	_, err = g.Commit(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, []string{"resolve " + cars.String()}, f.alerter.news())
+}
+
+// What is gone on purpose, or right whatever it looks like, is resolved by the
+// next sweep.
+func TestHumansResolveAlerts(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000, 300)
+	f.runs(seg("gone"), 1000)
+	delete(f.sizes, seg("gone"))
+	f.sweep()
+	require.Len(t, f.alerter.news(), 2)
+	require.NoError(t, f.ledger.Accept(t.Context(), seg("cars"), segment.Acceptance{Run: "run 2", By: "ann", Why: "the rule was changed", At: f.now}))
+	require.NoError(t, f.ledger.Forget(t.Context(), seg("gone")))
+	s := f.sweep()
+	require.Empty(t, s.Cases)
+	require.Equal(t, []string{"resolve site-a/cars", "resolve site-a/gone"}, f.alerter.news())
+}
+
+// Segments that no guarded job writes are watched by the sizes of earlier sweeps.
+func TestSweepKeepsSizesThatNoGuardKnows(t *testing.T) {
+	f := newFleet(t)
+	f.sizes[seg("uploaded")] = validate.Count(1000)
+	require.Equal(t, 1, f.sweep().Unwatched)
+	for range 3 {
+		f.now = f.now.AddDate(0, 0, 1)
+		require.Equal(t, 1, f.sweep().Healthy)
+	}
+	f.now = f.now.AddDate(0, 0, 1)
+	f.sizes[seg("uploaded")] = validate.Count(300)
+	for range 3 {
+		s := f.sweep()
+		require.Len(t, s.Cases, 1, "the bad size is not kept, so that it stays one")
+		require.Equal(t, validate.Dropped, s.Cases[0].Kind)
+		f.now = f.now.AddDate(0, 0, 1)
+	}
+	sizes, err := f.ledger.Sizes(t.Context(), seg("uploaded"), 60)
+	require.NoError(t, err)
+	require.Len(t, sizes, 4)
+	for _, size := range sizes {
+		require.True(t, size.Unguarded)
+	}
+}
+
+// Counters that count differently are no measure for each other.
+func TestSweepComparesOneCounter(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000, 1000)
+	f.config.Counter = "search index"
+	f.sizes[seg("cars")] = validate.Count(1300) // it counts what was deleted, too
+	require.Equal(t, 1, f.sweep().Unwatched, "there is no size by this counter yet")
+	f.now = f.now.AddDate(0, 0, 1)
+	require.Equal(t, 1, f.sweep().Healthy, "by now there is")
+	f.now = f.now.AddDate(0, 0, 1)
+	f.sizes[seg("cars")] = validate.Count(600)
+	require.Equal(t, validate.Dropped, f.sweep().Cases[0].Kind)
+}
+
+// A commit that failed left it open whether the segment is live. A sweep sees.
+func TestSweepSettlesUnknownCommits(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		live         int64
+		baseline     int
+		told         []string
+	}{
+		{"live", "just as many users are there as the run had stored", 1100, 3, []string{"resolve site-a/cars"}},
+		{"not live", "the users of before are there", 1000, 2, nil},
+		{"neither", "some other number proves nothing", 1050, 2, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFleet(t)
+			f.runs(seg("cars"), 1000, 1000)
+			at := f.now.Add(-90 * time.Minute)
+			f.record(segment.Record{Segment: seg("cars"), Run: "tonight", State: segment.Unknown, Users: 1100, At: at})
+			require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
+				s.Open = &segment.Alert{Segment: seg("cars"), Run: "tonight", Severity: segment.Ticket, Kind: validate.Unverified}
+				s.Told = s.Open
+			}))
+			f.sizes[seg("cars")] = validate.Count(c.live)
+			f.sweep()
+			sizes, err := f.ledger.Sizes(t.Context(), seg("cars"), 60)
+			require.NoError(t, err)
+			require.Len(t, sizes, c.baseline, c.reason)
+			require.Equal(t, c.told, f.alerter.news(), c.reason)
+		})
+	}
+}
+
+// The copy of a broken lookalike names the lookalike, and has its own alert.
+func TestSweepNamesWhatIsUpstream(t *testing.T) {
+	f := newFleet(t)
+	seed, like, copied, other := seg("seed"), seg("like"), seg("copied"), seg("other")
+	f.config.Jobs = []segment.Job{segment.Lookalike(like, seed), segment.Copy(copied, like), segment.Copy(other, seed)}
+	f.runs(seed, 1000, 1000)
+	f.runs(like, 5000, 5000, 5000, 2000)
+	f.runs(copied, 5000, 5000, 5000, 2000)
+	f.runs(other, 1000, 1000)
+	s := f.sweep()
+	require.Len(t, s.Cases, 2)
+	for _, c := range s.Cases {
+		if c.Segment == copied {
+			require.Equal(t, like, c.Upstream)
+		} else {
+			require.Zero(t, c.Upstream)
+		}
+	}
+	require.ElementsMatch(t, []segment.Affected{{ID: copied, Users: 5000}, {ID: like, Users: 5000}}, s.Affected())
+	require.Contains(t, f.alerter.firing[copied].Text, "it is made from site-a/like, which is affected itself")
+}
+
+func TestIncidents(t *testing.T) {
+	f := newFleet(t)
+	f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+		return segment.Rule{Runbook: "https://runbooks.example/copies"}, nil
+	}
+	for i := range 4 {
+		id := segment.ID{SiteGroup: fmt.Sprint("site-", i%2), Name: fmt.Sprint("s", i)}
+		f.runs(id, 1000, 1000)
+		f.sizes[id] = validate.Count(900)
+	}
+	s := f.sweep()
+	require.Len(t, s.Incidents, 1)
+	incident := s.Incidents[0]
+	incident.Since = time.Time{}
+	require.Equal(t, segment.Incident{
+		Job: segment.KindCopy, Kind: validate.Short, Build: "build-7", Severity: segment.Page,
+		Segments: 4, SiteGroups: 2, Users: 4000,
+		Cause: "stored 900 of 1,000 users (10.0% short, 0 allowed)", Next: "https://runbooks.example/copies",
+	}, incident)
+	news := f.alerter.news()
+	require.Len(t, news, 5)
+	require.Equal(t, "fire page short incident/copy short build-7", news[0], "it comes first, to hold back its segments' pages")
+	require.Empty(t, f.sweep().Cases[0].Upstream)
+	require.Empty(t, f.alerter.news(), "it stands, like its segments' alerts")
+	for id := range f.sizes {
+		if id.Name != "s0" {
+			f.sizes[id] = validate.Count(1000)
+		}
+	}
+	require.Len(t, f.sweep().Incidents, 1, "the last ones of it must not ring again")
+	require.Len(t, f.alerter.news(), 3)
+	f.sizes[segment.ID{SiteGroup: "site-0", Name: "s0"}] = validate.Count(1000)
+	require.Empty(t, f.sweep().Incidents)
+	require.ElementsMatch(t, []string{"resolve site-0/s0", "resolve incident/copy short build-7"}, f.alerter.news())
+}
+
+// Two monitors on two machines tell of a fault once.
+func TestSweepsSideBySide(t *testing.T) {
+	f := newFleet(t)
+	for i := range 50 {
+		f.runs(seg(fmt.Sprint("s", i)), 1000, 1000)
+		f.sizes[seg(fmt.Sprint("s", i))] = validate.Count(int64(900 + i))
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { f.sweep() })
+	}
+	wg.Wait()
+	require.Len(t, f.alerter.news(), 51, "50 segments and their incident")
+}
+
+func TestSweepAsJSON(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	f.sizes[seg("cars")] = validate.Count(900)
+	s := f.sweep()
+	data, err := json.Marshal(s)
+	require.NoError(t, err)
+	var back segment.Sweep
+	require.NoError(t, json.Unmarshal(data, &back))
+	again, err := json.Marshal(back)
+	require.NoError(t, err)
+	require.JSONEq(t, string(data), string(again))
+	require.False(t, back.Cases[0].Report.Passed())
+	require.Equal(t, s.Cases[0].Text, back.Cases[0].Text)
+}
+
+// Ids are mapped on the way, so that a limit on the reading leaves no two stored
+// sizes alike: what was read tells.
+func TestSweepFindsALimitOnTheReading(t *testing.T) {
+	f := newFleet(t)
+	random := rand.New(rand.NewPCG(1, 1))
+	day := func(id segment.ID, days int, read int64) {
+		stored := int64((0.7 + 0.25*random.Float64()) * float64(read))
+		f.record(segment.Record{Segment: id, Run: fmt.Sprint(days), State: segment.Committed, Users: stored, Read: read, At: f.now.Add(-time.Hour).AddDate(0, 0, -days)})
+		f.sizes[id] = validate.Count(stored)
+	}
+	for i := range 40_000 {
+		id := seg(fmt.Sprintf("%05d", i))
+		users := int64(math.Exp(math.Log(50) + 10*random.Float64()))
+		today := int64(float64(users) * math.Exp(0.03*random.NormFloat64()))
+		if i < 50 {
+			users = 12_600 + int64(random.IntN(900)) // so little above that the history alone says nothing
+			today = 9_999                            // no known limit
+		}
+		day(id, 1, users)
+		day(id, 0, today)
+	}
+	// A few others are exactly on small known limits by chance.
+	hit := func(s segment.Sweep) (names []string) {
+		for _, c := range s.Cases {
+			if strings.Contains(c.Text, "read exactly 9,999 users, as 49 other segments that were larger, too: a limit at work") {
+				require.Equal(t, validate.Capped, c.Kind)
+				names = append(names, c.Segment.Name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	s := f.sweep()
+	names := hit(s)
+	require.Len(t, names, 50)
+	require.Equal(t, "00049", names[49])
+	require.Len(t, s.Incidents, 1)
+	f.alerter.news()
+	require.Equal(t, names, hit(f.sweep()), "sizes that a limit brought about are no baseline: it is still found")
+	require.Empty(t, f.alerter.news())
+}

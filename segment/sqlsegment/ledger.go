@@ -1,0 +1,235 @@
+package sqlsegment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+var _ segment.Ledger = (*History)(nil)
+
+// Accept implements segment.Ledger. The acceptance is kept in a table, too.
+func (h *History) Accept(ctx context.Context, id segment.ID, a segment.Acceptance) error {
+	err := a.Problem()
+	if err == nil {
+		err = h.say(ctx, id, word{"accepted", a.Run, a.By, a.Why, a.At}, func(t *segment.Tracked, r segment.Record) error { return t.Accept(r, a) })
+	}
+	return wrap("accepting a size of "+id.String(), err)
+}
+
+// Suspect implements segment.Ledger. The suspicion is kept in a table, too.
+func (h *History) Suspect(ctx context.Context, id segment.ID, s segment.Suspicion) error {
+	err := s.Problem()
+	if err == nil {
+		err = h.say(ctx, id, word{"suspected", s.Run, s.By, s.Why, s.At}, func(t *segment.Tracked, r segment.Record) error {
+			t.Suspect(r)
+			return nil
+		})
+	}
+	return wrap("suspecting a size of "+id.String(), err)
+}
+
+// Import implements segment.Ledger.
+func (h *History) Import(ctx context.Context, sizes []segment.Imported) error {
+	ids := make([]segment.ID, len(sizes))
+	for i, s := range sizes {
+		if err := s.Problem(); err != nil {
+			return wrap("importing sizes", err)
+		}
+		for _, size := range s.Sizes {
+			if err := h.dialect.storable("Imported.Sizes.Counter", size.Counter); err != nil {
+				return wrap("importing sizes", err)
+			}
+		}
+		ids[i] = s.Segment
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return wrap("importing sizes", h.transact(ctx, func(s session) error {
+		tracked, err := lock(ctx, s, h.dialect, ids)
+		if err != nil {
+			return err
+		}
+		for _, i := range sizes {
+			tracked[i.Segment].Import(i.Sizes)
+		}
+		return save(ctx, s, h.dialect, tracked)
+	}))
+}
+
+// Forget implements segment.Ledger.
+func (h *History) Forget(ctx context.Context, ids ...segment.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return wrap("forgetting segments", h.transact(ctx, func(s session) error {
+		if _, err := lock(ctx, s, h.dialect, ids); err != nil {
+			return err
+		}
+		if err := dropRows(ctx, s, h.dialect, "segmentguard_segments", ids); err != nil {
+			return err
+		}
+		return changeAlerts(ctx, s, h.dialect, ids, closed)
+	}))
+}
+
+// closed is a change of an alert: nothing is wrong any more.
+func closed(s *segment.AlertState) { s.Open = nil }
+
+// A word is what somebody said of a size.
+type word struct {
+	word, run, by, why string
+	at                 time.Time
+}
+
+// say keeps a word on the size of a run's last attempt, and what follows from it.
+func (h *History) say(ctx context.Context, id segment.ID, w word, change func(*segment.Tracked, segment.Record) error) error {
+	d := h.dialect
+	key, err := text(d, id)
+	if err != nil {
+		return err
+	}
+	for field, text := range map[string]string{"By": w.by, "Why": w.why} {
+		if err := d.storable(field, text); err != nil {
+			return err
+		}
+	}
+	return h.transact(ctx, func(s session) error {
+		tracked, err := lock(ctx, s, d, []segment.ID{id})
+		if err != nil {
+			return err
+		}
+		r, err := last(ctx, s, d, key, w.run)
+		if err != nil {
+			return err
+		}
+		if err := change(tracked[id], r); err != nil {
+			return err
+		}
+		if err := save(ctx, s, d, tracked); err != nil {
+			return err
+		}
+		const keep = "INSERT INTO segmentguard_words (segment, run, word, by_whom, why, at) VALUES (?, ?, ?, ?, ?, ?)"
+		if _, err := s.ExecContext(ctx, d.bind(keep), key, w.run, w.word, w.by, w.why, d.time(w.at)); err != nil {
+			return err
+		}
+		if w.word != "accepted" {
+			return nil
+		}
+		return changeAlerts(ctx, s, d, []segment.ID{id}, closed)
+	})
+}
+
+// columns are those of a record.
+const columns = "segment, run, attempt, state, job, kind, build, users, read_users, counter, at, report"
+
+// last is the last attempt of a run.
+func last(ctx context.Context, s session, d Dialect, key, run string) (found segment.Record, err error) {
+	query := "SELECT " + columns + " FROM segmentguard_attempts WHERE segment = ? AND run = ? ORDER BY attempt DESC, id DESC LIMIT 1"
+	none := true
+	err = each(ctx, s, d.bind(d.locked(query)), []any{key, run}, func(scan scanner) (err error) {
+		none = false
+		found, err = scanRecord(scan)
+		return err
+	})
+	if err == nil && none {
+		err = fmt.Errorf("no record of run %q", run)
+	}
+	return found, err
+}
+
+func scanRecord(scan scanner) (r segment.Record, err error) {
+	var key, report []byte
+	var at instant
+	if err := scan(&key, &r.Run, &r.Attempt, &r.State, &r.Job, &r.Kind, &r.Build, &r.Users, &r.Read, &r.Counter, &at, &report); err != nil {
+		return r, err
+	}
+	r.At = at.Time
+	if r.Segment, err = segment.ParseID(string(key)); err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(report, &r.Report); err != nil {
+		return r, fmt.Errorf("report of attempt %d of run %s of %s: %w", r.Attempt, r.Run, r.Segment, err)
+	}
+	return r, nil
+}
+
+// pageSize is how many rows are read at a time. Between pages no statement is
+// open, so that the ledger can be written to while it is read, on one connection
+// too, and nobody waits for a reader.
+const pageSize = 4096
+
+// Segments implements segment.Ledger.
+func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
+	return pages(ctx, h, "reading the segments", []any{""}, func(tracked *segment.Tracked) []any { return []any{tracked.Segment.String()} },
+		"SELECT segment, packed FROM segmentguard_segments WHERE segment > ? ORDER BY segment LIMIT ?", nil, scanTracked)
+}
+
+// Attempts implements segment.Ledger.
+func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
+	where, args := []string{"(segment, run, attempt) > (?, ?, ?)"}, []any(nil)
+	filter := func(on bool, condition string, arg any) {
+		if on {
+			where, args = append(where, condition), append(args, arg)
+		}
+	}
+	filter(f.Build != "", "build = ?", f.Build)
+	filter(f.Kind != "", "kind = ?", string(f.Kind))
+	filter(!f.Since.IsZero(), "at >= ?", h.dialect.time(f.Since))
+	filter(!f.Until.IsZero(), "at < ?", h.dialect.time(f.Until))
+	query := "SELECT " + columns + " FROM segmentguard_attempts a WHERE " + strings.Join(where, " AND ") +
+		" AND id = (SELECT max(id) FROM segmentguard_attempts b WHERE b.segment = a.segment AND b.run = a.run AND b.attempt = a.attempt)" +
+		" ORDER BY segment, run, attempt LIMIT ?"
+	return pages(ctx, h, "reading attempts", []any{"", "", -1},
+		func(r *segment.Record) []any { return []any{r.Segment.String(), r.Run, r.Attempt} }, query, args, scanRecord)
+}
+
+// pages reads a table in its order, a page at a time. The query takes the place
+// to go on from, further arguments, and how many rows to read.
+func pages[T any](ctx context.Context, h *History, doing string, from []any, place func(*T) []any, query string, args []any, scan func(scanner) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for at := from; ; {
+			page := make([]T, 0, 64)
+			err := h.connected(ctx, func(s session) error {
+				all := append(append(append([]any{}, at...), args...), pageSize)
+				return each(ctx, s, h.dialect.bind(query), all, func(row scanner) error {
+					item, err := scan(row)
+					page = append(page, item)
+					return err
+				})
+			})
+			if err != nil {
+				var none T
+				yield(none, wrap(doing, err))
+				return
+			}
+			for i := range page {
+				if !yield(page[i], nil) {
+					return
+				}
+			}
+			if len(page) < pageSize {
+				return
+			}
+			at = place(&page[len(page)-1])
+		}
+	}
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, bad := errors.AsType[*validate.InputError](err); bad {
+		return fmt.Errorf("sqlsegment: %w", err)
+	}
+	return fmt.Errorf("sqlsegment: %s: %w", doing, err)
+}

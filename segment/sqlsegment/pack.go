@@ -1,0 +1,224 @@
+package sqlsegment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// What is at hand of a segment is packed into one column of one row: reading 60
+// rows a segment takes ten times as long. Numbers are varints, of sizes and times
+// the difference to the one before, times in microseconds since 1970.
+
+// packed1 is the version of the form, its first byte.
+const packed1 = 1
+
+const (
+	withLast byte = 1 << iota
+	withAcceptance
+)
+
+// pack writes t, but for its segment, which is the row's key.
+func pack(t *segment.Tracked) []byte {
+	p := packer{counters: map[string]int64{}}
+	for i := range t.Sizes {
+		p.counter(t.Sizes[i].Counter)
+	}
+	var flags byte
+	if t.Last != (segment.Attempt{}) {
+		flags |= withLast
+	}
+	if t.Accepted != nil {
+		flags |= withAcceptance
+	}
+	p.data = append(make([]byte, 0, 64+12*len(t.Sizes)), packed1, flags)
+	p.int(int64(len(p.names)))
+	for _, name := range p.names {
+		p.text(name)
+	}
+	p.sizes(t.Sizes)
+	if flags&withLast != 0 {
+		p.last(&t.Last)
+	}
+	if a := t.Accepted; a != nil {
+		p.text(a.Run)
+		p.text(a.By)
+		p.text(a.Why)
+		p.int(a.At.UnixMicro())
+	}
+	return p.data
+}
+
+type packer struct {
+	data     []byte
+	counters map[string]int64
+	names    []string
+}
+
+func (p *packer) counter(name string) int64 {
+	i, ok := p.counters[name]
+	if !ok {
+		i = int64(len(p.names))
+		p.counters[name] = i
+		p.names = append(p.names, name)
+	}
+	return i
+}
+
+func (p *packer) int(n int64) { p.data = binary.AppendVarint(p.data, n) }
+func (p *packer) text(s string) {
+	p.int(int64(len(s)))
+	p.data = append(p.data, s...)
+}
+
+func (p *packer) sizes(sizes []validate.Size) {
+	p.int(int64(len(sizes)))
+	var users, at int64
+	for i := range sizes {
+		s := &sizes[i]
+		micros, mark := s.At.UnixMicro(), p.counter(s.Counter)<<1
+		if s.Unguarded {
+			mark |= 1
+		}
+		p.int(micros - at)
+		p.int(s.Users - users)
+		p.int(s.Read)
+		p.int(mark)
+		users, at = s.Users, micros
+	}
+}
+
+func (p *packer) last(a *segment.Attempt) {
+	for _, text := range [...]string{a.Run, string(a.State), a.Job, string(a.Kind), a.Build, a.Counter} {
+		p.text(text)
+	}
+	for _, n := range [...]int64{int64(a.Attempt), a.Users, a.Read, a.At.UnixMicro()} {
+		p.int(n)
+	}
+}
+
+// unpack reads what pack wrote, and nothing else: what it does not know must not
+// pass for a segment without a history. A row that was only locked is empty.
+func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
+	t := segment.Tracked{Segment: id}
+	if len(data) == 0 {
+		return t, nil
+	}
+	u := unpacker{data: data}
+	if version := u.byte(); version != packed1 {
+		return t, fmt.Errorf("packed sizes of %s: version %d, want %d: a newer version of this library wrote them", id, version, packed1)
+	}
+	flags := u.byte()
+	counters := make([]string, 0, 1)
+	for range u.count(1) {
+		counters = append(counters, u.text())
+	}
+	t.Sizes = u.sizes(counters)
+	if flags&withLast != 0 {
+		t.Last = u.last()
+	}
+	if flags&withAcceptance != 0 {
+		t.Accepted = &segment.Acceptance{Run: u.text(), By: u.text(), Why: u.text(), At: u.time(0)}
+	}
+	if u.err == nil && (len(u.data) > 0 || flags > withLast|withAcceptance) {
+		u.fail("unknown fields")
+	}
+	if u.err != nil {
+		return segment.Tracked{Segment: id}, fmt.Errorf("packed sizes of %s: %w", id, u.err)
+	}
+	return t, nil
+}
+
+// An unpacker reads on as zeros after an error.
+type unpacker struct {
+	data []byte
+	err  error
+}
+
+var errCut = errors.New("damaged: it ends too early")
+
+func (u *unpacker) fail(what string) {
+	if u.err == nil {
+		u.err = errors.New("damaged: " + what)
+	}
+	u.data = nil
+}
+
+func (u *unpacker) byte() byte {
+	if len(u.data) == 0 {
+		u.err = errCut
+		return 0
+	}
+	b := u.data[0]
+	u.data = u.data[1:]
+	return b
+}
+
+func (u *unpacker) int() int64 {
+	n, size := binary.Varint(u.data)
+	if size <= 0 {
+		u.fail("a number that does not end")
+		return 0
+	}
+	u.data = u.data[size:]
+	return n
+}
+
+// count reads how many items follow, each of some bytes at least.
+func (u *unpacker) count(bytes int) int {
+	n := u.int()
+	if n < 0 || n > int64(len(u.data)/bytes) {
+		u.fail("more items than bytes")
+		return 0
+	}
+	return int(n)
+}
+
+func (u *unpacker) text() string {
+	n := u.count(1)
+	text := string(u.data[:n])
+	u.data = u.data[n:]
+	return text
+}
+
+// time reads a time as its distance from another, in microseconds.
+func (u *unpacker) time(from int64) time.Time {
+	return time.UnixMicro(from + u.int()).UTC()
+}
+
+func (u *unpacker) sizes(counters []string) []validate.Size {
+	n := u.count(4)
+	if n == 0 {
+		return nil
+	}
+	sizes := make([]validate.Size, n)
+	var users, at int64
+	for i := range sizes {
+		at += u.int()
+		users += u.int()
+		read, mark := u.int(), u.int()
+		if users < 0 || read < 0 || mark < 0 || mark>>1 >= int64(len(counters)) {
+			u.fail("a size that cannot be")
+			return nil
+		}
+		sizes[i] = validate.Size{
+			Users: users, Read: read, At: time.UnixMicro(at).UTC(), Counter: counters[mark>>1], Unguarded: mark&1 != 0,
+		}
+	}
+	if !slices.IsSortedFunc(sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) }) {
+		u.fail("sizes out of order")
+	}
+	return sizes
+}
+
+func (u *unpacker) last() segment.Attempt {
+	a := segment.Attempt{Run: u.text(), State: segment.State(u.text()), Job: u.text(), Kind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
+	attempt := u.int()
+	a.Attempt, a.Users, a.Read, a.At = int(attempt), u.int(), u.int(), u.time(0)
+	return a
+}

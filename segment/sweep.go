@@ -1,0 +1,137 @@
+package segment
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A Current is the size of one segment as the store holds it now.
+type Current struct {
+	Segment ID
+	Stored  validate.Summary // counted in the store
+	At      time.Time        // when it was counted; zero: when the sweep began
+}
+
+// A Sweep is what a monitor found when it went over all segments.
+type Sweep struct {
+	At time.Time `json:"at"`
+	// Complete says that every current size was judged, and every segment of
+	// the ledger looked for. If it is not set, the rest may be anything but fine.
+	Complete  bool       `json:"complete"`
+	Segments  int        `json:"segments"`  // in the store
+	Healthy   int        `json:"healthy"`   // judged, and nothing found
+	Unwatched int        `json:"unwatched"` // in the store, and nothing known to judge them by
+	Missing   int        `json:"missing"`   // known, and not in the store; they are among the cases
+	Cases     []Case     `json:"cases"`     // the affected segments, gravest first
+	Incidents []Incident `json:"incidents"` // over the alerts that are open now, also those of guards
+}
+
+// Affected are the sweep's cases, as PlanReruns takes them.
+func (s *Sweep) Affected() []Affected {
+	affected := make([]Affected, len(s.Cases))
+	for i, c := range s.Cases {
+		affected[i] = Affected{ID: c.Segment, Users: c.Users}
+	}
+	return affected
+}
+
+// A Case is an affected segment.
+type Case struct {
+	Segment  ID              `json:"segment"`
+	Severity AlertSeverity   `json:"severity"`
+	Kind     validate.Kind   `json:"kind"`              // the gravest
+	Text     string          `json:"text"`              // what was found, on one line
+	Users    int64           `json:"users"`             // at stake: as many as the segment should hold
+	Upstream ID              `json:"upstream,omitzero"` // the affected segment that this one was made from, if any explains it
+	Last     Attempt         `json:"last,omitzero"`     // the last attempt at it
+	Sizes    []validate.Size `json:"sizes,omitempty"`   // its baseline, oldest first
+	Report   validate.Report `json:"report"`            // with the band that its history allows
+
+	missing bool // from the store's listing
+}
+
+// gravest puts the gravest case first: by severity, kind, users at stake, name.
+func gravestFirst(a, b Case) int {
+	return cmp.Or(
+		cmp.Compare(a.Severity, b.Severity), // "page" before "ticket"
+		a.Kind.Compare(b.Kind),
+		cmp.Compare(b.Users, a.Users),
+		a.Segment.Compare(b.Segment),
+	)
+}
+
+// An OrderError says that a sequence of segments, which must come in byte order
+// of the ids' texts, did not.
+type OrderError struct {
+	Sequence      string // "current sizes" or "ledger"
+	Before, After ID     // as they came
+}
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("%s out of order: %s came before %s; want byte order of the ids' texts (COLLATE \"C\", BINARY)", e.Sequence, e.Before, e.After)
+}
+
+// newCase is the case of a segment with a report that is not clean.
+func newCase(t *Tracked, id ID, r validate.Report) Case {
+	r.Name = id.String() // not before: it costs as much as judging a healthy segment
+	c := Case{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
+	c.judge()
+	return c
+}
+
+// judge reads the report again, after a finding was added.
+func (c *Case) judge() {
+	c.Severity, c.Kind = severity(&c.Report), gravest(&c.Report)
+	c.Text = (&validate.Error{Report: c.Report}).Error()
+	if c.Report.Passed() {
+		c.Text = c.Report.Name + ": " + warnings(&c.Report)
+	}
+	c.Users = max(c.Report.Expected.Users(), c.Report.Band.Previous)
+	if c.Report.Stored.Users() > c.Users {
+		c.Users = c.Report.Stored.Users()
+	}
+}
+
+// add adds what was found beside what the check of the segment alone found.
+func (c *Case) add(f validate.Finding) {
+	c.Report.Findings = append(c.Report.Findings, f)
+	slices.SortStableFunc(c.Report.Findings, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) })
+	c.judge()
+}
+
+// alert is what people read of the case.
+func (c *Case) alert(at time.Time, rule *Rule, job Job) Alert {
+	text := c.Text
+	if c.Kind != validate.Unverified {
+		text += " (live: the segment is not protected)"
+	}
+	if !c.Upstream.IsZero() {
+		text += "; it is made from " + c.Upstream.String() + ", which is affected itself"
+	}
+	return Alert{
+		Segment:  c.Segment,
+		Severity: c.Severity,
+		Kind:     c.Kind,
+		Text:     next(text, rule.Runbook),
+		Job:      job,
+		Build:    c.Last.Build,
+		Rule:     rule.Name,
+		Runbook:  rule.Runbook,
+		Since:    at,
+		At:       at,
+		Report:   c.Report,
+		Upstream: c.Upstream,
+	}
+}
+
+// next adds what to do.
+func next(text, runbook string) string {
+	if runbook == "" {
+		return text
+	}
+	return text + "; next: " + runbook
+}

@@ -1,0 +1,94 @@
+package segment
+
+import (
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// KeptSizes is how many sizes a ledger keeps at hand of a segment's baseline:
+// twice what a size is judged by.
+const KeptSizes = 60
+
+// A Tracked is what a ledger keeps at hand of a segment, in one place: what a
+// sweep over all segments reads. Its methods are how that changes; a ledger
+// calls them in the same transaction in which it writes its log.
+type Tracked struct {
+	Segment  ID              `json:"segment"`
+	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, the last KeptSizes
+	Last     Attempt         `json:"last,omitzero"`      // what was recorded last; zero: nothing was
+	Accepted *Acceptance     `json:"accepted,omitempty"` // the last one, nil if there is none
+}
+
+// An Attempt is a record without its report and the segment it is about.
+type Attempt struct {
+	Run     string    `json:"run"`
+	Attempt int       `json:"attempt"`
+	State   State     `json:"state"`
+	Job     string    `json:"job"`
+	Kind    JobKind   `json:"kind"`
+	Build   string    `json:"build,omitempty"`
+	Users   int64     `json:"users"`
+	Read    int64     `json:"read,omitempty"`
+	Counter string    `json:"counter,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+func (r *Record) attempt() Attempt {
+	return Attempt{r.Run, r.Attempt, r.State, r.Job, r.Kind, r.Build, r.Users, r.Read, r.Counter, r.At}
+}
+
+// live reports whether its output is live for certain.
+func (a *Attempt) live() bool { return a.State == Committed || a.State == Observed }
+
+// Record adds an attempt's new state.
+func (t *Tracked) Record(r Record) {
+	if r.InBaseline() {
+		t.keep(r.Size())
+	}
+	t.Last = r.attempt()
+}
+
+// Accept starts the baseline anew from the size of a run's last attempt.
+func (t *Tracked) Accept(r Record, a Acceptance) error {
+	if err := r.sized(); err != nil {
+		return err
+	}
+	t.Sizes, t.Accepted = []validate.Size{r.Size()}, &a
+	return nil
+}
+
+// Suspect takes the size of a run's last attempt out of the baseline.
+func (t *Tracked) Suspect(r Record) {
+	size := r.Size()
+	t.Sizes = slices.DeleteFunc(t.Sizes, func(s validate.Size) bool { return same(s, size) })
+}
+
+// Import adds sizes that no guard recorded.
+func (t *Tracked) Import(sizes []validate.Size) {
+	for _, size := range sizes {
+		known := func(s validate.Size) bool { return s.At.Equal(size.At) && s.Counter == size.Counter }
+		if !slices.ContainsFunc(t.Sizes, known) {
+			size.Unguarded = true
+			t.keep(size)
+		}
+	}
+}
+
+// keep adds a size to the baseline, in order of time: a guard whose clock is
+// behind must not make the history bad input.
+func (t *Tracked) keep(size validate.Size) {
+	i, _ := slices.BinarySearchFunc(t.Sizes, size, func(a, b validate.Size) int {
+		if a.At.After(b.At) {
+			return 1
+		}
+		return -1
+	})
+	t.Sizes = slices.Insert(t.Sizes, i, size)
+	t.Sizes = t.Sizes[max(0, len(t.Sizes)-KeptSizes):]
+}
+
+func same(a, b validate.Size) bool {
+	return a.Users == b.Users && a.Read == b.Read && a.At.Equal(b.At) && a.Counter == b.Counter
+}
