@@ -44,8 +44,8 @@
 //
 // [Plan.Run] runs it on this machine, [Plan.Ready] is for a queue of your own.
 // Let each job commit through its guard as always: then a rerun that makes the
-// same mistake fails, and what depends on it is not made from it. The [Outcome]
-// resumes the plan.
+// same mistake fails, and what depends on it is not made from it; one that passes
+// resolves its segment's alert. The [Outcome] resumes the plan.
 //
 // # Errors
 //
