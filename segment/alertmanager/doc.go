@@ -1,0 +1,2 @@
+// Package alertmanager brings alerts to a Prometheus Alertmanager.
+package alertmanager
