@@ -34,7 +34,7 @@ func (a *Alerter) Fire(ctx context.Context, x segment.Alert) error {
 	if err != nil {
 		return err
 	}
-	if err := a.post(ctx, []alert{fired}); err != nil {
+	if err := a.post(ctx, [][]alert{{fired}}); err != nil {
 		return err
 	}
 	open, err := a.open(ctx, x.Segment)
@@ -72,6 +72,7 @@ func (a *Alerter) Resolve(ctx context.Context, id segment.ID) error {
 // would ring beside it.
 func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
 	now := time.Now()
+	var batches [][]alert
 	var failures []error
 	for _, turn := range []struct {
 		alerts          []segment.Alert
@@ -82,7 +83,7 @@ func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) er
 		{firing, false, false},
 		{resolved, true, true},
 	} {
-		var batch []alert
+		var alerts []alert
 		for i := range turn.alerts {
 			x := &turn.alerts[i]
 			if (x.Incident != nil) != turn.incidents {
@@ -96,15 +97,11 @@ func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) er
 			if turn.over {
 				posted.end(now)
 			}
-			batch = append(batch, posted)
+			alerts = append(alerts, posted)
 		}
-		err := a.post(ctx, batch)
-		failures = append(failures, err)
-		if err != nil && !refused(err) {
-			break
-		}
+		batches = slices.AppendSeq(batches, slices.Chunk(alerts, most))
 	}
-	return errors.Join(failures...)
+	return errors.Join(append(failures, a.post(ctx, batches))...)
 }
 
 // end posts that alerts are over.
@@ -112,26 +109,25 @@ func (a *Alerter) end(ctx context.Context, open []alert, now time.Time) error {
 	for i := range open {
 		open[i].end(now)
 	}
-	return a.post(ctx, open)
+	return a.post(ctx, slices.Collect(slices.Chunk(open, most)))
 }
 
 // most is how many alerts go into one request: of some hundred kilobytes.
 const most = 500
 
 // post posts alerts in batches. Alertmanager takes the good ones of a batch in
-// which it refuses others, so the next batches may be good as well.
-func (a *Alerter) post(ctx context.Context, alerts []alert) error {
+// which it refuses others, and the next batches may be good as well.
+func (a *Alerter) post(ctx context.Context, batches [][]alert) error {
 	var failures []error
-	for batch := range slices.Chunk(alerts, most) {
+	for _, batch := range batches {
 		body, err := json.Marshal(batch)
-		if err != nil {
-			return fmt.Errorf("alertmanager: %w", err)
-		}
-		_, err = a.ask(ctx, http.MethodPost, "", body)
-		if err != nil && !refused(err) {
-			return errors.Join(append(failures, err)...)
+		if err == nil {
+			_, err = a.ask(ctx, http.MethodPost, "", body)
 		}
 		failures = append(failures, err)
+		if err != nil && !refused(err) {
+			break
+		}
 	}
 	return errors.Join(failures...)
 }
