@@ -170,7 +170,7 @@ var alerterRules = []alerterRule{
 		explanation: "many guards fire and resolve at once, each its own segments",
 		check: func(a *alerterTrial) {
 			a.together(16, func(i int) error {
-				id := numbered(i)
+				id := nthSegment(i)
 				if err := a.Fire(a.t.Context(), capped(id)); err != nil || i%2 == 0 {
 					return err
 				}
@@ -179,7 +179,7 @@ var alerterRules = []alerterRule{
 			var want []segment.ID
 			for i := range 16 {
 				if i%2 == 0 {
-					want = append(want, numbered(i))
+					want = append(want, nthSegment(i))
 				}
 			}
 			a.wantOpen(want...)
@@ -216,7 +216,7 @@ var alerterRules = []alerterRule{
 			var alerts []segment.Alert
 			var ids []segment.ID
 			for i := range 1201 {
-				ids = append(ids, numbered(i))
+				ids = append(ids, nthSegment(i))
 				alerts = append(alerts, capped(ids[i]))
 			}
 			for range 2 {
@@ -396,7 +396,7 @@ var anyIDs = []segment.ID{
 	{SiteGroup: "incident", Name: "is a site group, too"},
 }
 
-func numbered(i int) segment.ID {
+func nthSegment(i int) segment.ID {
 	return segment.ID{SiteGroup: fmt.Sprintf("site-%d", i%7), Name: fmt.Sprintf("segment %d", i)}
 }
 
