@@ -196,7 +196,9 @@ var badAlerters = []struct {
 		}}
 	}, "fires_what_was_resolved"},
 	{"knows no case", "ids are folded", func() segment.Alerter {
-		return renamed(func(id segment.ID) segment.ID { return segment.ID{SiteGroup: id.SiteGroup, Name: strings.ToLower(id.Name)} })
+		return renamed(func(id segment.ID) segment.ID {
+			return segment.ID{SiteGroup: id.SiteGroup, Name: strings.ToLower(id.Name)}
+		})
 	}, "fires_on_any_id"},
 	{"joins paths", "a slash of a name and one of a site group are the same", func() segment.Alerter {
 		return renamed(func(id segment.ID) segment.ID {
@@ -205,7 +207,9 @@ var badAlerters = []struct {
 		})
 	}, "fires_on_any_id"},
 	{"trims", "spaces around a name are lost", func() segment.Alerter {
-		return renamed(func(id segment.ID) segment.ID { return segment.ID{SiteGroup: id.SiteGroup, Name: strings.TrimSpace(id.Name)} })
+		return renamed(func(id segment.ID) segment.ID {
+			return segment.ID{SiteGroup: id.SiteGroup, Name: strings.TrimSpace(id.Name)}
+		})
 	}, "fires_on_any_id"},
 	{"knows no incidents", "an incident is dropped", func() segment.Alerter {
 		return &bad{recorder: newRecorder(), fire: func(r *recorder, ctx context.Context, a segment.Alert) error {
@@ -224,12 +228,13 @@ var badAlerters = []struct {
 	{"ends other faults", "of two faults that are fired at once each ends the other", func() segment.Alerter {
 		return &bad{recorder: newRecorder(), fire: func(r *recorder, ctx context.Context, a segment.Alert) error {
 			r.mu.Lock()
-			other := r.open[a.Segment]
-			r.mu.Unlock()
-			if other.Kind != "" && other.Kind != a.Kind {
-				return r.Resolve(ctx, a.Segment)
+			defer r.mu.Unlock()
+			if other, open := r.open[a.Segment]; open && other.Kind != a.Kind {
+				delete(r.open, a.Segment)
+				return nil
 			}
-			return r.Fire(ctx, a)
+			r.open[a.Segment] = a
+			return ctx.Err()
 		}}
 	}, "is_used_concurrently_on_one_segment"},
 	{"tells one batch", "what does not fit into a batch is lost", func() segment.Alerter {
