@@ -18,6 +18,9 @@
 // A store that can neither stage nor stamp what it writes protects no live
 // segment, and no suite can show that it did.
 //
+// [TestHistory], [TestLedger] and [TestAlerter] prove of your own implementations
+// of those interfaces that they keep what they promise, one subtest a rule.
+//
 // # Time
 //
 // A job runs in a bubble of [testing/synctest]: its clock starts at midnight UTC

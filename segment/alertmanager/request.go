@@ -1,0 +1,118 @@
+package alertmanager
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	timeout   = 10 * time.Second
+	maxAnswer = 16 << 20 // bytes; the alerts of one segment are a few thousand
+	maxShown  = 512      // bytes of what went wrong
+)
+
+var errTimeout = errors.New("no answer within " + timeout.String())
+
+// pauses are the waits before each try after the first.
+var pauses = [...]time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}
+
+// ask sends a request, several times if Alertmanager is out of reach or out of
+// order: the same alert twice is one alert.
+func (a *Alerter) ask(ctx context.Context, method, query string, body []byte) ([]byte, error) {
+	for try := 0; ; try++ {
+		answer, err := a.try(ctx, method, query, body)
+		if err == nil {
+			return answer, nil
+		}
+		err = fmt.Errorf("alertmanager: %s %s: %w", method, a.alerts, err)
+		if try == len(pauses) || !passing(err) || ctx.Err() != nil {
+			return nil, err
+		}
+		select {
+		case <-time.After(pauses[try]):
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+	}
+}
+
+// try sends a request once.
+func (a *Alerter) try(ctx context.Context, method, query string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	defer cancel()
+	address := *a.alerts
+	address.RawQuery = query
+	request, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if a.user != nil {
+		password, _ := a.user.Password()
+		request.SetBasicAuth(a.user.Username(), password)
+	}
+	response, err := a.client.Do(request)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return nil, &statusError{response.StatusCode, response.Status, shown(answer)}
+	case err != nil:
+		return nil, because(ctx, err)
+	case len(answer) > maxAnswer:
+		return nil, &statusError{response.StatusCode, response.Status, fmt.Sprintf("the answer is longer than %d bytes", maxAnswer)}
+	}
+	return answer, nil
+}
+
+// because adds why the context ended, where that is what went wrong.
+func because(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// shown is the beginning of an answer, on one line.
+func shown(answer []byte) string {
+	if len(answer) > maxShown {
+		answer = append(answer[:maxShown:maxShown], "…"...)
+	}
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(answer), "\uFFFD")), " ")
+}
+
+// A statusError is an answer that is not 200.
+type statusError struct {
+	code         int
+	status, text string
+}
+
+func (e *statusError) Error() string {
+	if e.text == "" {
+		return "answered " + e.status
+	}
+	return "answered " + e.status + ": " + e.text
+}
+
+// passing reports whether trying again may help: the server said that it is out
+// of order, or nothing.
+func passing(err error) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return !ok || status.code >= http.StatusInternalServerError
+}
+
+// refused reports whether Alertmanager refused some alerts.
+func refused(err error) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return ok && status.code == http.StatusBadRequest
+}
