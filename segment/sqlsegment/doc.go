@@ -11,7 +11,9 @@
 // [Stream].
 //
 //   - [Native], where both sides are in one engine, as in most copies: in
-//     PostgreSQL about twice a plain count;
+//     PostgreSQL about twice a plain count. It hashes text, integers and UUIDs
+//     there each in their own way: where a copy makes text of UUIDs, say id::text
+//     in the query of the source;
 //   - [Portable], for two engines, or an engine and a Digest by validate.MD5 in
 //     Go: the same bit for bit everywhere;
 //   - [Stream], for a Digest that is to explain a difference by itself, and on
@@ -26,8 +28,8 @@
 // An id has one form everywhere: text as UTF-8, unchanged, with case and spaces;
 // integers in decimal; UUIDs in lower case with hyphens; bytes in lower-case
 // hexadecimal. What the database itself changes stays changed: char(n) drops
-// spaces at the end, SQLite's NUMERIC affinity makes 7 of 007. Other types are an
-// error. NULL ids are, too.
+// spaces at the end and FixedString(n) NULs, SQLite's NUMERIC affinity makes 7 of
+// 007. Other types are an error. NULL ids are, too.
 //
 // # How this grows
 //
@@ -37,7 +39,8 @@
 // tells ClickHouse to fail where a shard or a limit would make the answer one for
 // a part of the users. PostgreSQL counts and sums in parallel workers and
 // partitions for Count and Native; the fence that keeps Portable from hashing
-// four times keeps it in one process.
+// four times keeps it in one process. It plans by a table's statistics: what was
+// never analysed may pass for small, and be read by one process, too.
 //
 // # The ledger
 //
