@@ -1,0 +1,174 @@
+package enginetest_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/alertmanager"
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// An observed alerter says which alerts its Alertmanager has.
+type observed struct {
+	*alertmanager.Alerter
+	at     *enginetest.Alertmanager
+	filter string
+}
+
+func (o observed) Firing(ctx context.Context) ([]segment.ID, error) { return o.at.Firing(ctx, o.filter) }
+
+func TestAlertmanager(t *testing.T) {
+	at, tests := enginetest.StartAlertmanager(t), 0
+	segmenttest.TestAlerter(t, func(t *testing.T) segment.Alerter {
+		tests++
+		name := fmt.Sprint(tests)
+		return observed{at.Alerter(t, map[string]string{"test": name}), at, `test="` + name + `"`}
+	})
+}
+
+// A fleet is segments under a monitor, with a history of a month.
+type fleet struct {
+	monitor *segment.Monitor
+	names   []segment.ID // in byte order
+	users   map[segment.ID]int64
+}
+
+func newFleet(t *testing.T, at *enginetest.Alertmanager, segments int) *fleet {
+	t.Helper()
+	f := &fleet{users: map[segment.ID]int64{}}
+	var imported []segment.Imported
+	var jobs []segment.Job
+	today := time.Now().UTC()
+	for i := range segments {
+		id := segment.ID{SiteGroup: fmt.Sprintf("site-%02d", i/500), Name: fmt.Sprintf("cars %04d", i)}
+		f.names = append(f.names, id)
+		sizes := make([]validate.Size, 30)
+		for day := range sizes {
+			sizes[day] = validate.Size{Users: healthy(i, day), At: today.AddDate(0, 0, day-30)}
+		}
+		imported = append(imported, segment.Imported{Segment: id, Sizes: sizes})
+		jobs = append(jobs, segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}))
+		f.users[id] = healthy(i, 30)
+	}
+	ledger := segment.NewMemory()
+	require.NoError(t, ledger.Import(t.Context(), imported))
+	var err error
+	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: jobs, Alerter: at.Alerter(t, nil)})
+	require.NoError(t, err)
+	return f
+}
+
+// healthy is the size of a segment on a day.
+func healthy(i, day int) int64 { return int64(20_000 + 37*i + (i*7+day*13)%200) }
+
+// sweep judges the segments with what some of them hold instead.
+func (f *fleet) sweep(t *testing.T, held map[segment.ID]int64) (segment.Sweep, error) {
+	t.Helper()
+	sizes := iter.Seq2[segment.Current, error](func(yield func(segment.Current, error) bool) {
+		for _, id := range f.names {
+			users, ok := held[id]
+			if !ok {
+				users = f.users[id]
+			}
+			if !yield(segment.Current{Segment: id, Stored: validate.Count(users)}, nil) {
+				return
+			}
+		}
+	})
+	return f.monitor.Sweep(t.Context(), sizes)
+}
+
+// capped is all but the first two segments at 10,000 users, up to n.
+func (f *fleet) capped(n int) map[segment.ID]int64 {
+	held := map[segment.ID]int64{}
+	for _, id := range f.names[2:n] {
+		held[id] = 10_000
+	}
+	return held
+}
+
+// notified waits until Alertmanager sent just this, in any order.
+func notified(t *testing.T, at *enginetest.Alertmanager, want ...string) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.ElementsMatch(c, want, at.Notified()) }, time.Minute, 50*time.Millisecond)
+}
+
+// quiet waits for a page of its own that comes after all others, if there are
+// any: Alertmanager goes through its groups once a second, in the tests' route.
+// It shows that nothing was sent but what is wanted.
+func quiet(t *testing.T, at *enginetest.Alertmanager, name string, want ...string) []string {
+	t.Helper()
+	flushes, err := at.Flushes(t.Context())
+	require.NoError(t, err)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		now, err := at.Flushes(t.Context())
+		assert.NoError(c, err)
+		assert.Greater(c, now, flushes+1)
+	}, time.Minute, 50*time.Millisecond)
+	last := segment.Alert{Segment: segment.ID{SiteGroup: "sentinel", Name: name}, Severity: segment.Page, Kind: validate.Different, Since: time.Now()}
+	require.NoError(t, at.Alerter(t, nil).Fire(t.Context(), last))
+	want = append(slices.Clone(want), "pages firing "+last.Segment.String())
+	notified(t, at, want...)
+	return want
+}
+
+// Five thousand segments that stopped at one number are one page, and the two
+// that have faults of their own are theirs.
+func TestIncidentIsOnePage(t *testing.T) {
+	const segments = 5002
+	at := enginetest.StartAlertmanager(t)
+	f := newFleet(t, at, segments)
+	held := f.capped(segments)
+	held[f.names[0]], held[f.names[1]] = 0, f.users[f.names[1]]/2
+	sweep, err := f.sweep(t, held)
+	require.NoError(t, err)
+	require.Len(t, sweep.Cases, segments)
+	require.Len(t, sweep.Incidents, 1)
+	require.Equal(t, segments-2, sweep.Incidents[0].Segments)
+	for i := range sweep.Cases[:3] {
+		t.Log(sweep.Cases[i].Text, sweep.Cases[i].Severity)
+	}
+	t.Log(sweep.Incidents[0].String())
+
+	pages := []string{"pages firing incident/copy capped", "pages firing " + f.names[0].String(), "tickets firing " + f.names[1].String()}
+	notified(t, at, pages...)
+	open, err := at.Open(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, segments+1)
+	held1 := 0
+	for i := range open {
+		held1 += len(open[i].Status.InhibitedBy)
+	}
+	require.Equal(t, segments-2, held1, "those of the incident, and no others")
+
+	_, err = f.sweep(t, held)
+	require.NoError(t, err)
+	pages = quiet(t, at, "after the second sweep", pages...)
+
+	for _, id := range f.names[10:] { // most of them: the incident stands for the others
+		delete(held, id)
+	}
+	_, err = f.sweep(t, held)
+	require.NoError(t, err)
+	pages = quiet(t, at, "after most recovered", pages...)
+
+	sweep, err = f.sweep(t, nil)
+	require.NoError(t, err)
+	require.Empty(t, sweep.Cases)
+	pages = append(pages, "pages resolved incident/copy capped", "pages resolved "+f.names[0].String(), "tickets resolved "+f.names[1].String())
+	notified(t, at, pages...)
+	quiet(t, at, "at the end", pages...)
+	left, err := at.Firing(t.Context(), `site_group!="sentinel"`)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
