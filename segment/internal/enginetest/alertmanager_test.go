@@ -25,7 +25,9 @@ type observed struct {
 	filter string
 }
 
-func (o observed) Firing(ctx context.Context) ([]segment.ID, error) { return o.at.Firing(ctx, o.filter) }
+func (o observed) Firing(ctx context.Context) ([]segment.ID, error) {
+	return o.at.Firing(ctx, o.filter)
+}
 
 func TestAlertmanager(t *testing.T) {
 	at, tests := enginetest.StartAlertmanager(t), 0
@@ -171,4 +173,48 @@ func TestIncidentIsOnePage(t *testing.T) {
 	left, err := at.Firing(t.Context(), `site_group!="sentinel"`)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// Alertmanager keeps alerts in memory, and on disk what it notified of. Whatever
+// is found while it is away is told when it is back, what it forgot comes back,
+// and nothing rings twice.
+func TestAlertmanagerStopped(t *testing.T) {
+	at := enginetest.StartAlertmanager(t)
+	f := newFleet(t, at, 42)
+	sweepWithout := func(held map[segment.ID]int64, affected int) {
+		t.Helper()
+		at.Stop(t)
+		sweep, err := f.sweep(t, held)
+		require.ErrorContains(t, err, "alertmanager: POST "+at.URL)
+		require.Len(t, sweep.Cases, affected, "the sweep is valid")
+		at.Restart(t)
+	}
+	sweepWith := func(held map[segment.ID]int64, open int) {
+		t.Helper()
+		_, err := f.sweep(t, held)
+		require.NoError(t, err)
+		alerts, err := at.Open(t.Context(), `site_group!="sentinel"`)
+		require.NoError(t, err)
+		require.Len(t, alerts, open)
+	}
+	const incident = "incident/copy capped"
+
+	sweepWithout(f.capped(22), 20)
+	sweepWith(f.capped(22), 21)
+	notified(t, at, "pages firing "+incident)
+
+	at.Stop(t)
+	at.Restart(t)
+	sweepWith(f.capped(22), 21)
+	pages := quiet(t, at, "after it forgot", "pages firing "+incident)
+
+	sweepWithout(f.capped(32), 30)
+	sweepWith(f.capped(32), 31)
+	pages = quiet(t, at, "after more came while it was away", pages...)
+
+	sweepWithout(nil, 0)
+	sweepWith(nil, 0)
+	pages = append(pages, "pages resolved "+incident)
+	notified(t, at, pages...)
+	quiet(t, at, "at the end", pages...)
 }
