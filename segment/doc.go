@@ -23,8 +23,9 @@
 // transaction set Run.History too, and the size is recorded with the data or not
 // at all.
 //
-// Without staging, write under a generation stamp (the run's ID): let Stored
-// count that generation, Commit purge the older one, and Discard this one.
+// Without staging, write under a generation stamp (the run's ID and attempt): let
+// Stored count that generation, Commit purge the older one, and Discard this one.
+// Attempts that share a stamp would discard each other's users.
 //
 // A store that cannot do even that sets Run.Live: the guard judges, records and
 // alerts, but the live segment is not protected. [Guard.Admit] before the first
@@ -43,8 +44,8 @@
 //
 // [Plan.Run] runs it on this machine, [Plan.Ready] is for a queue of your own.
 // Let each job commit through its guard as always: then a rerun that makes the
-// same mistake fails, and what depends on it is not made from it. The [Outcome]
-// resumes the plan.
+// same mistake fails, and what depends on it is not made from it; one that passes
+// resolves its segment's alert. The [Outcome] resumes the plan.
 //
 // # Errors
 //

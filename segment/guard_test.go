@@ -607,7 +607,7 @@ func TestCancelled(t *testing.T) {
 				if at == "sizes" {
 					stop()
 				}
-				return b.Sizes(ctx, id, n)
+				return b.Sizes(context.WithoutCancel(ctx), id, n)
 			}, func(ctx context.Context, r segment.Record) error {
 				if at == "accepted" && r.State == segment.Accepted {
 					stop()

@@ -102,10 +102,15 @@ func atStake(r *validate.Report) int64 {
 	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
 }
 
-// causeOf is the clause of an alert's gravest finding.
+// causeOf is the clause of an alert's gravest finding. Of many limits at one
+// number it names the likeliest.
 func causeOf(a *Alert) string {
 	for _, f := range a.Report.Findings {
-		if f.Kind == a.Kind {
+		switch {
+		case f.Kind != a.Kind:
+		case len(f.Caps) > 0:
+			return fmt.Sprintf("stopped at %s, a known limit (%s, …)", validate.Count(f.Caps[0].Users), f.Caps[0].Origin)
+		default:
 			return f.Detail
 		}
 	}
@@ -131,7 +136,7 @@ func (i *Incident) alert(at time.Time) Alert {
 // String is the incident on one line.
 func (i *Incident) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d segments of %d site groups are affected alike (%s", i.Segments, i.SiteGroups, i.Kind)
+	fmt.Fprintf(&b, "%s of %s affected alike (%s", some(i.Segments, "segment"), some(i.SiteGroups, "site group"), i.Kind)
 	if i.Job != "" {
 		fmt.Fprintf(&b, ", %s jobs", i.Job)
 	}
@@ -140,4 +145,11 @@ func (i *Incident) String() string {
 	}
 	fmt.Fprintf(&b, ") since %s, %s at stake; likely cause: %s; next: %s", i.Since.UTC().Format(time.RFC3339), validate.Count(i.Users), i.Cause, i.Next)
 	return b.String()
+}
+
+func some(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

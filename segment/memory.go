@@ -31,7 +31,10 @@ func NewMemory() *Memory {
 }
 
 // Sizes implements History.
-func (m *Memory) Sizes(_ context.Context, id ID, n int) ([]validate.Size, error) {
+func (m *Memory) Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t, ok := m.segments[id]
@@ -42,7 +45,10 @@ func (m *Memory) Sizes(_ context.Context, id ID, n int) ([]validate.Size, error)
 }
 
 // Record implements History.
-func (m *Memory) Record(_ context.Context, r Record) error {
+func (m *Memory) Record(ctx context.Context, r Record) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	attempts := m.attempts[runKey{r.Segment, r.Run}]
@@ -83,7 +89,10 @@ func (m *Memory) last(id ID, run string) (Record, error) {
 }
 
 // Accept implements Ledger.
-func (m *Memory) Accept(_ context.Context, id ID, a Acceptance) error {
+func (m *Memory) Accept(ctx context.Context, id ID, a Acceptance) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err := a.Problem(); err != nil {
 		return err
 	}
@@ -101,7 +110,10 @@ func (m *Memory) Accept(_ context.Context, id ID, a Acceptance) error {
 }
 
 // Suspect implements Ledger.
-func (m *Memory) Suspect(_ context.Context, id ID, s Suspicion) error {
+func (m *Memory) Suspect(ctx context.Context, id ID, s Suspicion) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err := s.Problem(); err != nil {
 		return err
 	}
@@ -116,7 +128,10 @@ func (m *Memory) Suspect(_ context.Context, id ID, s Suspicion) error {
 }
 
 // Import implements Ledger.
-func (m *Memory) Import(_ context.Context, sizes []Imported) error {
+func (m *Memory) Import(ctx context.Context, sizes []Imported) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	for _, i := range sizes {
 		if err := i.Problem(); err != nil {
 			return err
@@ -131,7 +146,10 @@ func (m *Memory) Import(_ context.Context, sizes []Imported) error {
 }
 
 // Forget implements Ledger.
-func (m *Memory) Forget(_ context.Context, ids ...ID) error {
+func (m *Memory) Forget(ctx context.Context, ids ...ID) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
@@ -192,7 +210,10 @@ func (m *Memory) Alerts(ctx context.Context) iter.Seq2[AlertState, error] {
 }
 
 // ChangeAlerts implements Ledger.
-func (m *Memory) ChangeAlerts(_ context.Context, ids []ID, change func(*AlertState)) error {
+func (m *Memory) ChangeAlerts(ctx context.Context, ids []ID, change func(*AlertState)) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
@@ -213,13 +234,15 @@ func all[T any](ctx context.Context, list func() []T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, item := range list() {
 			if ctx.Err() != nil {
-				var none T
-				yield(none, context.Cause(ctx))
-				return
+				break
 			}
 			if !yield(item, nil) {
 				return
 			}
+		}
+		if ctx.Err() != nil {
+			var none T
+			yield(none, context.Cause(ctx))
 		}
 	}
 }

@@ -345,6 +345,34 @@ func TestDistinctUsers(t *testing.T) {
 	}
 }
 
+// A page that came twice in place of another leaves as many rows as the source
+// counts, and a store that keeps a user once has all that it was given.
+func TestDistinctUsersLostWhileReading(t *testing.T) {
+	for _, c := range []struct {
+		source int
+		within float64
+		fails  []validate.Kind
+		reason string
+	}{
+		{3000, 0, kinds(short), "exact: the digest holds them all"},
+		{20_000, 0.02, kinds(short), "a twentieth is more than the tolerance and the error of the distinct count"},
+		{20_000, 0.06, nil, "within the tolerance"},
+	} {
+		source := users(c.source, 1)
+		lost := c.source / 20
+		read := slices.Concat(source[lost:2*lost], source[lost:])
+		policy := validate.Policy{Distinct: true, Reading: validate.Within(c.within), Tolerance: validate.Within(0.03)}
+		report, err := validate.Check(t.Context(), policy, validate.Output{
+			Expected: validate.Count(int64(c.source)), Read: digest(read).Summary(), Stored: digest(source[lost:]).Summary(),
+		})
+		require.Equal(t, c.fails, failing(report), "%s: %s", c.reason, report)
+		if err != nil {
+			require.ErrorContains(t, err, "each user counted once")
+			require.ErrorContains(t, err, "lost while reading")
+		}
+	}
+}
+
 // A side that can be looked at more closely is, once, and only where its users
 // are others; what was found stands if that fails.
 func TestOnDifference(t *testing.T) {

@@ -177,7 +177,7 @@ func (j *judge) judge(s step) {
 	if j.policy.Distinct && s.stage == storing && !s.sameUsers() {
 		short = j.countDistinct(s)
 	} else {
-		short = j.count(&s)
+		short = j.count(&s) || j.repeats(s)
 	}
 	j.capped(&s, short)
 	j.content(&s)
@@ -190,6 +190,24 @@ func (j *judge) countDistinct(s step) (short bool) {
 	before, after := s.before.distinct(), s.after.distinct()
 	s.before, s.after = &before, &after
 	return j.count(&s)
+}
+
+// repeats reports users that were read only because others came again, where a
+// user counts once: the numbers of rows are equal then, and the store, which
+// keeps of them what it was given, would pass by them.
+func (j *judge) repeats(s step) (short bool) {
+	if !j.policy.Distinct || s.stage != reading || s.before.digest != nil || s.after.digest == nil {
+		return false
+	}
+	after := s.after.distinct()
+	s.after = &after
+	if lowest, _ := s.limits(); !above(lowest, after.upper, noise(s.before, s.after)) {
+		return false
+	}
+	f := s.short()
+	f.Hint = "each user counted once, as Policy.Distinct says, and so must the source"
+	j.add(f)
+	return true
 }
 
 // count compares the numbers of users and reports whether too few were found.

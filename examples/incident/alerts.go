@@ -9,14 +9,14 @@ import (
 
 // An alertTable is an Alerter that keeps one open alert a segment.
 type alertTable struct {
-	db  *sql.DB
-	day *int
+	db   *sql.DB
+	hour *int
 }
 
 // Fire opens the segment's alert, or says its last word anew.
 func (t alertTable) Fire(ctx context.Context, a segment.Alert) error {
 	_, err := t.db.ExecContext(ctx, `INSERT INTO alerts VALUES (?, ?, ?)
-		ON CONFLICT (segment) DO UPDATE SET text = excluded.text`, a.Segment.String(), *t.day, a.Text)
+		ON CONFLICT (segment) DO UPDATE SET text = excluded.text`, a.Segment.String(), *t.hour, a.Text)
 	return err
 }
 

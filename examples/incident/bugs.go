@@ -11,6 +11,8 @@ type build struct {
 }
 
 var (
-	healthy = build{name: "2024.03.11"}
-	broken  = build{name: "2024.03.18", uploadsNothing: true, readStops: 10_000}
+	healthy        = build{name: "2024.03.11"}
+	broken         = build{name: "2024.03.18", uploadsNothing: true, readStops: 10_000}
+	lookalikeFixed = build{name: "2024.03.20", readStops: 10_000}
+	bothFixed      = build{name: "2024.03.21"}
 )

@@ -11,12 +11,12 @@ import (
 )
 
 // lookalike finds the users who are like those of the seed, and uploads them.
-func (p *platform) lookalike(ctx context.Context, l lookalike, run string) error {
-	similar, err := p.similar(ctx, l)
+func (p *platform) lookalike(ctx context.Context, job segment.Job, run string) error {
+	similar, err := p.similar(ctx, job)
 	if err != nil {
 		return err
 	}
-	out, err := p.stage(ctx, l.job.To, run)
+	out, err := p.stage(ctx, job.To, run)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (p *platform) lookalike(ctx context.Context, l lookalike, run string) error
 		}
 	}
 	return p.commit(ctx, segment.Run{
-		ID: run, Build: p.build.name, Job: l.job,
+		ID: run, Build: p.build.name, Job: job,
 		Expected: validate.Count(int64(len(similar))), // what the model put out; its size, the history judges
 		Stored:   out.stored,
 		Commit:   out.publish,
@@ -39,16 +39,16 @@ func (p *platform) lookalike(ctx context.Context, l lookalike, run string) error
 
 // similar ranks all users by their similarity to the seed's centroid and keeps
 // those above the threshold. Interests have length 1, so the cosine is a product.
-func (p *platform) similar(ctx context.Context, l lookalike) ([]string, error) {
-	c, err := p.centroid(ctx, l.job.From[0])
+func (p *platform) similar(ctx context.Context, job segment.Job) ([]string, error) {
+	c, err := p.centroid(ctx, job.From[0])
 	if err != nil {
 		return nil, err
 	}
 	similar, err := collect(p.db.QueryContext(ctx, `SELECT id FROM users
 		WHERE i0*? + i1*? + i2*? + i3*? >= ? ORDER BY i0*? + i1*? + i2*? + i3*? DESC`,
-		c[0], c[1], c[2], c[3], l.similarity, c[0], c[1], c[2], c[3]))
+		c[0], c[1], c[2], c[3], p.similarity[job.To], c[0], c[1], c[2], c[3]))
 	if err != nil {
-		return nil, fmt.Errorf("ranking users for %s: %w", l.job.To, err)
+		return nil, fmt.Errorf("ranking users for %s: %w", job.To, err)
 	}
 	return similar, nil
 }

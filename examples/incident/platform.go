@@ -24,18 +24,27 @@ CREATE TABLE generations (id INTEGER PRIMARY KEY, segment TEXT NOT NULL, run TEX
 CREATE TABLE members (generation INTEGER, user TEXT, PRIMARY KEY (generation, user)) WITHOUT ROWID;
 CREATE TABLE live (segment TEXT PRIMARY KEY, generation INTEGER NOT NULL);
 
-CREATE TABLE results (day INTEGER, job TEXT, error TEXT);           -- error NULL: success
-CREATE TABLE sizes (day INTEGER, segment TEXT, users INTEGER);      -- live sizes after each night
-CREATE TABLE alerts (segment TEXT PRIMARY KEY, day INTEGER, text TEXT);`
+CREATE TABLE results (hour INTEGER, job TEXT, error TEXT);            -- error NULL: success
+CREATE TABLE alerts (segment TEXT PRIMARY KEY, hour INTEGER, text TEXT);
+
+-- What only the replay knows: who was live before the deployment, how many of
+-- them are missing at an hour, and how many segments that and alerts are about.
+CREATE TABLE whole (segment TEXT, user TEXT, PRIMARY KEY (segment, user)) WITHOUT ROWID;
+CREATE TABLE missing (hour INTEGER, segment TEXT, users INTEGER);
+CREATE TABLE looks (hour INTEGER PRIMARY KEY, short INTEGER, alerts INTEGER);`
 
 const pageSize = 1000
+
+const uploaded = "upload" // the run of a segment that no job writes
 
 // A platform stores segments and runs jobs. What stands between a job's output
 // and its going live is the one thing that differs between the replays.
 type platform struct {
-	db     *sql.DB
-	build  build
-	commit func(context.Context, segment.Run) error
+	db         *sql.DB
+	similarity map[segment.ID]float64
+	build      build
+	commit     func(context.Context, segment.Run) error
+	hour       int // since the deployment
 }
 
 func open(ctx context.Context, file string) (*sql.DB, error) {
@@ -49,6 +58,22 @@ func open(ctx context.Context, file string) (*sql.DB, error) {
 
 // unguarded is how it was: what a job stored goes live.
 func unguarded(ctx context.Context, run segment.Run) error { return run.Commit(ctx) }
+
+// run runs a job. How that ended is kept, and whether it fails is the job's own
+// word; err is the replay's.
+func (p *platform) run(ctx context.Context, job segment.Job) (failure, err error) {
+	do := p.segmentCopy
+	if job.Kind == segment.KindLookalike {
+		do = p.lookalike
+	}
+	failure = do(ctx, job, fmt.Sprintf("hour %d", p.hour))
+	var text any
+	if failure != nil {
+		text = failure.Error()
+	}
+	_, err = p.db.ExecContext(ctx, "INSERT INTO results VALUES (?, ?, ?)", p.hour, job.ID, text)
+	return failure, errors.Join(err, ctx.Err())
+}
 
 // pages are the users of a segment as it is live, a page at a time.
 func (p *platform) pages(ctx context.Context, from segment.ID) iter.Seq2[[]string, error] {
@@ -186,7 +211,7 @@ func (p *platform) fill(ctx context.Context, w world, people []user) error {
 }
 
 func (p *platform) upload(ctx context.Context, to segment.ID, users []string) error {
-	out, err := p.stage(ctx, to, "upload")
+	out, err := p.stage(ctx, to, uploaded)
 	if err != nil {
 		return err
 	}

@@ -12,65 +12,81 @@ import (
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
-// The days of the replay: a history of healthy nights, then the nights after
-// the deployment.
+// The nights of the replay: healthy ones for a history, the last of them at the
+// hour of the deployment, and two after it.
 const (
-	lastHealthyDay = 3
-	lastDay        = 5
+	lastHealthyNight = 3
+	lastNight        = 5
 )
+
+// customersReport is the hour at which the first ones did.
+const customersReport = 46
 
 // A replay is the same days, with the guard or without, and what they left in
 // the database.
 type replay struct {
 	guarded bool
-	days    []day
-	lost    int      // live segments that ever lost users
-	failed  int      // jobs that failed
-	said    []string // what some failed jobs said
+	nights  []night
+	said    []string // by the alerts open after the last night
+	waves   []wave   // of reruns, without the guard
+	short   []shortSegment
+	plan    segment.Plan // of reruns, with it
+	outcome segment.Outcome
+
+	noticed, recovered int // hours: of the first alert or report, and since when nothing is wrong
+	lost, failed       int // live segments that ever lost users, and jobs that failed
 }
 
-// A day is what was to be seen on its evening.
-type day struct{ succeeded, failed, affected, alerts int }
+// A night is what was to be seen after it.
+type night struct{ succeeded, failed, short, alerts int }
 
-// play runs all days on a database of its own.
+// play plays all days and the recovery on a database of its own.
 func play(ctx context.Context, dir string, w world, people []user, guarded bool, progress io.Writer) (_ *replay, err error) {
 	db, err := open(ctx, filepath.Join(dir, fmt.Sprintf("guarded-%t.db", guarded)))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	today := 0
-	p := &platform{db: db, build: healthy, commit: unguarded}
+	p := &platform{db: db, similarity: w.similarity, commit: unguarded}
 	if err := p.fill(ctx, w, people); err != nil {
 		return nil, err
 	}
 	if guarded {
-		if p.commit, err = guard(ctx, db, &today); err != nil {
+		if p.commit, err = p.guard(ctx); err != nil {
 			return nil, err
 		}
 	}
-	for today = 1; today <= lastDay; today++ {
-		fmt.Fprintf(progress, "guarded %t: night %d of %d, %d jobs\n", guarded, today, lastDay, w.jobs())
-		if today > lastHealthyDay {
-			p.build = broken
-		}
-		if err := p.night(ctx, w, today); err != nil {
-			return nil, fmt.Errorf("night %d: %w", today, err)
-		}
+	if err := p.nights(ctx, w, func(n int) {
+		fmt.Fprintf(progress, "guarded %t: night %d of %d, %d jobs\n", guarded, n, lastNight, len(w.jobs()))
+	}); err != nil {
+		return nil, err
 	}
-	return read(ctx, db, guarded)
+	r := &replay{guarded: guarded}
+	if r.said, err = collect(db.QueryContext(ctx, "SELECT text FROM alerts ORDER BY segment")); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(progress, "guarded %t: reruns\n", guarded)
+	if guarded {
+		r.plan, r.outcome, err = p.recover(ctx, w)
+	} else {
+		r.waves, err = p.rerun(ctx, w)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reruns: %w", err)
+	}
+	return r, r.read(ctx, db, w)
 }
 
 // guard is all that a platform needs to be guarded.
-func guard(ctx context.Context, db *sql.DB, today *int) (func(context.Context, segment.Run) error, error) {
-	history, err := sqlsegment.NewHistory(db, sqlsegment.SQLite)
+func (p *platform) guard(ctx context.Context) (func(context.Context, segment.Run) error, error) {
+	history, err := sqlsegment.NewHistory(p.db, sqlsegment.SQLite)
 	if err != nil {
 		return nil, err
 	}
 	if err := history.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	g, err := segment.NewGuard(segment.Config{History: history, Alerter: alertTable{db, today}})
+	g, err := segment.NewGuard(segment.Config{History: history, Alerter: alertTable{p.db, &p.hour}})
 	if err != nil {
 		return nil, err
 	}
@@ -80,64 +96,87 @@ func guard(ctx context.Context, db *sql.DB, today *int) (func(context.Context, s
 	}, nil
 }
 
-// night runs all jobs once, each after those it reads from.
-func (p *platform) night(ctx context.Context, w world, today int) error {
-	run := fmt.Sprintf("day %d", today)
-	for _, job := range w.copies {
-		if err := p.result(ctx, today, job, p.segmentCopy(ctx, job, run)); err != nil {
+// nights run all jobs once a night.
+func (p *platform) nights(ctx context.Context, w world, begins func(int)) error {
+	p.build = healthy
+	for n := 1; n <= lastNight; n++ {
+		begins(n)
+		p.hour = hourOf(n)
+		if p.hour > 0 {
+			p.build = broken
+		}
+		if err := p.runAll(ctx, w.jobs()); err != nil {
+			return fmt.Errorf("night %d: %w", n, err)
+		}
+		if p.hour == 0 {
+			if err := p.keepWhole(ctx); err != nil {
+				return err
+			}
+		}
+		if err := p.look(ctx); err != nil {
 			return err
 		}
 	}
-	for _, l := range w.lookalikes {
-		if err := p.result(ctx, today, l.job, p.lookalike(ctx, l, run)); err != nil {
+	return nil
+}
+
+// hourOf a night is counted from the deployment.
+func hourOf(night int) int { return 24 * (night - lastHealthyNight) }
+
+// runAll runs jobs one after the other, whether they fail or not.
+func (p *platform) runAll(ctx context.Context, jobs []segment.Job) error {
+	for _, job := range jobs {
+		if _, err := p.run(ctx, job); err != nil {
 			return err
 		}
 	}
-	for _, job := range w.chained {
-		if err := p.result(ctx, today, job, p.segmentCopy(ctx, job, run)); err != nil {
-			return err
-		}
-	}
-	_, err := p.db.ExecContext(ctx, `INSERT INTO sizes SELECT ?, l.segment,
-		(SELECT count(*) FROM members m WHERE m.generation = l.generation) FROM live l`, today)
+	return nil
+}
+
+// keepWhole keeps who is live in the segments that jobs write: nobody leaves this
+// platform by himself.
+func (p *platform) keepWhole(ctx context.Context) error {
+	_, err := p.db.ExecContext(ctx, `INSERT INTO whole
+		SELECT l.segment, m.user FROM live l JOIN generations g ON g.id = l.generation JOIN members m ON m.generation = g.id
+		WHERE g.run <> ? ORDER BY 1, 2`, uploaded)
 	return err
 }
 
-// result keeps how a job ended.
-func (p *platform) result(ctx context.Context, today int, job segment.Job, failure error) error {
-	var text any
-	if failure != nil {
-		text = failure.Error()
-	}
-	_, err := p.db.ExecContext(ctx, "INSERT INTO results VALUES (?, ?, ?)", today, job.ID, text)
-	return errors.Join(err, ctx.Err())
+// look keeps what is to be seen at this hour.
+func (p *platform) look(ctx context.Context) error {
+	return transact(ctx, p.db, []statement{
+		{`INSERT INTO missing SELECT ?, w.segment, count(*) FROM whole w JOIN live l ON l.segment = w.segment
+			WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.generation = l.generation AND m.user = w.user)
+			GROUP BY w.segment`, []any{p.hour}},
+		{`INSERT INTO looks SELECT ?1, (SELECT count(*) FROM missing WHERE hour = ?1), (SELECT count(*) FROM alerts)`, []any{p.hour}},
+	})
 }
 
-// lostUsers are the live segments that were smaller on a day than on the last
-// one before the deployment: nobody leaves this platform by himself.
-const lostUsers = `FROM sizes s JOIN sizes before ON before.segment = s.segment AND before.day = ?
-	WHERE s.day > before.day AND s.users < before.users`
-
 // read sums the replay up from what the database holds.
-func read(ctx context.Context, db *sql.DB, guarded bool) (*replay, error) {
-	r := &replay{guarded: guarded, days: make([]day, lastDay)}
-	for i := range r.days {
-		d := &r.days[i]
-		err := db.QueryRowContext(ctx, `SELECT
-			(SELECT count(*) FROM results WHERE day = ?1 AND error IS NULL),
-			(SELECT count(*) FROM results WHERE day = ?1 AND error IS NOT NULL),
-			(SELECT count(*) `+lostUsers+` AND s.day = ?1),
-			(SELECT count(*) FROM alerts WHERE day <= ?1)`, i+1, lastHealthyDay).
-			Scan(&d.succeeded, &d.failed, &d.affected, &d.alerts)
+func (r *replay) read(ctx context.Context, db *sql.DB, w world) error {
+	r.nights = make([]night, lastNight)
+	for i := range r.nights {
+		n := &r.nights[i]
+		err := db.QueryRowContext(ctx, `SELECT sum(error IS NULL), sum(error IS NOT NULL), short, alerts
+			FROM results JOIN looks USING (hour) WHERE hour = ?`, hourOf(i+1)).Scan(&n.succeeded, &n.failed, &n.short, &n.alerts)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	err := db.QueryRowContext(ctx, `SELECT (SELECT count(DISTINCT s.segment) `+lostUsers+`),
-		(SELECT count(*) FROM results WHERE error IS NOT NULL)`, lastHealthyDay).Scan(&r.lost, &r.failed)
+	err := db.QueryRowContext(ctx, `SELECT
+		(SELECT coalesce(min(hour), ?) FROM looks WHERE alerts > 0),
+		(SELECT min(hour) FROM looks WHERE hour > (SELECT max(hour) FROM looks WHERE short > 0 OR alerts > 0)),
+		(SELECT count(DISTINCT segment) FROM missing),
+		(SELECT count(error) FROM results)`, customersReport).Scan(&r.noticed, &r.recovered, &r.lost, &r.failed)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.said, err = collect(db.QueryContext(ctx, `SELECT text FROM alerts ORDER BY segment`))
-	return r, err
+	for i := range r.waves {
+		wave := &r.waves[i]
+		if err := db.QueryRowContext(ctx, "SELECT short FROM looks WHERE hour = ?", wave.hour).Scan(&wave.short); err != nil {
+			return err
+		}
+	}
+	r.short, err = shortSegments(ctx, db, w, r.waves)
+	return err
 }

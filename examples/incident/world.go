@@ -28,20 +28,15 @@ type upload struct {
 	about int
 }
 
-// A lookalike extends a seed to all users at least so similar to it.
-type lookalike struct {
-	job        segment.Job
-	similarity float64
-}
-
 // A world is the users, the uploaded segments and the nightly jobs of all site
 // groups.
 type world struct {
 	users      int
 	uploads    []upload
-	lookalikes []lookalike
-	copies     []segment.Job // in an order in which sources come first
-	chained    []segment.Job // copies of lookalikes: they run last
+	copies     []segment.Job
+	lookalikes []segment.Job          // some of copies
+	similarity map[segment.ID]float64 // by lookalike: how like the seed its users are at least
+	chained    []segment.Job          // copies of lookalikes
 }
 
 func id(group, name string) segment.ID { return segment.ID{SiteGroup: "site-" + group, Name: name} }
@@ -89,11 +84,16 @@ func full() world {
 }
 
 func (w *world) extend(group, name string, seed segment.ID, similarity float64) {
-	w.lookalikes = append(w.lookalikes, lookalike{segment.Lookalike(id(group, name), seed), similarity})
+	job := segment.Lookalike(id(group, name), seed)
+	if w.similarity == nil {
+		w.similarity = map[segment.ID]float64{}
+	}
+	w.lookalikes = append(w.lookalikes, job)
+	w.similarity[job.To] = similarity
 }
 
-// jobs are how many a night has.
-func (w *world) jobs() int { return len(w.copies) + len(w.lookalikes) + len(w.chained) }
+// jobs are those of a night, each after those it reads from.
+func (w *world) jobs() []segment.Job { return slices.Concat(w.copies, w.lookalikes, w.chained) }
 
 // population makes the users, the same in every run.
 func (w *world) population() []user {

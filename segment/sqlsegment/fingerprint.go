@@ -1,6 +1,7 @@
 package sqlsegment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/big"
@@ -13,6 +14,7 @@ import (
 // A formula is how an engine adds up hashes of ids.
 type formula struct {
 	hash validate.Hash
+	of   string   // SQL of what is hashed, where that is not the id's canonical text
 	hold string   // what the inner query makes of id, as h
 	sums []string // SQL of each lane, as text
 	once string   // what keeps a planner from making h anew for each lane, and PostgreSQL from sharing the work among processes
@@ -20,22 +22,44 @@ type formula struct {
 
 // portable is MD5 in four lanes, the same in every engine and in Go.
 var portable = map[Dialect]formula{
-	PostgreSQL: {validate.MD5, "md5(convert_to(id, 'UTF8'))",
-		lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25), " OFFSET 0"},
-	MySQL: {validate.MD5, "MD5(id)",
-		lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25), noLimit}, // without the inner CAST the sum is a DOUBLE and wrong
-	ClickHouse: {validate.MD5, "MD5(id)",
-		lanes("toString(sum(reinterpretAsUInt32(reverse(substring(h, %d, 4)))))", 1, 5, 9, 13), ""},
+	PostgreSQL: {
+		hash: validate.MD5, hold: "md5(convert_to(id, 'UTF8'))", once: " OFFSET 0",
+		sums: lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25),
+	},
+	MySQL: {
+		hash: validate.MD5, hold: "MD5(id)", once: noLimit,
+		sums: lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25), // without the inner CAST the sum is a DOUBLE and wrong
+	},
+	ClickHouse: {
+		hash: validate.MD5, hold: "MD5(id)",
+		sums: lanes("toString(sum(reinterpretAsUInt32(reverse(substring(h, %d, 4)))))", 1, 5, 9, 13),
+	},
 }
 
 // native is the fastest hash of 64 bits that an engine has, twice. MySQL has
 // none, and takes the portable one.
-var native = map[Dialect]formula{
-	PostgreSQL: {"postgresql/hashtextextended(0,1)", `id COLLATE "C"`,
-		[]string{"coalesce(sum(hashtextextended(h, 0)), 0)::text", "coalesce(sum(hashtextextended(h, 1)), 0)::text"}, ""},
-	MySQL: portable[MySQL],
-	ClickHouse: {"clickhouse/sipHash64,cityHash64", "id",
-		[]string{"toString(sum(sipHash64(h)))", "toString(sum(cityHash64(h)))"}, ""},
+func (d Dialect) native(kind string) formula {
+	switch {
+	case d == ClickHouse:
+		return formula{
+			hash: "clickhouse/sipHash64,cityHash64", hold: "id",
+			sums: []string{"toString(sum(sipHash64(h)))", "toString(sum(cityHash64(h)))"},
+		}
+	case d == MySQL:
+		return portable[MySQL]
+	case kind == "UUID": // making text of it would cost more than all the rest
+		return nativePostgreSQL("uuid_hash_extended", "id", "id")
+	case strings.HasPrefix(kind, "INT"):
+		return nativePostgreSQL("hashint8extended", "id::bigint", "id")
+	}
+	return nativePostgreSQL("hashtextextended", "", `id COLLATE "C"`)
+}
+
+func nativePostgreSQL(function, of, hold string) formula {
+	return formula{
+		hash: validate.Hash("postgresql/" + function + "(0,1)"), of: of, hold: hold,
+		sums: lanes("coalesce(sum("+function+"(h, %d)), 0)::text", 0, 1),
+	}
 }
 
 func lanes(sql string, offsets ...any) []string {
@@ -77,7 +101,7 @@ func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column)
 // summing hashes each id once, and then adds up.
 func (u *Users) summing(f formula, c column, fresh string) string {
 	with, from := u.source(c)
-	hashed := fmt.Sprintf("SELECT id, %s AS h FROM (SELECT %s AS id FROM %s) AS c%s", f.hold, c.canonical, from, f.once)
+	hashed := fmt.Sprintf("SELECT id, %s AS h FROM (SELECT %s AS id FROM %s) AS c%s", f.hold, cmp.Or(f.of, c.canonical), from, f.once)
 	return fmt.Sprintf("%sSELECT %s, %s, %s FROM (%s) AS q%s", with, u.Dialect.counts(), fresh, strings.Join(f.sums, ", "), hashed, u.Dialect.settings())
 }
 

@@ -16,8 +16,10 @@ type Method string
 // The methods.
 const (
 	// Native is a fingerprint by the engine's own fast hash: the cheapest way to
-	// know which users there are, where both sides are in one engine. SQLite has
-	// none, and streams; MySQL takes the portable one.
+	// know which users there are, where both sides are in one engine, and in
+	// PostgreSQL all text, all integers or all UUIDs: of two kinds, cast one to
+	// text in its query, or they are unverified. SQLite has none, and streams;
+	// MySQL takes the portable one.
 	Native Method = ""
 	// Count counts the users, exactly. It tells how many there are, not which.
 	Count Method = "count"
@@ -92,7 +94,7 @@ func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, err
 	case u.Method == Portable:
 		return u.fingerprint(ctx, q, portable[u.Dialect], c)
 	}
-	return u.fingerprint(ctx, q, native[u.Dialect], c)
+	return u.fingerprint(ctx, q, u.Dialect.native(c.kind), c)
 }
 
 // closer streams the users of a side whose fingerprint differs, by the hash that

@@ -3,9 +3,14 @@ package enginetest_test
 import (
 	"context"
 	"database/sql"
+	"flag"
+	"fmt"
 	"log/slog"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,84 +22,172 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// BenchmarkGuardedCopy copies 1,000,000 users inside PostgreSQL with INSERT …
-// SELECT, guarded and not, in turns, and reports the median of the ratios:
-// counting the source, counting what is stored, the history and the record, all
-// over the copy alone. A store keeps users under a key; the copy without one is
-// the least work that a guard can be compared with.
-func BenchmarkGuardedCopy(b *testing.B) {
-	const (
-		keyed = "CREATE TABLE copied (segment integer, id uuid, PRIMARY KEY (segment, id))"
-		bare  = "CREATE TABLE copied (segment integer, id uuid)"
-	)
-	b.Run("keyed/counted", func(b *testing.B) { benchmarkCopy(b, keyed, sqlsegment.Count) })
-	b.Run("keyed/fingerprinted", func(b *testing.B) { benchmarkCopy(b, keyed, sqlsegment.Native) })
-	b.Run("bare/counted", func(b *testing.B) { benchmarkCopy(b, bare, sqlsegment.Count) })
+var (
+	benchmarkIDs   = flag.Int("ids", 10_000_000, "how many ids BenchmarkEngines fingerprints")
+	benchmarkUsers = flag.Int("users", 1_000_000, "how many users BenchmarkEngines copies")
+)
+
+// BenchmarkEngines prints what checking costs inside the engines, as ratios of
+// two times measured in turns in one run, the median of all rounds:
+//
+//	go test -run '^$' -bench Engines -benchtime 9x -timeout 1h ./segment/internal/enginetest
+func BenchmarkEngines(b *testing.B) {
+	b.Run("copy of UUIDs", func(b *testing.B) { benchmarkCopy(b, "uuid") })
+	b.Run("copy of text", func(b *testing.B) { benchmarkCopy(b, "text") })
+	b.Run("postgresql", func(b *testing.B) {
+		d := enginetest.Durable(b)
+		benchmarkFingerprints(b, d, []string{
+			"CREATE TABLE ids AS SELECT gen_random_uuid() AS id FROM generate_series(1, %d)", "CREATE TABLE texts AS SELECT id::text FROM ids", "VACUUM ANALYZE ids", "VACUUM ANALYZE texts",
+		}, "SELECT count(*) FROM %s", []fingerprinted{
+			{"native, UUIDs", "ids", sqlsegment.Native, "3"},
+			{"native, UUIDs as text", "texts", sqlsegment.Native, "3"},
+		})
+	})
+	b.Run("clickhouse", func(b *testing.B) {
+		benchmarkFingerprints(b, clickHouse(b), []string{
+			"CREATE TABLE ids (id String) ENGINE = MergeTree ORDER BY tuple()", "INSERT INTO ids SELECT toString(generateUUIDv4()) FROM numbers(%d)",
+		}, "SELECT count() FROM (SELECT id FROM %s)", []fingerprinted{
+			{"native", "ids", sqlsegment.Native, ""},
+			{"portable", "ids", sqlsegment.Portable, "25"},
+		})
+	})
 }
 
-func benchmarkCopy(b *testing.B, table string, method sqlsegment.Method) {
-	b.Helper()
-	c := newCopies(b, table)
-	c.method = method
-	var ratios, plain []float64
-	for b.Loop() {
-		unguarded, guarded := c.round(b, len(ratios)%2 == 0)
-		ratios = append(ratios, guarded.Seconds()/unguarded.Seconds())
-		plain = append(plain, unguarded.Seconds())
-	}
-	b.ReportMetric(median(ratios), "guarded/unguarded")
-	b.ReportMetric(median(plain), "s/unguarded")
-	b.ReportMetric(0, "ns/op") // of a whole round, which tells nothing
+// A row is a line of the table: a time against another, round by round.
+type row struct {
+	what, target string
+	base, ratios []float64 // seconds, and how many times as long it took
+}
+
+func (r *row) add(base, took time.Duration) {
+	r.base = append(r.base, base.Seconds())
+	r.ratios = append(r.ratios, took.Seconds()/base.Seconds())
 }
 
 func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
+	values = slices.Sorted(slices.Values(values))
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+}
+
+func printTable(b *testing.B, title string, rows []row) {
+	b.ReportMetric(0, "ns/op") // of a whole round, which tells nothing
+	w := b.Output()
+	fmt.Fprintf(w, "\n%s\n%s, %d CPUs, %d rounds\n\n", title, runtime.Version(), runtime.NumCPU(), len(rows[0].ratios))
+	fmt.Fprint(w, "| | against, s | median | lowest–highest | at most |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(w, "| %s | %.3f | **%.2f ×** | %.2f–%.2f | %s |\n", r.what, median(r.base), median(r.ratios), slices.Min(r.ratios), slices.Max(r.ratios), r.target)
+	}
+	fmt.Fprintln(w)
+}
+
+// versions are the engine's, its settings that matter, and the driver's.
+func versions(b *testing.B, d enginetest.Database, db *sql.DB) string {
+	var all []string
+	ask := func(format, query string) {
+		var answer string
+		require.NoError(b, db.QueryRowContext(b.Context(), query).Scan(&answer))
+		all = append(all, fmt.Sprintf(format, answer))
+	}
+	if d.Dialect == sqlsegment.ClickHouse {
+		ask("ClickHouse %s", "SELECT version()")
+	} else {
+		ask("PostgreSQL %s", "SHOW server_version")
+		for _, setting := range []string{"shared_buffers", "fsync", "synchronous_commit", "full_page_writes", "max_wal_size", "work_mem", "max_parallel_workers_per_gather"} {
+			ask(setting+" = %s", "SHOW "+setting)
+		}
+	}
+	info, _ := debug.ReadBuildInfo()
+	for _, m := range info.Deps {
+		if strings.Contains(m.Path, map[string]string{"pgx": "jackc/pgx", "clickhouse": "clickhouse-go"}[d.Driver]) {
+			all = append(all, m.Path+" "+m.Version)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// A fingerprinted table is what is measured against counting it.
+type fingerprinted struct {
+	what, table string
+	method      sqlsegment.Method
+	target      string
+}
+
+func benchmarkFingerprints(b *testing.B, d enginetest.Database, setup []string, count string, cases []fingerprinted) {
+	db := d.Open(b)
+	for _, statement := range setup {
+		execute(b, db, strings.ReplaceAll(statement, "%d", strconv.Itoa(*benchmarkIDs)))
+	}
+	rows := make([]row, len(cases))
+	for b.Loop() {
+		for i, c := range cases {
+			start := time.Now()
+			var n any
+			require.NoError(b, db.QueryRowContext(b.Context(), fmt.Sprintf(count, c.table)).Scan(&n))
+			counted := time.Since(start)
+			start = time.Now()
+			require.Equal(b, int64(*benchmarkIDs), summarize(b, d, db, c.method, "SELECT id FROM "+c.table).Users())
+			rows[i].what, rows[i].target = fmt.Sprintf("%s fingerprint of %d ids / count of them", c.what, *benchmarkIDs), c.target
+			rows[i].add(counted, time.Since(start))
+		}
+	}
+	printTable(b, versions(b, d, db), rows)
+}
+
+// benchmarkCopy copies users inside PostgreSQL into a table with a primary key,
+// with INSERT … SELECT: unguarded, with both sides counted, and with both
+// fingerprinted. The target is empty, and has the statistics that a table in use
+// has: PostgreSQL takes a table that it knows nothing of for a small one.
+func benchmarkCopy(b *testing.B, ids string) {
+	c := newCopies(b, ids)
+	rows := []row{{what: "guarded copy, counted / unguarded", target: "1.05"}, {what: "guarded copy, fingerprinted / unguarded", target: "1.15"}}
+	ways := []func(*testing.B){
+		c.unguarded,
+		func(b *testing.B) { c.guarded(b, sqlsegment.Count) },
+		func(b *testing.B) { c.guarded(b, sqlsegment.Native) },
+	}
+	for b.Loop() {
+		var took [3]time.Duration
+		for i := range ways { // each is the first in turn
+			way := (i + c.rounds) % len(ways)
+			took[way] = c.timed(b, ways[way])
+		}
+		c.rounds++
+		rows[0].add(took[0], took[1])
+		rows[1].add(took[0], took[2])
+	}
+	printTable(b, fmt.Sprintf("%d users, ids of type %s; %s", *benchmarkUsers, ids, versions(b, c.database, c.db)), rows)
 }
 
 type copies struct {
-	database enginetest.Database
-	db       *sql.DB
-	history  *sqlsegment.History
-	guard    *segment.Guard
-	method   sqlsegment.Method
-	done     int
+	database     enginetest.Database
+	db           *sql.DB
+	history      *sqlsegment.History
+	guard        *segment.Guard
+	rounds, runs int
 }
 
-const copiedUsers = 1_000_000
-
-func newCopies(b *testing.B, table string) *copies {
-	d := postgreSQL(b)
+func newCopies(b *testing.B, ids string) *copies {
+	d := enginetest.Durable(b)
 	c := &copies{database: d, db: d.Open(b), history: d.History(b)}
 	var err error
 	c.guard, err = segment.NewGuard(segment.Config{History: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(b, err)
-	c.exec(b, c.db, "CREATE TABLE members (segment integer, id uuid, PRIMARY KEY (segment, id))")
-	c.exec(b, c.db, "INSERT INTO members SELECT 1, gen_random_uuid() FROM generate_series(1, $1::integer)", copiedUsers)
-	c.exec(b, c.db, "VACUUM ANALYZE members")
-	c.exec(b, c.db, table)
+	for _, statement := range []string{
+		"CREATE TABLE members (segment integer, id " + ids + ", PRIMARY KEY (segment, id))",
+		fmt.Sprintf("INSERT INTO members SELECT 1, gen_random_uuid()::%s FROM generate_series(1, %d)", ids, *benchmarkUsers),
+		"VACUUM ANALYZE members",
+		"CREATE TABLE copied (segment integer, id " + ids + ", PRIMARY KEY (segment, id)) WITH (autovacuum_enabled = off)",
+		copyUsers,
+		"ANALYZE copied",
+	} {
+		execute(b, c.db, statement)
+	}
 	return c
 }
 
-func (c *copies) exec(b *testing.B, e executor, statement string, args ...any) {
-	b.Helper()
-	_, err := e.ExecContext(b.Context(), statement, args...)
-	require.NoError(b, err)
-}
-
-// round copies both ways, each into an empty table, none always second.
-func (c *copies) round(b *testing.B, guardedFirst bool) (unguarded, guarded time.Duration) {
-	if guardedFirst {
-		guarded = c.timed(b, c.guarded)
-		return c.timed(b, c.unguarded), guarded
-	}
-	unguarded = c.timed(b, c.unguarded)
-	return unguarded, c.timed(b, c.guarded)
-}
-
 func (c *copies) timed(b *testing.B, do func(*testing.B)) time.Duration {
-	c.exec(b, c.db, "TRUNCATE copied")
-	c.exec(b, c.db, "CHECKPOINT")
+	execute(b, c.db, "TRUNCATE copied")
+	execute(b, c.db, "CHECKPOINT")
 	start := time.Now()
 	do(b)
 	return time.Since(start)
@@ -105,71 +198,30 @@ const copyUsers = "INSERT INTO copied SELECT 2, id FROM members WHERE segment = 
 func (c *copies) unguarded(b *testing.B) {
 	tx, err := c.db.BeginTx(b.Context(), nil)
 	require.NoError(b, err)
-	c.exec(b, tx, copyUsers)
+	_, err = tx.ExecContext(b.Context(), copyUsers)
+	require.NoError(b, err)
 	require.NoError(b, tx.Commit())
 }
 
-func (c *copies) guarded(b *testing.B) {
-	c.done++
-	expected, err := c.count(b.Context(), c.db, "SELECT id FROM members WHERE segment = 1")
+func (c *copies) guarded(b *testing.B, method sqlsegment.Method) {
+	c.runs++
+	users := sqlsegment.Users{Dialect: c.database.Dialect, Method: method, Query: "SELECT id FROM members WHERE segment = 1"}
+	expected, err := users.Summarize(b.Context(), c.db)
 	require.NoError(b, err)
 	tx, err := c.db.BeginTx(b.Context(), nil)
 	require.NoError(b, err)
-	c.exec(b, tx, copyUsers)
+	_, err = tx.ExecContext(b.Context(), copyUsers)
+	require.NoError(b, err)
 	report, err := c.guard.Commit(b.Context(), segment.Run{
-		ID: strconv.Itoa(c.done), Job: segment.Copy(idS, segment.ID{SiteGroup: "g", Name: "source"}), Expected: expected,
+		ID: strconv.Itoa(c.runs), Job: segment.Copy(idS, segment.ID{SiteGroup: "g", Name: "source"}), Expected: expected,
 		Stored: func(ctx context.Context) (validate.Summary, error) {
-			return c.count(ctx, tx, "SELECT id FROM copied WHERE segment = 2")
+			users.Query = "SELECT id FROM copied WHERE segment = 2"
+			return users.Summarize(ctx, tx)
 		},
 		Commit:  func(context.Context) error { return tx.Commit() },
 		Discard: func(context.Context) error { return tx.Rollback() },
 		History: c.history.Tx(tx),
 	})
 	require.NoError(b, err)
-	require.Equal(b, int64(copiedUsers), report.Stored.Users())
-}
-
-func (c *copies) count(ctx context.Context, q sqlsegment.Queryer, query string) (validate.Summary, error) {
-	u := sqlsegment.Users{Dialect: c.database.Dialect, Query: query, Method: c.method}
-	return u.Summarize(ctx, q)
-}
-
-// BenchmarkFingerprints measures 10,000,000 ids by each method that keeps them
-// in the database, against counting them there, and reports the median of the
-// ratios.
-func BenchmarkFingerprints(b *testing.B) {
-	for name, c := range map[string]struct {
-		database enginetest.Database
-		setup    []string
-		count    string
-		methods  map[string]sqlsegment.Method
-	}{
-		"PostgreSQL": {postgreSQL(b), []string{
-			"CREATE TABLE ids AS SELECT gen_random_uuid()::text AS id FROM generate_series(1, 10000000)", "VACUUM ANALYZE ids",
-		}, "SELECT count(*) FROM ids", map[string]sqlsegment.Method{"native": sqlsegment.Native}},
-		"ClickHouse": {clickHouse(b), []string{
-			"CREATE TABLE ids (id String) ENGINE = MergeTree ORDER BY tuple()", "INSERT INTO ids SELECT toString(generateUUIDv4()) FROM numbers(10000000)",
-		}, "SELECT count(id) FROM (SELECT id FROM ids)", map[string]sqlsegment.Method{"native": sqlsegment.Native, "portable": sqlsegment.Portable}},
-	} {
-		db := c.database.Open(b)
-		for _, statement := range c.setup {
-			execute(b, db, statement)
-		}
-		for method, m := range c.methods {
-			b.Run(name+"/"+method, func(b *testing.B) {
-				var ratios []float64
-				for b.Loop() {
-					start := time.Now()
-					var n any
-					require.NoError(b, db.QueryRowContext(b.Context(), c.count).Scan(&n))
-					counted := time.Since(start)
-					start = time.Now()
-					require.Equal(b, int64(10_000_000), summarize(b, c.database, db, m, "SELECT id FROM ids").Users())
-					ratios = append(ratios, time.Since(start).Seconds()/counted.Seconds())
-				}
-				b.ReportMetric(0, "ns/op") // of both together, which tells nothing
-				b.ReportMetric(median(ratios), "×count")
-			})
-		}
-	}
+	require.Equal(b, int64(*benchmarkUsers), report.Stored.Users())
 }

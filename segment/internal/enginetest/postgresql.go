@@ -74,6 +74,16 @@ func Standby(t testing.TB) Database {
 	return Database{sqlsegment.PostgreSQL, "pgx", s.dsn("postgres")}
 }
 
+// Durable starts a PostgreSQL set up as for production: nothing that it answers
+// for is lost when the machine goes down.
+func Durable(t testing.TB) Database {
+	t.Helper()
+	s, err := newServer(false, "-c", "fsync=on", "-c", "full_page_writes=on", "-c", "shared_buffers=2GB", "-c", "max_wal_size=8GB")
+	requireInstalled(t, err)
+	t.Cleanup(func() { require.NoError(t, s.stop()) })
+	return Database{sqlsegment.PostgreSQL, "pgx", s.dsn("postgres")}
+}
+
 func (s *server) dsn(database string) string {
 	return fmt.Sprintf("host=%s user=postgres dbname=%s", s.folder, database)
 }

@@ -122,6 +122,31 @@ func TestUsersOfEachType(t *testing.T) {
 	})
 }
 
+// PostgreSQL hashes UUIDs and integers as they are. Whatever is hashed in another
+// way is told by its name, and never compared.
+func TestUsersOfTwoTypes(t *testing.T) {
+	d := postgreSQL(t)
+	db := d.Open(t)
+	execute(t, db, "CREATE TABLE u AS SELECT ('00000000-0000-0000-0000-' || lpad(i::text, 12, '0'))::uuid AS id FROM generate_series(1, 1000) AS n(i)")
+	execute(t, db, "CREATE TABLE n AS SELECT i::bigint AS id FROM generate_series(1, 1000) AS n(i)")
+	for _, c := range []struct {
+		reason, source, stored string
+		want                   error
+	}{
+		{"the same UUIDs", "SELECT id FROM u", "SELECT id FROM u ORDER BY id DESC", nil},
+		{"one of them is another", "SELECT id FROM u", "SELECT CASE WHEN id::text LIKE '%777' THEN '00000000-0000-0000-0000-000000001777'::uuid ELSE id END FROM u", validate.Different},
+		{"the same integers", "SELECT id FROM n", "SELECT id::integer FROM n", nil},
+		{"one of them is another", "SELECT id FROM n", "SELECT CASE id WHEN 777 THEN -777 ELSE id END FROM n", validate.Different},
+		{"UUIDs and their text", "SELECT id FROM u", "SELECT id::text FROM u", validate.Unverified},
+		{"both as text", "SELECT id::text FROM u", "SELECT id::varchar(36) FROM u", nil},
+		{"integers and their text", "SELECT id FROM n", "SELECT id::text FROM n", validate.Unverified},
+	} {
+		source, stored := summarize(t, d, db, sqlsegment.Native, c.source), summarize(t, d, db, sqlsegment.Native, c.stored)
+		_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: stored})
+		require.ErrorIs(t, err, c.want, c.reason)
+	}
+}
+
 // A user without an id is an error that tells how many there are.
 func TestUsersWithoutIDs(t *testing.T) {
 	everywhere(t, func(t *testing.T, d enginetest.Database) {

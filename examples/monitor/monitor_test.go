@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The example's claims: what is broken is found and told once, by one incident a
+// fault; the same again is no news; the repair resolves it all.
+func TestMonitor(t *testing.T) {
+	var b strings.Builder
+	require.NoError(t, run(t.Context(), &b, "../../testdata/volumes", "", 3000))
+	out := b.String()
+	t.Log(out)
+	first, rest, found := strings.Cut(out, "The same again, an hour later")
+	require.True(t, found)
+	second, third, found := strings.Cut(rest, "After the repair")
+	require.True(t, found)
+	require.Contains(t, first, "2999 segments: ")
+	require.Contains(t, first, "1 missing; told: ")
+	require.Contains(t, first, "empty, lookalike jobs")
+	require.Contains(t, first, "stopped at 10,000 users, a known limit (Elasticsearch index.max_result_window, …); next: https://runbooks.example/segments")
+	require.Contains(t, first, "made from site-", "a copy of an empty lookalike names it")
+	require.Contains(t, first, "▇")
+	require.Contains(t, second, "told: 0 segments affected, 0 incidents, 0 resolved")
+	require.Contains(t, third, "3000 segments: ")
+	require.Contains(t, third, " 0 missing; told: 0 segments affected, 0 incidents, ")
+	require.NotContains(t, third, "0 resolved")
+	require.NotContains(t, third, "capped")
+}
+
+func TestMonitorSaysWhatIsMissing(t *testing.T) {
+	var b strings.Builder
+	require.ErrorContains(t, run(t.Context(), &b, t.TempDir(), "", 10), "say where it is with -data")
+	require.ErrorContains(t, run(t.Context(), &b, "../../testdata/volumes", "no address", 10), "Config.URL")
+}

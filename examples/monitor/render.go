@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A counter is an alerter that counts what it is told.
+type counter struct{ fired, incidents, resolved int }
+
+func (c *counter) Fire(_ context.Context, a segment.Alert) error {
+	if a.Incident != nil {
+		c.incidents++
+	} else {
+		c.fired++
+	}
+	return nil
+}
+
+func (c *counter) Resolve(context.Context, segment.ID) error {
+	c.resolved++
+	return nil
+}
+
+func (c *counter) String() string {
+	return fmt.Sprintf("told: %d segments affected, %d incidents, %d resolved", c.fired, c.incidents, c.resolved)
+}
+
+// shown is how many cases of a kind are printed.
+const shown = 4
+
+// render prints what a sweep found: a line a case, with the sizes of its last 30
+// days, its size now, and what its history allows.
+func render(out io.Writer, title string, s *segment.Sweep, told fmt.Stringer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%d segments: %d healthy, %d affected, %d missing; %s\n\n", title, s.Segments, s.Healthy, len(s.Cases)-s.Missing, s.Missing, told)
+	for _, i := range s.Incidents {
+		fmt.Fprintf(&b, "%s: %s\n", i.Severity, &i)
+	}
+	if len(s.Incidents) > 0 {
+		b.WriteByte('\n')
+	}
+	of := map[validate.Kind]int{}
+	for i, c := range s.Cases {
+		of[c.Kind]++
+		if n := of[c.Kind]; n <= shown {
+			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Severity, c.Kind, c.Segment, spark(c.Sizes), c.Report.Stored, band(&c.Report.Band), upstream(&c))
+		} else if i+1 == len(s.Cases) || s.Cases[i+1].Kind != c.Kind {
+			fmt.Fprintf(&b, "\t%s\t… and %d more\n", c.Kind, n-shown)
+		}
+	}
+	if len(s.Cases) > 0 {
+		b.WriteByte('\n')
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(table, b.String()); err != nil {
+		return err
+	}
+	return table.Flush()
+}
+
+// spark draws sizes from zero to the largest.
+func spark(sizes []validate.Size) string {
+	var largest int64 = 1
+	for _, s := range sizes {
+		largest = max(largest, s.Users)
+	}
+	const bars = "▁▂▃▄▅▆▇█"
+	var b strings.Builder
+	for _, s := range sizes {
+		b.WriteRune([]rune(bars)[7*s.Users/largest])
+	}
+	return b.String()
+}
+
+func band(b *validate.Band) string {
+	if b.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("allowed %d to %d", b.Low, b.High)
+}
+
+func upstream(c *segment.Case) string {
+	if c.Upstream.IsZero() {
+		return ""
+	}
+	return "made from " + c.Upstream.String()
+}

@@ -1,0 +1,67 @@
+package segmenttest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// rules are those of production: whatever they allow, the suite must find that
+// it lets no fault through.
+func rules(context.Context, segment.Job) (segment.Rule, error) {
+	return segment.Rule{Settle: segment.Settle{Min: 10 * time.Second, Max: 3 * time.Minute, Every: 30 * time.Second}}, nil
+}
+
+// copySegment is a job as it runs in production, but for the store.
+func copySegment(ctx context.Context, s *segmenttest.Store) error {
+	config := s.Config()
+	config.Rules = rules
+	guard, err := segment.NewGuard(config)
+	if err != nil {
+		return err
+	}
+	run, staged := s.Run(), s.Stage()
+	if run.Expected, err = s.Summarize(ctx); err != nil { // the source's own word
+		return err
+	}
+	var read validate.Digest
+	for page, err := range s.Pages(ctx) {
+		if err == nil {
+			read.AddStrings(page)
+			err = staged.Write(ctx, page)
+		}
+		if err != nil {
+			return errors.Join(err, staged.Discard(ctx))
+		}
+	}
+	run.Read, run.WrittenAt = read.Summary(), time.Now()
+	run.Stored, run.Commit, run.Discard = staged.Summarize, staged.Publish, staged.Discard
+	_, err = guard.Commit(ctx, run)
+	return err
+}
+
+// In a test of your own, t is the test's.
+//
+//nolint:testableexamples // it needs a test; TestExampleIsRight runs the job
+func ExampleTestJob() {
+	var t *testing.T
+	segmenttest.TestJob(t, copySegment)
+}
+
+// Some faults, and two at once: a read that was capped, judged by a store that
+// answers late.
+//
+//nolint:testableexamples // as above
+func ExampleTestJob_some() {
+	var t *testing.T
+	segmenttest.TestJob(t, copySegment,
+		segmenttest.UploadsNothing,
+		segmenttest.StopsAt10000,
+		segmenttest.StopsAt10000.With(segmenttest.LagsAWhile),
+	)
+}

@@ -1,0 +1,85 @@
+package segmenttest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A Fault is something that goes wrong around a job, which the job must notice.
+// The zero Fault is none, and TestJob refuses it.
+type Fault struct {
+	name string
+	why  string // what is broken, and what a correct job does about it
+	set  []func(*flaws)
+	want []outcome // any of them; none: the job passes
+
+	// older is how an attempt ends that a newer one overtook. Where there is none,
+	// none does.
+	older []outcome
+}
+
+// String is the name of the fault, as the package exports it.
+func (f Fault) String() string { return f.name }
+
+// With is all the faults at once. A correct job then fails as it does for any of
+// them that it must fail for.
+func (f Fault) With(others ...Fault) Fault {
+	for _, other := range others {
+		f = Fault{
+			name:  f.name + "+" + other.name,
+			why:   f.why + " " + other.why,
+			set:   slices.Concat(f.set, other.set),
+			want:  slices.Concat(f.want, other.want),
+			older: slices.Concat(f.older, other.older),
+		}
+	}
+	return f
+}
+
+func (f Fault) inject(broken *flaws) {
+	for _, set := range f.set {
+		set(broken)
+	}
+}
+
+// An outcome is how a correct job may end.
+type outcome struct {
+	says   string
+	is     func(error) bool
+	passed bool // the right users are live then; otherwise those from before
+}
+
+var (
+	passes     = outcome{is: func(err error) bool { return err == nil }, passed: true}
+	superseded = matching("superseded", segment.ErrSuperseded)
+	unknown    = outcome{says: "a *segment.UnknownError", is: isUnknown, passed: true}
+)
+
+func isUnknown(err error) bool {
+	_, ok := errors.AsType[*segment.UnknownError](err)
+	return ok
+}
+
+func matching(says string, target error) outcome {
+	return outcome{says: says, is: func(err error) bool { return errors.Is(err, target) }}
+}
+
+// found is a check that found any of kinds.
+func found(kinds ...validate.Kind) (want []outcome) {
+	for _, kind := range kinds {
+		want = append(want, matching(string(kind), kind))
+	}
+	return want
+}
+
+func list(want []outcome) string {
+	texts := make([]string, len(want))
+	for i, o := range want {
+		texts[i] = o.says
+	}
+	return strings.Join(texts, " or ")
+}
