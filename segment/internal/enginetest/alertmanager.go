@@ -3,7 +3,6 @@ package enginetest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -192,21 +190,6 @@ func (a *Alertmanager) Notified() (texts []string) {
 		}
 	}
 	return texts
-}
-
-// Flushes is how often it looked whether it had sent something already: for each
-// group that rings, not for those that are held back.
-func (a *Alertmanager) Flushes(ctx context.Context) (n int, err error) {
-	body, err := a.read(ctx, "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	_, after, found := strings.Cut(string(body), "\nalertmanager_nflog_queries_total ")
-	if !found {
-		return 0, errors.New("no alertmanager_nflog_queries_total among the metrics")
-	}
-	count, _, _ := strings.Cut(after, "\n")
-	return strconv.Atoi(count)
 }
 
 func (a *Alertmanager) get(ctx context.Context, path string, answer any) error {
