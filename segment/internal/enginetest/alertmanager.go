@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,7 +88,7 @@ func StartAlertmanager(t testing.TB) *Alertmanager {
 		"--web.listen-address=" + address, "--cluster.listen-address=", "--log.level=warn",
 	}
 	require.NoError(t, os.WriteFile(config, []byte(a.config(t, a.receive(t))), 0o600))
-	d.ready = func(ctx context.Context) error { _, err := a.read(ctx, "/-/ready"); return err }
+	d.ready = func(ctx context.Context) error { _, err := a.ask(ctx, http.MethodGet, "/-/ready", nil); return err }
 	require.NoError(t, d.run(binary, a.args...))
 	t.Cleanup(func() {
 		if d.process != nil {
@@ -192,27 +193,38 @@ func (a *Alertmanager) Notified() (texts []string) {
 	return texts
 }
 
+// Post posts an alert as it is.
+func (a *Alertmanager) Post(ctx context.Context, x OpenAlert) error {
+	body, err := json.Marshal([]map[string]any{{"labels": x.Labels, "annotations": x.Annotations, "startsAt": x.StartsAt, "endsAt": x.EndsAt}})
+	if err != nil {
+		return err
+	}
+	_, err = a.ask(ctx, http.MethodPost, "/api/v2/alerts", body)
+	return err
+}
+
 func (a *Alertmanager) get(ctx context.Context, path string, answer any) error {
-	body, err := a.read(ctx, path)
+	body, err := a.ask(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(body, answer)
 }
 
-func (a *Alertmanager) read(ctx context.Context, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+path, http.NoBody)
+func (a *Alertmanager) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, a.URL+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", path, response.Status, body)
+		err = fmt.Errorf("%s: %s: %s", path, response.Status, answer)
 	}
-	return body, err
+	return answer, err
 }

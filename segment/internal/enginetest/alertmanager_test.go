@@ -211,3 +211,103 @@ func TestAlertmanagerStopped(t *testing.T) {
 	notified(t, at, pages...)
 	quiet(t, at, "at the end", pages...)
 }
+
+// An incident holds back the segments with its job kind, kind and build, those
+// too for which one of these is not known.
+func TestInhibition(t *testing.T) {
+	at := enginetest.StartAlertmanager(t)
+	fault := func(job segment.JobKind, kind validate.Kind, build string) segment.Alert {
+		return segment.Alert{Severity: segment.Page, Kind: kind, Job: segment.Job{Kind: job}, Build: build, Since: time.Now()}
+	}
+	var firing []segment.Alert
+	cases := []struct {
+		reason            string
+		incident, segment segment.Alert
+		want              bool
+	}{
+		{"all the same", fault("copy", validate.Capped, "1"), fault("copy", validate.Capped, "1"), true},
+		{"no build", fault("copy", validate.Empty, ""), fault("copy", validate.Empty, ""), true},
+		{"no job", fault("", validate.Gap, ""), fault("", validate.Gap, ""), true},
+		{"another job", fault("lookalike", validate.Short, "1"), fault("copy", validate.Short, "1"), false},
+		{"another kind", fault("lookalike", validate.Repeated, "1"), fault("lookalike", validate.Different, "1"), false},
+		{"another build", fault("export", validate.Capped, "1"), fault("export", validate.Capped, "2"), false},
+		{"an incident without a build is not one of all builds", fault("import", validate.Capped, ""), fault("import", validate.Capped, "2"), false},
+	}
+	for i, c := range cases {
+		c.incident.Segment = segment.ID{SiteGroup: "incident", Name: c.reason}
+		c.incident.Incident = &segment.Incident{}
+		c.segment.Segment = segment.ID{SiteGroup: "site", Name: fmt.Sprint(i)}
+		firing = append(firing, c.segment, c.incident)
+	}
+	require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), firing, nil))
+	var want []string
+	for i, c := range cases {
+		want = append(want, "pages firing incident/"+c.reason)
+		if !c.want {
+			want = append(want, fmt.Sprint("pages firing site/", i))
+		}
+	}
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+}
+
+// Without an incident every segment rings, and what is new in it rings again.
+func TestEachSegmentRings(t *testing.T) {
+	at := enginetest.StartAlertmanager(t)
+	alerter := at.Alerter(t, nil)
+	var firing []segment.Alert
+	var want []string
+	for i := range 20 {
+		id := segment.ID{SiteGroup: "site", Name: fmt.Sprint(i)}
+		firing = append(firing, segment.Alert{Segment: id, Severity: segment.Page, Kind: validate.Dropped, Since: time.Now()})
+		want = append(want, "pages firing "+id.String())
+	}
+	require.NoError(t, alerter.Tell(t.Context(), firing, nil))
+	notified(t, at, want...)
+
+	graver := firing[0]
+	graver.Kind, graver.Since = validate.Empty, time.Now()
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{graver}, firing[:1]))
+	want = append(want, "pages firing site/0", "pages resolved site/0")
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+}
+
+// Of a batch Alertmanager takes what it does not refuse.
+func TestAlertIsRefused(t *testing.T) {
+	at := enginetest.StartAlertmanager(t)
+	good := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "good"}, Severity: segment.Page, Kind: validate.Capped, Since: time.Now()}
+	bad := good
+	bad.Segment.Name, bad.Since = "bad", time.Now().AddDate(1, 0, 0)
+	err := at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{bad, good}, nil)
+	require.ErrorContains(t, err, "answered 400 Bad Request")
+	require.ErrorContains(t, err, "start time must be before end time")
+	open, err := at.Firing(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []segment.ID{good.Segment}, open)
+}
+
+// Why an alert ends a minute ago: an end that is still to come, for an
+// Alertmanager whose clock is behind ours, ends nothing.
+func TestEndToCome(t *testing.T) {
+	at := enginetest.StartAlertmanager(t)
+	alerter := at.Alerter(t, nil)
+	alert := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "cars"}, Severity: segment.Page, Kind: validate.Capped, Since: time.Now().Add(-time.Hour)}
+	require.NoError(t, alerter.Fire(t.Context(), alert))
+	open, err := at.Open(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, 1)
+	keeps := open[0].EndsAt
+
+	open[0].EndsAt = time.Now().Add(10 * time.Second)
+	require.NoError(t, at.Post(t.Context(), open[0]))
+	open, err = at.Open(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, 1)
+	require.Equal(t, keeps, open[0].EndsAt)
+
+	require.NoError(t, alerter.Resolve(t.Context(), alert.Segment))
+	open, err = at.Open(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, open)
+}
