@@ -89,10 +89,13 @@ type request struct {
 	alerts       []posted
 }
 
+//nolint:tagliatelle // Alertmanager's names
 type posted struct {
-	Labels, Annotations map[string]string
-	StartsAt, EndsAt    string
-	UpdatedAt           *string
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    string            `json:"startsAt"`
+	EndsAt      string            `json:"endsAt"`
+	UpdatedAt   *string           `json:"updatedAt"`
 }
 
 // A server answers over pipes, so that its clock can be a bubble's.
@@ -305,7 +308,10 @@ func listed(updated string, labels ...string) string {
 	for i := 0; i < len(labels); i += 2 {
 		set[labels[i]] = labels[i+1]
 	}
-	text, _ := json.Marshal(set)
+	text, err := json.Marshal(set)
+	if err != nil {
+		panic(err)
+	}
 	return `{"labels":` + string(text) + `,"annotations":{"summary":"was"},"startsAt":"1999-12-31T23:00:00.000Z","endsAt":"2000-01-07T00:00:00.000Z",` +
 		`"updatedAt":"` + updated + `","generatorURL":"","fingerprint":"f","receivers":[{"name":"pages"}],"status":{"state":"active"}}`
 }

@@ -40,23 +40,21 @@ type Alertmanager struct {
 
 // A Notification is one that Alertmanager sent.
 type Notification struct {
-	Receiver string      `json:"-"` // "pages" or "tickets"
-	Alerts   []OpenAlert `json:"alerts"`
+	Receiver string `json:"-"` // "pages" or "tickets"
+	Alerts   []OpenAlert
 }
 
 // An OpenAlert is one as Alertmanager shows it.
 type OpenAlert struct {
-	Labels      map[string]string `json:"labels"`
-	Annotations map[string]string `json:"annotations"`
-	StartsAt    time.Time         `json:"startsAt"`
-	EndsAt      time.Time         `json:"endsAt"`
-	Status      AlertStatus       `json:"status"`
+	Labels, Annotations map[string]string
+	StartsAt, EndsAt    time.Time
+	Status              AlertStatus
 }
 
 // AlertStatus is "firing" or "resolved" in a notification, and more elsewhere.
 type AlertStatus struct {
-	State       string   `json:"state"`
-	InhibitedBy []string `json:"inhibitedBy"`
+	State       string
+	InhibitedBy []string
 }
 
 // UnmarshalJSON reads both forms.
