@@ -152,8 +152,19 @@ func (w *watch) alert(ctx context.Context) error {
 	}
 	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
 	w.incidentChanges(after, changes)
-	_, err = w.monitor.alerts.change(ctx, sorted(changes), func(s *AlertState) { changes[s.Segment](s) })
+	_, err = w.monitor.alerts.change(ctx, sorted(changes), func(s *AlertState) { changes[s.Segment](s) }, w.standing()...)
 	return join(err, w.monitor.alerts.remind(ctx, w.states))
+}
+
+// standing are the incidents that the alerter was told of, and that go on.
+func (w *watch) standing() (alerts []Alert) {
+	for _, i := range w.sweep.Incidents {
+		alert := i.alert(w.sweep.At)
+		if s := w.states[alert.Segment]; s.Open != nil && !s.pending() && faultOf(s.Open) == faultOf(&alert) {
+			alerts = append(alerts, *s.Open)
+		}
+	}
+	return alerts
 }
 
 // changes are the alerts to change: those of the cases, those of segments that

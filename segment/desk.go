@@ -40,8 +40,9 @@ func (d desk) resolve(ctx context.Context, id ID) error {
 }
 
 // change writes down what is wrong with segments, or no longer, and tells the
-// alerter what it does not know.
-func (d desk) change(ctx context.Context, ids []ID, change func(*AlertState)) (written bool, err error) {
+// alerter what it does not know. The incidents that stand are told with it: of
+// an alerter that forgot them they could not hold their segments' pages back.
+func (d desk) change(ctx context.Context, ids []ID, change func(*AlertState), standing ...Alert) (written bool, err error) {
 	due := map[ID]AlertState{}
 	now := time.Now()
 	err = d.ledger.ChangeAlerts(ctx, ids, func(s *AlertState) {
@@ -55,15 +56,15 @@ func (d desk) change(ctx context.Context, ids []ID, change func(*AlertState)) (w
 	if err != nil {
 		return false, wrap("writing the alert down", err)
 	}
-	return true, d.tell(ctx, due)
+	return true, d.tell(ctx, due, standing)
 }
 
 // tell tells the alerter of what is due, and writes down what it knows now.
-func (d desk) tell(ctx context.Context, due map[ID]AlertState) error {
+func (d desk) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
 	if len(due) == 0 {
 		return nil
 	}
-	told, err := d.deliver(ctx, due)
+	told, err := d.deliver(ctx, due, standing)
 	written := d.ledger.ChangeAlerts(ctx, sorted(due), func(s *AlertState) {
 		s.Claimed = time.Time{}
 		if told[s.Segment] {
@@ -74,11 +75,11 @@ func (d desk) tell(ctx context.Context, due map[ID]AlertState) error {
 }
 
 // deliver returns which of what is due the alerter took.
-func (d desk) deliver(ctx context.Context, due map[ID]AlertState) (told map[ID]bool, err error) {
+func (d desk) deliver(ctx context.Context, due map[ID]AlertState, standing []Alert) (told map[ID]bool, err error) {
 	told = map[ID]bool{}
 	if batch, ok := d.alerter.(BatchAlerter); ok {
 		firing, resolved := batches(due)
-		if err := batch.Tell(ctx, firing, resolved); err != nil {
+		if err := batch.Tell(ctx, append(standing, firing...), resolved); err != nil {
 			return told, err
 		}
 		for id := range due {

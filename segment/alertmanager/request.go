@@ -61,7 +61,7 @@ func (a *Alerter) try(ctx context.Context, method, query string, body []byte) ([
 	if err != nil {
 		return nil, because(ctx, err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	switch {
 	case response.StatusCode != http.StatusOK:

@@ -388,7 +388,7 @@ var anyIDs = []segment.ID{
 	{SiteGroup: "site-a", Name: "{cars}, [a] & b=c;d?e#f+g"},
 	{SiteGroup: "site-a", Name: "voitures électriques"},
 	{SiteGroup: "site-a", Name: "voitures e\u0301lectriques"}, // not the same bytes
-	{SiteGroup: "日本", Name: "車 🚗"},
+	{SiteGroup: "\u65e5\u672c", Name: "\u8eca \U0001f697"},
 	{SiteGroup: "site-a", Name: "\x00\x7f\u2028"},
 	{SiteGroup: "site-a", Name: ""},
 	{SiteGroup: "", Name: "cars"},

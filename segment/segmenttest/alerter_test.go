@@ -288,7 +288,6 @@ func TestBadAlerter(t *testing.T) {
 	require.NoError(t, err)
 	for _, b := range badAlerters {
 		t.Run(b.name, func(t *testing.T) {
-			t.Parallel()
 			c := exec.CommandContext(t.Context(), binary, "-test.run=^TestBadAlerter$")
 			c.Env = append(os.Environ(), badVariable+"="+b.name)
 			output, err := c.CombinedOutput()

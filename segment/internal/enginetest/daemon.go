@@ -22,7 +22,8 @@ import (
 // A daemon is a server of this process, with all its data in a folder of its
 // own.
 type daemon struct {
-	driver, dsn string // of its main database
+	driver, dsn string                      // of its main database
+	ready       func(context.Context) error // asks whether it answers; nil: its main database
 	folder      string
 	port        int // where it listens on one
 	login       *syscall.Credential
@@ -73,17 +74,22 @@ func (d *daemon) run(binary string, args ...string) error {
 }
 
 func (d *daemon) answers() error {
-	db, err := sql.Open(d.driver, d.dsn)
-	if err != nil {
-		return err
+	ready := d.ready
+	if ready == nil {
+		db, err := sql.Open(d.driver, d.dsn)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		ready = db.PingContext
 	}
-	defer db.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err = db.PingContext(ctx); err == nil {
+		err := ready(ctx)
+		if err == nil {
 			return nil
 		}
 		select {

@@ -1,0 +1,192 @@
+package alertmanager_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/alertmanager"
+)
+
+// A reply is a status and a text, or a connection that breaks.
+type reply struct {
+	status int // 0: the connection breaks
+	text   string
+}
+
+func replies(all ...reply) func(int, http.ResponseWriter, *http.Request) {
+	return func(n int, w http.ResponseWriter, _ *http.Request) {
+		r := all[min(n, len(all)-1)]
+		if r.status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Location", "http://elsewhere/")
+		w.WriteHeader(r.status)
+		_, _ = io.WriteString(w, r.text)
+	}
+}
+
+func TestTries(t *testing.T) {
+	const post = "alertmanager: POST http://host/prefix/api/v2/alerts: "
+	for _, c := range []struct {
+		reason  string
+		replies []reply
+		want    string // empty: no error
+		tries   int
+		took    time.Duration
+	}{
+		{"at once", []reply{{200, ""}}, "", 1, 0},
+		{"out of order for a moment", []reply{{503, "starting"}, {500, ""}, {200, ""}}, "", 3, 1200 * time.Millisecond},
+		{"the connection breaks for a moment", []reply{{0, ""}, {200, ""}}, "", 2, 200 * time.Millisecond},
+		{"out of order", []reply{{503, "  try\n later "}}, post + "answered 503 Service Unavailable: try later", 4, 4200 * time.Millisecond},
+		{"broken", []reply{{0, ""}}, post + `Post "http://host/prefix/api/v2/alerts": EOF`, 4, 4200 * time.Millisecond},
+		{"refused", []reply{{400, `"start time must be before end time"`}}, post + `answered 400 Bad Request: "start time must be before end time"`, 1, 0},
+		{"not let in", []reply{{401, ""}}, post + "answered 401 Unauthorized", 1, 0},
+		{"refused in the end", []reply{{502, ""}, {404, "not found"}}, post + "answered 404 Not Found: not found", 2, 200 * time.Millisecond},
+		{"too many requests are no outage", []reply{{429, ""}}, post + "answered 429 Too Many Requests", 1, 0},
+		{"somebody else, who takes anything", []reply{{204, ""}}, post + "answered 204 No Content", 1, 0},
+		{"redirected to a page that is fine", []reply{{302, ""}, {200, "log in"}}, post + "answered 302 Found", 1, 0},
+		{"moved", []reply{{308, "moved"}}, post + "answered 308 Permanent Redirect: moved", 1, 0},
+		{"a long answer", []reply{{400, strings.Repeat("x", 511) + "é" + strings.Repeat("y", 20<<20)}}, post + "answered 400 Bad Request: " + strings.Repeat("x", 511) + "\uFFFD…", 1, 0},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			inBubble(t, replies(c.replies...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+				start := time.Now()
+				err := a.Tell(t.Context(), []segment.Alert{capped(cars)}, nil)
+				require.Equal(t, c.took, time.Since(start))
+				require.Len(t, s.got(), c.tries)
+				if c.want == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.EqualError(t, err, c.want)
+			})
+		})
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	const get = "alertmanager: GET http://host/prefix/api/v2/alerts: "
+	for _, c := range []struct {
+		reason  string
+		replies []reply
+		want    string
+	}{
+		{"asking is tried again, too", []reply{{500, ""}, {200, "[]"}}, ""},
+		{"no alerts", []reply{{200, "<html>"}}, "alertmanager: http://host/prefix/api/v2/alerts: not the alerts that were asked for: invalid character '<' looking for beginning of value"},
+		{"nothing", []reply{{200, ""}}, "alertmanager: http://host/prefix/api/v2/alerts: not the alerts that were asked for: unexpected end of JSON input"},
+		{"more than can be", []reply{{200, "[" + strings.Repeat(" ", 16<<20) + "]"}}, get + "answered 200 OK: the answer is longer than 16777216 bytes"},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			inBubble(t, replies(c.replies...), func(t *testing.T, a *alertmanager.Alerter, _ *server) {
+				err := a.Resolve(t.Context(), cars)
+				if c.want == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.EqualError(t, err, c.want)
+			})
+		})
+	}
+}
+
+// A batch in which alerts are refused does not keep back the next one; an
+// Alertmanager that is out of reach is not asked for each.
+func TestBatchFails(t *testing.T) {
+	tell := func(ctx context.Context, a *alertmanager.Alerter) error {
+		return a.Tell(ctx, []segment.Alert{manyCapped(), capped(cars)}, []segment.Alert{capped(cars)})
+	}
+	inBubble(t, replies(reply{400, "bad"}, reply{400, "bad"}, reply{200, ""}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		err := tell(t.Context(), a)
+		require.Equal(t, 2, strings.Count(err.Error(), "400 Bad Request: bad"))
+		require.Len(t, s.got(), 3)
+	})
+	inBubble(t, replies(reply{400, "bad"}, reply{503, "down"}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		err := tell(t.Context(), a)
+		require.ErrorContains(t, err, "400 Bad Request: bad\n")
+		require.ErrorContains(t, err, "503 Service Unavailable: down")
+		require.Len(t, s.got(), 1+4)
+	})
+	inBubble(t, replies(reply{401, ""}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		require.ErrorContains(t, tell(t.Context(), a), "401 Unauthorized")
+		require.Len(t, s.got(), 1)
+	})
+}
+
+// silent is a server that never answers.
+func silent(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func TestNoAnswer(t *testing.T) {
+	inBubble(t, silent, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		start := time.Now()
+		err := a.Fire(t.Context(), capped(cars))
+		require.ErrorContains(t, err, "no answer within 10s")
+		require.NotContains(t, err.Error(), "secret")
+		require.Equal(t, 44200*time.Millisecond, time.Since(start))
+		require.Len(t, s.got(), 4)
+	})
+}
+
+func TestContext(t *testing.T) {
+	over := errors.New("the job was told to stop")
+	for _, c := range []struct {
+		reason string
+		after  time.Duration
+		answer func(int, http.ResponseWriter, *http.Request)
+		tries  int
+	}{
+		{"before", 0, empty, 0},
+		{"while it waits for an answer", time.Second, silent, 1},
+		{"between two tries", time.Second, replies(reply{503, "down"}), 2},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			for name, call := range map[string]func(context.Context, *alertmanager.Alerter) error{
+				"Fire":    func(ctx context.Context, a *alertmanager.Alerter) error { return a.Fire(ctx, capped(cars)) },
+				"Resolve": func(ctx context.Context, a *alertmanager.Alerter) error { return a.Resolve(ctx, cars) },
+				"Tell": func(ctx context.Context, a *alertmanager.Alerter) error {
+					return a.Tell(ctx, []segment.Alert{capped(cars)}, []segment.Alert{manyCapped()})
+				},
+			} {
+				inBubble(t, c.answer, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+					ctx, cancel := context.WithCancelCause(t.Context())
+					if c.after == 0 {
+						cancel(over)
+					} else {
+						time.AfterFunc(c.after, func() { cancel(over) })
+					}
+					start := time.Now()
+					err := call(ctx, a)
+					require.ErrorIs(t, err, over, name)
+					require.Equal(t, c.after, time.Since(start), name)
+					require.Len(t, s.got(), c.tries, name)
+				})
+			}
+		})
+	}
+}
+
+// Nobody is there: the address is shown, the user and password are not.
+func TestOutOfReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
+		a, err := alertmanager.New(alertmanager.Config{
+			URL: "http://me:secret@127.0.0.1:1", Client: &http.Client{Transport: &http.Transport{DialContext: refused}},
+		})
+		require.NoError(t, err)
+		err = a.Resolve(t.Context(), cars)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.ErrorContains(t, err, "alertmanager: GET http://127.0.0.1:1/api/v2/alerts: ")
+		require.NotContains(t, err.Error(), "secret")
+		require.NotContains(t, err.Error(), "me:")
+	})
+}

@@ -1,0 +1,228 @@
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/alertmanager"
+)
+
+var errNoAlertmanager = fmt.Errorf("%w: apt-get install prometheus-alertmanager", errNotInstalled)
+
+// An Alertmanager runs with the configuration that its package documents, but
+// for waits of a second, and sends its notifications to this process.
+type Alertmanager struct {
+	URL    string
+	daemon *daemon
+	binary string
+	args   []string
+
+	mu       sync.Mutex
+	notified []Notification
+}
+
+// A Notification is one that Alertmanager sent.
+type Notification struct {
+	Receiver string `json:"-"` // "pages" or "tickets"
+	Alerts   []OpenAlert
+}
+
+// An OpenAlert is one as Alertmanager shows it.
+type OpenAlert struct {
+	Labels, Annotations map[string]string
+	StartsAt, EndsAt    time.Time
+	Status              AlertStatus
+}
+
+// AlertStatus is "firing" or "resolved" in a notification, and more elsewhere.
+type AlertStatus struct {
+	State       string
+	InhibitedBy []string
+}
+
+// UnmarshalJSON reads both forms.
+func (s *AlertStatus) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &s.State)
+	}
+	type plain AlertStatus
+	return json.Unmarshal(data, (*plain)(s))
+}
+
+// StartAlertmanager starts one that is gone when the test ends.
+func StartAlertmanager(t testing.TB) *Alertmanager {
+	t.Helper()
+	binary, err := lookPath("prometheus-alertmanager")
+	if err != nil {
+		requireInstalled(t, errNoAlertmanager)
+	}
+	d, err := newDaemon("alertmanager", "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(d.folder)) })
+	d.port, err = freePort()
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", d.port)
+	a := &Alertmanager{URL: "http://" + address, daemon: d, binary: binary}
+	config := filepath.Join(d.folder, "alertmanager.yml")
+	a.args = []string{
+		"--config.file=" + config, "--storage.path=" + filepath.Join(d.folder, "data"),
+		"--web.listen-address=" + address, "--cluster.listen-address=", "--log.level=warn",
+	}
+	require.NoError(t, os.WriteFile(config, []byte(a.config(t, a.receive(t))), 0o600))
+	d.ready = func(ctx context.Context) error { _, err := a.ask(ctx, http.MethodGet, "/-/ready", nil); return err }
+	require.NoError(t, d.run(binary, a.args...))
+	t.Cleanup(func() {
+		if d.process != nil {
+			require.NoError(t, d.kill())
+		}
+	})
+	return a
+}
+
+// config is the documented one, made quick.
+func (a *Alertmanager) config(t testing.TB, receiver string) string {
+	t.Helper()
+	documented, err := os.ReadFile("../../alertmanager/alertmanager.yml")
+	require.NoError(t, err)
+	config := string(documented)
+	for _, change := range [][2]string{
+		{"group_wait: 1m", "group_wait: 1s"},
+		{"group_interval: 5m", "group_interval: 1s"},
+		{"url: http://127.0.0.1:9095/pages", "url: " + receiver + "/pages"},
+		{"url: http://127.0.0.1:9095/tickets", "url: " + receiver + "/tickets"},
+	} {
+		require.Equal(t, 1, strings.Count(config, change[0]), change[0])
+		config = strings.Replace(config, change[0], change[1], 1)
+	}
+	return config
+}
+
+// receive starts what takes the notifications, and returns its address.
+func (a *Alertmanager) receive(t testing.TB) string {
+	t.Helper()
+	port, err := freePort()
+	require.NoError(t, err)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := Notification{Receiver: strings.TrimPrefix(r.URL.Path, "/")}
+		if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.notified = append(a.notified, n)
+	}))
+	require.NoError(t, s.Listener.Close())
+	s.Listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// Stop ends it as a service manager does: it writes down what it notified of.
+func (a *Alertmanager) Stop(t testing.TB) {
+	t.Helper()
+	require.NoError(t, a.daemon.process.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, <-a.daemon.ended)
+	a.daemon.process = nil
+}
+
+// Restart starts it again after Stop.
+func (a *Alertmanager) Restart(t testing.TB) {
+	t.Helper()
+	require.NoError(t, a.daemon.run(a.binary, a.args...))
+}
+
+// Alerter posts to it.
+func (a *Alertmanager) Alerter(t testing.TB, labels map[string]string) *alertmanager.Alerter {
+	t.Helper()
+	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels})
+	require.NoError(t, err)
+	return alerter
+}
+
+// Open are the alerts that it has, those with a label if one is given.
+func (a *Alertmanager) Open(ctx context.Context, filters ...string) (open []OpenAlert, err error) {
+	return open, a.get(ctx, "/api/v2/alerts?"+url.Values{"filter": filters}.Encode(), &open)
+}
+
+// Firing are the segments of the alerts that it has.
+func (a *Alertmanager) Firing(ctx context.Context, filters ...string) ([]segment.ID, error) {
+	open, err := a.Open(ctx, filters...)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]segment.ID, len(open))
+	for i := range open {
+		if ids[i], err = segment.ParseID(open[i].Labels["segment"]); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// Notified are what it sent so far, each as "pages firing site-a/cars".
+func (a *Alertmanager) Notified() (texts []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, n := range a.notified {
+		for _, x := range n.Alerts {
+			texts = append(texts, n.Receiver+" "+x.Status.State+" "+x.Labels["segment"])
+		}
+	}
+	return texts
+}
+
+// Post posts an alert as it is.
+func (a *Alertmanager) Post(ctx context.Context, x OpenAlert) error {
+	body, err := json.Marshal([]map[string]any{{"labels": x.Labels, "annotations": x.Annotations, "startsAt": x.StartsAt, "endsAt": x.EndsAt}})
+	if err != nil {
+		return err
+	}
+	_, err = a.ask(ctx, http.MethodPost, "/api/v2/alerts", body)
+	return err
+}
+
+func (a *Alertmanager) get(ctx context.Context, path string, answer any) error {
+	body, err := a.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, answer)
+}
+
+func (a *Alertmanager) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, a.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, response.Status, answer)
+	}
+	return answer, err
+}
