@@ -199,12 +199,10 @@ func TestBadLedger(t *testing.T) {
 		}
 		return
 	}
-	t.Parallel()
 	binary, err := os.Executable()
 	require.NoError(t, err)
 	for _, b := range badLedgers {
 		t.Run(b.name, func(t *testing.T) {
-			t.Parallel()
 			c := exec.CommandContext(t.Context(), binary, "-test.run=^TestBadLedger$")
 			c.Env = append(os.Environ(), badLedgerVariable+"="+b.name)
 			output, err := c.CombinedOutput()

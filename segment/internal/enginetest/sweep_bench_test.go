@@ -19,8 +19,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// fleet is how many segments BenchmarkSweep goes over, each with 30 sizes.
-const fleet = 1_000_000
+// million is how many segments BenchmarkSweep goes over, each with 30 sizes.
+const million = 1_000_000
 
 func fleetID(i int) segment.ID {
 	return segment.ID{SiteGroup: "site", Name: strconv.Itoa(10_000_000 + i)} // quickly made
@@ -47,13 +47,13 @@ func BenchmarkSweep(b *testing.B) {
 			var peak uint64
 			for b.Loop() {
 				start := time.Now()
-				require.Equal(b, fleet, readPacked(b, db))
+				require.Equal(b, million, readPacked(b, db))
 				read = time.Since(start)
 				start = time.Now()
 				s, err := m.Sweep(b.Context(), watched(&peak, latest))
 				swept = time.Since(start)
 				require.NoError(b, err)
-				require.Equal(b, fleet, s.Healthy)
+				require.Equal(b, million, s.Healthy)
 				ratios = append(ratios, swept.Seconds()/read.Seconds())
 			}
 			slices.Sort(ratios)
@@ -64,13 +64,13 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// fillFleet imports the fleet, and returns each segment's last size.
+// fillFleet imports the segments, and returns each segment's last size.
 func fillFleet(b *testing.B, h *sqlsegment.History) (latest []int64) {
 	b.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
 	now := time.Now().UTC().Add(-time.Hour)
-	latest = make([]int64, fleet)
-	for chunk := range slices.Chunk(slices.Collect(numbers(fleet)), 10_000) {
+	latest = make([]int64, million)
+	for chunk := range slices.Chunk(slices.Collect(numbers(million)), 10_000) {
 		imported := make([]segment.Imported, len(chunk))
 		for k, i := range chunk {
 			imported[k].Segment = fleetID(i)
@@ -109,11 +109,11 @@ func readPacked(b *testing.B, db *sql.DB) (n int) {
 	return n
 }
 
-// watched lists the fleet, and looks at the heap now and then.
+// watched lists the segments, and looks at the heap now and then.
 func watched(peak *uint64, latest []int64) iter.Seq2[segment.Current, error] {
 	return func(yield func(segment.Current, error) bool) {
 		var m runtime.MemStats
-		for i := range fleet {
+		for i := range million {
 			if i%20_000 == 0 {
 				runtime.ReadMemStats(&m)
 				*peak = max(*peak, m.HeapInuse)
