@@ -45,11 +45,31 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 	if !ok || live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Settle.Max)) {
 		return e
 	}
-	e.known, e.since = true, live.At
-	e.out.Expected = validate.Count(live.Users)
+	e.since, e.out.History = live.At, before(e.sizes, live.At.Add(-1))
+	if e.overtaken(live) {
+		return e
+	}
+	e.known, e.out.Expected = true, validate.Count(live.Users)
 	e.policy.AllowEmpty = e.policy.AllowEmpty || live.Users == 0
-	e.out.History = before(e.sizes, live.At.Add(-1))
 	return e
+}
+
+// overtaken reports that the size was counted before the last run went live, as
+// it is the one of before: a run has the time at which it was judged, and may
+// have gone live after the store was listed. That explains an hour at most.
+func (e *examination) overtaken(live validate.Size) bool {
+	previous, ok := e.latest(e.out.History)
+	return ok && e.at.Sub(live.At) < uncertain && e.out.Stored.Users() == previous.Users && previous.Users != live.Users
+}
+
+// latest is the last of some sizes by the counter of the current one.
+func (e *examination) latest(sizes []validate.Size) (validate.Size, bool) {
+	for _, size := range slices.Backward(sizes) {
+		if size.Counter == e.out.Counter {
+			return size, true
+		}
+	}
+	return validate.Size{}, false
 }
 
 func (e *examination) check(ctx context.Context, v *validate.Validator) validate.Report {
@@ -107,7 +127,7 @@ func (e *examination) keep(t *tally) {
 	if last.Run != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
 		return
 	}
-	if n := len(e.sizes); n > 0 && e.sizes[n-1].Counter == e.out.Counter && e.at.Sub(e.sizes[n-1].At) < freshly {
+	if latest, ok := e.latest(e.sizes); ok && e.at.Sub(latest.At) < freshly {
 		return
 	}
 	t.seen = append(t.seen, Imported{Segment: e.pair.current.Segment, Sizes: []validate.Size{
@@ -171,8 +191,8 @@ func (e *examination) settle(t *tally) {
 		return
 	}
 	var previous int64 = -1
-	if n := len(e.sizes); n > 0 {
-		previous = e.sizes[n-1].Users
+	if latest, ok := e.latest(e.sizes); ok {
+		previous = latest.Users
 	}
 	r := Record{
 		Segment: e.pair.current.Segment, Run: last.Run, Attempt: last.Attempt, Job: last.Job, Kind: last.Kind,

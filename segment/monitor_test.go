@@ -233,6 +233,23 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			segments: 1, cases: []string{"ticket dropped site-a/cars: off its history: 13 users, 98.7% below its lowest of the last week (1,000); only 2 earlier sizes known"},
 		},
 		{
+			name: "listed before the last run went live", reason: "a run has the time at which it was judged, a little before it went live",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1000, 1000)
+				f.run(seg("cars"), "just now", 1050, f.now.Add(-time.Minute))
+				f.sizes[seg("cars")] = validate.Count(1000)
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "still the size of before, hours later", reason: "by then the run's users should be there",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001, 1050)
+				f.sizes[seg("cars")] = validate.Count(1001)
+			},
+			segments: 1, cases: []string{"page short site-a/cars: stored 1,001 of 1,050 users (4.7% short, 0 allowed)"},
+		},
+		{
 			name: "an estimate", reason: "a counter that may be off by more than the segment may drift decides nothing",
 			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000); f.sizes[seg("cars")] = validate.Estimate(1000, 0.01) },
 			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: stored about 1,000 users ± 1% of 1,000 users: the counters' error of 30 users is too wide for 1,000 to 1,000 allowed; an exact count or a tolerance of 3.0% would decide it"},
@@ -428,6 +445,14 @@ func TestSweepComparesOneCounter(t *testing.T) {
 	require.Equal(t, 1, f.sweep().Unwatched, "there is no size by this counter yet")
 	f.now = f.now.AddDate(0, 0, 1)
 	require.Equal(t, 1, f.sweep().Healthy, "by now there is")
+	for range 3 { // several sweeps a day, and the guard's runs in between
+		f.now = f.now.Add(time.Hour)
+		f.record(segment.Record{Segment: seg("cars"), Run: f.now.String(), State: segment.Committed, Users: 1000, At: f.now.Add(-time.Minute)})
+		require.Equal(t, 1, f.sweep().Healthy)
+	}
+	sizes, err := f.ledger.Sizes(t.Context(), seg("cars"), 60)
+	require.NoError(t, err)
+	require.Len(t, slices.DeleteFunc(sizes, func(s validate.Size) bool { return s.Counter == "" }), 2, "one a day is kept")
 	f.now = f.now.AddDate(0, 0, 1)
 	f.sizes[seg("cars")] = validate.Count(600)
 	require.Equal(t, validate.Dropped, f.sweep().Cases[0].Kind)

@@ -55,14 +55,13 @@ type tally struct {
 // ones by.
 func (w *watch) judgeAll(ctx context.Context, batch []pair) error {
 	var t tally
-	for i := range batch {
-		if err := w.judge(ctx, &batch[i], &t); err != nil {
-			return err
-		}
+	var err error
+	for i := 0; i < len(batch) && err == nil; i++ {
+		err = w.judge(ctx, &batch[i], &t)
 	}
 	w.add(&t)
-	if len(t.seen) == 0 {
-		return nil
+	if err != nil || len(t.seen) == 0 {
+		return err
 	}
 	return wrap("keeping sizes of segments that no guard stands before", w.monitor.config.Ledger.Import(ctx, t.seen))
 }
@@ -100,6 +99,7 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
+	e.settle(t)
 	if e.unwatched() && p.listed == 1 {
 		t.unwatched++
 		e.keep(t)
@@ -107,7 +107,6 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 	}
 	report := e.check(ctx, w.monitor.validator)
 	e.falls(t)
-	e.settle(t)
 	if !report.Passed() || len(report.Findings) > 0 {
 		t.cases = append(t.cases, newCase(&p.tracked, p.current.Segment, report))
 		return nil
