@@ -50,30 +50,37 @@ func brokenOff(t *testing.T, u sqlsegment.Users, q sqlsegment.Queryer, breaks fu
 func TestUsersBrokenOff(t *testing.T) {
 	d := postgreSQL(t)
 	db, other := d.Open(t), d.Open(t)
+	db.SetMaxIdleConns(-1) // each a connection of its own, without the settings of the last
 	lock := connection(t, other)
 	_, err := lock.ExecContext(t.Context(), "SELECT pg_advisory_lock(1)")
 	require.NoError(t, err)
 	for m, doing := range methods {
 		for _, c := range []struct {
 			reason, setting string
-			breaks          func(cancel func())
+			function        string // called on the one that scans
 			want            string
 		}{
-			{"cancelled", "", func(cancel func()) { cancel() }, "context canceled"},
-			{"its connection was killed", "", func(func()) { ask(t, other, "pg_terminate_backend") }, "57P01"},
-			{"its statement was cancelled", "", func(func()) { ask(t, other, "pg_cancel_backend") }, "57014"},
-			{"it took longer than allowed", "SET statement_timeout = 200", func(func()) {}, "statement timeout"},
-			{"it waited longer than allowed", "SET lock_timeout = 50", func(func()) {}, "lock timeout"},
+			{"cancelled", "", "", "context canceled"},
+			{"its connection was killed", "", "pg_terminate_backend", "57P01"},
+			{"its statement was cancelled", "", "pg_cancel_backend", "57014"},
+			{"it took longer than allowed", "SET statement_timeout = 200", "", "statement timeout"},
+			{"it waited longer than allowed", "SET lock_timeout = 50", "", "lock timeout"},
 		} {
 			conn := connection(t, db)
 			_, err := conn.ExecContext(t.Context(), c.setting)
 			require.NoError(t, err)
+			pid := number(t, conn, "SELECT pg_backend_pid()")
 			err = brokenOff(t, sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: `SELECT 'user ' || i FROM generate_series(1, 100000) AS n(i)
 				WHERE CASE WHEN i = 50000 THEN pg_advisory_lock_shared(1) IS NOT NULL ELSE true END`}, conn, func(cancel func()) {
-				if c.setting == "" {
-					awaitBlocked(t, d, 1)
+				if c.setting != "" {
+					return
 				}
-				c.breaks(cancel)
+				await(t.Context(), t, other, fmt.Sprintf("SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event_type = 'Lock'", pid))
+				if c.function == "" {
+					cancel()
+				} else {
+					execute(t, other, fmt.Sprintf("SELECT %s(%d)", c.function, pid))
+				}
 			})
 			require.ErrorContains(t, err, c.want, "%s %s", m, c.reason)
 			require.ErrorContains(t, err, doing, "%s %s", m, c.reason)
@@ -81,17 +88,11 @@ func TestUsersBrokenOff(t *testing.T) {
 	}
 }
 
-// ask calls a function on whoever waits for a lock.
-func ask(t *testing.T, db *sql.DB, function string) {
-	t.Helper()
-	_, err := db.ExecContext(t.Context(), "SELECT "+function+"(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-	require.NoError(t, err)
-}
-
 // The same in MariaDB.
 func TestUsersBrokenOffInMariaDB(t *testing.T) {
 	d := mariaDB(t)
 	db, other := d.Open(t), d.Open(t)
+	db.SetMaxIdleConns(-1) // each a connection of its own, without the settings of the last
 	lock := connection(t, other)
 	_, err := lock.ExecContext(t.Context(), "SELECT GET_LOCK('gate', 0)")
 	require.NoError(t, err)
@@ -115,13 +116,13 @@ func TestUsersBrokenOffInMariaDB(t *testing.T) {
 			}
 			err = brokenOff(t, sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: `SELECT CONCAT('user ', seq) FROM seq_1_to_100000
 				WHERE CASE WHEN seq = 50000 THEN GET_LOCK('gate', 60) IS NOT NULL ELSE 1 END`}, conn, func(cancel func()) {
-				switch {
-				case c.setting != "":
-				case c.kill == "":
-					awaitUserLock(t, other, id)
+				if c.setting != "" {
+					return
+				}
+				await(t.Context(), t, other, fmt.Sprintf("SELECT count(*) FROM information_schema.processlist WHERE id = %d AND state = 'User lock'", id))
+				if c.kill == "" {
 					cancel()
-				default:
-					awaitUserLock(t, other, id)
+				} else {
 					execute(t, other, fmt.Sprintf(c.kill, id))
 				}
 			})
@@ -132,10 +133,13 @@ func TestUsersBrokenOffInMariaDB(t *testing.T) {
 	}
 }
 
-func awaitUserLock(t *testing.T, db *sql.DB, connection int64) {
+// await asks until the answer is no longer 0, a minute at most.
+func await(ctx context.Context, t *testing.T, db *sql.DB, query string) {
 	t.Helper()
-	for waiting := 0; waiting == 0; {
-		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM information_schema.processlist WHERE id = ? AND state = 'User lock'", connection).Scan(&waiting))
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for n := 0; n == 0; {
+		require.NoError(t, db.QueryRowContext(ctx, query).Scan(&n), query)
 	}
 }
 
@@ -169,8 +173,10 @@ func TestUsersBrokenOffInClickHouse(t *testing.T) {
 // awaitScan waits for a query that has read some, and tells which it is.
 func awaitScan(t *testing.T, db *sql.DB, mark string) (id string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for id == "" {
-		err := db.QueryRowContext(t.Context(), "SELECT query_id FROM system.processes WHERE query LIKE '%-- "+mark+"%' AND query NOT LIKE '%system.processes%' AND read_rows > 100000").Scan(&id)
+		err := db.QueryRowContext(ctx, "SELECT query_id FROM system.processes WHERE query LIKE '%-- "+mark+"%' AND query NOT LIKE '%system.processes%' AND read_rows > 100000").Scan(&id)
 		if !errors.Is(err, sql.ErrNoRows) {
 			require.NoError(t, err)
 		}

@@ -162,9 +162,7 @@ func killedAt(t *testing.T, p *platform, at string, kill func() error) func(*seg
 func killedWhile(ctx context.Context, t *testing.T, p *platform, waits string, kill func() error, do func()) {
 	var over sync.WaitGroup
 	over.Go(do)
-	for n := 0; n == 0; {
-		require.NoError(t, p.db.QueryRowContext(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "+waits).Scan(&n))
-	}
+	await(ctx, t, p.db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "+waits)
 	require.NoError(t, kill())
 	over.Wait()
 }

@@ -38,7 +38,8 @@ func startMariaDB() (*daemon, error) {
 		return nil, err
 	}
 	d.driver, d.dsn = "mysql", d.socket()
-	return d, d.run(server, "--no-defaults", "--datadir="+data, "--socket="+filepath.Join(d.folder, "s"), "--skip-networking",
+	// In a folder of temporary tables that servers share, each that starts deletes those of all.
+	return d, d.run(server, "--no-defaults", "--datadir="+data, "--tmpdir="+d.folder, "--socket="+filepath.Join(d.folder, "s"), "--skip-networking",
 		"--character-set-server=latin1", "--collation-server=latin1_swedish_ci", "--innodb-flush-log-at-trx-commit=0")
 }
 
