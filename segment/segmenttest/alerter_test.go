@@ -284,12 +284,14 @@ func TestBadAlerter(t *testing.T) {
 		}
 		return
 	}
+	t.Parallel()
 	binary, err := os.Executable()
 	require.NoError(t, err)
 	for _, b := range badAlerters {
 		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
 			c := exec.CommandContext(t.Context(), binary, "-test.run=^TestBadAlerter$")
-			c.Env = append(os.Environ(), badVariable+"="+b.name)
+			c.Env = append(os.Environ(), badVariable+"="+b.name, "GORACE=atexit_sleep_ms=0")
 			output, err := c.CombinedOutput()
 			require.Error(t, err, b.reason)
 			require.Contains(t, string(output), "--- FAIL: TestBadAlerter/"+b.broken+" ", b.reason)
