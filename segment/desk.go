@@ -145,7 +145,7 @@ func (d desk) remind(ctx context.Context, before map[ID]AlertState) error {
 		if err != nil {
 			return wrap("reading the alerts", err)
 		}
-		if known := before[s.Segment]; known.Told != nil && s.Open != nil && !s.pending() {
+		if known := before[s.Segment].Told; known != nil && faultOf(known) == faultOf(s.Open) && !s.pending() {
 			standing = append(standing, *s.Open)
 		}
 	}

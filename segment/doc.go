@@ -34,7 +34,30 @@
 // A store whose counts lag behind its writes needs [Settle], and each of its
 // counts a time up to which it is complete.
 //
+// # Watching all segments
+//
+// A job's own check cannot see that a segment shrank with no job running, that
+// its source was truncated already, or that fifty segments stopped at one number.
+// A [Monitor] sweeps over the current sizes of all segments, against what the
+// guards wrote into their [Ledger]: what the last run left live, how far it may
+// drift ([Rule]), the segment's history, and what many of them have in common. It
+// names the affected segment that another one was made from, and puts segments
+// with one fault into an [Incident].
+//
+// With a ledger, guards and monitors tell of each fault of a segment once, across
+// restarts and machines: what is wrong is written down first, and an alerter that
+// fails is asked again by the next sweep. What a guard found is resolved by a run
+// that passes, or by a human's [Ledger] Accept; what a sweep found, by a sweep
+// that finds it gone. Baselines are made of good sizes only: what was rejected,
+// what would have failed, what nobody knows the outcome of, and what was called
+// suspect stays out. Import fills a ledger with sizes from before the guard, so
+// that the first night is no cold start.
+//
 // # Reruns
+//
+// What is affected comes from a sweep ([Sweep.Affected]), from open alerts
+// ([AffectedByAlerts]), or from the log by build, kind of job and time
+// ([AffectedByAttempts]), which includes runs that looked fine.
 //
 // After an incident, [PlanReruns] orders every job that must run again: those
 // that write an affected segment, and everything downstream of them. The [Plan]
@@ -51,7 +74,8 @@
 //
 // [Guard.Commit] names what its errors are. [Retryable] tells whether running
 // the job again may help. An error that is none of ours comes from the store's
-// own callbacks, wrapped. [Plan.Run] returns an [*IncompleteError] that unwraps
+// own callbacks, wrapped. [Monitor.Sweep] returns an [*OrderError] where segments
+// come out of order; what it found until then is valid. [Plan.Run] returns an [*IncompleteError] that unwraps
 // to the errors of the steps that failed.
 //
 // # Telemetry
@@ -61,6 +85,13 @@
 // .job.kind, .job.id, .run.id, .run.attempt, .build and .verdict; a failure sets
 // the status and error.type: the gravest kind, or superseded, live, unknown.
 // Inside them are the spans and metrics of package validate.
+//
+// [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
+// .segments.healthy, .segments.unwatched, .segments.missing, .segments.affected
+// and .verdict; error.type is the gravest kind found, or incomplete. The metric
+// segmentguard.segments.affected ({segment}) has one value a sweep, job kind and
+// gravest kind, with attributes segmentguard.verdict, segmentguard.job.kind and
+// error.type, and the value 0 where nothing was found.
 //
 // [Plan.Run] has a span "run rerun plan" with segmentguard.plan.steps, .done,
 // .failed, .blocked, .never_started, .conflicts and .unwritten; error.type is

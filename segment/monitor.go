@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"runtime"
+	"sync"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -179,8 +180,8 @@ func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], batch
 	return hand(ctx, batches, batch)
 }
 
-// hand gives a batch to whoever judges next.
-func hand(ctx context.Context, batches chan<- []pair, batch []pair) error {
+// hand gives a batch to whoever takes it next.
+func hand[T any](ctx context.Context, batches chan<- []T, batch []T) error {
 	select {
 	case batches <- batch:
 		return nil
@@ -200,7 +201,7 @@ type pair struct {
 // is a pair, too.
 func (w *watch) pairs(ctx context.Context, sizes iter.Seq2[Current, error]) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
-		ledger := open(inOrder("ledger", w.monitor.config.Ledger.Segments(ctx), func(t *Tracked) ID { return t.Segment }))
+		ledger := open(ctx, inOrder("ledger", w.monitor.config.Ledger.Segments(ctx), func(t *Tracked) ID { return t.Segment }))
 		defer ledger.stop()
 		for p, err := range once(inOrder("current sizes", sizes, func(c *Current) ID { return c.Segment })) {
 			if err != nil {
@@ -219,27 +220,66 @@ func (w *watch) pairs(ctx context.Context, sizes iter.Seq2[Current, error]) iter
 	}
 }
 
-// A cursor is a place in the ledger.
+// A cursor is a place in the ledger. Another goroutine reads ahead of it.
 type cursor struct {
-	next    func() (Tracked, error, bool)
+	batches <-chan []Tracked
+	ended   <-chan error // how the reading ended, after the last batch
 	stop    func()
-	tracked Tracked
-	err     error
-	more    bool
+
+	batch []Tracked
+	err   error
 }
 
-func open(ledger iter.Seq2[Tracked, error]) *cursor {
-	var c cursor
-	c.next, c.stop = iter.Pull2(ledger)
-	c.tracked, c.err, c.more = c.next()
-	return &c
+func open(ctx context.Context, ledger iter.Seq2[Tracked, error]) *cursor {
+	ctx, cancel := context.WithCancel(ctx)
+	batches, ended := make(chan []Tracked, 2), make(chan error, 1)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(batches)
+		ended <- readAhead(ctx, ledger, batches)
+	})
+	c := &cursor{batches: batches, ended: ended, stop: func() {
+		cancel()
+		reading.Wait()
+	}}
+	c.step()
+	return c
+}
+
+// readAhead hands on the ledger in batches.
+func readAhead(ctx context.Context, ledger iter.Seq2[Tracked, error], batches chan<- []Tracked) error {
+	batch := make([]Tracked, 0, batchSize)
+	for t, err := range ledger {
+		if err != nil {
+			return join(err, hand(ctx, batches, batch))
+		}
+		if batch = append(batch, t); len(batch) == batchSize {
+			if err := hand(ctx, batches, batch); err != nil {
+				return err
+			}
+			batch = make([]Tracked, 0, batchSize)
+		}
+	}
+	return hand(ctx, batches, batch)
+}
+
+// step goes on to the next segment.
+func (c *cursor) step() {
+	if len(c.batch) > 0 {
+		c.batch = c.batch[1:]
+	}
+	for more := true; len(c.batch) == 0 && more; {
+		if c.batch, more = <-c.batches; !more {
+			c.err = <-c.ended
+		}
+	}
 }
 
 // upTo yields what only the ledger knows, until a place is reached. It reports
 // whether to go on.
 func (c *cursor) upTo(reached func(ID) bool, yield func(pair, error) bool) bool {
-	for ; c.more && c.err == nil && !reached(c.tracked.Segment); c.tracked, c.err, c.more = c.next() {
-		if !yield(pair{tracked: c.tracked}, nil) {
+	for ; len(c.batch) > 0 && !reached(c.batch[0].Segment); c.step() {
+		if !yield(pair{tracked: c.batch[0]}, nil) {
 			return false
 		}
 	}
@@ -251,9 +291,9 @@ func (c *cursor) upTo(reached func(ID) bool, yield func(pair, error) bool) bool 
 
 // take is what the ledger knows of a segment, if it is there.
 func (c *cursor) take(id ID) (found Tracked) {
-	if c.more && c.tracked.Segment == id {
-		found = c.tracked
-		c.tracked, c.err, c.more = c.next()
+	if len(c.batch) > 0 && c.batch[0].Segment == id {
+		found = c.batch[0]
+		c.step()
 	}
 	return found
 }

@@ -90,10 +90,7 @@ func (c *Case) judge() {
 	if c.Report.Passed() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
 	}
-	c.Users = max(c.Report.Expected.Users(), c.Report.Band.Previous)
-	if c.Report.Stored.Users() > c.Users {
-		c.Users = c.Report.Stored.Users()
-	}
+	c.Users = atStake(&c.Report)
 }
 
 // add adds what was found beside what the check of the segment alone found.

@@ -1,9 +1,9 @@
 // Package sqlsegment measures and remembers segments in SQL databases, over
 // database/sql: [Users] tells how many users a query yields, and which; [History]
-// keeps the sizes and attempts that a segment.Guard judges by. It imports no
-// driver; bring the one you use. Users speaks to PostgreSQL 12 or later, MySQL 8,
-// MariaDB 10.2 or later, SQLite 3.24 or later and ClickHouse; History to
-// PostgreSQL and SQLite.
+// is the segment.Ledger that guards and monitors judge by. It imports no driver;
+// bring the one you use. Users speaks to PostgreSQL 12 or later, MySQL 8, MariaDB
+// 10.2 or later, SQLite 3.24 or later and ClickHouse; History to PostgreSQL,
+// MySQL, MariaDB, and SQLite 3.35 or later.
 //
 // # Which method to take
 //
@@ -11,7 +11,9 @@
 // [Stream].
 //
 //   - [Native], where both sides are in one engine, as in most copies: in
-//     PostgreSQL about twice a plain count;
+//     PostgreSQL about twice a plain count. It hashes text, integers and UUIDs
+//     there each in their own way: where a copy makes text of UUIDs, say id::text
+//     in the query of the source;
 //   - [Portable], for two engines, or an engine and a Digest by validate.MD5 in
 //     Go: the same bit for bit everywhere;
 //   - [Stream], for a Digest that is to explain a difference by itself, and on
@@ -26,8 +28,8 @@
 // An id has one form everywhere: text as UTF-8, unchanged, with case and spaces;
 // integers in decimal; UUIDs in lower case with hyphens; bytes in lower-case
 // hexadecimal. What the database itself changes stays changed: char(n) drops
-// spaces at the end, SQLite's NUMERIC affinity makes 7 of 007. Other types are an
-// error. NULL ids are, too.
+// spaces at the end and FixedString(n) NULs, SQLite's NUMERIC affinity makes 7 of
+// 007. Other types are an error. NULL ids are, too.
 //
 // # How this grows
 //
@@ -37,20 +39,31 @@
 // tells ClickHouse to fail where a shard or a limit would make the answer one for
 // a part of the users. PostgreSQL counts and sums in parallel workers and
 // partitions for Count and Native; the fence that keeps Portable from hashing
-// four times keeps it in one process.
+// four times keeps it in one process. It plans by a table's statistics: what was
+// never analysed may pass for small, and be read by one process, too.
 //
-// A History makes and uses two tables, segmentguard_runs and
-// segmentguard_attempts, in the schema that unqualified names mean. It never
-// updates or deletes what it knows of an attempt.
+// # The ledger
+//
+// A History makes and uses four tables in the schema that unqualified names mean:
+// segmentguard_segments holds one row a segment, with its last sizes packed, so
+// that a sweep over a million segments reads a million rows and not thirty
+// million; segmentguard_attempts is the log, which it only adds to until
+// [History.Prune] drops what is old; segmentguard_alerts holds what is wrong now
+// and what people were told; segmentguard_words, what humans said of sizes. What
+// is packed and the log are written in one transaction.
+//
+// The sequences of a History read in pages: no statement is open while you have
+// an item, so that you may write to it meanwhile, also on one connection.
 //
 // # Transactions
 //
 // [History.Tx] records in a job's own transaction, so that the record goes live
 // with the data or not at all. From its first Record to its end such a
-// transaction holds back other attempts of the same run, on SQLite everybody
+// transaction holds back other runs of the same segment, on SQLite everybody
 // who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a record may
-// fail with a serialization error (40001): the run is unverified, and may be
-// tried again.
+// fail with a serialization error (40001), in MySQL with a deadlock (1213): the
+// run is unverified, and may be tried again. Transactions of a History's own are
+// begun again by themselves.
 //
 // # SQLite and many processes
 //

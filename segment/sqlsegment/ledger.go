@@ -165,7 +165,7 @@ func scanRecord(scan scanner) (r segment.Record, err error) {
 // pageSize is how many rows are read at a time. Between pages no statement is
 // open, so that the ledger can be written to while it is read, on one connection
 // too, and nobody waits for a reader.
-const pageSize = 4096
+const pageSize = 1000
 
 // Segments implements segment.Ledger.
 func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {

@@ -28,20 +28,25 @@ func createClickHouse(t testing.TB) (driver, dsn string) {
 }
 
 // Shards starts two ClickHouse servers and a third that knows them as the
-// cluster "shards". stop ends the second shard.
-func Shards(t testing.TB) (one, two, front Database, stop func()) {
+// cluster "shards". stop ends one of them, from 0.
+func Shards(t testing.TB) (one, two, front Database, stop func(server int)) {
 	t.Helper()
 	var servers [3]*daemon
+	stop = func(server int) {
+		if s := servers[server]; s != nil {
+			servers[server] = nil
+			require.NoError(t, s.kill())
+		}
+	}
 	cluster := ""
 	for i := range servers {
 		s, err := startClickHouse(cluster)
 		requireInstalled(t, err)
 		servers[i] = s
 		t.Cleanup(func() { require.NoError(t, os.RemoveAll(s.folder)) })
+		t.Cleanup(func() { stop(i) })
 		cluster += fmt.Sprintf("<shard><replica><host>127.0.0.1</host><port>%d</port></replica></shard>", s.port)
 	}
-	stop = func() { require.NoError(t, servers[1].kill()) }
-	t.Cleanup(func() { require.NoError(t, servers[0].kill()); require.NoError(t, servers[2].kill()) })
 	of := func(s *daemon) Database { return Database{sqlsegment.ClickHouse, s.driver, s.dsn} }
 	return of(servers[0]), of(servers[1]), of(servers[2]), stop
 }

@@ -133,7 +133,7 @@ func killedAt(t *testing.T, p *platform, at string, kill func() error) func(*seg
 		case "Stored":
 			r.Stored = func(ctx context.Context) (s validate.Summary, err error) {
 				p.gate = "CASE WHEN id = 25 THEN pg_advisory_lock_shared(1) IS NOT NULL ELSE true END"
-				killedWhile(t, p, "wait_event_type = 'Lock'", kill, func() { s, err = stored(ctx) })
+				killedWhile(ctx, t, p, "wait_event_type = 'Lock'", kill, func() { s, err = stored(ctx) })
 				return s, err
 			}
 		case "record":
@@ -150,7 +150,7 @@ func killedAt(t *testing.T, p *platform, at string, kill func() error) func(*seg
 		default:
 			waits := map[string]string{"COMMIT": "wait_event_type = 'Lock'", "answer": "wait_event = 'SyncRep'"}[at]
 			r.Commit = func(ctx context.Context) (err error) {
-				killedWhile(t, p, waits, kill, func() { err = commit(ctx) })
+				killedWhile(ctx, t, p, waits, kill, func() { err = commit(ctx) })
 				return err
 			}
 		}
@@ -159,11 +159,11 @@ func killedAt(t *testing.T, p *platform, at string, kill func() error) func(*seg
 
 // killedWhile does something that stands still in the database, where it is
 // killed.
-func killedWhile(t *testing.T, p *platform, waits string, kill func() error, do func()) {
+func killedWhile(ctx context.Context, t *testing.T, p *platform, waits string, kill func() error, do func()) {
 	var over sync.WaitGroup
 	over.Go(do)
-	for n := int64(0); n == 0; {
-		n = number(t, p.db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "+waits)
+	for n := 0; n == 0; {
+		require.NoError(t, p.db.QueryRowContext(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "+waits).Scan(&n))
 	}
 	require.NoError(t, kill())
 	over.Wait()

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +13,8 @@ import (
 // createSQLite leaves busy_timeout at its default, none: a History must not
 // depend on it.
 func createSQLite(t testing.TB) (driver, dsn string) {
-	return "sqlite", "file:" + filepath.Join(t.TempDir(), "test.db")
+	path := filepath.Join(t.TempDir(), "test.db")
+	return "sqlite", "file:" + strings.ReplaceAll(path, "#", "%23") // the name of a subtest that has a namesake
 }
 
 // createSQLiteWAL sets the mode once: it stays with the file.

@@ -21,3 +21,8 @@ func (m refusingMeter) Float64Histogram(name string, opts ...metric.Float64Histo
 	h, err := m.Meter.Float64Histogram(name, opts...)
 	return h, errors.Join(err, errRefused)
 }
+
+func (m refusingMeter) Int64Histogram(name string, opts ...metric.Int64HistogramOption) (metric.Int64Histogram, error) {
+	h, err := m.Meter.Int64Histogram(name, opts...)
+	return h, errors.Join(err, errRefused)
+}

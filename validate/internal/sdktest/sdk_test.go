@@ -56,7 +56,7 @@ func (b *bench) metrics(t *testing.T) map[string]any {
 	require.NoError(t, b.reader.Collect(t.Context(), &data))
 	found := map[string]any{}
 	for _, scope := range data.ScopeMetrics {
-		require.Equal(t, "github.com/segmentguard/segmentguard/validate", scope.Scope.Name)
+		require.Contains(t, []string{"github.com/segmentguard/segmentguard/validate", "github.com/segmentguard/segmentguard/segment"}, scope.Scope.Name)
 		require.NotEmpty(t, scope.Scope.Version)
 		for _, m := range scope.Metrics {
 			found[m.Name+" "+m.Unit] = m.Data
@@ -226,5 +226,7 @@ func TestNewRefuses(t *testing.T) {
 	_, err := validate.New(validate.Config{MeterProvider: refusing{newBench(t).meters}})
 	require.ErrorIs(t, err, errRefused)
 	_, err = segment.NewGuard(segment.Config{MeterProvider: refusing{newBench(t).meters}})
+	require.ErrorIs(t, err, errRefused)
+	_, err = segment.NewMonitor(segment.MonitorConfig{Ledger: segment.NewMemory(), MeterProvider: refusing{newBench(t).meters}})
 	require.ErrorIs(t, err, errRefused)
 }

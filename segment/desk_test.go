@@ -1,0 +1,179 @@
+package segment_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A batch is an alerter that takes many alerts at once.
+type batch struct {
+	*recorder
+
+	told []string
+}
+
+func (b *batch) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	if b.fail != nil {
+		return b.fail
+	}
+	for _, a := range firing {
+		b.told = append(b.told, "fire "+string(a.Kind)+" "+a.Build+" "+a.Segment.String())
+	}
+	for _, a := range resolved {
+		b.told = append(b.told, "resolve "+string(a.Kind)+" "+a.Build+" "+a.Segment.String())
+	}
+	return nil
+}
+
+func (b *batch) since() []string {
+	told := b.told
+	b.told = nil
+	return told
+}
+
+// An alerter of state is told of all that stands with each sweep, with the labels
+// it was fired with; another fault takes the place of the one before.
+func TestBatchAlerterIsReminded(t *testing.T) {
+	f := newFleet(t)
+	b := &batch{recorder: newRecorder()}
+	f.config.Alerter = b
+	f.runs(seg("cars"), 1000, 1000)
+	f.sizes[seg("cars")] = validate.Count(900)
+	f.sweep()
+	require.Equal(t, []string{"fire short build-7 site-a/cars"}, b.since(), "what is new is told once")
+	f.sweep()
+	require.Equal(t, []string{"fire short build-7 site-a/cars"}, b.since(), "what stands is told again")
+	f.sizes[seg("cars")] = validate.Count(0)
+	f.sweep()
+	require.Equal(t, []string{"fire empty build-7 site-a/cars", "resolve short build-7 site-a/cars"}, b.since())
+	f.sizes[seg("cars")] = validate.Count(1000)
+	f.sweep()
+	require.Equal(t, []string{"resolve empty build-7 site-a/cars"}, b.since())
+	f.sweep()
+	require.Empty(t, b.since())
+}
+
+// A fault that stands keeps the build that brought it, whatever runs since: by it
+// the alert is known.
+func TestStandingFaultKeepsItsBuild(t *testing.T) {
+	f := newFleet(t)
+	b := &batch{recorder: newRecorder()}
+	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: b})
+	require.NoError(t, err)
+	night := func(build string, stored int64) {
+		_, _ = g.Commit(t.Context(), segment.Run{
+			ID: build, Build: build, Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
+			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+			Commit: func(context.Context) error { return nil },
+		})
+	}
+	night("1", 4)
+	night("2", 3)
+	require.Equal(t, []string{"fire short 1 " + cars.String()}, b.since())
+	night("3", 5)
+	require.Equal(t, []string{"resolve short 1 " + cars.String()}, b.since())
+	night("4", 4)
+	require.Equal(t, []string{"fire short 4 " + cars.String()}, b.since(), "it came back, with this build")
+}
+
+// A process that died while it told the alerter leaves a claim, which runs out.
+func TestClaimRunsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.runs(seg("cars"), 1000, 1000)
+		f.sizes[seg("cars")] = validate.Count(900)
+		f.alerter.fail = errors.New("killed")
+		_, err := f.trySweep(f.listing(), nil)
+		require.Error(t, err)
+		require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
+			require.Nil(t, s.Told)
+			require.Zero(t, s.Claimed, "who failed lets the next one try")
+			s.Claimed = time.Now().Add(time.Minute) // as if it had died
+		}))
+		f.alerter.fail = nil
+		f.sweep()
+		require.Empty(t, f.alerter.news(), "somebody is at it")
+		time.Sleep(time.Minute)
+		f.sweep()
+		require.Equal(t, []string{"fire page short site-a/cars"}, f.alerter.news())
+	})
+}
+
+// A ledger that is out of reach must not keep an alert from people.
+func TestAlertWithoutItsLedger(t *testing.T) {
+	f := newFleet(t)
+	down := errors.New("ledger down")
+	g, err := segment.NewGuard(segment.Config{History: deaf{f.ledger, down}, Alerter: f.alerter})
+	require.NoError(t, err)
+	_, err = g.Commit(t.Context(), segment.Run{
+		ID: "r", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
+		Stored: func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
+		Commit: func(context.Context) error { return nil },
+	})
+	require.ErrorIs(t, err, validate.Short)
+	require.ErrorIs(t, err, down)
+	require.Equal(t, []string{"fire page short " + cars.String()}, f.alerter.news())
+}
+
+// A deaf ledger takes no alerts.
+type deaf struct {
+	*segment.Memory
+
+	err error
+}
+
+func (d deaf) ChangeAlerts(context.Context, []segment.ID, func(*segment.AlertState)) error {
+	return d.err
+}
+
+// What is affected comes from alerts and from the log, too.
+func TestAffected(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	f.runs(seg("fine"), 70, 80)
+	f.sizes[seg("cars")] = validate.Count(900)
+	f.sweep()
+	open, err := segment.AffectedByAlerts(t.Context(), f.ledger)
+	require.NoError(t, err)
+	require.Equal(t, []segment.Affected{{ID: seg("cars"), Users: 1000}}, open)
+	touched, err := segment.AffectedByAttempts(t.Context(), f.ledger, segment.AttemptFilter{Build: "build-7", Kind: segment.KindCopy})
+	require.NoError(t, err)
+	require.Equal(t, []segment.Affected{{ID: seg("cars"), Users: 1000}, {ID: seg("fine"), Users: 80}}, touched, "runs that looked fine included")
+	none, err := segment.AffectedByAttempts(t.Context(), f.ledger, segment.AttemptFilter{Build: "build-8"})
+	require.NoError(t, err)
+	require.Empty(t, none)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = segment.AffectedByAlerts(ctx, f.ledger)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = segment.AffectedByAttempts(ctx, f.ledger, segment.AttemptFilter{})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestNewMonitorRefuses(t *testing.T) {
+	_, err := segment.NewMonitor(segment.MonitorConfig{})
+	require.EqualError(t, err, "segment: new monitor: MonitorConfig.Ledger is nil, want the ledger that the guards write")
+}
+
+// A rule that cannot be found leaves segments unjudged, and the sweep says so.
+func TestSweepWithoutARule(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	lost := errors.New("rules out of reach")
+	f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, lost }
+	s, err := f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, lost)
+	require.ErrorContains(t, err, "site-a/cars")
+	require.False(t, s.Complete)
+	f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{Mode: "loose"}, nil }
+	_, err = f.trySweep(f.listing(), nil)
+	require.ErrorContains(t, err, "Rule.Mode is loose")
+}

@@ -1,0 +1,126 @@
+package enginetest_test
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// million is how many segments BenchmarkSweep goes over, each with 30 sizes.
+const million = 1_000_000
+
+func fleetID(i int) segment.ID {
+	return segment.ID{SiteGroup: "site", Name: strconv.Itoa(10_000_000 + i)} // quickly made
+}
+
+// BenchmarkSweep sweeps over a ledger of a million segments, which it fills
+// first, and compares that with reading the same rows and doing nothing: x-read
+// is the median ratio, MB the most that the heap held.
+func BenchmarkSweep(b *testing.B) {
+	for _, e := range enginetest.Engines() {
+		if e.Name == "sqlite" || e.Name == "mariadb" {
+			continue
+		}
+		b.Run(e.Name, func(b *testing.B) {
+			d := e.New(b)
+			h := d.History(b)
+			latest := fillFleet(b, h)
+			quiet := segment.LogAlerter(nil)
+			m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: h, Alerter: quiet})
+			require.NoError(b, err)
+			db := d.Open(b)
+			var ratios []float64
+			var read, swept time.Duration
+			var peak uint64
+			for b.Loop() {
+				start := time.Now()
+				require.Equal(b, million, readPacked(b, db))
+				read = time.Since(start)
+				start = time.Now()
+				s, err := m.Sweep(b.Context(), watched(&peak, latest))
+				swept = time.Since(start)
+				require.NoError(b, err)
+				require.Equal(b, million, s.Healthy)
+				ratios = append(ratios, swept.Seconds()/read.Seconds())
+			}
+			slices.Sort(ratios)
+			b.ReportMetric(ratios[len(ratios)/2], "x-read")
+			b.ReportMetric(swept.Seconds(), "s/sweep")
+			b.ReportMetric(float64(peak)/1e6, "MB")
+		})
+	}
+}
+
+// fillFleet imports the segments, and returns each segment's last size.
+func fillFleet(b *testing.B, h *sqlsegment.History) (latest []int64) {
+	b.Helper()
+	random := rand.New(rand.NewPCG(1, 1))
+	now := time.Now().UTC().Add(-time.Hour)
+	latest = make([]int64, million)
+	for chunk := range slices.Chunk(slices.Collect(numbers(million)), 10_000) {
+		imported := make([]segment.Imported, len(chunk))
+		for k, i := range chunk {
+			imported[k].Segment = fleetID(i)
+			base := 100 + random.Int64N(1_000_000)
+			for day := range 30 {
+				latest[i] = base + random.Int64N(1+base/50)
+				imported[k].Sizes = append(imported[k].Sizes, validate.Size{Users: latest[i], At: now.AddDate(0, 0, day-29)})
+			}
+		}
+		require.NoError(b, h.Import(b.Context(), imported))
+	}
+	return latest
+}
+
+func numbers(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+func readPacked(b *testing.B, db *sql.DB) (n int) {
+	b.Helper()
+	rows, err := db.QueryContext(context.Background(), "SELECT segment, packed FROM segmentguard_segments ORDER BY segment")
+	require.NoError(b, err)
+	defer rows.Close()
+	var id, packed sql.RawBytes
+	for rows.Next() {
+		require.NoError(b, rows.Scan(&id, &packed))
+		n++
+	}
+	require.NoError(b, rows.Err())
+	return n
+}
+
+// watched lists the segments, and looks at the heap now and then.
+func watched(peak *uint64, latest []int64) iter.Seq2[segment.Current, error] {
+	return func(yield func(segment.Current, error) bool) {
+		var m runtime.MemStats
+		for i := range million {
+			if i%20_000 == 0 {
+				runtime.ReadMemStats(&m)
+				*peak = max(*peak, m.HeapInuse)
+			}
+			if !yield(segment.Current{Segment: fleetID(i), Stored: validate.Count(latest[i])}, nil) {
+				return
+			}
+		}
+	}
+}

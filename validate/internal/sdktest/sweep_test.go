@@ -1,0 +1,88 @@
+package sdktest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// TestSweepTelemetry: one span a sweep with numbers and no names, and how many
+// segments are affected as a metric, 0 included: a value that is not there would
+// look like no trouble.
+func TestSweepTelemetry(t *testing.T) {
+	broken := errors.New("connection reset")
+	for _, c := range []struct {
+		name      string
+		users     int64 // of 10 that the last run left live
+		ends      error
+		verdict   string
+		errorType any
+		attrs     map[string]string // of the metric
+		affected  int64
+	}{
+		{name: "healthy", users: 10, verdict: "passed", attrs: map[string]string{"segmentguard.verdict": "passed"}},
+		{
+			name: "affected", users: 7, verdict: "failed", errorType: "short", affected: 3,
+			attrs: map[string]string{"segmentguard.verdict": "failed", "segmentguard.job.kind": "copy", "error.type": "short"},
+		},
+		{name: "incomplete", users: 10, ends: broken, verdict: "unverified", errorType: "incomplete", attrs: map[string]string{"segmentguard.verdict": "unverified"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			ledger := segment.NewMemory()
+			m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: quiet{}, TracerProvider: b.traces, MeterProvider: b.meters})
+			require.NoError(t, err)
+			ids := []segment.ID{{SiteGroup: "a", Name: "1"}, {SiteGroup: "a", Name: "2"}, {SiteGroup: "a", Name: "3"}}
+			for _, id := range ids {
+				require.NoError(t, ledger.Record(t.Context(), segment.Record{
+					Segment: id, Run: "r", State: segment.Committed, Kind: segment.KindCopy, Users: 10, At: time.Now().Add(-time.Hour),
+				}))
+			}
+			_, err = m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+				for _, id := range ids {
+					if !yield(segment.Current{Segment: id, Stored: validate.Count(c.users)}, nil) {
+						return
+					}
+				}
+				if c.ends != nil {
+					yield(segment.Current{}, c.ends)
+				}
+			})
+			require.ErrorIs(t, err, c.ends)
+
+			spans := b.spans.Ended()
+			require.Len(t, spans, 1, "a span for each of a million segments would cost more than the sweep")
+			require.Equal(t, "sweep segments", spans[0].Name())
+			want := map[string]any{
+				"segmentguard.segments": int64(3), "segmentguard.segments.healthy": 3 - c.affected, "segmentguard.segments.unwatched": int64(0),
+				"segmentguard.segments.missing": int64(0), "segmentguard.segments.affected": c.affected, "segmentguard.verdict": c.verdict,
+			}
+			if c.errorType != nil {
+				want["error.type"] = c.errorType
+				require.Equal(t, codes.Error, spans[0].Status().Code)
+			} else {
+				require.Equal(t, codes.Unset, spans[0].Status().Code)
+			}
+			require.Equal(t, want, attributes(spans[0]))
+
+			affected, ok := b.metrics(t)["segmentguard.segments.affected {segment}"].(metricdata.Histogram[int64])
+			require.True(t, ok)
+			require.Len(t, affected.DataPoints, 1)
+			point := affected.DataPoints[0]
+			require.Equal(t, c.affected, point.Sum)
+			require.Greater(t, point.Bounds[len(point.Bounds)-1], 1e5, "the SDK's default bounds end at 10,000")
+			attrs := map[string]string{}
+			for _, kv := range point.Attributes.ToSlice() {
+				attrs[string(kv.Key)] = kv.Value.AsString()
+			}
+			require.Equal(t, c.attrs, attrs)
+		})
+	}
+}
