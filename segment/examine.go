@@ -1,0 +1,190 @@
+package segment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// An examination is of one segment that has a current size.
+type examination struct {
+	pair   *pair
+	at     time.Time
+	since  time.Time       // when what is live came to be; at, where that is not known
+	sizes  []validate.Size // its baseline before now, by the same counter or not
+	known  bool            // the last run says how many users are live
+	policy validate.Policy
+	out    validate.Output
+}
+
+// examine says by what the segment is to be judged. What the last run left live
+// is expected, and is no part of the baseline: a size must not vouch for itself.
+// That word is the platform's own, so a size off its history counts.
+func (w *watch) examine(p *pair, rule *Rule) examination {
+	e := examination{pair: p, at: p.current.At}
+	if e.at.IsZero() {
+		e.at = w.sweep.At
+	}
+	e.since, e.sizes = e.at, before(p.tracked.Sizes, e.at)
+	e.policy = validate.Policy{
+		Tolerance: rule.Drift, AllowEmpty: rule.Policy.AllowEmpty, Caps: rule.Policy.Caps, OffHistory: rule.Policy.OffHistory,
+	}
+	e.out = validate.Output{
+		JobKind:      string(p.tracked.Last.Kind),
+		Expected:     validate.Unknown(),
+		SelfReported: true,
+		Stored:       p.current.Stored,
+		History:      e.sizes,
+		Counter:      w.monitor.config.Counter,
+		At:           e.at,
+	}
+	live, ok := lastLive(&p.tracked)
+	if !ok || live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Settle.Max)) {
+		return e
+	}
+	e.known, e.since = true, live.At
+	e.out.Expected = validate.Count(live.Users)
+	e.policy.AllowEmpty = e.policy.AllowEmpty || live.Users == 0
+	e.out.History = before(e.sizes, live.At.Add(-1))
+	return e
+}
+
+func (e *examination) check(ctx context.Context, v *validate.Validator) validate.Report {
+	report, _ := v.Check(ctx, e.policy, e.out) // the error says nothing that the report does not
+	if n := e.pair.listed; n > 1 {
+		report.Findings = append(report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Fail,
+			Detail: fmt.Sprintf("it is listed %d times among the current sizes, the first time with %s", n, e.out.Stored),
+		})
+	}
+	return report
+}
+
+// before are the sizes up to a time.
+func before(sizes []validate.Size, at time.Time) []validate.Size {
+	n := len(sizes)
+	for n > 0 && sizes[n-1].At.After(at) {
+		n--
+	}
+	return sizes[:n]
+}
+
+// lastLive is the size that the last run left live, if that is known: a run that
+// was rejected left live what was there before, one of unknown outcome nobody
+// knows what. What a human accepted need not be live.
+func lastLive(t *Tracked) (validate.Size, bool) {
+	last := &t.Last
+	switch {
+	case last.live():
+		return validate.Size{Users: last.Users, Read: last.Read, At: last.At, Counter: last.Counter}, true
+	case last.State != Rejected, t.Accepted != nil && len(t.Sizes) == 1:
+		return validate.Size{}, false
+	}
+	for _, size := range slices.Backward(t.Sizes) {
+		if !size.Unguarded {
+			return size, true
+		}
+	}
+	return validate.Size{}, false
+}
+
+// unwatched reports whether there is nothing to judge the segment by. That is no
+// pass.
+func (e *examination) unwatched() bool {
+	return !e.known && !slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return s.Counter == e.out.Counter && s.Users > 0 })
+}
+
+// freshly is how long a size stands for today: daily jobs do not run at just the
+// same time every day.
+const freshly = 20 * time.Hour
+
+// keep has the current size kept where no run tells it.
+func (e *examination) keep(t *tally) {
+	stored, last := &e.out.Stored, &e.pair.tracked.Last
+	if last.Run != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+		return
+	}
+	if n := len(e.sizes); n > 0 && e.sizes[n-1].Counter == e.out.Counter && e.at.Sub(e.sizes[n-1].At) < freshly {
+		return
+	}
+	t.seen = append(t.seen, Imported{Segment: e.pair.current.Segment, Sizes: []validate.Size{
+		{Users: stored.Users(), At: e.at, Counter: e.out.Counter},
+	}})
+}
+
+// falls notes a fall of what is stored, and of what the last run had read, for
+// the signature of a limit over many segments. It is a fall from before the last
+// run, however long ago that was.
+func (e *examination) falls(t *tally) {
+	counter := func(s *validate.Size) int64 {
+		if s.Counter != e.out.Counter {
+			return 0
+		}
+		return s.Users
+	}
+	id, last := e.pair.current.Segment, e.pair.tracked.Last
+	if stored := &e.out.Stored; stored.RelErr() == 0 {
+		if was, ok := earlier(e.out.History, e.since, counter); ok && fell(was, stored.Users()) {
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last})
+		}
+	}
+	if read := last.Read; read > 0 && last.live() {
+		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
+		if ok && fell(was, read) {
+			t.read = append(t.read, fall{was, read, id, last})
+		}
+	}
+}
+
+// earlier is the last size above zero that is not of the same day, or else the
+// one before the last.
+func earlier(sizes []validate.Size, at time.Time, users func(*validate.Size) int64) (int64, bool) {
+	fallback, seen := int64(0), 0
+	for i := len(sizes) - 1; i >= 0; i-- {
+		n := users(&sizes[i])
+		if n == 0 {
+			continue
+		}
+		if at.Sub(sizes[i].At) >= freshly {
+			return n, true
+		}
+		if seen++; seen <= 2 {
+			fallback = n
+		}
+	}
+	return fallback, seen > 0
+}
+
+// uncertain is how long a run may be on its way between accepted and committed.
+const uncertain = time.Hour
+
+// settle finds out what became of a commit of which nobody knew: if just as many
+// users are there as that run stored, and as no other size explains, it is live;
+// if there are as many as before, it is not.
+func (e *examination) settle(t *tally) {
+	last, stored := &e.pair.tracked.Last, &e.out.Stored
+	if last.State != Unknown && last.State != Accepted || stored.RelErr() > 0 ||
+		last.Counter != e.out.Counter || e.at.Sub(last.At) < uncertain {
+		return
+	}
+	var previous int64 = -1
+	if n := len(e.sizes); n > 0 {
+		previous = e.sizes[n-1].Users
+	}
+	r := Record{
+		Segment: e.pair.current.Segment, Run: last.Run, Attempt: last.Attempt, Job: last.Job, Kind: last.Kind,
+		Build: last.Build, Users: last.Users, Read: last.Read, Counter: last.Counter, At: last.At,
+	}
+	switch users := stored.Users(); {
+	case users == last.Users && users != previous:
+		r.State = Committed
+	case users == previous && users != last.Users:
+		r.State = Rejected
+	default:
+		return
+	}
+	t.settled = append(t.settled, r)
+}
