@@ -276,6 +276,7 @@ const badVariable = "SEGMENTGUARD_TEST_BAD_ALERTER"
 // TestBadAlerter runs the suite over a bad alerter, in a process of its own: a
 // suite that fails, fails the test it is in.
 func TestBadAlerter(t *testing.T) {
+	t.Parallel()
 	if name := os.Getenv(badVariable); name != "" {
 		for _, b := range badAlerters {
 			if b.name == name {
@@ -284,7 +285,6 @@ func TestBadAlerter(t *testing.T) {
 		}
 		return
 	}
-	t.Parallel()
 	binary, err := os.Executable()
 	require.NoError(t, err)
 	for _, b := range badAlerters {
