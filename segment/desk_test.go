@@ -61,6 +61,26 @@ func TestBatchAlerterIsReminded(t *testing.T) {
 	require.Empty(t, b.since())
 }
 
+// An alerter that forgot an incident is told of it with what is new under it: its
+// segments would ring by themselves, until they were found to belong to it.
+func TestStandingIncidentIsToldFirst(t *testing.T) {
+	f := newFleet(t)
+	b := &batch{recorder: newRecorder()}
+	f.config.Alerter = b
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.runs(seg(name), 1000, 1000)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		f.sizes[seg(name)] = validate.Count(900)
+	}
+	f.sweep()
+	const incident = "fire short build-7 incident/copy short build-7"
+	require.Equal(t, incident, b.since()[0])
+	f.sizes[seg("d")] = validate.Count(900)
+	f.sweep()
+	require.Equal(t, []string{incident, "fire short build-7 site-a/d"}, b.since()[:2])
+}
+
 // A fault that stands keeps the build that brought it, whatever runs since: by it
 // the alert is known.
 func TestStandingFaultKeepsItsBuild(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -210,7 +211,7 @@ func TestAlert(t *testing.T) {
 	}
 	bySweep := capped(segment.ID{Name: "cars"})
 	bySweep.Job, bySweep.Run, bySweep.Build, bySweep.Rule, bySweep.Report, bySweep.Upstream = segment.Job{}, "", "", "", validate.Report{}, segment.ID{}
-	bySweep.Runbook, bySweep.Protected, bySweep.Text, bySweep.Since = "ask: the owner", true, "caf\xe9", time.Time{}
+	bySweep.Runbook, bySweep.Protected, bySweep.Text, bySweep.Since = "https:owner", true, "caf\xe9", time.Time{}
 	for _, c := range []struct {
 		reason string
 		alert  segment.Alert
@@ -232,7 +233,7 @@ func TestAlert(t *testing.T) {
 			"what is not known is left out, and what is not UTF-8 readable", bySweep,
 			posted{
 				Labels:      map[string]string{"alertname": "SegmentAffected", "segment": "/cars", "severity": "page", "kind": "capped", "env": `"prod"`},
-				Annotations: map[string]string{"summary": "caf\uFFFD", "runbook": "ask: the owner", "protected": "true"},
+				Annotations: map[string]string{"summary": "caf\uFFFD", "runbook": "https:owner", "protected": "true"},
 			},
 		},
 		{
@@ -395,6 +396,31 @@ func TestFireReplaces(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What cannot be in a label is made readable before it is compared.
+func TestFireReplacesAcrossUTF8(t *testing.T) {
+	x := capped(cars)
+	x.Build = "caf\xe9"
+	fired := listed("2000-01-01T00:00:00.005Z", "alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", "caf\uFFFD")
+	inBubble(t, having(listed("2000-01-01T00:00:00.004Z", "kind", "short"), fired), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		require.NoError(t, a.Fire(t.Context(), x))
+		require.Len(t, s.got(), 3)
+		require.Equal(t, "short", s.got()[2].alerts[0].Labels["kind"])
+	})
+}
+
+// The labels are those that the config had.
+func TestLabelsAreCopied(t *testing.T) {
+	labels := map[string]string{"env": "prod"}
+	s := &server{answer: empty}
+	served := httptest.NewServer(s)
+	defer served.Close()
+	a, err := alertmanager.New(alertmanager.Config{URL: served.URL, Labels: labels})
+	require.NoError(t, err)
+	labels["env"] = "test"
+	require.NoError(t, a.Tell(t.Context(), []segment.Alert{capped(cars)}, nil))
+	require.Equal(t, "prod", s.got()[0].alerts[0].Labels["env"])
 }
 
 func TestSegmentIsNoUTF8(t *testing.T) {

@@ -19,7 +19,8 @@
 // An alert starts when the fault was first found, and ends [Config].KeepFor after
 // it was fired last, unless it is resolved. An Alertmanager keeps alerts in
 // memory: those that it forgot in a restart come back with the next sweep. What
-// it has notified of it keeps in --storage.path, and does not notify of again.
+// it has notified of it writes to --storage.path when it is stopped, and every 15
+// minutes, and does not notify of again; one that is killed may do that.
 //
 // It is given to one Alertmanager; the members of a cluster tell each other what
 // they notified of, but not their alerts.

@@ -85,10 +85,11 @@ func because(ctx context.Context, err error) error {
 
 // shown is the beginning of an answer, on one line.
 func shown(answer []byte) string {
+	text := string(answer[:min(len(answer), maxShown)])
 	if len(answer) > maxShown {
-		answer = append(answer[:maxShown:maxShown], "…"...)
+		text += "…"
 	}
-	return strings.Join(strings.Fields(strings.ToValidUTF8(string(answer), "\uFFFD")), " ")
+	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " ")
 }
 
 // A statusError is an answer that is not 200.

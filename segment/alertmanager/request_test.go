@@ -167,6 +167,7 @@ func TestContext(t *testing.T) {
 					start := time.Now()
 					err := call(ctx, a)
 					require.ErrorIs(t, err, over, name)
+					require.Equal(t, 1, strings.Count(err.Error(), over.Error()), name)
 					require.Equal(t, c.after, time.Since(start), name)
 					require.Len(t, s.got(), c.tries, name)
 				})

@@ -276,6 +276,7 @@ const badVariable = "SEGMENTGUARD_TEST_BAD_ALERTER"
 // TestBadAlerter runs the suite over a bad alerter, in a process of its own: a
 // suite that fails, fails the test it is in.
 func TestBadAlerter(t *testing.T) {
+	t.Parallel()
 	if name := os.Getenv(badVariable); name != "" {
 		for _, b := range badAlerters {
 			if b.name == name {
@@ -288,8 +289,9 @@ func TestBadAlerter(t *testing.T) {
 	require.NoError(t, err)
 	for _, b := range badAlerters {
 		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
 			c := exec.CommandContext(t.Context(), binary, "-test.run=^TestBadAlerter$")
-			c.Env = append(os.Environ(), badVariable+"="+b.name)
+			c.Env = append(os.Environ(), badVariable+"="+b.name, "GORACE=atexit_sleep_ms=0")
 			output, err := c.CombinedOutput()
 			require.Error(t, err, b.reason)
 			require.Contains(t, string(output), "--- FAIL: TestBadAlerter/"+b.broken+" ", b.reason)
