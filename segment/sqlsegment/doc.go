@@ -50,7 +50,9 @@
 // transaction holds back other attempts of the same run, on SQLite everybody
 // who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a record may
 // fail with a serialization error (40001): the run is unverified, and may be
-// tried again.
+// tried again. On MySQL and MariaDB begin such a transaction with
+// sql.LevelReadCommitted: by default they also lock the gaps beside what is read,
+// and jobs of different segments may deadlock (1213), which is unverified, too.
 //
 // # SQLite and many processes
 //
