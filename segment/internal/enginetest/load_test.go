@@ -311,11 +311,14 @@ func logLatencies(t *testing.T, bare, guarded []loadResult) {
 				took = append(took, results[i].Took)
 			}
 		}
+		require.NotEmpty(t, took, what)
 		slices.Sort(took)
-		at := func(percent int) time.Duration { return took[(len(took)-1)*percent/100].Round(10 * time.Microsecond) }
-		fmt.Fprintf(&text, "\n%-26s %8d %10v %10v %10v", what, len(took), at(50), at(95), at(99))
+		fmt.Fprintf(&text, "\n%-26s %9d", what, len(took))
+		for _, percent := range []int{50, 95, 99, 100} {
+			fmt.Fprintf(&text, " %10v", took[(len(took)-1)*percent/100].Round(10*time.Microsecond))
+		}
 	}
-	fmt.Fprintf(&text, "\n%-26s %8s %10s %10s %10s", "", "went live", "p50", "p95", "p99")
+	fmt.Fprintf(&text, "\n%-26s %9s %10s %10s %10s %10s", "", "went live", "p50", "p95", "p99", "longest")
 	line("bare transaction", bare, func(*loadResult) bool { return true })
 	line("guard in the transaction", guarded, func(r *loadResult) bool { return r.Told == toldLive && !r.Job.Staged })
 	line("guard around it", guarded, func(r *loadResult) bool { return r.Told == toldLive && r.Job.Staged })

@@ -26,7 +26,7 @@ const (
 	loadVariable    = "SEGMENTGUARD_LOAD" // how long to go on, such as "1m"
 	loadCommits     = 512                 // a process, where it is not set
 	loadGoroutines  = 64                  // a process, all on one guard, one history and one pool
-	loadConnections = 32                  // too few for all: who held one while waiting for another would wait for ever
+	loadConnections = 16                  // too few for all: who held one while waiting for another would wait for ever
 	loadAttempts    = 2                   // of each run
 	loadShared      = 4                   // segments that many runs write at the same time
 	loadOwn         = 500                 // segments that seldom have two at a time
@@ -127,10 +127,10 @@ func loadChild(c *enginetest.Child) error {
 	if err != nil {
 		return err
 	}
-	if err := l.phase(c, enough(0), l.bare); err != nil {
+	if err := l.phase(c, 0, l.bare); err != nil {
 		return err
 	}
-	return l.phase(c, enough(duration), l.guarded)
+	return l.phase(c, duration, l.guarded)
 }
 
 func newLoader(c *enginetest.Child) (*loader, error) {
@@ -146,7 +146,7 @@ func newLoader(c *enginetest.Child) (*loader, error) {
 	return &loader{place, processes, c.Database, db, h, g}, err
 }
 
-// loadDuration is 0 where no time is asked for.
+// loadDuration is 0 where no time is asked for, but a number of commits.
 func loadDuration() (time.Duration, error) {
 	text := os.Getenv(loadVariable)
 	if text == "" {
@@ -155,26 +155,19 @@ func loadDuration() (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// enough tells whether a process goes on after so many commits.
-func enough(duration time.Duration) func() func(done int64) bool {
-	return func() func(int64) bool {
-		begun := time.Now()
-		return func(done int64) bool {
-			if duration == 0 {
-				return done >= loadCommits
-			}
-			return time.Since(begun) >= duration
-		}
-	}
-}
-
 // phase begins with all other processes, and does one job after the other in
 // each goroutine.
-func (l *loader) phase(c *enginetest.Child, limit func() func(int64) bool, do func(context.Context, loadJob) (string, error)) error {
+func (l *loader) phase(c *enginetest.Child, duration time.Duration, do func(context.Context, loadJob) (string, error)) error {
 	if err := ready(c); err != nil {
 		return err
 	}
-	enough := limit()
+	begun := time.Now()
+	enough := func(started int64) bool {
+		if duration == 0 {
+			return started >= loadCommits
+		}
+		return time.Since(begun) >= duration
+	}
 	var next atomic.Int64
 	results := make([][]loadResult, loadGoroutines)
 	var group errgroup.Group
@@ -182,12 +175,12 @@ func (l *loader) phase(c *enginetest.Child, limit func() func(int64) bool, do fu
 		group.Go(func() error {
 			for n := next.Add(1) - 1; !enough(n); n = next.Add(1) - 1 {
 				job := newLoadJob(int(n)*l.processes + l.place)
-				begun := time.Now()
+				asked := time.Now()
 				told, err := do(context.Background(), job)
 				if err != nil {
 					return err
 				}
-				results[g] = append(results[g], loadResult{job, told, time.Since(begun)})
+				results[g] = append(results[g], loadResult{job, told, time.Since(asked)})
 			}
 			return nil
 		})
