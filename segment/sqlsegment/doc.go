@@ -61,9 +61,11 @@
 // with the data or not at all. From its first Record to its end such a
 // transaction holds back other runs of the same segment, on SQLite everybody
 // who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a record may
-// fail with a serialization error (40001), in MySQL with a deadlock (1213): the
-// run is unverified, and may be tried again. Transactions of a History's own are
-// begun again by themselves.
+// fail with a serialization error (40001): the run is unverified, and may be
+// tried again. On MySQL and MariaDB begin such a transaction with
+// sql.LevelReadCommitted: by default they also lock the gaps beside what is read,
+// and jobs of different segments may deadlock (1213), which is unverified, too.
+// Transactions of a History's own are begun again by themselves.
 //
 // # SQLite and many processes
 //

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -101,8 +102,9 @@ func (p *packer) last(a *segment.Attempt) {
 	}
 }
 
-// unpack reads what pack wrote, and nothing else: what it does not know must not
-// pass for a segment without a history. A row that was only locked is empty.
+// unpack reads what pack wrote, to the byte, and nothing else: what it does not
+// know, or what was damaged, must not pass for a segment without a history. A row
+// that was only locked is empty.
 func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 	t := segment.Tracked{Segment: id}
 	if len(data) == 0 {
@@ -113,13 +115,12 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 		return t, fmt.Errorf("packed sizes of %s: version %d, want %d: a newer version of this library wrote them", id, version, packed1)
 	}
 	flags := u.byte()
-	counters := make([]string, 0, 1)
-	for range u.count(1) {
-		counters = append(counters, u.text())
-	}
-	t.Sizes = u.sizes(counters)
+	t.Sizes = u.sizes(u.names())
 	if flags&withLast != 0 {
 		t.Last = u.last()
+		if t.Last == (segment.Attempt{}) {
+			u.fail("a last record of nothing")
+		}
 	}
 	if flags&withAcceptance != 0 {
 		t.Accepted = &segment.Acceptance{Run: u.text(), By: u.text(), Why: u.text(), At: u.time(0)}
@@ -160,8 +161,8 @@ func (u *unpacker) byte() byte {
 
 func (u *unpacker) int() int64 {
 	n, size := binary.Varint(u.data)
-	if size <= 0 {
-		u.fail("a number that does not end")
+	if size <= 0 || size > 1 && u.data[size-1] == 0 { // does not end, or is written longer than it is
+		u.fail("a number that cannot be")
 		return 0
 	}
 	u.data = u.data[size:]
@@ -190,25 +191,44 @@ func (u *unpacker) time(from int64) time.Time {
 	return time.UnixMicro(from + u.int()).UTC()
 }
 
+// names are those of the counters, each once.
+func (u *unpacker) names() []string {
+	names := make([]string, 0, 1)
+	for range u.count(1) {
+		name := u.text()
+		if slices.Contains(names, name) {
+			u.fail("a counter that is there twice")
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// sizes name the counters in their order.
 func (u *unpacker) sizes(counters []string) []validate.Size {
 	n := u.count(4)
-	if n == 0 {
+	if n == 0 && len(counters) == 0 {
 		return nil
 	}
 	sizes := make([]validate.Size, n)
-	var users, at int64
+	var users, at, known int64
 	for i := range sizes {
 		later := u.int()
 		at += later
 		users += u.int()
 		read, mark := u.int(), u.int()
-		if later < 0 && i > 0 || users < 0 || read < 0 || mark < 0 || mark>>1 >= int64(len(counters)) {
+		counter := mark >> 1
+		if later < 0 && i > 0 || users < 0 || read < 0 || mark < 0 || counter > known || counter >= int64(len(counters)) {
 			u.fail("a size that cannot be")
 			return nil
 		}
+		known = max(known, counter+1)
 		sizes[i] = validate.Size{
-			Users: users, Read: read, At: time.UnixMicro(at).UTC(), Counter: counters[mark>>1], Unguarded: mark&1 != 0,
+			Users: users, Read: read, At: time.UnixMicro(at).UTC(), Counter: counters[counter], Unguarded: mark&1 != 0,
 		}
+	}
+	if known < int64(len(counters)) {
+		u.fail("counters that no size has")
 	}
 	return sizes
 }

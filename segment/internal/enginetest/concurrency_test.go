@@ -23,19 +23,26 @@ const (
 	records   = 20
 )
 
-// startAll lets children begin at the same time.
-func startAll(t *testing.T, d enginetest.Database, child string, args ...string) []*enginetest.Process {
+// startAll lets so many children begin at the same time.
+func startAll(t *testing.T, d enginetest.Database, processes int, child string) []*enginetest.Process {
 	t.Helper()
 	var all []*enginetest.Process
 	for i := range processes {
-		p := d.Start(t, child, append([]string{strconv.Itoa(i)}, args...)...)
+		all = append(all, d.Start(t, child, strconv.Itoa(i), strconv.Itoa(processes)))
+	}
+	release(t, all)
+	return all
+}
+
+// release lets children that wait for each other go on.
+func release(t *testing.T, all []*enginetest.Process) {
+	t.Helper()
+	for _, p := range all {
 		p.Expect(t, "ready")
-		all = append(all, p)
 	}
 	for _, p := range all {
 		p.Say(t, "go")
 	}
-	return all
 }
 
 // ready waits for the others.
@@ -51,7 +58,7 @@ func ready(c *enginetest.Child) error {
 func TestMigrateInManyProcesses(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		for range 3 {
-			for _, p := range startAll(t, d, "migrate") {
+			for _, p := range startAll(t, d, processes, "migrate") {
 				p.End(t)
 			}
 		}
@@ -76,7 +83,7 @@ func migrateChild(c *enginetest.Child) error {
 func TestRecordInManyProcesses(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h := d.History(t)
-		all := startAll(t, d, "record")
+		all := startAll(t, d, processes, "record")
 		for range records {
 			require.NoError(t, h.Migrate(t.Context()))
 			users(t, h, segment.ID{SiteGroup: "g", Name: "s"}, 60)
@@ -122,7 +129,7 @@ func TestAttemptsRaceInManyProcesses(t *testing.T) {
 		said := map[string]int{}
 		var mu sync.Mutex
 		var listeners sync.WaitGroup
-		for _, p := range startAll(t, d, "race") {
+		for _, p := range startAll(t, d, processes, "race") {
 			listeners.Go(func() {
 				for line := p.Listen(t); line != "end"; line = p.Listen(t) {
 					mu.Lock()

@@ -12,5 +12,6 @@ func TestMain(m *testing.M) {
 		"record":  recordChild,
 		"race":    raceChild,
 		"guard":   guardChild,
+		"load":    loadChild,
 	})
 }

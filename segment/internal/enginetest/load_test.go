@@ -1,0 +1,326 @@
+package enginetest_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// Many goroutines commit through one guard and one history: on SQLite in one
+// process, on a server in two. What callers were told, what the history holds and
+// what is live agree exactly, and nobody was told of a lock. A few seconds of it
+// are enough for every build; a minute of it is
+//
+//	SEGMENTGUARD_LOAD=1m go test -race -run TestLoad -v ./segment/internal/enginetest
+func TestLoad(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		d = d.ForJobs()
+		h, db := d.History(t), d.Open(t)
+		for _, table := range []string{"bare", "live"} {
+			_, err := db.ExecContext(t.Context(), "CREATE TABLE "+table+" (number integer PRIMARY KEY)")
+			require.NoError(t, err)
+		}
+		imported := importSizes(t, h)
+		processes := 2
+		if d.Dialect == sqlsegment.SQLite {
+			processes = 1
+		}
+		all := startAll(t, d, processes, "load")
+		bare := loadResults(t, all)
+		release(t, all)
+		guarded := loadResults(t, all)
+		for _, p := range all {
+			p.End(t)
+		}
+		logLatencies(t, bare, guarded)
+		log := readLog(t, d, db)
+		requireInLog(t, guarded, log)
+		requireLive(t, db, guarded)
+		requireOvertaking(t, guarded, log)
+		requireTracked(t, h, imported, log)
+		requireAttempts(t, h, log)
+		requireAlerts(t, h, log)
+	})
+}
+
+// importSizes fills the history of the segments that many jobs share: each size
+// that comes then takes the place of one.
+func importSizes(t *testing.T, h segment.Ledger) (imported []segment.Imported) {
+	t.Helper()
+	for n := range loadShared {
+		i := segment.Imported{Segment: segment.ID{SiteGroup: "g", Name: sharedName(n)}}
+		for day := range segment.KeptSizes {
+			i.Sizes = append(i.Sizes, validate.Size{Users: 1_300_000, At: start.AddDate(0, 0, day), Unguarded: true})
+		}
+		imported = append(imported, i)
+	}
+	require.NoError(t, h.Import(t.Context(), imported))
+	return imported
+}
+
+func loadResults(t *testing.T, all []*enginetest.Process) (results []loadResult) {
+	t.Helper()
+	for _, p := range all {
+		var said []loadResult
+		require.NoError(t, json.Unmarshal([]byte(p.Listen(t)), &said))
+		results = append(results, said...)
+	}
+	return results
+}
+
+// A logged is a row of the log of attempts.
+type logged struct {
+	segment segment.ID
+	segment.Attempt
+}
+
+func (l *logged) key() string { return attemptKey(l.segment, l.Run, l.Attempt.Attempt) }
+
+func attemptKey(id segment.ID, run string, attempt int) string {
+	return fmt.Sprintf("%s %s/%d", id, run, attempt)
+}
+
+// readLog reads all, in the order in which it was written.
+func readLog(t *testing.T, d enginetest.Database, db *sql.DB) (log []logged) {
+	t.Helper()
+	at := d.SQL("(extract(epoch FROM at) * 1000000)::bigint", "at")
+	rows, err := db.QueryContext(t.Context(), "SELECT segment, run, attempt, state, job, kind, build, users, read_users, counter, "+at+" FROM segmentguard_attempts ORDER BY id")
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var l logged
+		var id string
+		var micros int64
+		require.NoError(t, rows.Scan(&id, &l.Run, &l.Attempt.Attempt, &l.State, &l.Job, &l.Kind, &l.Build, &l.Users, &l.Read, &l.Counter, &micros))
+		l.segment, err = segment.ParseID(id)
+		require.NoError(t, err)
+		l.At = time.UnixMicro(micros).UTC()
+		log = append(log, l)
+	}
+	require.NoError(t, rows.Err())
+	return log
+}
+
+// requireInLog holds what callers were told against the log: each record has a
+// caller who was told of it, and each caller has the records that he was told of.
+func requireInLog(t *testing.T, results []loadResult, log []logged) {
+	t.Helper()
+	var want, got []string
+	counts := map[string]int{}
+	for _, r := range results {
+		counts[r.Told]++
+		states, known := recorded(&r)
+		require.True(t, known, "%+v", r)
+		for _, state := range states {
+			want = append(want, fmt.Sprintf("%s %d/%d: %d %s", r.Job.Segment, r.Job.Run, r.Job.Attempt, r.Job.stored(), state))
+		}
+	}
+	for _, l := range log {
+		got = append(got, fmt.Sprintf("%s %s/%d: %d %s", l.segment, l.Run, l.Attempt.Attempt, l.Users, l.State))
+	}
+	requireSame(t, want, got, "records that callers were told of, and the log")
+	t.Log("told:", counts)
+	for _, outcome := range []string{toldLive, toldRejected, toldSuperseded} {
+		require.Positive(t, counts[outcome], "without any %q the load shows less than it should", outcome)
+	}
+}
+
+// recorded are the states in which an attempt is in the log after what its
+// caller was told.
+func recorded(r *loadResult) (states []segment.State, known bool) {
+	switch r.Told {
+	case toldLive:
+		states = append(states, segment.Committed)
+	case toldRejected:
+		return []segment.State{segment.Rejected}, true
+	case toldSuperseded:
+		return nil, true
+	case toldOvertaken:
+	default:
+		return nil, false
+	}
+	if r.Job.Staged {
+		states = append(states, segment.Accepted)
+	}
+	return states, true
+}
+
+// requireSame compares without regard to order, and tells only what differs.
+func requireSame(t *testing.T, want, got []string, what string) {
+	t.Helper()
+	count := map[string]int{}
+	for _, s := range want {
+		count[s]++
+	}
+	for _, s := range got {
+		count[s]--
+	}
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n == 0 })
+	require.Empty(t, count, "%s: positive is missing, negative is too many", what)
+}
+
+// requireLive holds what callers were told against the jobs' own data.
+func requireLive(t *testing.T, db *sql.DB, results []loadResult) {
+	t.Helper()
+	var want, got []string
+	for _, r := range results {
+		if r.Told == toldLive || r.Told == toldOvertaken {
+			want = append(want, strconv.Itoa(r.Job.Number))
+		}
+	}
+	rows, err := db.QueryContext(t.Context(), "SELECT number FROM live")
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var number string
+		require.NoError(t, rows.Scan(&number))
+		got = append(got, number)
+	}
+	require.NoError(t, rows.Err())
+	requireSame(t, want, got, "outputs that went live")
+}
+
+// requireOvertaking looks at each run: nothing goes live after a newer attempt is
+// known, no attempt goes live twice, and nothing holds the newest one back.
+func requireOvertaking(t *testing.T, results []loadResult, log []logged) {
+	t.Helper()
+	newest, commits := map[string]int{}, map[string]int{}
+	for _, l := range log {
+		if l.State != segment.Rejected {
+			require.GreaterOrEqual(t, l.Attempt.Attempt, newest[l.Run], "run %s: an older attempt was %s after a newer one", l.Run, l.State)
+		}
+		newest[l.Run] = max(newest[l.Run], l.Attempt.Attempt)
+		if l.State == segment.Committed {
+			commits[l.key()]++
+		}
+	}
+	for _, r := range results {
+		of := commits[attemptKey(r.Job.Segment, strconv.Itoa(r.Job.Run), r.Job.Attempt)]
+		require.LessOrEqual(t, of, 1, "%+v", r)
+		if r.Job.Attempt == loadAttempts && !r.Job.Lossy {
+			require.Equal(t, 1, of, "the newest attempt: %+v", r)
+		}
+	}
+}
+
+// requireTracked holds what is at hand of the segments against the log: the last
+// sizes by time, those of one time as they came, and the last record.
+func requireTracked(t *testing.T, h segment.Ledger, imported []segment.Imported, log []logged) {
+	t.Helper()
+	want := map[segment.ID]segment.Tracked{}
+	for _, i := range imported {
+		want[i.Segment] = segment.Tracked{Sizes: i.Sizes}
+	}
+	for _, l := range log {
+		tracked := want[l.segment]
+		tracked.Segment, tracked.Last = l.segment, l.Attempt
+		if l.State == segment.Committed {
+			tracked.Sizes = append(tracked.Sizes, validate.Size{Users: l.Users, At: l.At})
+		}
+		want[l.segment] = tracked
+	}
+	for tracked, err := range h.Segments(t.Context()) {
+		require.NoError(t, err)
+		expected := want[tracked.Segment]
+		slices.SortStableFunc(expected.Sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) })
+		expected.Sizes = expected.Sizes[max(0, len(expected.Sizes)-segment.KeptSizes):]
+		require.Equal(t, expected, tracked)
+		delete(want, tracked.Segment)
+	}
+	require.Empty(t, want, "segments that are in the log only")
+}
+
+// requireAttempts holds the ledger's way to read the log against the log.
+func requireAttempts(t *testing.T, h segment.Ledger, log []logged) {
+	t.Helper()
+	last := map[string]segment.Attempt{}
+	for _, l := range log {
+		last[l.key()] = l.Attempt
+	}
+	for r, err := range h.Attempts(t.Context(), segment.AttemptFilter{}) {
+		require.NoError(t, err)
+		key := attemptKey(r.Segment, r.Run, r.Attempt)
+		want, known := last[key]
+		require.True(t, known, key)
+		require.Equal(t, want.State, r.State, key)
+		require.Equal(t, want.Users, r.Users, key)
+		require.Equal(t, want.At, r.At, key)
+		require.Equal(t, want.Users, r.Report.Stored.Users(), key)
+		require.Equal(t, want.State != segment.Rejected, r.Report.Passed(), key)
+		delete(last, key)
+	}
+	require.Empty(t, last, "attempts that are in the log only")
+}
+
+// requireAlerts wants each open alert to be about a rejected run, and to be gone
+// after one that passes.
+func requireAlerts(t *testing.T, h segment.Ledger, log []logged) {
+	t.Helper()
+	g, err := segment.NewGuard(segment.Config{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	require.NoError(t, err)
+	rejected := map[string]bool{}
+	for _, l := range log {
+		rejected[l.key()] = l.State == segment.Rejected
+	}
+	open := 0
+	for s, err := range h.Alerts(t.Context()) {
+		require.NoError(t, err)
+		if s.Open == nil {
+			continue
+		}
+		open++
+		require.True(t, rejected[attemptKey(s.Segment, s.Open.Run, s.Open.Attempt)], "%+v", s.Open)
+		_, err := g.Commit(t.Context(), segment.Run{
+			ID: "after", Job: segment.Copy(s.Segment, idS), Expected: validate.Count(1_300_000),
+			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(1_300_000), nil },
+			Commit: func(context.Context) error { return nil },
+		})
+		require.NoError(t, err)
+	}
+	require.Positive(t, open)
+	for s, err := range h.Alerts(t.Context()) {
+		require.NoError(t, err)
+		require.Nil(t, s.Open, s.Segment)
+	}
+}
+
+// logLatencies prints what callers waited for: for the transaction of a job, for
+// that with the guard in it, and for a guard around it.
+func logLatencies(t *testing.T, bare, guarded []loadResult) {
+	t.Helper()
+	var text strings.Builder
+	line := func(what string, results []loadResult, of func(*loadResult) bool) {
+		var took []time.Duration
+		for i := range results {
+			if of(&results[i]) {
+				took = append(took, results[i].Took)
+			}
+		}
+		require.NotEmpty(t, took, what)
+		slices.Sort(took)
+		fmt.Fprintf(&text, "\n%-26s %9d", what, len(took))
+		for _, percent := range []int{50, 95, 99, 100} {
+			fmt.Fprintf(&text, " %10v", took[(len(took)-1)*percent/100].Round(10*time.Microsecond))
+		}
+	}
+	fmt.Fprintf(&text, "\n%-26s %9s %10s %10s %10s %10s", "", "went live", "p50", "p95", "p99", "longest")
+	line("bare transaction", bare, func(*loadResult) bool { return true })
+	line("guard in the transaction", guarded, func(r *loadResult) bool { return r.Told == toldLive && !r.Job.Staged })
+	line("guard around it", guarded, func(r *loadResult) bool { return r.Told == toldLive && r.Job.Staged })
+	t.Log(text.String())
+}

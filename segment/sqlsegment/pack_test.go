@@ -1,0 +1,201 @@
+package sqlsegment
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+var packedID = segment.ID{SiteGroup: "g", Name: "s"}
+
+// fullTracked has one of everything, and sizes that go down as well as up.
+func fullTracked() segment.Tracked {
+	at := time.Date(2024, 3, 18, 10, 44, 0, 123_000, time.UTC)
+	return segment.Tracked{
+		Segment: packedID,
+		Sizes: []validate.Size{
+			{Users: 0, At: at.AddDate(-70, 0, 0)},
+			{Users: 812_345, Read: 812_346, At: at, Counter: "hll", Unguarded: true},
+			{Users: 10_000, At: at},
+			{Users: math.MaxInt64, Read: math.MaxInt64, At: at.Add(time.Microsecond), Counter: "hll"},
+		},
+		Last: segment.Attempt{
+			Run: "r\x00\xff", Attempt: 2, State: segment.Unknown, Job: "copy", Kind: segment.KindCopy, Build: "v1",
+			Users: -1, Read: math.MinInt64, Counter: "日本", At: at,
+		},
+		Accepted: &segment.Acceptance{Run: "r", By: "ann", Why: "a merger\n", At: at},
+	}
+}
+
+func TestPackGivesBack(t *testing.T) {
+	full := fullTracked()
+	for reason, change := range map[string]func(*segment.Tracked){
+		"one of everything":                 func(*segment.Tracked) {},
+		"nothing known":                     func(t *segment.Tracked) { *t = segment.Tracked{Segment: packedID} },
+		"rejected from the beginning":       func(t *segment.Tracked) { t.Sizes, t.Accepted = nil, nil },
+		"imported, never run":               func(t *segment.Tracked) { t.Last, t.Accepted = segment.Attempt{}, nil },
+		"a run that could not be judged":    func(t *segment.Tracked) { t.Last.At = time.Time{} },
+		"accepted without a time":           func(t *segment.Tracked) { t.Accepted.At = time.Time{} },
+		"an acceptance without words":       func(t *segment.Tracked) { t.Accepted = &segment.Acceptance{} },
+		"more counters than fit in one bit": func(t *segment.Tracked) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
+	} {
+		want := full
+		want.Sizes = slices.Clone(full.Sizes)
+		want.Accepted = new(*full.Accepted)
+		change(&want)
+		got, err := unpack(packedID, pack(&want))
+		require.NoError(t, err, reason)
+		require.Equal(t, want, got, reason)
+	}
+}
+
+// What version 1 wrote stays readable.
+func TestPackedForm(t *testing.T) {
+	at := time.UnixMicro(1_000_000).UTC()
+	want := segment.Tracked{
+		Segment:  packedID,
+		Sizes:    []validate.Size{{Users: 100, Read: 7, At: at}, {Users: 90, At: at.Add(time.Microsecond), Counter: "hll", Unguarded: true}},
+		Last:     segment.Attempt{Run: "r", Attempt: 1, State: segment.Committed, Job: "j", Kind: segment.KindCopy, Build: "v", Users: 90, Counter: "hll", At: at},
+		Accepted: &segment.Acceptance{Run: "r", By: "a", Why: "w", At: at},
+	}
+	const form = "\x01\x03" + // version, flags
+		"\x04" + "\x00" + "\x06hll" + // two counters
+		"\x04" + "\x80\x89\x7a\xc8\x01\x0e\x00" + "\x02\x13\x00\x06" + // two sizes
+		"\x02r" + "\x12committed" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
+		"\x02r" + "\x02a" + "\x02w" + "\x80\x89\x7a"
+	require.Equal(t, form, string(pack(&want)))
+	got, err := unpack(packedID, []byte(form))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestUnpackOfARowThatWasOnlyLocked(t *testing.T) {
+	got, err := unpack(packedID, nil)
+	require.NoError(t, err)
+	require.Equal(t, segment.Tracked{Segment: packedID}, got)
+}
+
+// A form that is not understood must not pass for a segment without a history.
+func TestUnpackRefuses(t *testing.T) {
+	full := fullTracked()
+	good := pack(&full)
+	for _, c := range []struct {
+		reason string
+		data   []byte
+		want   string
+	}{
+		{"written by a newer version", append([]byte{2}, good[1:]...), "version 2, want 1: a newer version of this library wrote them"},
+		{"no version is 0", append([]byte{0}, good[1:]...), "version 0, want 1"},
+		{"something follows", append(slices.Clone(good), 0), "damaged: unknown fields"},
+		{"a flag that nobody knows", append([]byte{packed1, good[1] | 4}, good[2:]...), "damaged: unknown fields"},
+		{"nothing but the version", []byte{packed1}, "damaged: "},
+		{"more counters than bytes", numbers(0, 1000), "damaged: more items than bytes"},
+		{"fewer than none", numbers(0, -1), "damaged: more items than bytes"},
+		{"a counter longer than what is left", numbers(0, 1, 5), "damaged: more items than bytes"},
+		{"more sizes than bytes", numbers(0, 1, 0, math.MaxInt64), "damaged: more items than bytes"},
+		{"a size has four numbers", numbers(0, 1, 0, 2, 0, 1, 0, 0, 0, 1, 0), "damaged: more items than bytes"},
+		{"counters without a size are of sizes that got lost", numbers(0, 1, 0, 0), "damaged: counters that no size has"},
+		{"so is one of two", append(numbers(0, 2, 0, 1), append([]byte{'x'}, numbers(0, 1, 0, 5, 0, 0)[2:]...)...), "damaged: counters that no size has"},
+		{"they are numbered as they come", append(numbers(0, 2, 0, 1), append([]byte{'x'}, numbers(0, 2, 0, 5, 0, 2, 0, 0, 0, 0)[2:]...)...), "damaged: a size that cannot be"},
+		{"the same counter twice", numbers(0, 2, 0, 0, 1, 0, 5, 0, 0), "damaged: a counter that is there twice"},
+		{"no record is written as none", numbers(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, time.Time{}.UnixMicro()), "damaged: a last record of nothing"},
+		{"0 in two bytes", []byte{packed1, 0, 0x80, 0, 0}, "damaged: a number that cannot be"},
+		{"a size without a counter", numbers(0, 0, 1, 0, 5, 0, 0), "damaged: a size that cannot be"},
+		{"a counter that is not there", numbers(0, 1, 0, 1, 0, 5, 0, 2), "damaged: a size that cannot be"},
+		{"below no counter", numbers(0, 1, 0, 1, 0, 5, 0, -1), "damaged: a size that cannot be"},
+		{"fewer users than none", numbers(0, 1, 0, 1, 0, -5, 0, 0), "damaged: a size that cannot be"},
+		{"fewer read than none", numbers(0, 1, 0, 1, 0, 5, -1, 0), "damaged: a size that cannot be"},
+		{"no check could judge by them", numbers(0, 1, 0, 2, 9, 5, 0, 0, -1, 0, 0, 0), "damaged: sizes out of order"},
+		{"a number of eleven bytes", append([]byte{packed1, 0}, slices.Repeat([]byte{0xff}, 11)...), "damaged: a number that cannot be"},
+	} {
+		got, err := unpack(packedID, c.data)
+		require.ErrorContains(t, err, "packed sizes of g/s: "+c.want, c.reason)
+		require.NotContains(t, err.Error(), "\n", c.reason)
+		require.Equal(t, segment.Tracked{Segment: packedID}, got, c.reason)
+	}
+}
+
+// numbers are packed ones, after the version.
+func numbers(flags byte, numbers ...int64) []byte {
+	data := []byte{packed1, flags}
+	for _, n := range numbers {
+		data = binary.AppendVarint(data, n)
+	}
+	return data
+}
+
+func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
+	full := fullTracked()
+	for _, tracked := range []segment.Tracked{full, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}, {}} {
+		good := pack(&tracked)
+		for n := 1; n < len(good); n++ {
+			got, err := unpack(packedID, good[:n])
+			require.ErrorContains(t, err, "damaged", "the first %d of %d bytes", n, len(good))
+			require.Empty(t, got.Sizes)
+		}
+	}
+}
+
+// FuzzUnpack reads anything: what is understood is written again as it was.
+func FuzzUnpack(f *testing.F) {
+	full := fullTracked()
+	for _, t := range []segment.Tracked{full, {}, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}} {
+		f.Add(pack(&t))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := unpack(packedID, data)
+		if err != nil {
+			require.Equal(t, segment.Tracked{Segment: packedID}, got)
+			return
+		}
+		if len(data) > 0 {
+			require.Equal(t, data, pack(&got), "%+v", got)
+		}
+	})
+}
+
+// FuzzPack packs anything that the library can come to know.
+func FuzzPack(f *testing.F) {
+	f.Add(uint64(1), uint8(60), "", "hll", "r", []byte("ann"), int64(0), true)
+	f.Add(uint64(2), uint8(3), "\x00\xff", "日本", "\n", []byte(nil), int64(math.MinInt64), false)
+	f.Fuzz(func(t *testing.T, seed uint64, sizes uint8, a, b, run string, why []byte, number int64, accepted bool) {
+		want := randomTracked(rand.New(rand.NewPCG(seed, 0)), int(sizes), a, b)
+		if run != "" {
+			want.Last = segment.Attempt{
+				Run: run, Attempt: int(number), State: segment.State(a), Job: b, Kind: segment.JobKind(why), Build: a + b,
+				Users: number, Read: -number, Counter: b, At: time.UnixMicro(number).UTC(),
+			}
+		}
+		if accepted {
+			want.Accepted = &segment.Acceptance{Run: run, By: a, Why: string(why), At: time.UnixMicro(number).UTC()}
+		}
+		packed := pack(&want)
+		got, err := unpack(packedID, packed)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, packed, pack(&got))
+	})
+}
+
+// randomTracked has sizes of any distance, in order of time, by two counters.
+func randomTracked(random *rand.Rand, sizes int, counters ...string) segment.Tracked {
+	t := segment.Tracked{Segment: packedID}
+	for range sizes {
+		t.Sizes = append(t.Sizes, validate.Size{
+			Users: random.Int64() >> random.IntN(64), Read: random.Int64() >> random.IntN(64),
+			At:      time.UnixMicro(int64(random.Uint64()) >> random.IntN(64)).UTC(),
+			Counter: counters[random.IntN(len(counters))], Unguarded: random.IntN(2) == 0,
+		})
+	}
+	slices.SortStableFunc(t.Sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) })
+	return t
+}
