@@ -218,8 +218,12 @@ func (u *unpacker) sizes(counters []string) []validate.Size {
 		users += u.int()
 		read, mark := u.int(), u.int()
 		counter := mark >> 1
-		if later < 0 && i > 0 || users < 0 || read < 0 || mark < 0 || counter > known || counter >= int64(len(counters)) {
+		switch {
+		case users < 0 || read < 0 || mark < 0 || counter > known || counter >= int64(len(counters)):
 			u.fail("a size that cannot be")
+			return nil
+		case later < 0 && i > 0:
+			u.fail("sizes out of order")
 			return nil
 		}
 		known = max(known, counter+1)
