@@ -29,7 +29,7 @@ func alertState(id segment.ID, state []byte) (segment.AlertState, error) {
 	if len(state) == 0 {
 		return s, nil
 	}
-	if err := json.Unmarshal(state, &s); err != nil { //nolint:musttag // what has no tags in it writes itself
+	if err := json.Unmarshal(state, &s); err != nil {
 		return s, fmt.Errorf("alert of %s: %w", id, err)
 	}
 	return s, nil
@@ -87,7 +87,7 @@ func changed(id segment.ID, before []byte, change func(*segment.AlertState)) (af
 	}
 	change(&s)
 	if !s.IsZero() {
-		if after, err = json.Marshal(s); err != nil { //nolint:musttag // as above
+		if after, err = json.Marshal(s); err != nil {
 			return nil, false, err
 		}
 	}
