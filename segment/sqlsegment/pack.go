@@ -115,7 +115,15 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 		return t, fmt.Errorf("packed sizes of %s: version %d, want %d: a newer version of this library wrote them", id, version, packed1)
 	}
 	flags := u.byte()
-	t.Sizes = u.sizes(u.names())
+	counters := make([]string, 0, 1)
+	for range u.count(1) {
+		name := u.text()
+		if slices.Contains(counters, name) {
+			u.fail("a counter that is there twice")
+		}
+		counters = append(counters, name)
+	}
+	t.Sizes = u.sizes(counters)
 	if flags&withLast != 0 {
 		t.Last = u.last()
 		if t.Last == (segment.Attempt{}) {
@@ -189,19 +197,6 @@ func (u *unpacker) text() string {
 // time reads a time as its distance from another, in microseconds.
 func (u *unpacker) time(from int64) time.Time {
 	return time.UnixMicro(from + u.int()).UTC()
-}
-
-// names are those of the counters, each once.
-func (u *unpacker) names() []string {
-	names := make([]string, 0, 1)
-	for range u.count(1) {
-		name := u.text()
-		if slices.Contains(names, name) {
-			u.fail("a counter that is there twice")
-		}
-		names = append(names, name)
-	}
-	return names
 }
 
 // sizes name the counters in their order.
