@@ -168,6 +168,11 @@ func (u *unpacker) byte() byte {
 }
 
 func (u *unpacker) int() int64 {
+	if len(u.data) > 0 && u.data[0] < 0x80 { // most are that small
+		n := int64(u.data[0]>>1) ^ -int64(u.data[0]&1)
+		u.data = u.data[1:]
+		return n
+	}
 	n, size := binary.Varint(u.data)
 	if size <= 0 || size > 1 && u.data[size-1] == 0 { // does not end, or is written longer than it is
 		u.fail("a number that cannot be")
