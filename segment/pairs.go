@@ -48,7 +48,7 @@ type cursor struct {
 
 func open(ctx context.Context, ledger iter.Seq2[Tracked, error]) *cursor {
 	ctx, cancel := context.WithCancel(ctx)
-	batches, ended := make(chan []Tracked, 2), make(chan error, 1)
+	batches, ended := make(chan []Tracked, 4), make(chan error, 1)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer close(batches)

@@ -11,7 +11,7 @@ import (
 
 // batchSize is how many segments are judged at a time: enough for handing them
 // on to cost nothing.
-const batchSize = 256
+const batchSize = 1024
 
 // walk goes through the sizes and the ledger side by side. One goroutine reads,
 // the others judge, and finish what was read even if the reading fails.

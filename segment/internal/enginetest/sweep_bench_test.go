@@ -1,7 +1,6 @@
 package enginetest_test
 
 import (
-	"context"
 	"database/sql"
 	"iter"
 	"math/rand/v2"
@@ -97,7 +96,7 @@ func numbers(n int) iter.Seq[int] {
 
 func readPacked(b *testing.B, db *sql.DB) (n int) {
 	b.Helper()
-	rows, err := db.QueryContext(context.Background(), "SELECT segment, packed FROM segmentguard_segments ORDER BY segment")
+	rows, err := db.QueryContext(b.Context(), "SELECT segment, packed FROM segmentguard_segments ORDER BY segment")
 	require.NoError(b, err)
 	defer rows.Close()
 	var id, packed sql.RawBytes
