@@ -197,3 +197,43 @@ func TestSweepWithoutARule(t *testing.T) {
 	_, err = f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "Rule.Mode is loose")
 }
+
+// What a guard found stands beside a sweep's suspicion, and gives way to what is
+// graver.
+func TestSweepAndGuardOnOneSegment(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		open         segment.Alert
+		stored       int64
+		news         []string
+	}{
+		{
+			"a page stands", "a suspicion is no news where users are proven to be missing",
+			segment.Alert{Severity: segment.Page, Kind: validate.Empty, Run: "tonight"}, 480, nil,
+		},
+		{
+			"a ticket gives way", "what is live lacks users, which is more than a suspicion",
+			segment.Alert{Severity: segment.Ticket, Kind: validate.Risen, Run: "tonight"}, 999, []string{"fire page short site-a/cars"},
+		},
+		{
+			"a graver kind", "nothing is graver than nothing",
+			segment.Alert{Severity: segment.Page, Kind: validate.Short, Run: "tonight"}, 0, []string{"fire page empty site-a/cars"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFleet(t)
+			if c.stored == 480 { // what the last run left, off its history
+				f.runs(seg("cars"), 1000, 1000, 1000, 480)
+			} else {
+				f.runs(seg("cars"), 1000, 1000, 1000)
+			}
+			c.open.Segment = seg("cars")
+			require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
+				s.Open, s.Told = &c.open, &c.open
+			}))
+			f.sizes[seg("cars")] = validate.Count(c.stored)
+			require.Len(t, f.sweep().Cases, 1)
+			require.Equal(t, c.news, f.alerter.news(), c.reason)
+		})
+	}
+}

@@ -47,8 +47,8 @@ func run(ctx context.Context, out io.Writer, data, address string, segments int)
 	if err := f.fill(ctx, ledger); err != nil {
 		return err
 	}
-	var told counter
-	alerter := segment.Alerter(&told)
+	told := &counter{address: address}
+	alerter := segment.Alerter(told)
 	if address != "" {
 		if alerter, err = alertmanager.New(alertmanager.Config{URL: address}); err != nil {
 			return err
@@ -77,10 +77,10 @@ func run(ctx context.Context, out io.Writer, data, address string, segments int)
 		if err != nil {
 			return err
 		}
-		if err := render(out, night.title, &sweep, &told); err != nil {
+		if err := render(out, night.title, &sweep, told); err != nil {
 			return err
 		}
-		told = counter{}
+		*told = counter{address: address}
 	}
 	return nil
 }

@@ -11,8 +11,12 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A counter is an alerter that counts what it is told.
-type counter struct{ fired, incidents, resolved int }
+// A counter is an alerter that counts what it is told, where there is no
+// Alertmanager at an address.
+type counter struct {
+	fired, incidents, resolved int
+	address                    string
+}
 
 func (c *counter) Fire(_ context.Context, a segment.Alert) error {
 	if a.Incident != nil {
@@ -29,6 +33,9 @@ func (c *counter) Resolve(context.Context, segment.ID) error {
 }
 
 func (c *counter) String() string {
+	if c.address != "" {
+		return "told: the Alertmanager at " + c.address
+	}
 	return fmt.Sprintf("told: %d segments affected, %d incidents, %d resolved", c.fired, c.incidents, c.resolved)
 }
 
@@ -37,7 +44,7 @@ const shown = 4
 
 // render prints what a sweep found: a line a case, with the sizes of its last 30
 // days, its size now, and what its history allows.
-func render(out io.Writer, title string, s *segment.Sweep, told fmt.Stringer) error {
+func render(out io.Writer, title string, s *segment.Sweep, told *counter) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%d segments: %d healthy, %d affected, %d missing; %s\n\n", title, s.Segments, s.Healthy, len(s.Cases)-s.Missing, s.Missing, told)
 	for _, i := range s.Incidents {
