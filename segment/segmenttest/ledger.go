@@ -252,6 +252,10 @@ func testImport(t *testing.T, l segment.Ledger) {
 	require.Equal(t, []bool{true, true, false, true}, unguarded, "what no guard passed is marked")
 	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index"}}}}))
 	require.Contains(t, known(t, l, id).Sizes, validate.Size{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index", Unguarded: true}, "another counter's size of the same time is another one")
+	odd := []segment.Imported{{Segment: own(t, "odd"), Sizes: []validate.Size{{Users: 1, At: start.Add(1500 * time.Nanosecond)}}}}
+	require.NoError(t, l.Import(t.Context(), odd))
+	require.NoError(t, l.Import(t.Context(), odd))
+	require.Equal(t, []int64{1}, sizesOf(t, l, own(t, "odd"), 60), "once, too, at a time that the ledger does not keep to the nanosecond")
 	require.NoError(t, l.Import(t.Context(), nil))
 	var many []validate.Size
 	for n := range 100 {

@@ -22,7 +22,8 @@ func again(ctx context.Context, do func() error) (err error) {
 }
 
 // conflict knows the errors without the drivers that make them: PostgreSQL's
-// tell their SQLSTATE, MySQL's begin with their number.
+// tell their SQLSTATE, MySQL's begin with their number. A text that only looks
+// like one of those costs a few tries: whatever went wrong, it was rolled back.
 func conflict(err error) bool {
 	if err == nil {
 		return false
@@ -31,5 +32,7 @@ func conflict(err error) bool {
 	if errors.As(err, &state) {
 		return state.SQLState() == "40001" || state.SQLState() == "40P01"
 	}
-	return strings.Contains(err.Error(), "Error 1213 ") // deadlock
+	text := err.Error()
+	return strings.Contains(text, "Error 1213") || // deadlock
+		strings.Contains(text, "Error 1205") // waited too long for a lock
 }

@@ -97,7 +97,7 @@ func changed(id segment.ID, before []byte, change func(*segment.AlertState)) (af
 func changeAlerts(ctx context.Context, s session, d Dialect, ids []segment.ID, change func(*segment.AlertState)) error {
 	var keep []row
 	var drop []segment.ID
-	err := lockRows(ctx, s, d, "segmentguard_alerts", "state", ids, func(id segment.ID, before []byte) error {
+	err := lockRows(ctx, s, d, "segmentguard_alerts", "state", []byte{}, ids, func(id segment.ID, before []byte) error {
 		after, same, err := changed(id, before, change)
 		switch {
 		case err != nil:

@@ -105,17 +105,26 @@ func (h *History) transact(ctx context.Context, do func(session) error) error {
 	})
 }
 
-func transaction(ctx context.Context, b beginner, opts *sql.TxOptions, do func(session) error) error {
+// transaction also ends one in which a function of the caller's panicked: it would
+// hold its locks, and its connection, as long as the process lives.
+func transaction(ctx context.Context, b beginner, opts *sql.TxOptions, do func(session) error) (err error) {
 	tx, err := b.BeginTx(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
-	if err := do(tx); err != nil {
-		if failed := tx.Rollback(); !errors.Is(failed, sql.ErrTxDone) { // done by the context's end
-			return also(err, "rolling back", failed)
+	committing := false
+	defer func() {
+		if committing {
+			return
 		}
+		if failed := tx.Rollback(); !errors.Is(failed, sql.ErrTxDone) { // done by the context's end
+			err = also(err, "rolling back", failed)
+		}
+	}()
+	if err := do(tx); err != nil {
 		return err
 	}
+	committing = true
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}

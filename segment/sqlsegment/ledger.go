@@ -39,6 +39,7 @@ func (h *History) Suspect(ctx context.Context, id segment.ID, s segment.Suspicio
 // Import implements segment.Ledger.
 func (h *History) Import(ctx context.Context, sizes []segment.Imported) error {
 	ids := make([]segment.ID, len(sizes))
+	kept := make([][]validate.Size, len(sizes)) // a size is known by its time as that is kept
 	for i, s := range sizes {
 		if err := s.Problem(); err != nil {
 			return wrap("importing sizes", err)
@@ -47,6 +48,8 @@ func (h *History) Import(ctx context.Context, sizes []segment.Imported) error {
 			if err := h.dialect.storable("Imported.Sizes.Counter", size.Counter); err != nil {
 				return wrap("importing sizes", err)
 			}
+			size.At = time.UnixMicro(size.At.UnixMicro())
+			kept[i] = append(kept[i], size)
 		}
 		ids[i] = s.Segment
 	}
@@ -58,8 +61,8 @@ func (h *History) Import(ctx context.Context, sizes []segment.Imported) error {
 		if err != nil {
 			return err
 		}
-		for _, i := range sizes {
-			tracked[i.Segment].Import(i.Sizes)
+		for i, id := range ids {
+			tracked[id].Import(kept[i])
 		}
 		return save(ctx, s, h.dialect, tracked)
 	}))

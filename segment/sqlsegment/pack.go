@@ -103,15 +103,12 @@ func (p *packer) last(a *segment.Attempt) {
 }
 
 // unpack reads what pack wrote, to the byte, and nothing else: what it does not
-// know, or what was damaged, must not pass for a segment without a history. A row
-// that was only locked is empty.
+// know, or what was damaged, must not pass for a segment without a history: that
+// is packed, too.
 func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 	t := segment.Tracked{Segment: id}
-	if len(data) == 0 {
-		return t, nil
-	}
 	u := unpacker{data: data}
-	if version := u.byte(); version != packed1 {
+	if version := u.byte(); version != packed1 && u.err == nil {
 		return t, fmt.Errorf("packed sizes of %s: version %d, want %d: a newer version of this library wrote them", id, version, packed1)
 	}
 	flags := u.byte()

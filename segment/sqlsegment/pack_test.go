@@ -78,10 +78,10 @@ func TestPackedForm(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func TestUnpackOfARowThatWasOnlyLocked(t *testing.T) {
-	got, err := unpack(packedID, nil)
-	require.NoError(t, err)
-	require.Equal(t, segment.Tracked{Segment: packedID}, got)
+// A value that was emptied must not read as a segment without a history.
+func TestUnpackOfNothing(t *testing.T) {
+	_, err := unpack(packedID, nil)
+	require.EqualError(t, err, "packed sizes of g/s: damaged: it ends too early")
 }
 
 // A form that is not understood must not pass for a segment without a history.

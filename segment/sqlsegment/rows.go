@@ -49,26 +49,30 @@ type row struct {
 }
 
 // lockRows locks the rows of some segments, makes those that are not there, and
-// yields what they hold: nothing, if they are new.
-func lockRows(ctx context.Context, s session, d Dialect, table, column string, ids []segment.ID, do func(segment.ID, []byte) error) error {
+// yields what they hold.
+func lockRows(ctx context.Context, s session, d Dialect, table, column string, fresh []byte, ids []segment.ID, do func(segment.ID, []byte) error) error {
 	for ids := range slices.Chunk(inOrder(ids), chunk) {
 		keys, err := texts(d, ids)
 		if err != nil {
 			return err
 		}
-		values := list("(?, '')", len(ids))
-		insert := "INSERT INTO " + table + " (segment, " + column + ") VALUES " + values
+		args := make([]any, 0, 2*len(ids))
+		for _, key := range keys {
+			args = append(args, key, d.blob(column, fresh))
+		}
+		insert := "INSERT INTO " + table + " (segment, " + column + ") VALUES " + list("(?, ?)", len(ids))
 		var locked string
 		if d == MySQL { // which gives back nothing from an INSERT
-			if _, err := s.ExecContext(ctx, insert+" ON DUPLICATE KEY UPDATE segment = VALUES(segment)", keys...); err != nil {
+			if _, err := s.ExecContext(ctx, insert+" ON DUPLICATE KEY UPDATE segment = VALUES(segment)", args...); err != nil {
 				return err
 			}
+			args = keys
 			locked = "SELECT segment, " + column + " FROM " + table + " WHERE segment IN (" + list("?", len(ids)) + ") FOR UPDATE"
 		} else {
 			locked = insert + " ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment RETURNING segment, " + column
 		}
 		seen := 0
-		err = each(ctx, s, d.bind(locked), keys, func(scan scanner) error {
+		err = each(ctx, s, d.bind(locked), args, func(scan scanner) error {
 			seen++
 			id, value, err := scanRow(scan)
 			if err != nil {

@@ -18,7 +18,7 @@ const chunk = 200
 // read too early.
 func lock(ctx context.Context, s session, d Dialect, ids []segment.ID) (map[segment.ID]*segment.Tracked, error) {
 	found := make(map[segment.ID]*segment.Tracked, len(ids))
-	err := lockRows(ctx, s, d, "segmentguard_segments", "packed", ids, func(id segment.ID, packed []byte) error {
+	err := lockRows(ctx, s, d, "segmentguard_segments", "packed", pack(&segment.Tracked{}), ids, func(id segment.ID, packed []byte) error {
 		t, err := unpack(id, packed)
 		found[id] = &t
 		return err

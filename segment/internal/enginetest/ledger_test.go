@@ -78,6 +78,35 @@ func TestDamagedRow(t *testing.T) {
 		s, err := m.Sweep(t.Context(), func(func(segment.Current, error) bool) {})
 		require.ErrorContains(t, err, "version 2")
 		require.False(t, s.Complete)
+		execute(t, db, "UPDATE segmentguard_segments SET packed = ''")
+		_, err = h.Sizes(t.Context(), idS, 60)
+		require.ErrorContains(t, err, "packed sizes of g/s: damaged: it ends too early", "what was emptied is no segment without a history")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.Committed, 1)), "too early", "nor does it become one")
+	})
+}
+
+// A function of the caller's that panics leaves nothing locked and no connection
+// open.
+func TestChangeAlertsThatPanics(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		db := d.Open(t)
+		db.SetMaxOpenConns(1)
+		h, err := sqlsegment.NewHistory(db, d.Dialect)
+		require.NoError(t, err)
+		require.NoError(t, h.Migrate(t.Context()))
+		calls := 0
+		require.PanicsWithValue(t, "boom", func() {
+			_ = h.ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) {
+				if s.Open = (&segment.Alert{Segment: idS}); calls == 1 {
+					panic("boom") // with its row locked
+				}
+				calls++
+			})
+		})
+		for state, err := range h.Alerts(t.Context()) {
+			require.Fail(t, "nothing was changed", "%v %v", state, err)
+		}
+		require.NoError(t, d.History(t).ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: idS} }))
 	})
 }
 
