@@ -237,3 +237,19 @@ func TestSweepAndGuardOnOneSegment(t *testing.T) {
 		})
 	}
 }
+
+// A listing that panics takes the sweep with it, and leaves nobody behind.
+func TestSweepOverAListingThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.runs(seg("cars"), 1000, 1000)
+		m, err := segment.NewMonitor(f.config)
+		require.NoError(t, err)
+		require.PanicsWithValue(t, "lost", func() {
+			_, _ = m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+				yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1000)}, nil)
+				panic("lost")
+			})
+		})
+	}) // which waits for all that the sweep started
+}

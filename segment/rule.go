@@ -16,7 +16,8 @@ type Rule struct {
 	Runbook string // where to read what to do about a failure; alerts carry it
 
 	// Drift is how far the live segment may move away from what the last run
-	// stored, with no job running. A Monitor judges by it; zero: not at all.
+	// stored, with no job running. A Monitor judges by it; zero: not at all. Sizes
+	// that are estimates need their counter's error here.
 	Drift validate.Tolerance
 }
 

@@ -37,12 +37,13 @@ func (w *watch) walk(ctx context.Context, sizes iter.Seq2[Current, error]) error
 		spare <- make([]pair, 0, batchSize)
 	}
 	err := w.feed(ctx, sizes, batches, spare)
-	close(batches)
 	return cmp.Or(group.Wait(), err)
 }
 
 // feed hands what it reads to those who judge, in batches that they give back.
+// If reading panics, they end all the same.
 func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], batches chan<- []pair, spare <-chan []pair) error {
+	defer close(batches)
 	batch := <-spare
 	for p, err := range w.pairs(ctx, sizes) {
 		if err != nil {
