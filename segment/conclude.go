@@ -73,7 +73,6 @@ func (w *watch) shared(f fall, finding validate.Finding) {
 	c, ok := w.cases[f.segment]
 	if !ok {
 		w.sweep.Healthy--
-		delete(w.healthy, f.segment)
 		fresh := newCase(&Tracked{Segment: f.segment, Last: f.last}, f.segment, validate.Report{
 			Expected: validate.Count(f.was), Stored: validate.Count(f.now),
 		})

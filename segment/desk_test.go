@@ -3,6 +3,7 @@ package segment_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,10 @@ func TestStandingFaultKeepsItsBuild(t *testing.T) {
 	night("1", 4)
 	night("2", 3)
 	require.Equal(t, []string{"fire short 1 " + cars.String()}, b.since())
+	f.config.Alerter = b
+	f.sizes[cars] = validate.Count(5)
+	f.sweep()
+	require.Equal(t, []string{"fire short 1 " + cars.String()}, b.since(), "by it it is known where it stands")
 	night("3", 5)
 	require.Equal(t, []string{"resolve short 1 " + cars.String()}, b.since())
 	night("4", 4)
@@ -126,6 +131,61 @@ func TestClaimRunsOut(t *testing.T) {
 		require.Equal(t, []string{"fire page short site-a/cars"}, f.alerter.news())
 	})
 }
+
+// What a run finds takes the place of what an earlier one found, graver or not:
+// it is what holds now.
+func TestLaterRunsFindingReplaces(t *testing.T) {
+	f := newFleet(t)
+	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: f.alerter})
+	require.NoError(t, err)
+	down := errors.New("store down")
+	for _, stored := range []func(context.Context) (validate.Summary, error){
+		func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
+		func(context.Context) (validate.Summary, error) { return validate.Summary{}, down },
+	} {
+		_, err := g.Commit(t.Context(), segment.Run{
+			ID: "r", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5), Stored: stored,
+			Commit: func(context.Context) error { return nil },
+		})
+		require.Error(t, err)
+	}
+	require.Equal(t, []string{"fire page short " + cars.String(), "fire ticket unverified " + cars.String()}, f.alerter.news())
+}
+
+// A slow alerter is asked once, also by a sweep that begins meanwhile.
+func TestAlerterIsAskedByOne(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	f.sizes[seg("cars")] = validate.Count(900)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	slow := f.config
+	slow.Alerter = waiting{asked, answer}
+	m, err := segment.NewMonitor(slow)
+	require.NoError(t, err)
+	ended := make(chan error)
+	go func() {
+		_, err := m.Sweep(t.Context(), listed(f.listing(), nil))
+		ended <- err
+	}()
+	<-asked
+	f.sweep()
+	require.Empty(t, f.alerter.news(), "somebody is telling it")
+	close(answer)
+	require.NoError(t, <-ended)
+	f.sweep()
+	require.Empty(t, f.alerter.news(), "and did")
+}
+
+// A waiting alerter takes its time.
+type waiting struct{ asked, answer chan struct{} }
+
+func (w waiting) Fire(context.Context, segment.Alert) error {
+	close(w.asked)
+	<-w.answer
+	return nil
+}
+
+func (w waiting) Resolve(context.Context, segment.ID) error { return nil }
 
 // A ledger that is out of reach must not keep an alert from people.
 func TestAlertWithoutItsLedger(t *testing.T) {
@@ -160,8 +220,14 @@ func TestAffected(t *testing.T) {
 	f.runs(seg("cars"), 1000, 1000)
 	f.runs(seg("fine"), 70, 80)
 	f.sizes[seg("cars")] = validate.Count(900)
-	f.sweep()
+	require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{{SiteGroup: "incident", Name: "old"}}, func(s *segment.AlertState) {
+		s.Open = &segment.Alert{Segment: s.Segment, Incident: &segment.Incident{Segments: 3}}
+	}))
 	open, err := segment.AffectedByAlerts(t.Context(), f.ledger)
+	require.NoError(t, err)
+	require.Empty(t, open, "an incident is no segment")
+	f.sweep()
+	open, err = segment.AffectedByAlerts(t.Context(), f.ledger)
 	require.NoError(t, err)
 	require.Equal(t, []segment.Affected{{ID: seg("cars"), Users: 1000}}, open)
 	touched, err := segment.AffectedByAttempts(t.Context(), f.ledger, segment.AttemptFilter{Build: "build-7", Kind: segment.KindCopy})
@@ -236,6 +302,59 @@ func TestSweepAndGuardOnOneSegment(t *testing.T) {
 			require.Equal(t, c.news, f.alerter.news(), c.reason)
 		})
 	}
+}
+
+// A ledger that fails in the middle: what was read of it is judged and told.
+func TestSweepOverALedgerThatBreaks(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("a"), 1000, 1000)
+	f.runs(seg("b"), 1000, 1000)
+	f.sizes[seg("a")] = validate.Count(900)
+	lost := errors.New("connection reset")
+	f.config.Ledger = breaking{f.ledger, lost}
+	s, err := f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, lost)
+	require.False(t, s.Complete)
+	require.Len(t, s.Cases, 1)
+	require.Equal(t, []string{"fire page short site-a/a"}, f.alerter.news())
+}
+
+// A breaking ledger yields one segment.
+type breaking struct {
+	*segment.Memory
+
+	err error
+}
+
+func (b breaking) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
+	return func(yield func(segment.Tracked, error) bool) {
+		for t := range b.Memory.Segments(ctx) {
+			if yield(t, nil) {
+				yield(segment.Tracked{}, b.err)
+			}
+			return
+		}
+	}
+}
+
+// Cases come with what is proven first, then by gravity, users and name.
+func TestCasesGravestFirst(t *testing.T) {
+	f := newFleet(t)
+	f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+		return segment.Rule{Drift: validate.Within(0.01)}, nil
+	}
+	for name, sizes := range map[string][3]int64{
+		"warned, capped": {10_050, 10_050, 10_000}, "empty": {20, 20, 0},
+		"short b": {1000, 1000, 903}, "short a": {1000, 1000, 903}, "short, most": {5000, 5000, 4501},
+	} {
+		f.runs(seg(name), sizes[0], sizes[1])
+		f.sizes[seg(name)] = validate.Count(sizes[2])
+	}
+	var names []string
+	for _, c := range f.sweep().Cases {
+		names = append(names, c.Segment.Name)
+	}
+	require.Equal(t, []string{"empty", "short, most", "short a", "short b", "warned, capped"}, names)
 }
 
 // A listing that panics takes the sweep with it, and leaves nobody behind.

