@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -47,8 +46,14 @@ func (s *AlertState) open(a Alert) {
 	if s.Open != nil && a.bySweep() && !s.Open.bySweep() && !a.graver(s.Open) {
 		return
 	}
-	if known := cmp.Or(s.Open, s.Told); faultOf(&a) == faultOf(known) {
-		a.Since, a.Build = known.Since, known.Build
+	for _, known := range []*Alert{s.Told, s.Open} {
+		if known != nil && faultOf(&a) == faultOf(known) {
+			a.Since, a.Build = known.Since, known.Build
+			break
+		}
+	}
+	if s.Open != nil && a.bySweep() { // the guard's fault stands below it, until a run passes
+		a.Run, a.Attempt = s.Open.Run, s.Open.Attempt
 	}
 	s.Open = &a
 }

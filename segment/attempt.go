@@ -306,6 +306,7 @@ func (a *attempt) record(state State) Record {
 		Users:   a.report.Stored.Users(),
 		Read:    a.report.Read.Users(),
 		Counter: a.run.Counter,
+		Live:    state == Rejected && a.run.Live,
 		At:      a.at,
 		Report:  a.report,
 	}

@@ -22,7 +22,25 @@ func (w *watch) conclude(ctx context.Context, complete bool) error {
 		w.sweep.Cases = append(w.sweep.Cases, *w.cases[id])
 	}
 	slices.SortFunc(w.sweep.Cases, gravestFirst)
-	return join(w.remember(ctx, suspicious), w.alert(ctx))
+	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx))
+}
+
+// keep has sizes kept of segments that no guard stands before, so that there is a
+// history to judge the next ones by. It waits until the store was listed: in one
+// database, or on one connection, the listing may stand in the way of writing.
+func (w *watch) keep(ctx context.Context) error {
+	var failures []error
+	for chunk := range slices.Chunk(w.seen, batchSize) {
+		err := w.monitor.config.Ledger.Import(ctx, chunk)
+		if _, bad := errors.AsType[*validate.InputError](err); bad { // one of them: the others are kept
+			for i := range chunk {
+				failures = append(failures, w.monitor.config.Ledger.Import(ctx, chunk[i:i+1]))
+			}
+			continue
+		}
+		failures = append(failures, err)
+	}
+	return wrap("keeping sizes of segments that no guard stands before", first(failures))
 }
 
 // dropMissing takes back what was said to be missing from a listing that did not
@@ -50,7 +68,7 @@ func (w *watch) signatures() (suspicious []fall) {
 			}
 			for _, f := range group {
 				w.shared(f, finding)
-				if f.last.live() && side.size(&f.last) == f.now {
+				if f.kept && side.size(&f.last) == f.now {
 					suspicious = append(suspicious, f)
 				}
 			}
@@ -138,10 +156,7 @@ func (w *watch) remember(ctx context.Context, suspicious []fall) error {
 // alert brings the alerts in line with what was found, and tells the alerter
 // what it does not know.
 func (w *watch) alert(ctx context.Context) error {
-	changes, err := w.changes(ctx)
-	if err != nil {
-		return err
-	}
+	changes, failed := w.changes(ctx)
 	after := maps.Clone(w.states)
 	for id, change := range changes {
 		s := after[id]
@@ -151,8 +166,8 @@ func (w *watch) alert(ctx context.Context) error {
 	}
 	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
 	w.incidentChanges(after, changes)
-	_, err = w.monitor.alerts.change(ctx, sorted(changes), func(s *AlertState) { changes[s.Segment](s) }, w.standing()...)
-	return join(err, w.monitor.alerts.remind(ctx, w.states))
+	_, err := w.monitor.alerts.change(ctx, sorted(changes), func(s *AlertState) { changes[s.Segment](s) }, w.standing()...)
+	return join(failed, err, w.monitor.alerts.remind(ctx, w.states))
 }
 
 // standing are the incidents that the alerter was told of, and that go on.
@@ -171,11 +186,12 @@ func (w *watch) standing() (alerts []Alert) {
 // alerter was not told yet.
 func (w *watch) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
 	changes := map[ID]func(*AlertState){}
+	var failures []error
 	for id, s := range w.states {
 		switch {
 		case w.healthy[id]:
 			changes[id] = func(s *AlertState) {
-				if s.Open != nil && (s.Open.bySweep() || w.came(s.Open)) {
+				if s.Open != nil && (s.Open.bySweep() && s.Open.At.Before(w.sweep.At) || w.came(s.Open)) {
 					s.Open = nil
 				}
 			}
@@ -188,12 +204,12 @@ func (w *watch) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
 		job := w.monitor.job(c.Segment, &c.Last)
 		rule, err := w.monitor.rule(ctx, job)
 		if err != nil {
-			return nil, err
+			failures = append(failures, err)
 		}
 		alert := c.alert(w.sweep.At, &rule, job)
 		changes[c.Segment] = func(s *AlertState) { s.open(alert) }
 	}
-	return changes, nil
+	return changes, first(failures)
 }
 
 // came reports whether an alert was about a run of unknown outcome, and the

@@ -65,13 +65,22 @@ func (d desk) tell(ctx context.Context, due map[ID]AlertState, standing []Alert)
 		return nil
 	}
 	told, err := d.deliver(ctx, due, standing)
+	again := map[ID]AlertState{}
 	written := d.ledger.ChangeAlerts(ctx, sorted(due), func(s *AlertState) {
 		s.Claimed = time.Time{}
+		delete(again, s.Segment)
 		if told[s.Segment] {
 			s.Told = due[s.Segment].Open
+			if s.pending() { // changed while we told
+				s.Claimed = time.Now().Add(claim)
+				again[s.Segment] = *s
+			}
 		}
 	})
-	return join(err, wrap("writing down what the alerter was told", written))
+	if written != nil {
+		return join(err, wrap("writing down what the alerter was told", written))
+	}
+	return join(err, d.tell(ctx, again, nil))
 }
 
 // deliver returns which of what is due the alerter took.

@@ -304,6 +304,39 @@ func TestSweepAndGuardOnOneSegment(t *testing.T) {
 	}
 }
 
+// A rule that is not found for one segment keeps no alert of another from people.
+func TestSweepTellsWithoutOneRule(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	f.runs(seg("deleted"), 1000, 1000)
+	f.sizes[seg("cars")] = validate.Count(900)
+	delete(f.sizes, seg("deleted"))
+	lost := errors.New("no such segment")
+	f.config.Rules = func(_ context.Context, job segment.Job) (segment.Rule, error) {
+		if job.To == seg("deleted") {
+			return segment.Rule{}, lost
+		}
+		return segment.Rule{}, nil
+	}
+	s, err := f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, lost)
+	require.Len(t, s.Cases, 2)
+	require.Equal(t, []string{"fire page short site-a/cars", "fire ticket unverified site-a/deleted"}, f.alerter.news())
+}
+
+// A size that cannot be kept stops neither the sweep nor the keeping of others.
+func TestSweepKeepsWhatItCan(t *testing.T) {
+	f := newFleet(t)
+	f.sizes[seg("fine")] = validate.Count(7)
+	f.sizes[seg("no \xff UTF-8")] = validate.Count(7)
+	s, err := f.trySweep(f.listing(), nil)
+	require.ErrorContains(t, err, "UTF-8")
+	require.True(t, s.Complete)
+	sizes, err := f.ledger.Sizes(t.Context(), seg("fine"), 60)
+	require.NoError(t, err)
+	require.Len(t, sizes, 1)
+}
+
 // A ledger that fails in the middle: what was read of it is judged and told.
 func TestSweepOverALedgerThatBreaks(t *testing.T) {
 	f := newFleet(t)

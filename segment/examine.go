@@ -42,15 +42,18 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 		Counter:      w.monitor.config.Counter,
 		At:           e.at,
 	}
-	live, ok := lastLive(&p.tracked)
-	if !ok || live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Settle.Max)) {
+	if p.tracked.Live == nil || p.tracked.Last.State == Accepted || p.tracked.Last.State == Unknown {
+		return e
+	}
+	live := *p.tracked.Live
+	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Settle.Max)) {
 		return e
 	}
 	e.since, e.out.History = live.At, before(e.sizes, live.At.Add(-1))
 	if e.overtaken(live) {
 		return e
 	}
-	e.known, e.out.Expected = true, validate.Count(live.Users)
+	e.known, e.out.Expected, e.out.At = true, validate.Count(live.Users), live.At
 	return e
 }
 
@@ -92,25 +95,6 @@ func before(sizes []validate.Size, at time.Time) []validate.Size {
 	return sizes[:n]
 }
 
-// lastLive is the size that the last run left live, if that is known: a run that
-// was rejected left live what was there before, one of unknown outcome nobody
-// knows what. What a human accepted need not be live.
-func lastLive(t *Tracked) (validate.Size, bool) {
-	last := &t.Last
-	switch {
-	case last.live():
-		return validate.Size{Users: last.Users, Read: last.Read, At: last.At, Counter: last.Counter}, true
-	case last.State != Rejected, t.Accepted != nil && len(t.Sizes) == 1:
-		return validate.Size{}, false
-	}
-	for _, size := range slices.Backward(t.Sizes) {
-		if !size.Unguarded {
-			return size, true
-		}
-	}
-	return validate.Size{}, false
-}
-
 // unwatched reports whether there is nothing to judge the segment by. That is no
 // pass.
 func (e *examination) unwatched() bool {
@@ -148,15 +132,22 @@ func (e *examination) falls(t *tally) {
 	id, last := e.pair.current.Segment, e.pair.tracked.Last
 	if stored := &e.out.Stored; stored.RelErr() == 0 {
 		if was, ok := earlier(e.out.History, e.since, counter); ok && fell(was, stored.Users()) {
-			t.stored = append(t.stored, fall{was, stored.Users(), id, last})
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last, e.kept()})
 		}
 	}
 	if read := last.Read; read > 0 && last.live() {
 		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
 		if ok && fell(was, read) {
-			t.read = append(t.read, fall{was, read, id, last})
+			t.read = append(t.read, fall{was, read, id, last, e.kept()})
 		}
 	}
+}
+
+// kept reports whether the baseline holds the size of the last run.
+func (e *examination) kept() bool {
+	last := &e.pair.tracked.Last
+	size := validate.Size{Users: last.Users, Read: last.Read, At: last.At, Counter: last.Counter}
+	return last.live() && slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return same(s, size) })
 }
 
 // earlier is the last size above zero that is not of the same day, or else the

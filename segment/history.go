@@ -58,6 +58,7 @@ type Record struct {
 	Users   int64           `json:"users"`          // stored; 0 where that was not read back
 	Read    int64           `json:"read,omitempty"` // what the job took in; 0: not measured
 	Counter string          `json:"counter,omitempty"`
+	Live    bool            `json:"live,omitempty"` // rejected, and live all the same, in a store without staging
 	At      time.Time       `json:"at"`
 	Report  validate.Report `json:"report,omitzero"`
 }

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -103,8 +104,8 @@ func (i Imported) Problem() error {
 	if i.Segment.IsZero() {
 		return badInput("Imported.Segment", "empty", "the segment whose sizes they are")
 	}
-	if err := i.Segment.check(); err != nil {
-		return err
+	if i.Segment.check() != nil {
+		return badInput("Imported.Segment", fmt.Sprintf("%+q", i.Segment.String()), "UTF-8")
 	}
 	for _, size := range i.Sizes {
 		switch {

@@ -312,9 +312,48 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 		{
 			name: "not in the store after a commit that failed", reason: "it may have been live",
 			set: func(f *fleet) {
-				f.record(segment.Record{Segment: seg("cars"), Run: "r", State: segment.Unknown, Users: 10, At: f.now})
+				f.record(segment.Record{Segment: seg("cars"), Run: "r", State: segment.Unknown, Users: 10, At: f.now.Add(-2 * time.Hour)})
 			},
 			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+		},
+		{
+			name: "observed, and not read back", reason: "zero users that nobody counted are not expected",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001)
+				r := segment.Record{Segment: seg("cars"), Run: "observed", State: segment.Observed, At: f.now.Add(-time.Hour)}
+				require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "unknown, then rejected", reason: "the first of them may be live",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001)
+				f.record(segment.Record{Segment: seg("cars"), Run: "lost", State: segment.Unknown, Users: 1050, At: f.now.Add(-80 * time.Minute)})
+				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Users: 3, At: f.now.Add(-70 * time.Minute)})
+				f.sizes[seg("cars")] = validate.Count(1050)
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "rejected, and live all the same", reason: "without staging the guard discards nothing: what it alerted is what is there",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001)
+				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Live: true, Users: 1050, At: f.now.Add(-70 * time.Minute)})
+				f.sizes[seg("cars")] = validate.Count(1050)
+			},
+			segments: 1, healthy: 1,
+		},
+		{
+			name: "stored as an estimate", reason: "an estimate is no exact number for later ones",
+			set: func(f *fleet) {
+				f.runs(seg("cars"), 1001, 1001)
+				r := segment.Record{Segment: seg("cars"), Run: "about", State: segment.Committed, Users: 1050, At: f.now.Add(-70 * time.Minute)}
+				r.Report.Stored = validate.Estimate(1050, 0.01)
+				require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
+				f.sizes[seg("cars")] = validate.Estimate(1040, 0.01)
+			},
+			segments: 1, healthy: 1,
 		},
 		{
 			name: "an estimate", reason: "a counter that may be off by more than the segment may drift decides nothing",
@@ -466,6 +505,47 @@ func TestSweepLeavesTheGuardsAlertOpen(t *testing.T) {
 	_, err = g.Commit(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, []string{"resolve " + cars.String()}, f.alerter.news())
+}
+
+// A guard's fault is not over because what a sweep found beside it is.
+func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
+		s.Open = &segment.Alert{Segment: seg("cars"), Run: "tonight", Severity: segment.Page, Kind: validate.Short}
+		s.Told = s.Open
+	}))
+	f.sizes[seg("cars")] = validate.Count(0)
+	f.sweep()
+	require.Equal(t, []string{"fire page empty site-a/cars"}, f.alerter.news())
+	f.sizes[seg("cars")] = validate.Count(1000)
+	require.Equal(t, 1, f.sweep().Healthy)
+	require.Empty(t, f.alerter.news(), "the job's run has still failed")
+}
+
+// A commit that became known late does not hide a later run.
+func TestLateKnowledgeIsNotTheLastRun(t *testing.T) {
+	f := newFleet(t)
+	f.run(seg("cars"), "later", 1200, f.now.Add(-2*time.Hour))
+	f.record(segment.Record{Segment: seg("cars"), Run: "lost", State: segment.Committed, Users: 1100, At: f.now.Add(-3 * time.Hour)})
+	require.Equal(t, 1, f.sweep().Healthy)
+}
+
+// Sundays have half the users of other days: a sweep in the afternoon compares
+// with Sundays, too.
+func TestSweepComparesWithTheWeekdayOfTheRun(t *testing.T) {
+	f := newFleet(t)
+	for f.now = time.Date(2024, 3, 18, 0, 0, 0, 0, time.UTC); f.now.Before(time.Date(2024, 4, 14, 1, 0, 0, 0, time.UTC)); f.now = f.now.AddDate(0, 0, 1) {
+		users := int64(50_021)
+		if f.now.Weekday() == time.Sunday {
+			users = 25_011
+		}
+		f.run(seg("cars"), f.now.String(), users, f.now)
+	}
+	for _, hour := range []int{1, 13, 23} {
+		f.now = time.Date(2024, 4, 14, hour, 0, 0, 0, time.UTC)
+		require.Equal(t, 1, f.sweep().Healthy, "at %d o'clock", hour)
+	}
 }
 
 // What is gone on purpose, or right whatever it looks like, is resolved by the

@@ -13,6 +13,7 @@ type fall struct {
 	was, now int64
 	segment  ID
 	last     Attempt
+	kept     bool // the baseline holds the last run's size
 }
 
 // fell reports whether going from was to now is a fall.
@@ -76,6 +77,9 @@ func unlikely(group, falls []fall, sizes int) bool {
 // tail is the probability that Poisson(mean) is at least m. It sums from m
 // upwards: one minus the sum below would lose all its digits.
 func tail(mean float64, m int) float64 {
+	if float64(m) <= mean { // no alarm, whatever it is just
+		return 1
+	}
 	lgamma, _ := math.Lgamma(float64(m) + 1)
 	term := math.Exp(float64(m)*math.Log(mean) - mean - lgamma)
 	sum := term

@@ -18,6 +18,7 @@ type Tracked struct {
 	Segment  ID              `json:"segment"`
 	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, the last KeptSizes
 	Last     Attempt         `json:"last,omitzero"`      // what was recorded last; zero: nothing was
+	Live     *validate.Size  `json:"live,omitempty"`     // what the last run left live; nil: nobody knows
 	Accepted *Acceptance     `json:"accepted,omitempty"` // the last one, nil if there is none
 }
 
@@ -47,7 +48,24 @@ func (t *Tracked) Record(r Record) {
 	if r.InBaseline() {
 		t.keep(r.Size())
 	}
+	if t.Last.live() && r.State.goesLive() && r.At.Before(t.Last.At) {
+		return // of an earlier run, that became known later
+	}
 	t.Last = r.attempt()
+	t.live(&r)
+}
+
+// live keeps what is live after an attempt. A run that was rejected leaves live
+// what was there before; what an estimate counted, or nobody did, is not known.
+func (t *Tracked) live(r *Record) {
+	switch {
+	case r.State == Rejected && !r.Live, r.State == Accepted:
+	case (r.State == Committed || r.State == Observed && r.sized() == nil) && r.Report.Stored.RelErr() == 0:
+		size := r.Size()
+		t.Live = &size
+	default:
+		t.Live = nil
+	}
 }
 
 // Accept starts the baseline anew from the size of a run's last attempt.

@@ -20,6 +20,7 @@ type watch struct {
 	stored  []fall
 	read    []fall
 	settled []Record // commits of which nobody knew whether they worked
+	seen    []Imported
 }
 
 func (m *Monitor) watch(ctx context.Context) (*watch, error) {
@@ -50,20 +51,14 @@ type tally struct {
 	seen         []Imported
 }
 
-// judgeAll judges a batch and adds up what it found. Sizes of segments that no
-// guard stands before are kept, so that there is a history to judge the next
-// ones by.
-func (w *watch) judgeAll(ctx context.Context, batch []pair) error {
+// judgeAll judges a batch and adds up what it found.
+func (w *watch) judgeAll(ctx context.Context, batch []pair) (err error) {
 	var t tally
-	var err error
 	for i := 0; i < len(batch) && err == nil; i++ {
 		err = w.judge(ctx, &batch[i], &t)
 	}
 	w.add(&t)
-	if err != nil || len(t.seen) == 0 {
-		return err
-	}
-	return wrap("keeping sizes of segments that no guard stands before", w.monitor.config.Ledger.Import(ctx, t.seen))
+	return err
 }
 
 func (w *watch) add(t *tally) {
@@ -76,6 +71,7 @@ func (w *watch) add(t *tally) {
 	w.stored = append(w.stored, t.stored...)
 	w.read = append(w.read, t.read...)
 	w.settled = append(w.settled, t.settled...)
+	w.seen = append(w.seen, t.seen...)
 	for i := range t.cases {
 		w.cases[t.cases[i].Segment] = &t.cases[i]
 	}
@@ -87,7 +83,7 @@ func (w *watch) add(t *tally) {
 // judge judges one segment.
 func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 	if p.listed == 0 {
-		if p.tracked.everLive() {
+		if p.tracked.everLive() && !w.new(&p.tracked) {
 			t.missing++
 			t.cases = append(t.cases, missing(&p.tracked))
 		}
@@ -123,6 +119,12 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 // first run was rejected nothing is.
 func (t *Tracked) everLive() bool {
 	return len(t.Sizes) > 0 || t.Last.live() || t.Last.State == Unknown
+}
+
+// new reports whether the segment came to be so late that the store may have been
+// listed before.
+func (w *watch) new(t *Tracked) bool {
+	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
 }
 
 func missing(t *Tracked) Case {

@@ -21,6 +21,7 @@ const packed1 = 1
 const (
 	withLast byte = 1 << iota
 	withAcceptance
+	withLive
 )
 
 // pack writes t, but for its segment, which is the row's key.
@@ -36,6 +37,9 @@ func pack(t *segment.Tracked) []byte {
 	if t.Accepted != nil {
 		flags |= withAcceptance
 	}
+	if t.Live != nil {
+		flags |= withLive
+	}
 	p.data = append(make([]byte, 0, 64+12*len(t.Sizes)), packed1, flags)
 	p.int(int64(len(p.names)))
 	for _, name := range p.names {
@@ -50,6 +54,12 @@ func pack(t *segment.Tracked) []byte {
 		p.text(a.By)
 		p.text(a.Why)
 		p.int(a.At.UnixMicro())
+	}
+	if l := t.Live; l != nil {
+		p.int(l.Users)
+		p.int(l.Read)
+		p.text(l.Counter)
+		p.int(l.At.UnixMicro())
 	}
 	return p.data
 }
@@ -130,7 +140,13 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 	if flags&withAcceptance != 0 {
 		t.Accepted = &segment.Acceptance{Run: u.text(), By: u.text(), Why: u.text(), At: u.time(0)}
 	}
-	if u.err == nil && (len(u.data) > 0 || flags > withLast|withAcceptance) {
+	if flags&withLive != 0 {
+		t.Live = &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
+		if t.Live.Users < 0 || t.Live.Read < 0 {
+			u.fail("a live size that cannot be")
+		}
+	}
+	if u.err == nil && (len(u.data) > 0 || flags > withLast|withAcceptance|withLive) {
 		u.fail("unknown fields")
 	}
 	if u.err != nil {

@@ -39,7 +39,10 @@ func fullTracked() segment.Tracked {
 func TestPackGivesBack(t *testing.T) {
 	full := fullTracked()
 	for reason, change := range map[string]func(*segment.Tracked){
-		"one of everything":                 func(*segment.Tracked) {},
+		"one of everything": func(*segment.Tracked) {},
+		"what is live": func(t *segment.Tracked) {
+			t.Live = &validate.Size{Users: 7, Read: 9, Counter: "hll", At: time.Date(2024, 3, 18, 0, 0, 0, 0, time.UTC)}
+		},
 		"nothing known":                     func(t *segment.Tracked) { *t = segment.Tracked{Segment: packedID} },
 		"rejected from the beginning":       func(t *segment.Tracked) { t.Sizes, t.Accepted = nil, nil },
 		"imported, never run":               func(t *segment.Tracked) { t.Last, t.Accepted = segment.Attempt{}, nil },
@@ -96,7 +99,7 @@ func TestUnpackRefuses(t *testing.T) {
 		{"written by a newer version", append([]byte{2}, good[1:]...), "version 2, want 1: a newer version of this library wrote them"},
 		{"no version is 0", append([]byte{0}, good[1:]...), "version 0, want 1"},
 		{"something follows", append(slices.Clone(good), 0), "damaged: unknown fields"},
-		{"a flag that nobody knows", append([]byte{packed1, good[1] | 4}, good[2:]...), "damaged: unknown fields"},
+		{"a flag that nobody knows", append([]byte{packed1, good[1] | 8}, good[2:]...), "damaged: unknown fields"},
 		{"nothing but the version", []byte{packed1}, "damaged: "},
 		{"more counters than bytes", numbers(0, 1000), "damaged: more items than bytes"},
 		{"fewer than none", numbers(0, -1), "damaged: more items than bytes"},
