@@ -152,6 +152,7 @@ func (a *attempt) publish(ctx context.Context) error {
 	if a.cancelled(ctx) {
 		return a.reject(ctx)
 	}
+	a.at = now(a.sizes) // counting took its time: runs are ordered by when they went live
 	if err := a.recordBefore(ctx); err != nil {
 		if errors.Is(err, ErrSuperseded) {
 			return join(err, a.discard(ctx))

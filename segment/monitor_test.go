@@ -531,6 +531,19 @@ func TestLateKnowledgeIsNotTheLastRun(t *testing.T) {
 	require.Equal(t, 1, f.sweep().Healthy)
 }
 
+// Two attempts of a run commit on machines whose clocks differ.
+func TestNewerAttemptIsTheLastWhateverClocksSay(t *testing.T) {
+	f := newFleet(t)
+	f.run(seg("cars"), "yesterday", 1200, f.now.Add(-24*time.Hour))
+	for attempt, users := range []int64{1100, 1200} {
+		f.record(segment.Record{
+			Segment: seg("cars"), Run: "today", Attempt: attempt, State: segment.Committed,
+			Users: users, At: f.now.Add(-time.Duration(attempt) * time.Minute),
+		})
+	}
+	require.Equal(t, 1, f.sweep().Healthy)
+}
+
 // Sundays have half the users of other days: a sweep in the afternoon compares
 // with Sundays, too.
 func TestSweepComparesWithTheWeekdayOfTheRun(t *testing.T) {

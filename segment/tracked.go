@@ -48,11 +48,20 @@ func (t *Tracked) Record(r Record) {
 	if r.InBaseline() {
 		t.keep(r.Size())
 	}
-	if t.Last.live() && r.State.goesLive() && r.At.Before(t.Last.At) {
-		return // of an earlier run, that became known later
+	if t.Last.live() && r.State.goesLive() && r.before(&t.Last) {
+		return
 	}
 	t.Last = r.attempt()
 	t.live(&r)
+}
+
+// before reports whether it went live before another attempt and became known
+// after it. Of one run's attempts the newer is the later, whatever clocks say.
+func (r *Record) before(last *Attempt) bool {
+	if r.Run == last.Run {
+		return r.Attempt < last.Attempt
+	}
+	return r.At.Before(last.At)
 }
 
 // live keeps what is live after an attempt. A run that was rejected leaves live

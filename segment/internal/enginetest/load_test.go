@@ -228,9 +228,17 @@ func requireTracked(t *testing.T, h segment.Ledger, imported []segment.Imported,
 	}
 	for _, l := range log {
 		tracked := want[l.segment]
-		tracked.Segment, tracked.Last = l.segment, l.Attempt
-		if l.State == segment.Committed {
-			tracked.Sizes = append(tracked.Sizes, validate.Size{Users: l.Users, At: l.At})
+		tracked.Segment = l.segment
+		size := validate.Size{Users: l.Users, At: l.At}
+		committed := l.State == segment.Committed
+		if committed {
+			tracked.Sizes = append(tracked.Sizes, size)
+		}
+		if last := tracked.Last; l.State == segment.Rejected || last.State != segment.Committed || l.Run == last.Run || !l.At.Before(last.At) {
+			tracked.Last = l.Attempt
+			if committed {
+				tracked.Live = &size
+			}
 		}
 		want[l.segment] = tracked
 	}
