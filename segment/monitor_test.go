@@ -535,7 +535,8 @@ func TestLateKnowledgeIsNotTheLastRun(t *testing.T) {
 func TestNewerAttemptIsTheLastWhateverClocksSay(t *testing.T) {
 	f := newFleet(t)
 	f.run(seg("cars"), "yesterday", 1200, f.now.Add(-24*time.Hour))
-	for attempt, users := range []int64{1100, 1200} {
+	f.sizes[seg("cars")] = validate.Count(1180)
+	for attempt, users := range []int64{1200, 1180} {
 		f.record(segment.Record{
 			Segment: seg("cars"), Run: "today", Attempt: attempt, State: segment.Committed,
 			Users: users, At: f.now.Add(-time.Duration(attempt) * time.Minute),
