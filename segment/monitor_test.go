@@ -539,7 +539,7 @@ func TestNewerAttemptIsTheLastWhateverClocksSay(t *testing.T) {
 	for attempt, users := range []int64{1200, 1180} {
 		f.record(segment.Record{
 			Segment: seg("cars"), Run: "today", Attempt: attempt, State: segment.Committed,
-			Users: users, At: f.now.Add(-time.Duration(attempt) * time.Minute),
+			Users: users, At: f.now.Add(-time.Duration(2+attempt) * time.Hour),
 		})
 	}
 	require.Equal(t, 1, f.sweep().Healthy)
