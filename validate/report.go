@@ -36,7 +36,9 @@ const (
 
 // Passed reports whether the check was finished and found nothing that fails.
 // The zero Report has not passed.
-func (r Report) Passed() bool { return r.verdict == passed && r.gravest() == "" }
+func (r Report) Passed() bool {
+	return r.verdict == passed && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() })
+}
 
 // gravest is the kind of the gravest finding that fails, empty if there is none.
 func (r *Report) gravest() Kind {
