@@ -61,6 +61,17 @@ func (s *AlertState) open(a Alert) {
 // bySweep reports that no run of a job was found to be wrong, but what is live.
 func (a *Alert) bySweep() bool { return a.Run == "" }
 
+// beyond reports whether a run that passed leaves the alert standing: it brought
+// the very number of users again that a sweep found to be wrong, by looking at
+// more than one run can. The next sweep tells whether it still is.
+func (a *Alert) beyond(r *validate.Report) bool {
+	wrong := a.Report.Stored
+	again := func(s validate.Summary) bool { return counts(s) && counts(wrong) && s.Users() == wrong.Users() }
+	return a.bySweep() && (again(r.Stored) || again(r.Read))
+}
+
+func counts(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
+
 func (a *Alert) graver(than *Alert) bool {
 	if a.Severity != than.Severity {
 		return a.Severity == Page

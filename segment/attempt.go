@@ -209,7 +209,7 @@ func (a *attempt) published(ctx context.Context) error {
 // tell fires or resolves the segment's alert.
 func (a *attempt) tell(ctx context.Context) error {
 	if len(a.report.Findings) == 0 {
-		return wrap("resolving its alert", a.guard.alerts.resolve(ctx, a.run.Job.To))
+		return wrap("resolving its alert", a.guard.alerts.resolve(ctx, a.run.Job.To, &a.report))
 	}
 	return a.fire(ctx, a.text())
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 // A desk brings alerts to the alerter, each fault of a segment once. With a
@@ -30,12 +32,17 @@ func (d desk) fire(ctx context.Context, a Alert) error {
 	return err
 }
 
-// resolve says that nothing is wrong with a segment any more.
-func (d desk) resolve(ctx context.Context, id ID) error {
+// resolve says that a run of a segment passed, so that nothing is wrong with it
+// any more, as far as one run can tell.
+func (d desk) resolve(ctx context.Context, id ID, passed *validate.Report) error {
 	if d.ledger == nil {
 		return d.alerter.Resolve(ctx, id)
 	}
-	_, err := d.change(ctx, []ID{id}, func(s *AlertState) { s.Open = nil })
+	_, err := d.change(ctx, []ID{id}, func(s *AlertState) {
+		if s.Open != nil && !s.Open.beyond(passed) {
+			s.Open = nil
+		}
+	})
 	return err
 }
 

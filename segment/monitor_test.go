@@ -507,6 +507,37 @@ func TestSweepLeavesTheGuardsAlertOpen(t *testing.T) {
 	require.Equal(t, []string{"resolve " + cars.String()}, f.alerter.news())
 }
 
+// A source that was truncated before the job read it is no fault of the job: each
+// night's run passes, and nobody is told again as long as the number is the same.
+func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
+	f := newFleet(t)
+	for i := range 10 {
+		f.runs(seg(fmt.Sprint(i)), 12_600+int64(i), 12_700+int64(i), 9_999)
+	}
+	f.sweep()
+	require.Len(t, f.alerter.news(), 11, "the segments and their incident")
+	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: f.alerter})
+	require.NoError(t, err)
+	pass := func(id string, read validate.Summary, users int64) {
+		_, err := g.Commit(t.Context(), segment.Run{
+			ID: fmt.Sprint("night of ", users), Job: segment.Copy(seg(id), seg("source")), Expected: validate.Count(users), Read: read,
+			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
+			Commit: func(context.Context) error { return nil },
+		})
+		require.NoError(t, err)
+	}
+	pass("1", validate.Summary{}, 9_999)
+	require.Empty(t, f.alerter.news(), "it is still the number that ten segments stopped at")
+	pass("1", validate.Summary{}, 12_800)
+	require.Equal(t, []string{"resolve site-a/1"}, f.alerter.news())
+
+	f.sizes[seg("2")], f.sizes[seg("1")] = validate.Count(0), validate.Count(12_800)
+	f.sweep()
+	require.Contains(t, f.alerter.news(), "fire page empty site-a/2")
+	pass("2", validate.Summary{}, 12_800)
+	require.Equal(t, []string{"resolve site-a/2"}, f.alerter.news(), "what was not read is no zero")
+}
+
 // A guard's fault is not over because what a sweep found beside it is.
 func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 	f := newFleet(t)
