@@ -48,7 +48,7 @@
 // restarts and machines: what is wrong is written down first, and an alerter that
 // fails is asked again by the next sweep. What a guard found is resolved by a run
 // that passes, or by a human's [Ledger] Accept; what a sweep found, by a sweep
-// that finds it gone. Baselines are made of good sizes only: what was rejected,
+// that finds it gone, or by a run that passes with another number. Baselines are made of good sizes only: what was rejected,
 // what would have failed, what nobody knows the outcome of, and what was called
 // suspect stays out. Import fills a ledger with sizes from before the guard, so
 // that the first night is no cold start.
