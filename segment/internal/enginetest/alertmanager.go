@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -137,12 +138,19 @@ func (a *Alertmanager) receive(t testing.TB) string {
 	return s.URL
 }
 
-// Stop ends it as a service manager does: it writes down what it notified of.
+// Stop ends it as a service manager does: it writes down what it notified of. It
+// answers before it minds signals, so that one just started may be ended by this
+// one: it has notified of nothing yet.
 func (a *Alertmanager) Stop(t testing.TB) {
 	t.Helper()
-	require.NoError(t, a.daemon.process.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, <-a.daemon.ended)
-	a.daemon.process = nil
+	process := a.daemon.process
+	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+	err := <-a.daemon.ended
+	a.daemon.process = nil // whatever comes, nobody waits for its end again
+	if status, ok := process.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGTERM {
+		return
+	}
+	require.NoError(t, err)
 }
 
 // Restart starts it again after Stop.
@@ -177,6 +185,19 @@ func (a *Alertmanager) Firing(ctx context.Context, filters ...string) ([]segment
 		}
 	}
 	return ids, nil
+}
+
+// Groups is how many groups of alerts it keeps. It looks for empty ones twice a
+// minute, and takes in no alerts while it drops them.
+func (a *Alertmanager) Groups(ctx context.Context) (groups float64, err error) {
+	body, err := a.ask(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	const gauge = "\nalertmanager_dispatcher_aggregation_groups "
+	_, after, _ := strings.Cut(string(body), gauge)
+	value, _, _ := strings.Cut(after, "\n")
+	return strconv.ParseFloat(value, 64)
 }
 
 // Notified are what it sent so far, each as "pages firing site-a/cars".
