@@ -321,6 +321,11 @@ func TestVerdicts(t *testing.T) {
 			want:   []string{"capped@read?"},
 		},
 		{
+			name: "read on a cap between", reason: "a source that grew beyond the cap while it was read was there once, but hardly at that moment",
+			output: out{Expected: validate.Between(count(9000), count(20000)), Read: count(10000), Stored: count(10000)},
+			want:   []string{"capped@read?"},
+		},
+		{
 			name: "exactly the cap expected", reason: "a source of 10,000 users is no fault",
 			output: out{Expected: count(10000), Read: count(10000), Stored: count(10000)},
 		},
