@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +117,44 @@ func TestErrorText(t *testing.T) {
 			requireRoundTrip(t, report, err)
 		})
 	}
+}
+
+// TestErrorIsOneLine: whatever others put into it.
+func TestErrorIsOneLine(t *testing.T) {
+	outage := errors.Join(errors.New("replica 1: timeout"), errors.New("replica 2:\r\n\ttimeout"))
+	report, err := validate.Check(t.Context(), validate.Policy{Caps: []validate.Cap{{Users: 4, Origin: "our\npage"}}}, validate.Output{
+		Name: "site-b/fast\ncars", Expected: count(5), Read: validate.Unmeasured(outage), Stored: count(4),
+	})
+	require.EqualError(t, err, "site-b/fast; cars: stored 4 of 5 users (20.0% short, 0 allowed): capped at 4, a known limit (our; page); could not be verified: read: not measured: replica 1: timeout; replica 2:; timeout")
+	require.ErrorIs(t, err, outage)
+	require.Len(t, strings.Split(report.String(), "\n"), 1+3+3, "three sides, three findings")
+	requireRoundTrip(t, report, err)
+}
+
+// TestBadPolicyInJSON: the report of a policy that JSON has no numbers for.
+func TestBadPolicyInJSON(t *testing.T) {
+	for _, p := range []validate.Policy{
+		{Tolerance: validate.Within(math.NaN())},
+		{Mapping: validate.Share{Max: math.Inf(1)}},
+	} {
+		report, err := validate.Check(t.Context(), p, validate.Output{Name: "site-b/cars", Expected: count(5), Stored: count(5)})
+		require.ErrorContains(t, err, "want 0")
+		requireRoundTrip(t, report, err)
+	}
+}
+
+// TestLaggingInJSON: a queue that kept the report still knows that reading back
+// later may help.
+func TestLaggingInJSON(t *testing.T) {
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: noon.Add(time.Minute),
+	})
+	require.ErrorIs(t, err, validate.ErrLagging)
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	var back validate.Report
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.ErrorIs(t, &validate.Error{Report: back}, validate.ErrLagging)
 }
 
 // requireRoundTrip: a report read back judges equal.
