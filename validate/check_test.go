@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -626,4 +629,29 @@ func TestManySides(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAdviceDecides: the tolerance that is said to decide a check does.
+func TestAdviceDecides(t *testing.T) {
+	random := rand.New(rand.NewPCG(11, 12))
+	advice := regexp.MustCompile(`tolerance of ([0-9.]+)%`)
+	advised := 0
+	for range 2000 {
+		n := 1 + random.Int64N(int64(1)<<(1+random.IntN(40)))
+		out := validate.Output{
+			Expected: validate.Between(count(n), count(n+random.Int64N(1+n/50))),
+			Stored:   validate.Estimate(n+random.Int64N(1+n/100), 0.001+0.05*random.Float64()),
+		}
+		_, err := validate.Check(t.Context(), validate.Policy{}, out)
+		found := advice.FindStringSubmatch(fmt.Sprint(err))
+		if found == nil {
+			continue // decided already, or nothing below 100% decides it
+		}
+		advised++
+		percent, err := strconv.ParseFloat(found[1], 64)
+		require.NoError(t, err)
+		_, err = validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(percent / 100)}, out)
+		require.NoError(t, err)
+	}
+	require.Greater(t, advised, 1000)
 }

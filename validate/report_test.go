@@ -51,13 +51,25 @@ func TestErrorText(t *testing.T) {
 			name:   "mapped",
 			policy: mapped,
 			output: out{Expected: count(1200), Read: count(1200), Written: count(701), Stored: count(701)},
-			want:   "mapped 701 of 1,200 users (41.6% short, 70% to 95% allowed), lost while mapping",
+			want:   "mapped 701 of 1,200 users (58.4%, 840 to 1,140 allowed, 70% to 95%), lost while mapping",
 		},
 		{
 			name:   "read capped, mapped",
 			policy: mapped,
 			output: out{Expected: count(812345), Read: count(10000), Written: count(8100), Stored: count(8100)},
 			want:   "read 10,000 of 812,345 users (98.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)",
+		},
+		{
+			name:   "mapped too many",
+			policy: mapped,
+			output: out{Expected: validate.Between(count(1000), count(1200)), Written: count(1150), Stored: count(1150)},
+			want:   "mapped 1,150 of 1,000 to 1,200 users (95.8%, 700 to 1,140 allowed, 70% to 95%)",
+		},
+		{
+			name:   "mapped to nobody knows how many",
+			policy: mapped,
+			output: out{Expected: count(1200), Written: validate.Estimate(1138, 0.01), Stored: validate.Estimate(1138, 0.01)},
+			want:   "could not be verified: mapped about 1,138 users ± 1% of 1,200 users: the counters' error of 34 users is too wide where 840 to 1,140 are allowed; an exact count would decide it; could not be verified: stored about 1,138 users ± 1% of about 1,138 users ± 1%: the counters' error of 48 users is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
 		},
 		{
 			name:   "surplus",
@@ -98,7 +110,7 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "too coarse",
 			output: out{Expected: count(100000), Stored: validate.Estimate(99700, 0.004)},
-			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide for 100,000 to 100,000 allowed; an exact count or a tolerance of 1.5% would decide it",
+			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
 		},
 		{
 			name:   "other users",
