@@ -273,6 +273,14 @@ func TestLogger(t *testing.T) {
 	}
 }
 
+func TestZeroValidator(t *testing.T) {
+	var v validate.Validator
+	_, err := v.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(4)})
+	require.ErrorIs(t, err, validate.Short)
+	_, err = v.Admit(t.Context(), validate.Policy{}, validate.Output{Expected: count(5)})
+	require.NoError(t, err)
+}
+
 // TestGravity: the kinds are ordered as their constants are.
 func TestGravity(t *testing.T) {
 	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
