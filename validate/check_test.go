@@ -565,6 +565,19 @@ func TestAdmit(t *testing.T) {
 			policy: emptiable, output: out{Expected: count(0), History: flat(3, 100)}, want: []string{"empty@size", "dropped@size"},
 		},
 		{
+			name: "unknown, read nothing", reason: "nothing vouches for an empty output, and it would empty the live segment",
+			policy: emptiable, output: out{Expected: validate.Unknown(), Read: count(0)}, want: []string{"empty@read"},
+		},
+		{
+			name: "unknown, read nothing, zero accepted", reason: "an accepted zero does",
+			policy: emptiable, output: out{Expected: validate.Unknown(), Read: count(0), History: flat(1, 0)},
+		},
+		{
+			name: "nothing to map, history forbids", reason: "zero after users, also where nobody knows how many were read before",
+			policy: validate.Policy{AllowEmpty: true, Mapping: mapped.Mapping}, output: out{Expected: count(0), History: flat(3, 100)},
+			want: []string{"empty@size", "dropped@size"},
+		},
+		{
 			name: "unknown, nothing read", reason: "a gate that judged nothing must not read as a pass",
 			output: out{Expected: validate.Unknown(), History: flat(3, 100)}, want: []string{"unverified@"},
 		},

@@ -289,10 +289,19 @@ func (j *judge) empty() {
 			s := step{stage: storing, before: before, after: stored}
 			j.add(s.short())
 		}
+	default:
+		j.nothing(storing, "nothing is stored")
+	}
+}
+
+// nothing fails an output that is empty like all before it, unless the policy
+// allows that and something vouches for it.
+func (j *judge) nothing(at stage, what string) {
+	switch {
 	case !j.policy.AllowEmpty:
-		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored, and the policy wants at least one user"})
+		j.add(Finding{Kind: Empty, Step: at.String(), Detail: what + ", and the policy wants at least one user"})
 	case j.out.Expected.IsUnknown() && !j.lastWasEmpty():
-		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored, and nothing vouches for that"})
+		j.add(Finding{Kind: Empty, Step: at.String(), Detail: what + ", and nothing vouches for that"})
 	}
 }
 

@@ -188,10 +188,10 @@ func (j *judge) coming() {
 		j.unverified(whole, "expected is unknown and nothing is read yet: there is nothing to judge before the first write")
 		return
 	}
-	if side.upper == 0 && !j.policy.AllowEmpty {
-		j.add(Finding{Kind: Empty, Step: stages[reading], Detail: "there is nothing to store, and the policy wants at least one user"})
+	if side.upper == 0 {
+		j.nothing(reading, "there is nothing to store")
 	}
-	if side != &j.out.Written && !j.policy.Mapping.isZero() {
+	if side.upper > 0 && side != &j.out.Written && !j.policy.Mapping.isZero() {
 		j.out.History = j.readSizes()
 	}
 	j.size(side)
