@@ -387,6 +387,26 @@ func TestVerdicts(t *testing.T) {
 			want:   []string{"different@read"},
 		},
 		{
+			name: "other users behind a counted side", reason: "a side between that was only counted hides nothing",
+			output: out{Expected: printed(1000, md5Of(7)), Read: printed(1000, md5Of(7)), Written: count(1000), Stored: printed(1000, md5Of(8))},
+			want:   []string{"different@store"},
+		},
+		{
+			name: "other users behind an unknown side", reason: "nor one that nobody knows",
+			output: out{Expected: printed(1000, md5Of(7)), Read: unknown, Written: unknown, Stored: printed(1000, md5Of(8))},
+			want:   []string{"different@store"},
+		},
+		{
+			name: "other users set out to be stored", reason: "without a Mapping, what is written are the users that were read",
+			output: out{Expected: count(1000), Read: printed(1000, md5Of(7)), Written: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
+			want:   []string{"different@map"},
+		},
+		{
+			name: "all ids mapped", reason: "with one, they have other ids, be it one for each",
+			policy: validate.Policy{Mapping: validate.Share{Min: 1, Max: 1}},
+			output: out{Expected: count(1000), Read: printed(1000, md5Of(7)), Written: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
+		},
+		{
 			name: "mapped ids differ", reason: "ids change on the way, so users are not compared over it",
 			policy: mapped, output: out{Expected: printed(1000, md5Of(7)), Read: printed(1000, md5Of(7)), Written: printed(800, md5Of(8)), Stored: printed(800, md5Of(8))},
 		},
