@@ -47,7 +47,8 @@ type Share struct {
 
 // OffHistory is what a size far off its segment's history leads to. Nothing
 // stored after users were, and a size on a known cap of 1,000 or more below
-// such a history, fail always.
+// such a history, fail always, and so does any size where Expected is Unknown:
+// there the history decides alone.
 type OffHistory string
 
 // What a size off its history leads to.

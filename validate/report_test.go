@@ -90,12 +90,22 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "off its history",
 			output: out{Expected: validate.Unknown(), Stored: count(2950), History: flat(30, 5000), At: noon},
-			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves",
+			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves, so 4,094 to 6,420 are allowed",
+		},
+		{
+			name:   "on a limit in a wide band",
+			output: out{Expected: count(10000), Stored: count(10000), History: flat(30, 11000), At: noon},
+			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); it hardly ever moves",
+		},
+		{
+			name:   "off its last size",
+			output: out{Expected: validate.Unknown(), Stored: count(2495), History: growing(30, 1.04), At: noon},
+			want:   "off its history: 2,495 users, 20.0% below the size before (3,118); usual moves are within 4%, so 2,553 to 4,003 are allowed",
 		},
 		{
 			name:   "off a short history",
 			output: out{Expected: validate.Unknown(), Stored: count(15000), History: flat(2, 5000), At: noon},
-			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known",
+			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known, so 3,166 to 8,666 are allowed",
 		},
 		{
 			name:   "not verifiable",
@@ -196,6 +206,15 @@ var allKinds = []validate.Kind{
 	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
 }
 
+// growing is n days, each so much larger than the one before.
+func growing(n int, factor float64) []validate.Size {
+	sizes := make([]int64, n)
+	for i := range sizes {
+		sizes[i] = int64(1000 * math.Pow(factor, float64(i)))
+	}
+	return daily(sizes...)
+}
+
 func TestReportText(t *testing.T) {
 	report, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(0.05)}, validate.Output{
 		Name: "site-b/cars", Expected: count(10100), Read: count(10100), Stored: count(10000), History: flat(30, 30000), At: noon,
@@ -217,8 +236,8 @@ func TestReportText(t *testing.T) {
   history    24,562 to 38,520 users allowed, by 30 earlier sizes
   capped     warning at store: capped at 10,000, a known limit (`+origins+`)
   capped     at size: capped at 10,000, a known limit (`+origins+`)
-  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves`, report.String())
-	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves")
+  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed`, report.String())
+	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed")
 	requireRoundTrip(t, report, err)
 }
 

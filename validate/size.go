@@ -152,22 +152,30 @@ func (j *judge) offHistory() Severity {
 	return Fail
 }
 
-// drop is the sentence for a size below the band.
+// drop is the sentence for a size below the band, or on a limit.
 func (b *Band) drop(s *Summary) string {
-	size := float64(s.upper)
+	size, from, of := float64(s.upper), float64(b.Previous), "the size before"
 	if size < b.Lowest {
-		return fmt.Sprintf("%s, %s below its lowest of the last week (%s); %s", s.amount(), percent(b.Lowest-size, b.Lowest), thousands(wholeUsers(b.Lowest)), b.moves())
+		from, of = b.Lowest, "its lowest of the last week"
 	}
-	return fmt.Sprintf("%s, %s below the size before (%s); %s", s.amount(), percent(float64(b.Previous)-size, float64(b.Previous)), thousands(b.Previous), b.moves())
+	return fmt.Sprintf("%s, %s below %s (%s); %s", s.amount(), percent(from-size, from), of, thousands(wholeUsers(from)), b.why(s))
 }
 
 // rise is the sentence for a size above the band.
 func (b *Band) rise(s *Summary) string {
-	size := float64(s.lower)
+	size, from, of := float64(s.lower), float64(b.Previous), "the size before"
 	if size > b.Highest {
-		return fmt.Sprintf("%s, %s above its highest of the last week (%s); %s", s.amount(), percentAbove(size-b.Highest, b.Highest), thousands(wholeUsers(b.Highest)), b.moves())
+		from, of = b.Highest, "its highest of the last week"
 	}
-	return fmt.Sprintf("%s, %s above the size before (%s); %s", s.amount(), percentAbove(size-float64(b.Previous), float64(b.Previous)), thousands(b.Previous), b.moves())
+	return fmt.Sprintf("%s, %s above %s (%s); %s", s.amount(), percentAbove(size-from, from), of, thousands(wholeUsers(from)), b.why(s))
+}
+
+// why says what the band is, where the size is outside, and what it comes from.
+func (b *Band) why(s *Summary) string {
+	if s.upper < b.Low || s.lower > b.High {
+		return fmt.Sprintf("%s, so %s to %s are allowed", b.moves(), thousands(b.Low), thousands(b.High))
+	}
+	return b.moves()
 }
 
 func (b *Band) moves() string {
