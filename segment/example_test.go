@@ -86,7 +86,7 @@ func ExampleLookalike() {
 			fmt.Println(err)
 		}
 	}
-	// Output: site-a/cars-like: off its history: 9,400 users, 81.2% below its lowest of the last week (50,000); usual moves are within 0.6%
+	// Output: site-a/cars-like: off its history: 9,400 users, 81.2% below its lowest of the last week (50,000); usual moves are within 0.6%, so 33,041 to 82,518 are allowed
 }
 
 // A rule that only observes tells of everything and stops nothing: the way to

@@ -64,9 +64,8 @@ func (w *window) prepend(p point) {
 	w.all[w.first] = p
 }
 
-// newWindow keeps the last sizes above zero by one counter. A size exactly on a
-// known cap is left out while others lie clearly above that cap: it is the
-// fault, and judged by it the repair would be the anomaly.
+// newWindow keeps the last sizes above zero by one counter, but none that a
+// limit cut.
 func newWindow(history []Size, counter string, own []Cap) window {
 	positive := window{first: bandPoints}
 	var largest int64
@@ -78,11 +77,28 @@ func newWindow(history []Size, counter string, own []Cap) window {
 	}
 	kept := window{first: bandPoints}
 	for _, p := range slices.Backward(positive.points()) {
-		if !clearlyAbove(largest, p.users) || !isCap(p.users, own) {
+		if !clearlyAbove(largest, p.users) || !isCap(p.users, own) || !positive.cutAt(p.users) {
 			kept.prepend(p)
 		}
 	}
 	return kept
+}
+
+// cutAt reports that sizes exactly on a limit are the fault, as others lie
+// clearly above it: judged by them the repair would be the anomaly. Where more
+// than three in four lie on it, that is the segment's size, and a spike must not
+// turn it into a fault for as long as it is remembered.
+func (w *window) cutAt(limit int64) bool {
+	on, over := 0, 0
+	for _, p := range w.points() {
+		switch {
+		case p.users == limit:
+			on++
+		case clearlyAbove(p.users, limit):
+			over++
+		}
+	}
+	return over > 0 && on <= 3*over
 }
 
 // clearlyAbove keeps ordinary moves around a number apart from a cap at it.
@@ -174,7 +190,7 @@ func median(points []point) float64 {
 	if len(sorted)%2 == 1 {
 		return float64(sorted[half])
 	}
-	return float64(sorted[half-1]+sorted[half]) / 2
+	return float64(sorted[half-1])/2 + float64(sorted[half])/2
 }
 
 // moves are the usual and the largest change between sizes, in logarithms. A
@@ -209,5 +225,13 @@ func moves(points []point) (usual, largest float64) {
 func ratio(a, b int64) float64 { return float64(max(a, b)) / float64(min(a, b)) }
 
 // ceil and floor round to users, forgiving what logarithms lose.
-func ceil(x float64) int64  { return int64(math.Ceil(x - 1e-9*x)) }
-func floor(x float64) int64 { return int64(min(math.Floor(x+1e-9*x), math.MaxInt64/2)) }
+func ceil(x float64) int64  { return wholeUsers(math.Ceil(x - 1e-9*x)) }
+func floor(x float64) int64 { return wholeUsers(math.Floor(x + 1e-9*x)) }
+
+// wholeUsers keeps the conversion from overflowing.
+func wholeUsers(x float64) int64 {
+	if x >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(x)
+}

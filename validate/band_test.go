@@ -89,7 +89,19 @@ func TestWindow(t *testing.T) {
 	require.Len(t, w.points(), 4, "but not where the segment just has that size")
 	w = newWindow(days(555, 700), "", []Cap{{Users: 555, Origin: "ours"}})
 	require.Len(t, w.points(), 1, "nor on one of the policy's own")
+	w = newWindow(days(append(repeat(29, 10000), 20000)...), "", nil)
+	require.Len(t, w.points(), bandPoints, "nor where it has that size and once had another")
 	require.Empty(t, (&window{first: bandPoints}).points())
+}
+
+// TestBandOfHugeSizes: neither sums nor conversions overflow.
+func TestBandOfHugeSizes(t *testing.T) {
+	for n := 1; n <= 20; n++ {
+		band := bandOf(days(repeat(n, math.MaxInt64)...))
+		require.Equal(t, int64(math.MaxInt64), band.High, "%d sizes", n)
+		require.Greater(t, band.Low, int64(math.MaxInt64/2), "%d sizes", n)
+		require.Less(t, band.Low, int64(math.MaxInt64), "%d sizes", n)
+	}
 }
 
 // TestMovesMatchScan compares the one-pass search with a plain one.

@@ -56,7 +56,6 @@ var knownCaps = []Cap{
 	{1000, "Apache Zeppelin maxResult"},                                        // apache/zeppelin docs/interpreter/jdbc.md
 	{1000, "Omni default_row_limit"},                                           // https://docs.omni.co/modeling/models/default-row-limit
 	{1500, "Active Directory member range retrieval"},                          // https://jira.atlassian.com/browse/conf-21981
-	{1800, "Xandr Batch Segment Service segments per line"},                    // https://learn.microsoft.com/en-us/xandr/digital-platform-api/batch-segment-service
 	{2000, "Salesforce REST query batch"},                                      // https://developer.salesforce.com/docs, resources_query
 	{2000, "Salesforce report detail rows"},                                    // StevenMMortimer/salesforcer issue 87
 	{2000, "Power Apps non-delegable row limit (maximum)"},                     // https://learn.microsoft.com/power-apps/maker/canvas-apps/delegation-overview
@@ -74,6 +73,7 @@ var knownCaps = []Cap{
 	{10000, "jsforce maxFetch (default)"},                                      // jsforce 3.10.16 lib/query.js
 	{10000, "SailPoint search offset"},                                         // https://developer.sailpoint.com/docs/api/v2025/search-post
 	{10000, "ServiceNow sysparm_limit (default)"},                              // ServiceNow community 900677, quoting the documentation
+	{10000, "ServiceNow glide.processor.json.row_limit"},                       // ServiceNow/ServiceNowDocs c_SettingTheNumberOfRowsReturned.md
 	{10000, "Amazon Kinesis GetRecords Limit"},                                 // aws-sdk-go-v2/service/kinesis api_op_GetRecords.go
 	{10000, "CloudWatch Logs Insights limit"},                                  // aws-sdk-go-v2/service/cloudwatchlogs api_op_StartQuery.go
 	{10000, "Splunk subsearch maxout"},                                         // https://help.splunk.com, SPL search reference, append

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -321,6 +324,11 @@ func TestVerdicts(t *testing.T) {
 			want:   []string{"capped@read?"},
 		},
 		{
+			name: "read on a cap between", reason: "a source that grew beyond the cap while it was read was there once, but hardly at that moment",
+			output: out{Expected: validate.Between(count(9000), count(20000)), Read: count(10000), Stored: count(10000)},
+			want:   []string{"capped@read?"},
+		},
+		{
 			name: "exactly the cap expected", reason: "a source of 10,000 users is no fault",
 			output: out{Expected: count(10000), Read: count(10000), Stored: count(10000)},
 		},
@@ -377,6 +385,26 @@ func TestVerdicts(t *testing.T) {
 			name: "other users in the reading", reason: "content is compared over each step that has it",
 			output: out{Expected: printed(1000, md5Of(7)), Read: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
 			want:   []string{"different@read"},
+		},
+		{
+			name: "other users behind a counted side", reason: "a side between that was only counted hides nothing",
+			output: out{Expected: printed(1000, md5Of(7)), Read: printed(1000, md5Of(7)), Written: count(1000), Stored: printed(1000, md5Of(8))},
+			want:   []string{"different@store"},
+		},
+		{
+			name: "other users behind an unknown side", reason: "nor one that nobody knows",
+			output: out{Expected: printed(1000, md5Of(7)), Read: unknown, Written: unknown, Stored: printed(1000, md5Of(8))},
+			want:   []string{"different@store"},
+		},
+		{
+			name: "other users set out to be stored", reason: "without a Mapping, what is written are the users that were read",
+			output: out{Expected: count(1000), Read: printed(1000, md5Of(7)), Written: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
+			want:   []string{"different@map"},
+		},
+		{
+			name: "all ids mapped", reason: "with one, they have other ids, be it one for each",
+			policy: validate.Policy{Mapping: validate.Share{Min: 1, Max: 1}},
+			output: out{Expected: count(1000), Read: printed(1000, md5Of(7)), Written: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
 		},
 		{
 			name: "mapped ids differ", reason: "ids change on the way, so users are not compared over it",
@@ -557,6 +585,19 @@ func TestAdmit(t *testing.T) {
 			policy: emptiable, output: out{Expected: count(0), History: flat(3, 100)}, want: []string{"empty@size", "dropped@size"},
 		},
 		{
+			name: "unknown, read nothing", reason: "nothing vouches for an empty output, and it would empty the live segment",
+			policy: emptiable, output: out{Expected: validate.Unknown(), Read: count(0)}, want: []string{"empty@read"},
+		},
+		{
+			name: "unknown, read nothing, zero accepted", reason: "an accepted zero does",
+			policy: emptiable, output: out{Expected: validate.Unknown(), Read: count(0), History: flat(1, 0)},
+		},
+		{
+			name: "nothing to map, history forbids", reason: "zero after users, also where nobody knows how many were read before",
+			policy: validate.Policy{AllowEmpty: true, Mapping: mapped.Mapping}, output: out{Expected: count(0), History: flat(3, 100)},
+			want: []string{"empty@size", "dropped@size"},
+		},
+		{
 			name: "unknown, nothing read", reason: "a gate that judged nothing must not read as a pass",
 			output: out{Expected: validate.Unknown(), History: flat(3, 100)}, want: []string{"unverified@"},
 		},
@@ -621,4 +662,29 @@ func TestManySides(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAdviceDecides: the tolerance that is said to decide a check does.
+func TestAdviceDecides(t *testing.T) {
+	random := rand.New(rand.NewPCG(11, 12))
+	advice := regexp.MustCompile(`tolerance of ([0-9.]+)%`)
+	advised := 0
+	for range 2000 {
+		n := 1 + random.Int64N(int64(1)<<(1+random.IntN(40)))
+		out := validate.Output{
+			Expected: validate.Between(count(n), count(n+random.Int64N(1+n/50))),
+			Stored:   validate.Estimate(n+random.Int64N(1+n/100), 0.001+0.05*random.Float64()),
+		}
+		_, err := validate.Check(t.Context(), validate.Policy{}, out)
+		found := advice.FindStringSubmatch(fmt.Sprint(err))
+		if found == nil {
+			continue // decided already, or nothing below 100% decides it
+		}
+		advised++
+		percent, err := strconv.ParseFloat(found[1], 64)
+		require.NoError(t, err)
+		_, err = validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(percent / 100)}, out)
+		require.NoError(t, err)
+	}
+	require.Greater(t, advised, 1000)
 }

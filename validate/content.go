@@ -14,8 +14,9 @@ type pair struct {
 	distinct       bool
 }
 
-// content compares which users the sides of a step hold. Mapped ids differ by
-// design, and a side that was only counted has none to compare.
+// content compares which users the sides of a step hold. Where some ids have no
+// counterpart they differ by design, and a side that was only counted has none
+// to compare.
 func (j *judge) content(s *step) {
 	p, ok := j.pair(s)
 	if !ok {
@@ -39,32 +40,34 @@ func (s *step) sameUsers() bool {
 	return s.before.identified() && s.before.fingerprint == s.after.fingerprint && s.before.lower == s.after.lower
 }
 
-// pair finds the nearest side before a step whose users are known, too. What
-// was written has ids of its own, which no side before it knows.
+// pair finds the side before a step to compare its users with, and what the
+// steps between the two may lose.
 func (j *judge) pair(s *step) (p pair, ok bool) {
-	p = pair{stage: s.stage, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
-	switch {
-	case s.stage == mapping || !s.after.identified():
+	p = pair{stage: s.stage, before: j.known(s.stage), after: s.after, distinct: s.stage == storing && j.policy.Distinct}
+	if p.before == nil || !s.after.identified() {
 		return p, false
-	case s.stage == reading:
-		p.before = &j.out.Expected
-		p.allow(j.policy.Reading)
-	case !j.out.Written.IsZero():
-		p.before = &j.out.Written
-		p.allow(j.policy.Tolerance)
-	case !j.policy.Mapping.isZero():
-		return p, false
-	case j.out.Read.identified():
-		p.before = &j.out.Read
-		p.allow(j.policy.Tolerance)
-	default:
-		p.before = &j.out.Expected
-		p.allow(j.policy.Tolerance)
-		if !j.out.Read.IsZero() {
-			p.allow(j.policy.Reading)
-		}
 	}
-	return p, p.before.identified()
+	p.allow(s.tolerance)
+	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
+		p.allow(j.policy.Reading)
+	}
+	return p, true
+}
+
+// known is the nearest side before a step whose users are known, nil if there is
+// none. Beyond a Mapping are other ids.
+func (j *judge) known(before stage) *Summary {
+	switch out := j.out; {
+	case before == storing && out.Written.identified():
+		return &out.Written
+	case before != reading && !j.policy.Mapping.isZero():
+		return nil
+	case before != reading && out.Read.identified():
+		return &out.Read
+	case out.Expected.identified():
+		return &out.Expected
+	}
+	return nil
 }
 
 // identified reports whether a side says which users it holds.

@@ -53,6 +53,15 @@ func TestFailOpen(t *testing.T) {
 			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon.Add(-time.Hour), History: append(flat(9, 5000), validate.Size{Users: 10, At: noon})},
 		},
 		{
+			name: "baseline contains the very value", reason: "a size of the very time of the output may be the output",
+			output: self(10, append(flat(30, 5000), validate.Size{Users: 10, At: noon})),
+		},
+		{
+			name: "another counter saw them", reason: "sizes by different counters differ, but none of them is zero",
+			policy: emptiable,
+			output: out{Expected: count(0), SelfReported: true, Stored: count(0), Counter: "ids", History: flat(30, 5000), At: noon},
+		},
+		{
 			name: "baseline poisoned by a cap", reason: "the second day at the cap is as wrong as the first",
 			output: self(10000, daily(1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 10000)),
 		},
@@ -122,6 +131,7 @@ func TestRepair(t *testing.T) {
 		"cap":     {10000, 10000},
 		"nothing": {0, 0},
 		"half":    {500000, 500000},
+		"a rerun": {10000, 1e6, 10000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, err := validate.Check(t.Context(), validate.Policy{OffHistory: validate.OffHistoryFails}, validate.Output{
@@ -129,6 +139,21 @@ func TestRepair(t *testing.T) {
 			})
 			require.NoError(t, err, "%v", report)
 		})
+	}
+}
+
+// TestSpike: a segment of exactly as many users as some limit allows has that
+// size again after it had twice as many for a day.
+func TestSpike(t *testing.T) {
+	for after := range 40 {
+		sizes := append(flat(30, 10000), validate.Size{Users: 20000, At: noon})
+		for day := range after {
+			sizes = append(sizes, validate.Size{Users: 10000, At: noon.AddDate(0, 0, 1+day)})
+		}
+		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+			Expected: count(10000), SelfReported: true, Stored: count(10000), History: sizes, At: noon.AddDate(0, 0, 1+after),
+		})
+		require.NoError(t, err, "%d days after: %v", after, report)
 	}
 }
 

@@ -73,7 +73,11 @@ func (f *Finding) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("validate: finding: %w", err)
 	}
 	*f = Finding(w.plainFinding)
-	if w.Cause != "" {
+	switch w.Cause {
+	case "":
+	case ErrLagging.Error():
+		f.Cause = ErrLagging
+	default:
 		f.Cause = errors.New(w.Cause)
 	}
 	return nil

@@ -55,10 +55,11 @@ func judgeInput(p *Policy, out *Output, r *Report) {
 // begin copies what is judged into the report and refuses bad input.
 func (j *judge) begin(stored bool) bool {
 	out := j.out
-	j.report.Name, j.report.JobKind, j.report.Policy = out.Name, out.JobKind, *j.policy
+	j.report.Name, j.report.JobKind = out.Name, out.JobKind
 	j.report.Expected, j.report.Read, j.report.Written, j.report.Stored = out.Expected, out.Read, out.Written, out.Stored
 	problem := j.policy.problem()
-	if problem == nil {
+	if problem == nil { // JSON knows no NaN, so that a report holds no policy that is none
+		j.report.Policy = *j.policy
 		problem = out.problem(stored)
 	}
 	if problem != nil {
@@ -244,9 +245,10 @@ func (j *judge) short(s *step) Finding {
 // chance: a read there fails whatever the tolerance.
 const capLevel = 1000
 
-// capped names the limit at which a side stops short of the one before it.
+// capped names the limit at which a side stops short of the one before it, or
+// of the higher end of one that moved. At its lower end is where that one was.
 func (j *judge) capped(s *step, short bool) {
-	if !s.after.counted() || s.before.lower <= s.after.lower {
+	if !s.after.counted() || s.before.upper <= s.after.lower || s.before.lower == s.after.lower {
 		return
 	}
 	caps := capsAt(s.after.lower, j.policy.Caps)
@@ -287,10 +289,19 @@ func (j *judge) empty() {
 			s := step{stage: storing, before: before, after: stored}
 			j.add(s.short())
 		}
+	default:
+		j.nothing(storing, "nothing is stored")
+	}
+}
+
+// nothing fails an output that is empty like all before it, unless the policy
+// allows that and something vouches for it.
+func (j *judge) nothing(at stage, what string) {
+	switch {
 	case !j.policy.AllowEmpty:
-		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored, and the policy wants at least one user"})
+		j.add(Finding{Kind: Empty, Step: at.String(), Detail: what + ", and the policy wants at least one user"})
 	case j.out.Expected.IsUnknown() && !j.lastWasEmpty():
-		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored, and nothing vouches for that"})
+		j.add(Finding{Kind: Empty, Step: at.String(), Detail: what + ", and nothing vouches for that"})
 	}
 }
 

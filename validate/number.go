@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // thousands writes n with commas: 812,345. The same in every locale, because
@@ -31,6 +32,14 @@ func counted(n int64, noun string) string {
 		noun += "s"
 	}
 	return thousands(n) + " " + noun
+}
+
+// unbroken puts text that others gave, such as joined errors, on one line.
+func unbroken(text string) string {
+	if !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	return strings.Join(strings.FieldsFunc(text, unicode.IsControl), "; ")
 }
 
 // percent writes part of whole with one decimal, and never rounds a part to

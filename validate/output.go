@@ -86,6 +86,20 @@ func (out *Output) historyProblem() *InputError {
 	return nil
 }
 
+// before is the history without sizes of the very time of the output, if there
+// are earlier ones: one of them may be the size that is judged, and by itself it
+// is always right.
+func (out *Output) before() []Size {
+	n := len(out.History)
+	for n > 0 && !out.History[n-1].At.Before(out.At) {
+		n--
+	}
+	if n == 0 {
+		return out.History
+	}
+	return out.History[:n]
+}
+
 func sizeProblem(i int, field, value, want string) *InputError {
 	return badInput(fmt.Sprintf("Output.History[%d]%s", i, field), value, want)
 }

@@ -11,7 +11,7 @@ import (
 type Policy struct {
 	Tolerance  Tolerance  `json:"tolerance,omitzero"`    // storing: Stored against Written, else Read, else Expected
 	Reading    Tolerance  `json:"reading,omitzero"`      // Read against Expected
-	Mapping    Share      `json:"mapping,omitzero"`      // Written over Read; zero: exactly one
+	Mapping    Share      `json:"mapping,omitzero"`      // Written over Read; zero: exactly one, the same ids; {1, 1}: other ids, one for each
 	AllowEmpty bool       `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected
 	Distinct   bool       `json:"distinct,omitempty"`    // the store keeps a user once: distinct users are compared
 	Caps       []Cap      `json:"caps,omitempty"`        // limits of your own, besides KnownCaps
@@ -47,7 +47,8 @@ type Share struct {
 
 // OffHistory is what a size far off its segment's history leads to. Nothing
 // stored after users were, and a size on a known cap of 1,000 or more below
-// such a history, fail always.
+// such a history, fail always, and so does any size where Expected is Unknown:
+// there the history decides alone.
 type OffHistory string
 
 // What a size off its history leads to.

@@ -91,7 +91,9 @@ func (r Report) String() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func line(b *strings.Builder, name, text string) { fmt.Fprintf(b, "  %-11s%s\n", name, text) }
+func line(b *strings.Builder, name, text string) {
+	fmt.Fprintf(b, "  %-11s%s\n", name, unbroken(text))
+}
 
 func (f *Finding) print(b *strings.Builder) {
 	text := f.Detail + f.hint()
@@ -116,7 +118,7 @@ func (r *Report) title() string {
 	if r.Name == "" {
 		return "output"
 	}
-	return r.Name
+	return unbroken(r.Name)
 }
 
 // oneLine is the text of the error: what happened, where, and why.
@@ -133,7 +135,7 @@ func (r *Report) oneLine() string {
 	} else if causes != "" {
 		text += ": " + causes
 	}
-	return r.title() + ": " + text
+	return r.title() + ": " + unbroken(text)
 }
 
 // headline says how many users are there, and at which step they were lost.
@@ -172,7 +174,7 @@ func (r *Report) losses() (found []*Finding) {
 // where names the steps at which users were lost. Without a side between, the
 // step is not known.
 func (r *Report) where(losses []*Finding) string {
-	if r.Read.IsZero() && r.Written.IsZero() {
+	if !r.Read.usable() && !r.Written.usable() {
 		return ""
 	}
 	var where []string

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,13 +51,25 @@ func TestErrorText(t *testing.T) {
 			name:   "mapped",
 			policy: mapped,
 			output: out{Expected: count(1200), Read: count(1200), Written: count(701), Stored: count(701)},
-			want:   "mapped 701 of 1,200 users (41.6% short, 70% to 95% allowed), lost while mapping",
+			want:   "mapped 701 of 1,200 users (58.4%, 840 to 1,140 allowed, 70% to 95%), lost while mapping",
 		},
 		{
 			name:   "read capped, mapped",
 			policy: mapped,
 			output: out{Expected: count(812345), Read: count(10000), Written: count(8100), Stored: count(8100)},
 			want:   "read 10,000 of 812,345 users (98.8% short, 0 allowed), lost while reading: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)",
+		},
+		{
+			name:   "mapped too many",
+			policy: mapped,
+			output: out{Expected: validate.Between(count(1000), count(1200)), Written: count(1150), Stored: count(1150)},
+			want:   "mapped 1,150 of 1,000 to 1,200 users (95.8%, 700 to 1,140 allowed, 70% to 95%)",
+		},
+		{
+			name:   "mapped to nobody knows how many",
+			policy: mapped,
+			output: out{Expected: count(1200), Written: validate.Estimate(1138, 0.01), Stored: validate.Estimate(1138, 0.01)},
+			want:   "could not be verified: mapped about 1,138 users ± 1% of 1,200 users: the counters' error of 34 users is too wide where 840 to 1,140 are allowed; an exact count would decide it; could not be verified: stored about 1,138 users ± 1% of about 1,138 users ± 1%: the counters' error of 48 users is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
 		},
 		{
 			name:   "surplus",
@@ -76,12 +90,22 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "off its history",
 			output: out{Expected: validate.Unknown(), Stored: count(2950), History: flat(30, 5000), At: noon},
-			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves",
+			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves, so 4,094 to 6,420 are allowed",
+		},
+		{
+			name:   "on a limit in a wide band",
+			output: out{Expected: count(10000), Stored: count(10000), History: flat(30, 11000), At: noon},
+			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); it hardly ever moves",
+		},
+		{
+			name:   "off its last size",
+			output: out{Expected: validate.Unknown(), Stored: count(2495), History: growing(30, 1.04), At: noon},
+			want:   "off its history: 2,495 users, 20.0% below the size before (3,118); usual moves are within 4%, so 2,553 to 4,003 are allowed",
 		},
 		{
 			name:   "off a short history",
 			output: out{Expected: validate.Unknown(), Stored: count(15000), History: flat(2, 5000), At: noon},
-			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known",
+			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known, so 3,166 to 8,666 are allowed",
 		},
 		{
 			name:   "not verifiable",
@@ -96,7 +120,7 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "too coarse",
 			output: out{Expected: count(100000), Stored: validate.Estimate(99700, 0.004)},
-			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide for 100,000 to 100,000 allowed; an exact count or a tolerance of 1.5% would decide it",
+			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
 		},
 		{
 			name:   "other users",
@@ -115,6 +139,44 @@ func TestErrorText(t *testing.T) {
 			requireRoundTrip(t, report, err)
 		})
 	}
+}
+
+// TestErrorIsOneLine: whatever others put into it.
+func TestErrorIsOneLine(t *testing.T) {
+	outage := errors.Join(errors.New("replica 1: timeout"), errors.New("replica 2:\r\n\ttimeout"))
+	report, err := validate.Check(t.Context(), validate.Policy{Caps: []validate.Cap{{Users: 4, Origin: "our\npage"}}}, validate.Output{
+		Name: "site-b/fast\ncars", Expected: count(5), Read: validate.Unmeasured(outage), Stored: count(4),
+	})
+	require.EqualError(t, err, "site-b/fast; cars: stored 4 of 5 users (20.0% short, 0 allowed): capped at 4, a known limit (our; page); could not be verified: read: not measured: replica 1: timeout; replica 2:; timeout")
+	require.ErrorIs(t, err, outage)
+	require.Len(t, strings.Split(report.String(), "\n"), 1+3+3, "three sides, three findings")
+	requireRoundTrip(t, report, err)
+}
+
+// TestBadPolicyInJSON: the report of a policy that JSON has no numbers for.
+func TestBadPolicyInJSON(t *testing.T) {
+	for _, p := range []validate.Policy{
+		{Tolerance: validate.Within(math.NaN())},
+		{Mapping: validate.Share{Max: math.Inf(1)}},
+	} {
+		report, err := validate.Check(t.Context(), p, validate.Output{Name: "site-b/cars", Expected: count(5), Stored: count(5)})
+		require.ErrorContains(t, err, "want 0")
+		requireRoundTrip(t, report, err)
+	}
+}
+
+// TestLaggingInJSON: a queue that kept the report still knows that reading back
+// later may help.
+func TestLaggingInJSON(t *testing.T) {
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
+		Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: noon.Add(time.Minute),
+	})
+	require.ErrorIs(t, err, validate.ErrLagging)
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	var back validate.Report
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.ErrorIs(t, &validate.Error{Report: back}, validate.ErrLagging)
 }
 
 // requireRoundTrip: a report read back judges equal.
@@ -144,6 +206,15 @@ var allKinds = []validate.Kind{
 	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
 }
 
+// growing is n days, each so much larger than the one before.
+func growing(n int, factor float64) []validate.Size {
+	sizes := make([]int64, n)
+	for i := range sizes {
+		sizes[i] = int64(1000 * math.Pow(factor, float64(i)))
+	}
+	return daily(sizes...)
+}
+
 func TestReportText(t *testing.T) {
 	report, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(0.05)}, validate.Output{
 		Name: "site-b/cars", Expected: count(10100), Read: count(10100), Stored: count(10000), History: flat(30, 30000), At: noon,
@@ -165,8 +236,8 @@ func TestReportText(t *testing.T) {
   history    24,562 to 38,520 users allowed, by 30 earlier sizes
   capped     warning at store: capped at 10,000, a known limit (`+origins+`)
   capped     at size: capped at 10,000, a known limit (`+origins+`)
-  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves`, report.String())
-	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves")
+  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed`, report.String())
+	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed")
 	requireRoundTrip(t, report, err)
 }
 
@@ -219,6 +290,14 @@ func TestLogger(t *testing.T) {
 		require.Equal(t, level == "ERROR", err != nil)
 		require.Contains(t, b.String(), "level="+level)
 	}
+}
+
+func TestZeroValidator(t *testing.T) {
+	var v validate.Validator
+	_, err := v.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(4)})
+	require.ErrorIs(t, err, validate.Short)
+	_, err = v.Admit(t.Context(), validate.Policy{}, validate.Output{Expected: count(5)})
+	require.NoError(t, err)
 }
 
 // TestGravity: the kinds are ordered as their constants are.

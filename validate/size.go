@@ -1,6 +1,9 @@
 package validate
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // size judges how many users there are against the segment's history.
 func (j *judge) size(s *Summary) {
@@ -10,19 +13,39 @@ func (j *judge) size(s *Summary) {
 	if s != &j.out.Read {
 		j.readCap()
 	}
-	window := newWindow(j.out.History, j.out.Counter, j.policy.Caps)
+	window := newWindow(j.out.before(), j.out.Counter, j.policy.Caps)
 	points := window.points()
-	if len(points) == 0 {
-		j.noHistory(s)
+	if len(points) > 0 {
+		j.report.Band = newBand(points, j.out.At)
+	}
+	switch {
+	case s.upper == 0:
+		j.emptied()
+	case len(points) == 0:
+		j.noHistory()
+	default:
+		j.inBand(s, &j.report.Band)
+	}
+}
+
+// emptied fails an output without users after there were any, whatever counted
+// them.
+func (j *judge) emptied() {
+	for _, size := range slices.Backward(j.out.History) {
+		if size.Users == 0 {
+			continue
+		}
+		j.dropped(Fail, "0 users, after %s before", thousands(size.Users))
+		if !j.found(Empty) {
+			j.add(Finding{Kind: Empty, Step: stages[sizing], Detail: "nothing is stored"})
+		}
 		return
 	}
-	j.report.Band = newBand(points, j.out.At)
-	j.inBand(s, &j.report.Band)
 }
 
 // noHistory is for an output whose size nothing can vouch for.
-func (j *judge) noHistory(s *Summary) {
-	if !j.out.Expected.IsUnknown() || s.upper == 0 { // nothing at all is judged by empty
+func (j *judge) noHistory() {
+	if !j.out.Expected.IsUnknown() {
 		return
 	}
 	by := ""
@@ -35,11 +58,6 @@ func (j *judge) noHistory(s *Summary) {
 func (j *judge) inBand(s *Summary, band *Band) {
 	noise := 3 * float64(s.upper) * s.relErr
 	switch {
-	case s.upper == 0:
-		j.dropped(Fail, "nothing is stored, after %s before", counted(band.Previous, "user"))
-		if !j.found(Empty) {
-			j.add(Finding{Kind: Empty, Step: stages[sizing], Detail: "nothing is stored"})
-		}
 	case j.onCapBelow(s, band.Lowest):
 		j.dropped(Fail, "%s", band.drop(s))
 		j.addCap(sizing, s, Fail)
@@ -102,7 +120,7 @@ func (j *judge) readCap() {
 	if lowest, _ := references(points, j.out.At.Unix()); lowest > 1.02*float64(read.lower) {
 		j.add(Finding{
 			Kind: Dropped, Step: stages[reading],
-			Detail: fmt.Sprintf("read %s, at least %s in the last week", read.amount(), counted(int64(lowest), "user")),
+			Detail: fmt.Sprintf("read %s, at least %s in the last week", read.amount(), counted(wholeUsers(lowest), "user")),
 		})
 		j.addCap(reading, read, Fail)
 	}
@@ -111,9 +129,10 @@ func (j *judge) readCap() {
 // readSizes is the history of what was read: the job's own count, whatever
 // counted what is stored.
 func (j *judge) readSizes() []Size {
-	reads := make([]Size, 0, len(j.out.History))
-	for i := range j.out.History {
-		if size := &j.out.History[i]; size.Read > 0 {
+	history := j.out.before()
+	reads := make([]Size, 0, len(history))
+	for i := range history {
+		if size := &history[i]; size.Read > 0 {
 			reads = append(reads, Size{Users: size.Read, At: size.At, Counter: j.out.Counter})
 		}
 	}
@@ -133,22 +152,30 @@ func (j *judge) offHistory() Severity {
 	return Fail
 }
 
-// drop is the sentence for a size below the band.
+// drop is the sentence for a size below the band, or on a limit.
 func (b *Band) drop(s *Summary) string {
-	size := float64(s.upper)
+	size, from, of := float64(s.upper), float64(b.Previous), "the size before"
 	if size < b.Lowest {
-		return fmt.Sprintf("%s, %s below its lowest of the last week (%s); %s", s.amount(), percent(b.Lowest-size, b.Lowest), thousands(int64(b.Lowest)), b.moves())
+		from, of = b.Lowest, "its lowest of the last week"
 	}
-	return fmt.Sprintf("%s, %s below the size before (%s); %s", s.amount(), percent(float64(b.Previous)-size, float64(b.Previous)), thousands(b.Previous), b.moves())
+	return fmt.Sprintf("%s, %s below %s (%s); %s", s.amount(), percent(from-size, from), of, thousands(wholeUsers(from)), b.why(s))
 }
 
 // rise is the sentence for a size above the band.
 func (b *Band) rise(s *Summary) string {
-	size := float64(s.lower)
+	size, from, of := float64(s.lower), float64(b.Previous), "the size before"
 	if size > b.Highest {
-		return fmt.Sprintf("%s, %s above its highest of the last week (%s); %s", s.amount(), percentAbove(size-b.Highest, b.Highest), thousands(int64(b.Highest)), b.moves())
+		from, of = b.Highest, "its highest of the last week"
 	}
-	return fmt.Sprintf("%s, %s above the size before (%s); %s", s.amount(), percentAbove(size-float64(b.Previous), float64(b.Previous)), thousands(b.Previous), b.moves())
+	return fmt.Sprintf("%s, %s above %s (%s); %s", s.amount(), percentAbove(size-from, from), of, thousands(wholeUsers(from)), b.why(s))
+}
+
+// why says what the band is, where the size is outside, and what it comes from.
+func (b *Band) why(s *Summary) string {
+	if s.upper < b.Low || s.lower > b.High {
+		return fmt.Sprintf("%s, so %s to %s are allowed", b.moves(), thousands(b.Low), thousands(b.High))
+	}
+	return b.moves()
 }
 
 func (b *Band) moves() string {
@@ -169,10 +196,10 @@ func (j *judge) coming() {
 		j.unverified(whole, "expected is unknown and nothing is read yet: there is nothing to judge before the first write")
 		return
 	}
-	if side.upper == 0 && !j.policy.AllowEmpty {
-		j.add(Finding{Kind: Empty, Step: stages[reading], Detail: "there is nothing to store, and the policy wants at least one user"})
+	if side.upper == 0 {
+		j.nothing(reading, "there is nothing to store")
 	}
-	if side != &j.out.Written && !j.policy.Mapping.isZero() {
+	if side.upper > 0 && side != &j.out.Written && !j.policy.Mapping.isZero() {
 		j.out.History = j.readSizes()
 	}
 	j.size(side)

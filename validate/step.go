@@ -75,46 +75,71 @@ func difference(a, b int64) float64 {
 }
 
 func (s *step) short() Finding {
-	return Finding{Kind: Short, Step: s.stage.String(), Detail: s.shortfall(done[s.stage], s.before, s.after)}
+	detail := s.shortfall(done[s.stage], s.before, s.after)
+	if s.banded() {
+		detail = s.mapped(s.after.upper, s.before.lower)
+	}
+	return Finding{Kind: Short, Step: s.stage.String(), Detail: detail}
 }
 
 // shortfall is the clause for a side that is short of another by what this step
 // does not allow.
 func (s *step) shortfall(verb string, before, after *Summary) string {
-	return fmt.Sprintf("%s %s of %s (%s short, %s)", verb, after.number(), before.amount(),
-		percent(difference(before.lower, after.upper), float64(before.lower)), s.allowance(s.tolerance.Short, before.lower))
+	return fmt.Sprintf("%s %s of %s (%s short, %s allowed)", verb, after.number(), before.amount(),
+		percent(difference(before.lower, after.upper), float64(before.lower)), thousands(s.tolerance.Short.allowed(before.lower)))
 }
 
 func (s *step) surplus() Finding {
-	detail := fmt.Sprintf("%s %s where %s expected (%s)", done[s.stage], s.after.amount(), s.before.were(),
-		s.allowance(s.tolerance.Surplus, s.before.upper))
+	share := ""
 	if s.before.upper > 0 {
-		detail = fmt.Sprintf("%s %s where %s expected (%s surplus, %s)", done[s.stage], s.after.amount(), s.before.were(),
-			percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)),
-			s.allowance(s.tolerance.Surplus, s.before.upper))
+		share = percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)) + " surplus, "
+	}
+	detail := fmt.Sprintf("%s %s where %s expected (%s%s allowed)", done[s.stage], s.after.amount(), s.before.were(),
+		share, thousands(s.tolerance.Surplus.allowed(s.before.upper)))
+	if s.banded() {
+		detail = s.mapped(s.after.lower, s.before.upper)
 	}
 	return Finding{Kind: Surplus, Step: s.stage.String(), Detail: detail}
 }
 
-// allowance says what the step would have let pass.
-func (s *step) allowance(m Margin, expected int64) string {
-	if s.stage == mapping && !s.share.isZero() {
-		return fmt.Sprintf("%.4g%% to %.4g%% allowed", 100*s.share.Min, 100*s.share.Max)
+// banded reports that some ids have no counterpart, so that there is a share to
+// be within and not a number to be off.
+func (s *step) banded() bool { return s.stage == mapping && !s.share.isZero() }
+
+// mapped is the clause for a share outside its band.
+func (s *step) mapped(part, whole int64) string {
+	share := ""
+	if whole > 0 {
+		share = percentAbove(float64(part), float64(whole)) + ", "
 	}
-	return thousands(m.allowed(expected)) + " allowed"
+	lowest, highest := s.limits()
+	return fmt.Sprintf("mapped %s of %s (%s%s to %s allowed, %.4g%% to %.4g%%)", s.after.number(), s.before.amount(),
+		share, thousands(lowest), thousands(highest), 100*s.share.Min, 100*s.share.Max)
 }
 
 // undecided says why a difference can be neither told nor ruled out, and what
 // would decide it.
 func (s *step) undecided(lowest, highest int64, noise float64) string {
-	if noise == 0 {
-		return fmt.Sprintf("%s moved while it was counted, %s, and %s to %s are allowed: count it when it is at rest",
-			done[s.stage], s.after.amount(), thousands(max(lowest, 0)), thousands(highest))
+	allowed := "exactly " + thousands(highest) + " are"
+	if lowest < highest {
+		allowed = thousands(max(lowest, 0)) + " to " + thousands(highest) + " are"
 	}
-	off := max(difference(s.before.upper, s.after.lower), difference(s.after.upper, s.before.lower))
-	return fmt.Sprintf("%s %s of %s: the counters' error of %s is too wide for %s to %s allowed; an exact count or a tolerance of %s would decide it",
-		done[s.stage], s.after.amount(), s.before.amount(), counted(int64(min(noise, math.MaxInt64/2)), "user"),
-		thousands(max(lowest, 0)), thousands(highest), percentAbove(off+noise, float64(max(s.before.lower, 1))))
+	if noise == 0 {
+		return fmt.Sprintf("%s moved while it was counted, %s, and %s allowed: count it when it is at rest", done[s.stage], s.after.amount(), allowed)
+	}
+	return fmt.Sprintf("%s %s of %s: the counters' error of %s is too wide where %s allowed; an exact count%s would decide it",
+		done[s.stage], s.after.amount(), s.before.amount(), counted(wholeUsers(noise), "user"), allowed, s.deciding(noise))
+}
+
+// deciding is the tolerance that is as wide as the difference and its error, if
+// there can be one.
+func (s *step) deciding(noise float64) string {
+	off := max(difference(s.before.lower, s.after.lower), difference(s.after.upper, s.before.upper))
+	tenths := math.Ceil(1000*math.Ceil(off+noise)/float64(s.before.lower) - 1e-9)
+	if s.stage == mapping || !(tenths <= 1000) { // none where nothing is expected
+		return ""
+	}
+	return fmt.Sprintf(" or a tolerance of %.1f%%", tenths/10)
 }
 
 // number is the count without its noun.

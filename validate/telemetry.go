@@ -28,7 +28,6 @@ type telemetry struct {
 	duration  metric.Float64Histogram
 	shortfall metric.Int64Histogram
 	logger    *slog.Logger
-	quiet     bool // nobody can listen, so that a check need not even look at the clock
 }
 
 // Explicit boundaries: the SDK's default ones end at 10,000, where the
@@ -59,14 +58,10 @@ func newTelemetry(c Config) (*telemetry, error) {
 		duration:  duration,
 		shortfall: shortfall,
 		logger:    c.Logger,
-		quiet:     nobody(c),
 	}, errors.Join(errDuration, errShortfall)
 }
 
-// silent tells nobody.
-func silent() *telemetry { return &telemetry{quiet: true} }
-
-// nobody reports whether all that a validator is to tell goes nowhere.
+// nobody reports whether all that a Validator is to tell goes nowhere.
 func nobody(c Config) bool {
 	_, noTracer := c.TracerProvider.(tracenoop.TracerProvider)
 	_, noMeter := c.MeterProvider.(noop.MeterProvider)
