@@ -18,7 +18,7 @@ type comparison struct {
 	surplus  int64 // what the other side holds beyond the source
 	foreign  int64 // of these, users that the source does not hold at all
 	repeated int   // users that the other side holds more often than the source
-	once     bool  // the other side holds each of the source's users exactly once
+	once     bool  // the other side holds none of the source's users twice
 }
 
 type compared struct{ first, source, stored int64 }
@@ -54,7 +54,7 @@ func (c *comparison) add(first, source, stored int64) {
 	c.held += source
 	c.missing += max(0, source-stored)
 	c.surplus += max(0, stored-source)
-	c.once = c.once && stored == 1
+	c.once = c.once && stored <= 1
 	if stored == 0 {
 		c.absent++
 	}
@@ -63,15 +63,21 @@ func (c *comparison) add(first, source, stored int64) {
 	}
 }
 
-// keepsOnce reports that the other side lacks nothing but repeats: each user is
-// there, once.
-func (c *comparison) keepsOnce() bool {
-	return c != nil && c.once && c.surplus == 0 && c.held > int64(len(c.users))
+// repeats reports that the source holds users more than once.
+func (c *comparison) repeats() bool { return c.held > int64(len(c.users)) }
+
+// keepsOnce reports that the other side holds each user once that the source
+// holds more often: what it lacks may be repeats.
+func (c *comparison) keepsOnce() bool { return c != nil && c.once && c.repeats() }
+
+// lacksRepeats reports that the other side lacks nothing but repeats.
+func (c *comparison) lacksRepeats() bool {
+	return c.keepsOnce() && c.absent == 0 && c.surplus == 0
 }
 
 // pages are, for each page between two marks, how often the other side holds it
 // more than the source, as far as its sampled users all say the same. A page
-// without any is as both its neighbours are.
+// without any is as both its neighbours are, unless it may hold repeats.
 func (c *comparison) pages(marks []checkpoint) []int64 {
 	pages := make([]int64, len(marks)-1)
 	var unsampled []int // those before the one at hand
@@ -82,21 +88,25 @@ func (c *comparison) pages(marks []checkpoint) []int64 {
 			next++
 		}
 		if begin == next {
-			unsampled = append(unsampled, i)
+			if !c.repeats() {
+				unsampled = append(unsampled, i)
+			}
 			continue
 		}
 		pages[i] = c.alike(begin, next)
 		if begin == 0 || pages[i] == last {
-			for _, k := range unsampled {
-				pages[k] = pages[i]
-			}
+			fill(pages, unsampled, pages[i])
 		}
 		unsampled, last = nil, pages[i]
 	}
-	for _, k := range unsampled {
-		pages[k] = last
-	}
+	fill(pages, unsampled, last)
 	return pages
+}
+
+func fill(pages []int64, at []int, times int64) {
+	for _, i := range at {
+		pages[i] = times
+	}
 }
 
 // alike is how much more often the other side holds a stretch of the source,
@@ -160,9 +170,8 @@ const maxRuns = 64
 // decimal logarithm, as a float64 has no room for the chance itself.
 type luck float64
 
-// plausible is the limit above which no cause is claimed: of all runs looked at,
-// less than one false
-// claim in ten million checks that find users missing.
+// plausible is the limit above which no cause is claimed: less than one false
+// claim, of all the runs looked at, in ten million checks that find users missing.
 func (l luck) plausible() bool { return l > -9 }
 
 // String says one in how many.

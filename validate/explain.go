@@ -53,7 +53,7 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 	if stored != nil {
 		e.common = compare(source, stored, distinct)
 	}
-	if d.users == 0 || e.common.keepsOnce() || d.prove(&e) || e.common == nil {
+	if d.users == 0 || e.common.lacksRepeats() || d.prove(&e) || e.common == nil {
 		return e
 	}
 	e.causes = d.guess(e.common)
@@ -63,10 +63,13 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 // prove reports whether sums account for the whole mismatch.
 func (d *mismatch) prove(e *explanation) bool {
 	marks := d.source.marks(d.algorithm)
-	if c, ok := d.prefixes(marks); ok {
+	if c, ok := d.prefixes(marks, e.common); ok {
 		e.causes, e.proven = []cause{c}, true
 		e.moved = max(0, d.users-cmp.Or(c.first, d.source.users))
 		return true
+	}
+	if e.common.keepsOnce() {
+		return false // sums take each repeat for a loss
 	}
 	runs, ok := d.solve(marks, make([]int64, len(marks)-1))
 	if !ok && e.common != nil {
@@ -119,14 +122,14 @@ func (a algorithm) sum(h hash128) sum {
 }
 
 // prefixes finds what is there to be the first users once or several times.
-func (d *mismatch) prefixes(marks []checkpoint) (cause, bool) {
+func (d *mismatch) prefixes(marks []checkpoint, c *comparison) (cause, bool) {
 	for _, m := range marks[1:] {
 		if d.users%m.users != 0 || d.algorithm.times(d.users/m.users, m.sum) != d.sum {
 			continue
 		}
 		times, all := d.users/m.users, m.users == d.source.users
 		switch {
-		case times == 1 && !all && (isCap(m.users, nil) || !d.luck(d.missingUsers, 1, true).plausible()):
+		case times == 1 && !all && (m.users >= capLevel && isCap(m.users, nil) || !d.endLost(c).plausible()):
 			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.users), counted(d.source.users, "user")), m.users}, true
 		case times > 1 && all:
 			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.users, "user"), d.verb, often(times)), 0}, true
@@ -137,8 +140,13 @@ func (d *mismatch) prefixes(marks []checkpoint) (cause, bool) {
 	return cause{}, false
 }
 
-func (d *mismatch) luck(lost, runs int64, end bool) luck {
-	return luckOf(d.source.users, lost, lost, runs, end)
+// endLost is the chance that losses at random leave just the first users. Where
+// repeats are not kept, they say nothing.
+func (d *mismatch) endLost(c *comparison) luck {
+	if c.keepsOnce() {
+		return luckOf(int64(len(c.users)), int64(c.absent), int64(c.absent), 1, true)
+	}
+	return luckOf(d.source.users, d.missingUsers, d.missingUsers, 1, true)
 }
 
 func often(times int64) string {
