@@ -211,7 +211,7 @@ func (j *judge) besides(p *pair, c *comparison) {
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.strangers(verb)})
 	case c.foreign > 0 && c.missing > 0:
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.share(c.foreign, c.foreign+c.held-c.missing, p.after.lower) + " are " + verb + " that the source does not hold"})
-	case c.keepsOnce():
+	case c.lacksRepeats():
 		j.hint(p.stage, "each user is "+verb+" once, as a store does that keeps a user once: Policy.Distinct compares distinct users")
 	}
 }
