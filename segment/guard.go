@@ -114,8 +114,11 @@ func (g *Guard) guarded(ctx context.Context, name string, run Run, do func(*atte
 	ctx, span := g.tracer.Start(ctx, name)
 	defer span.End()
 	a := &attempt{guard: g, run: run}
-	a.report.Name, a.report.JobKind = run.Job.To.String(), string(run.Job.Kind)
-	defer a.abandon(ctx)
+	a.report.JobKind = string(run.Job.Kind)
+	if !run.Job.To.IsZero() {
+		a.report.Name = run.Job.To.String()
+	}
+	defer a.abandon(ctx, span)
 	err := do(a, ctx)
 	a.settled = true
 	annotate(span, a, err)

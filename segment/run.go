@@ -37,6 +37,8 @@ func (r *Run) problem(stored bool) error {
 		return badInput("Run.ID", "empty", "a name for this run of the job, the same for all its attempts")
 	case r.Attempt < 0:
 		return badInput("Run.Attempt", r.Attempt, "0 or more")
+	case r.Job.To.IsZero():
+		return badInput("Run.Job.To", "empty", "the segment that the job writes")
 	case r.Job.To.Name == "":
 		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes")
 	case r.Job.To.check() != nil:
@@ -52,6 +54,10 @@ func (r *Run) problem(stored bool) error {
 	}
 	return nil
 }
+
+// nameless reports that there is nothing to file the run under: a record or an
+// alert without the name of a segment or of a run would be taken for another's.
+func (r *Run) nameless() bool { return r.ID == "" || r.Job.To.Name == "" || r.Job.To.check() != nil }
 
 func badInput(field string, value any, want string) error {
 	return &validate.InputError{Field: field, Value: value, Want: want}
