@@ -498,9 +498,10 @@ func TestAdmitGates(t *testing.T) {
 // TestBadRuns: a run that cannot be guarded is not committed.
 func TestBadRuns(t *testing.T) {
 	for field, edit := range map[string]func(*segment.Run){
-		"Run.ID":        func(r *segment.Run) { r.ID = "" },
-		"Run.Attempt":   func(r *segment.Run) { r.Attempt = -1 },
-		"Run.Job.To":    func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.ID":      func(r *segment.Run) { r.ID = "" },
+		"Run.Attempt": func(r *segment.Run) { r.Attempt = -1 },
+		"output: could not be verified: Run.Job.To is empty": func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.Job.To is site-b/, want the segment":            func(r *segment.Run) { r.Job.To.Name = "" },
 		"want UTF-8":    func(r *segment.Run) { r.Job.To.Name = "\xff" },
 		"Run.Live":      func(r *segment.Run) { r.Live = true },
 		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
@@ -530,10 +531,10 @@ func TestBadRuns(t *testing.T) {
 				require.WithinDuration(t, time.Now(), a.At, time.Hour)
 				require.WithinDuration(t, time.Now(), b.last().At, time.Hour)
 			}
-			switch field {
-			case "Run.ID", "Run.Job.To", "want UTF-8":
+			switch {
+			case b.run.ID == "", strings.Contains(field, "Run.Job.To"), field == "want UTF-8":
 				require.Equal(t, []string{"discard"}, b.events, "nothing to record it under, and nothing to alert about")
-			case "Run.Live":
+			case b.run.Live:
 				require.NotContains(t, b.events, "discard", "what is live must not be dropped")
 				require.NotEmpty(t, b.alerts)
 			default:
