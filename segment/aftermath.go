@@ -42,9 +42,14 @@ func (a *attempt) abandon(ctx context.Context, span trace.Span) {
 	if a.settled {
 		return
 	}
-	err := a.abandoned(ctx)
+	a.outcome(ctx, span, a.abandoned(ctx))
+}
+
+// outcome goes to the span and the log: what was checked went there before, and
+// does not tell what became of it.
+func (a *attempt) outcome(ctx context.Context, span trace.Span, err error) {
 	annotate(span, a, err)
-	a.log(ctx, "run ended by a panic", err)
+	a.log(ctx, "run failed", err)
 }
 
 var errEnded = errors.New("a callback panicked or ended its goroutine")
@@ -164,7 +169,7 @@ func (a *attempt) discard(ctx context.Context) error {
 }
 
 func (a *attempt) log(ctx context.Context, message string, err error) {
-	if a.guard.config.Logger == nil {
+	if err == nil || a.guard.config.Logger == nil {
 		return
 	}
 	a.guard.config.Logger.LogAttrs(ctx, slog.LevelError, message,

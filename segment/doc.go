@@ -88,7 +88,7 @@
 // .users.stored, .findings and .verdict; a failure sets the status and
 // error.type: the gravest kind, or superseded, live, unknown. Inside them are the
 // spans and metrics of package validate, which know what was judged, and not what
-// became of it.
+// became of it. With a logger, each check is logged, and each run that failed.
 //
 // [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
 // .segments.healthy, .segments.unwatched, .segments.missing, .segments.affected

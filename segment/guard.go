@@ -121,7 +121,7 @@ func (g *Guard) guarded(ctx context.Context, name string, run Run, do func(*atte
 	defer a.abandon(ctx, span)
 	err := do(a, ctx)
 	a.settled = true
-	annotate(span, a, err)
+	a.outcome(ctx, span, err)
 	return a.report, err
 }
 

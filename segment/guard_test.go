@@ -1,9 +1,12 @@
 package segment_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -800,6 +803,43 @@ func TestPanics(t *testing.T) {
 				require.Equal(t, c.live, b.live)
 			})
 		}
+	}
+}
+
+// TestLogs: with a logger, a run that fails is logged, whatever its check found;
+// without one, and without an error, nothing is.
+func TestLogs(t *testing.T) {
+	for event, want := range map[string][]string{
+		"":          {"INFO output checked"},
+		"commit":    {"INFO output checked", "ERROR run failed"},
+		"committed": {"INFO output checked", "ERROR run failed"},
+		"stored":    {"ERROR output checked", "ERROR run failed"},
+		"panic":     {"ERROR run failed"},
+	} {
+		t.Run(event, func(t *testing.T) {
+			var out bytes.Buffer
+			b := newBench(t)
+			b.config.Logger = slog.New(slog.NewJSONHandler(&out, nil))
+			b.fail[event] = errDown
+			if event == "panic" {
+				b.run.Stored = func(context.Context) (validate.Summary, error) { panic("boom") }
+				require.Panics(t, func() { _, _ = b.commit() })
+			} else {
+				_, err := b.commit()
+				require.Equal(t, event != "", err != nil)
+			}
+			var got []string
+			for line := range strings.Lines(out.String()) {
+				var l struct{ Level, Msg, Segment, Run, Error string }
+				require.NoError(t, json.Unmarshal([]byte(line), &l))
+				got = append(got, l.Level+" "+l.Msg)
+				if l.Msg == "run failed" {
+					require.Equal(t, []string{"site-b/cars", "monday"}, []string{l.Segment, l.Run})
+					require.NotEmpty(t, l.Error)
+				}
+			}
+			require.Equal(t, want, got)
+		})
 	}
 }
 
