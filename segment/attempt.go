@@ -3,9 +3,6 @@ package segment
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -21,6 +18,8 @@ type attempt struct {
 	outage *validate.Finding // the history's, to be told beside what was judged without it
 	report validate.Report
 
+	admitting  bool  // nothing is written yet
+	leftover   error // why discarding failed
 	discarded  bool
 	committing bool // Commit was called: what it did cannot be taken back
 	live       bool
@@ -28,11 +27,11 @@ type attempt struct {
 }
 
 func (a *attempt) admit(ctx context.Context) error {
-	if !a.prepare(ctx, false) {
-		return a.reject(ctx)
+	a.admitting = true
+	if a.prepare(ctx) {
+		a.report, _ = a.guard.validator.Admit(ctx, a.rule.Policy, a.output())
+		a.tellOutage()
 	}
-	a.report, _ = a.guard.validator.Admit(ctx, a.rule.Policy, a.output())
-	a.tellOutage()
 	if a.report.Passed() || a.rule.Mode == Observe {
 		return nil
 	}
@@ -40,12 +39,11 @@ func (a *attempt) admit(ctx context.Context) error {
 }
 
 func (a *attempt) commit(ctx context.Context) error {
-	if !a.prepare(ctx, true) {
-		return a.reject(ctx)
+	if a.prepare(ctx) {
+		a.judge(ctx)
+		a.tellOutage()
 	}
-	a.judge(ctx)
-	a.tellOutage()
-	if !a.report.Passed() && a.rule.Mode == Enforce {
+	if !a.report.Passed() && a.rule.Mode != Observe {
 		return a.reject(ctx)
 	}
 	return a.publish(ctx)
@@ -53,8 +51,9 @@ func (a *attempt) commit(ctx context.Context) error {
 
 // prepare finds what the run is judged by. Without that it reports false, and
 // the report says why.
-func (a *attempt) prepare(ctx context.Context, stored bool) bool {
-	if err := a.run.problem(stored); err != nil {
+func (a *attempt) prepare(ctx context.Context) bool {
+	a.at = now(nil)
+	if err := a.run.problem(!a.admitting); err != nil {
 		return a.refuse(err)
 	}
 	if find := a.guard.config.Rules; find != nil {
@@ -67,7 +66,7 @@ func (a *attempt) prepare(ctx context.Context, stored bool) bool {
 	if err := a.rule.problem(); err != nil {
 		return a.refuse(err)
 	}
-	if stored && !a.rule.Settle.isZero() && a.run.WrittenAt.IsZero() {
+	if !a.admitting && !a.rule.Settle.isZero() && a.run.WrittenAt.IsZero() {
 		return a.refuse(badInput("Run.WrittenAt", "missing", "the last acknowledged write, as the rule lets the store settle"))
 	}
 	a.readHistory(ctx)
@@ -186,203 +185,40 @@ func (a *attempt) recordBefore(ctx context.Context) error {
 
 // published records what is live and tells whether anything is wrong with it.
 func (a *attempt) published(ctx context.Context) error {
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	var recorded error
-	switch {
-	case a.rule.Mode == Observe:
-		recorded = a.recordOutside(ctx, Observed)
-	case a.run.History == nil:
-		recorded = a.recordOutside(ctx, Committed)
-	}
-	err := join(recorded, a.tell(ctx))
+	recorded := a.recordLive(ctx)
+	err := join(recorded, a.tell(ctx, recorded))
 	switch {
 	case err == nil:
 		return nil
 	case a.rule.Mode == Observe: // a job that is only observed must not fail by it
 		a.log(ctx, "segment is live, but", err)
+		a.report.Findings = append(a.report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Warn, Detail: err.Error(), Cause: err,
+		})
 		return nil
 	}
 	return &LiveError{Segment: a.run.Job.To, Run: a.run.ID, Err: err}
 }
 
-// tell fires or resolves the segment's alert.
-func (a *attempt) tell(ctx context.Context) error {
-	if len(a.report.Findings) == 0 {
-		return wrap("resolving its alert", a.guard.alerts.resolve(ctx, a.run.Job.To, &a.report))
-	}
-	return a.fire(ctx, a.text())
-}
-
-// unknown is the way out after a commit that failed: the output may be live, so
-// nothing is discarded.
-func (a *attempt) unknown(ctx context.Context, failure error) error {
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	err := &UnknownError{Segment: a.run.Job.To, Run: a.run.ID, Err: failure}
-	recorded := a.recordOutside(ctx, Unknown)
-	return join(err, recorded, a.fire(ctx, err.Error()))
-}
-
-// reject drops the output, records that, and tells people. The verdict comes
-// first, whatever fails after it.
-func (a *attempt) reject(ctx context.Context) error {
-	verdict := error(&validate.Error{Report: a.report})
-	if a.run.Live {
-		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
-	}
-	discarded := a.discard(ctx)
-	quiet := a.stopped(ctx)
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	err := join(verdict, discarded, a.recordOutside(ctx, Rejected))
-	if quiet {
-		return err
-	}
-	return join(err, a.fire(ctx, a.text()))
-}
-
-// stopped reports that nothing was found but that the job was told to stop,
-// which is no news about the segment.
-func (a *attempt) stopped(ctx context.Context) bool {
-	if ctx.Err() == nil {
-		return false
-	}
-	for _, f := range a.report.Findings {
-		if f.Severity != validate.Warn && f.Kind != validate.Unverified {
-			return false
-		}
-	}
-	return true
-}
-
-// text is what an alert says of the report.
-func (a *attempt) text() string {
-	text := (&validate.Error{Report: a.report}).Error()
+// recordLive records outside what was not recorded in the job's transaction.
+func (a *attempt) recordLive(ctx context.Context) error {
 	switch {
-	case a.report.Passed():
-		return a.report.Name + ": live, with a warning: " + warnings(&a.report)
-	case a.live || a.run.Live:
-		return text + " (live: the segment is not protected)"
+	case a.rule.Mode == Observe:
+		return a.recordAfter(ctx, Observed)
+	case a.run.History == nil:
+		return a.recordAfter(ctx, Committed)
 	}
-	return text + " (discarded: the live segment keeps its users)"
+	return nil
 }
 
-func warnings(r *validate.Report) string {
-	texts := make([]string, len(r.Findings))
-	for i, f := range r.Findings {
-		texts[i] = string(f.Kind) + ": " + f.Detail
-	}
-	return strings.Join(texts, "; ")
-}
-
-func (a *attempt) fire(ctx context.Context, text string) error {
-	return wrap("alerting", a.guard.alerts.fire(ctx, Alert{
-		Segment:   a.run.Job.To,
-		Severity:  severity(&a.report),
-		Kind:      gravest(&a.report),
-		Text:      next(text, a.rule.Runbook),
-		Protected: !a.run.Live && !a.committing,
-		Job:       a.run.Job,
-		Run:       a.run.ID,
-		Attempt:   a.run.Attempt,
-		Build:     a.run.Build,
-		Rule:      a.rule.Name,
-		Runbook:   a.rule.Runbook,
-		Since:     a.at,
-		At:        a.at,
-		Report:    a.report,
-	}))
-}
-
-func (a *attempt) record(state State) Record {
-	return Record{
-		Segment: a.run.Job.To,
-		Run:     a.run.ID,
-		Attempt: a.run.Attempt,
-		State:   state,
-		Job:     a.run.Job.ID,
-		Kind:    a.run.Job.Kind,
-		Build:   a.run.Build,
-		Users:   a.report.Stored.Users(),
-		Read:    a.report.Read.Users(),
-		Counter: a.run.Counter,
-		Live:    state == Rejected && a.run.Live,
-		At:      a.at,
-		Report:  a.report,
-	}
-}
-
-// recordOutside records in the guard's own history, never in the job's
-// transaction.
-func (a *attempt) recordOutside(ctx context.Context, state State) error {
-	if a.guard.config.History == nil {
-		return nil
-	}
-	return wrap("recording it as "+string(state), a.guard.config.History.Record(ctx, a.record(state)))
-}
-
-// discard drops the output once, even if the job was told to stop.
-func (a *attempt) discard(ctx context.Context) error {
-	if a.run.Discard == nil || a.discarded {
-		return nil
-	}
-	a.discarded = true
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	return wrap("discarding", a.run.Discard(ctx))
-}
-
-// abandon tidies up after a callback that panicked or ended its goroutine, and
-// lets that go on.
-func (a *attempt) abandon(ctx context.Context) {
+// tell fires or resolves the segment's alert. That an attempt passed resolves
+// nothing if it is superseded: the newer one speaks for the segment.
+func (a *attempt) tell(ctx context.Context, recorded error) error {
 	switch {
-	case a.settled || a.live:
-		return
-	case a.committing:
-		a.log(ctx, "commit ended by a panic", a.unknown(ctx, errors.New("it panicked or ended its goroutine")))
-	default:
-		a.log(ctx, "ended by a panic before the commit", a.discard(ctx))
-	}
-}
-
-func (a *attempt) log(ctx context.Context, message string, err error) {
-	if err == nil || a.guard.config.Logger == nil {
-		return
-	}
-	a.guard.config.Logger.LogAttrs(ctx, slog.LevelError, message,
-		slog.String("segment", a.run.Job.To.String()),
-		slog.String("run", a.run.ID),
-		slog.Any("error", err))
-}
-
-// patience bounds what must be done even after the job was told to stop.
-const patience = 30 * time.Second
-
-var errPatience = errors.New("segment: gave up tidying up after " + patience.String())
-
-// afterwards is a context for what must be done even if the job's is cancelled.
-func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithoutCancel(ctx), patience, errPatience)
-}
-
-// join keeps errors on one line, the first one first; nil if there is none.
-func join(errs ...error) (all error) {
-	for _, err := range errs {
-		switch {
-		case err == nil:
-		case all == nil:
-			all = err
-		default:
-			all = fmt.Errorf("%w; %w", all, err)
-		}
-	}
-	return all
-}
-
-func wrap(doing string, err error) error {
-	if err == nil {
+	case len(a.report.Findings) > 0:
+		return a.fire(ctx, a.text())
+	case errors.Is(recorded, ErrSuperseded):
 		return nil
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return wrap("resolving its alert", a.guard.alerts.resolve(ctx, a.run.Job.To, &a.report))
 }

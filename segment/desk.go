@@ -20,14 +20,19 @@ type desk struct {
 // claim is how long a desk has for telling the alerter before another one tries.
 const claim = 2 * patience
 
-// fire says what is wrong with a segment.
+// fire says what a run found to be wrong with a segment.
 func (d desk) fire(ctx context.Context, a Alert) error {
+	fire := func(ctx context.Context) error { return d.alerter.Fire(ctx, a) }
 	if d.ledger == nil {
-		return d.alerter.Fire(ctx, a)
+		return afterwards(ctx, fire)
 	}
-	written, err := d.change(ctx, []ID{a.Segment}, func(s *AlertState) { s.open(a) })
+	written := false
+	err := afterwards(ctx, func(ctx context.Context) (err error) {
+		written, err = d.change(ctx, []ID{a.Segment}, func(s *AlertState) { s.open(a) })
+		return err
+	})
 	if !written { // people must know all the same
-		return join(err, d.alerter.Fire(ctx, a))
+		return join(err, afterwards(ctx, fire))
 	}
 	return err
 }
@@ -35,15 +40,17 @@ func (d desk) fire(ctx context.Context, a Alert) error {
 // resolve says that a run of a segment passed, so that nothing is wrong with it
 // any more, as far as one run can tell.
 func (d desk) resolve(ctx context.Context, id ID, passed *validate.Report) error {
-	if d.ledger == nil {
-		return d.alerter.Resolve(ctx, id)
-	}
-	_, err := d.change(ctx, []ID{id}, func(s *AlertState) {
-		if s.Open != nil && !s.Open.beyond(passed) {
-			s.Open = nil
+	return afterwards(ctx, func(ctx context.Context) error {
+		if d.ledger == nil {
+			return d.alerter.Resolve(ctx, id)
 		}
+		_, err := d.change(ctx, []ID{id}, func(s *AlertState) {
+			if s.Open != nil && !s.Open.beyond(passed) {
+				s.Open = nil
+			}
+		})
+		return err
 	})
-	return err
 }
 
 // change writes down what is wrong with segments, or no longer, and tells the

@@ -25,7 +25,8 @@
 //
 // Without staging, write under a generation stamp (the run's ID and attempt): let
 // Stored count that generation, Commit purge the older one, and Discard this one.
-// Attempts that share a stamp would discard each other's users.
+// Attempts that share a stamp would discard each other's users: where a queue may
+// hand out an attempt twice, stamp with a number of your own that never repeats.
 //
 // A store that cannot do even that sets Run.Live: the guard judges, records and
 // alerts, but the live segment is not protected. [Guard.Admit] before the first
@@ -48,10 +49,11 @@
 // restarts and machines: what is wrong is written down first, and an alerter that
 // fails is asked again by the next sweep. What a guard found is resolved by a run
 // that passes, or by a human's [Ledger] Accept; what a sweep found, by a sweep
-// that finds it gone, or by a run that passes with another number. Baselines are made of good sizes only: what was rejected,
-// what would have failed, what nobody knows the outcome of, and what was called
-// suspect stays out. Import fills a ledger with sizes from before the guard, so
-// that the first night is no cold start.
+// that finds it gone, or by a run that passes with another number. Baselines are
+// made of good sizes only: what was rejected, what would have failed, what nobody
+// knows the outcome of, and what was called suspect stays out. Import fills a
+// ledger with sizes from before the guard, so that the first night is no cold
+// start.
 //
 // # Reruns
 //
@@ -75,16 +77,18 @@
 // [Guard.Commit] names what its errors are. [Retryable] tells whether running
 // the job again may help. An error that is none of ours comes from the store's
 // own callbacks, wrapped. [Monitor.Sweep] returns an [*OrderError] where segments
-// come out of order; what it found until then is valid. [Plan.Run] returns an [*IncompleteError] that unwraps
-// to the errors of the steps that failed.
+// come out of order; what it found until then is valid. [Plan.Run] returns an
+// [*IncompleteError] that unwraps to the errors of the steps that failed.
 //
 // # Telemetry
 //
 // Under the scope github.com/segmentguard/segmentguard/segment: spans "admit
 // segment" and "commit segment" with segmentguard.segment, .site_group,
-// .job.kind, .job.id, .run.id, .run.attempt, .build and .verdict; a failure sets
-// the status and error.type: the gravest kind, or superseded, live, unknown.
-// Inside them are the spans and metrics of package validate.
+// .job.kind, .job.id, .run.id, .run.attempt, .build, .users.expected,
+// .users.stored, .findings and .verdict; a failure sets the status and
+// error.type: the gravest kind, or superseded, live, unknown. Inside them are the
+// spans and metrics of package validate, which know what was judged, and not what
+// became of it. With a logger, each check is logged, and each run that failed.
 //
 // [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
 // .segments.healthy, .segments.unwatched, .segments.missing, .segments.affected

@@ -62,6 +62,9 @@ func Retryable(err error) bool {
 
 // passing reports whether a finding speaks of an outage, not of the users.
 func passing(f validate.Finding) bool {
+	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // it will be as bad the next time
+		return false
+	}
 	_, out := errors.AsType[*outage](f.Cause)
 	return f.Kind == validate.Unverified && (out || errors.Is(f.Cause, validate.ErrLagging))
 }

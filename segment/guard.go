@@ -93,8 +93,9 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 }
 
 // Commit judges a run after its last write and makes it live if it passed: err
-// is nil if and only if the output was verified (or the rule only observes), is
-// live and is recorded. Otherwise err is or wraps
+// is nil if and only if the output was verified, is live and is recorded. Where
+// the rule only observes, the report tells what was not, and err is nil if the
+// output is live. Otherwise err is or wraps
 //
 //   - *validate.Error: judged and failed, or not verifiable; the output was
 //     discarded and the live segment kept its users (not if it was Live);
@@ -103,7 +104,8 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 //   - *LiveError: live, but not recorded, or its alert not resolved.
 //
 // If discarding, recording or alerting fails after a failed check, the error
-// says so and is still a *validate.Error.
+// says so and is still a *validate.Error. A callback that panics before the
+// commit has the output discarded, and the panic goes on.
 func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
 	return g.guarded(ctx, "commit segment", run, (*attempt).commit)
 }
@@ -114,11 +116,14 @@ func (g *Guard) guarded(ctx context.Context, name string, run Run, do func(*atte
 	ctx, span := g.tracer.Start(ctx, name)
 	defer span.End()
 	a := &attempt{guard: g, run: run}
-	a.report.Name, a.report.JobKind = run.Job.To.String(), string(run.Job.Kind)
-	defer a.abandon(ctx)
+	a.report.JobKind = string(run.Job.Kind)
+	if !run.Job.To.IsZero() {
+		a.report.Name = run.Job.To.String()
+	}
+	defer a.abandon(ctx, span)
 	err := do(a, ctx)
 	a.settled = true
-	annotate(span, a, err)
+	a.outcome(ctx, span, err)
 	return a.report, err
 }
 

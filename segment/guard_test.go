@@ -1,13 +1,18 @@
 package segment_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +37,7 @@ type bench struct {
 	staged, live int64 // a store with staging
 	ledger       *segment.Memory
 	fail         map[string]error // what is to fail, by event
+	end          func(string)     // ends the goroutine, by event
 	alerts       []segment.Alert
 	config       segment.Config
 	run          segment.Run
@@ -40,19 +46,20 @@ type bench struct {
 // newBench has a job that was to store 5,300 users, and did; 4,800 were live.
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}}
+	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}, end: func(string) {}}
 	b.config = segment.Config{History: b, Alerter: b}
 	b.run = segment.Run{
 		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
 		Expected: validate.Count(5300),
 		Stored:   b.stored,
-		Commit:   func(context.Context) error { b.live = b.staged; return b.event("commit") },
+		Commit:   func(context.Context) error { b.end("commit"); b.live = b.staged; return b.event("commit") },
 		Discard:  func(context.Context) error { b.staged = 0; return b.event("discard") },
 	}
 	return b
 }
 
 func (b *bench) event(name string) error {
+	b.end(name)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.events = append(b.events, name)
@@ -115,6 +122,13 @@ func (b *bench) baseline() []int64 {
 		users = append(users, s.Users)
 	}
 	return users
+}
+
+func (b *bench) recorded() bool {
+	for range b.ledger.Segments(b.t.Context()) {
+		return true
+	}
+	return false
 }
 
 func (b *bench) last() segment.Record {
@@ -198,6 +212,16 @@ func TestOrderOfEvents(t *testing.T) {
 			},
 		},
 		{
+			name: "observed, bad rule", reason: "a rule that only observes stops nothing, whatever else is wrong with it",
+			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe, Settle: settles}) }, // and no WrittenAt
+			events: []string{"commit", "observed", "fire"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, b *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.False(t, r.Passed())
+				require.Contains(t, b.alerts[0].Text, "Run.WrittenAt is missing")
+			},
+		},
+		{
 			name: "history out of reach", reason: "unverified, and judged all the same",
 			set:    func(b *bench) { b.fail["sizes"] = errDown },
 			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
@@ -253,10 +277,11 @@ func TestOrderOfEvents(t *testing.T) {
 			name: "verdict, and discard fails", reason: "the verdict is returned whatever fails after it",
 			set:    func(b *bench) { b.staged, b.fail["discard"] = 4100, errDown },
 			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
-			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorIs(t, err, errDown)
 				require.ErrorContains(t, err, "(22.6% short, 0 allowed); discarding: connection refused")
+				require.Contains(t, b.alerts[0].Text, "(not live: the segment keeps its users; the output is left over: discarding: connection refused)")
 			},
 		},
 		{
@@ -367,6 +392,20 @@ func TestOrderOfEvents(t *testing.T) {
 			},
 		},
 		{
+			name: "observed, not recorded", reason: "the report tells of it, as the error must not",
+			set: func(b *bench) {
+				b.rule(segment.Rule{Mode: segment.Observe})
+				b.fail["observed"] = errDown
+			},
+			events: []string{"sizes", "stored", "commit", "observed", "resolve"}, live: 5300, baseline: []int64{},
+			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
+				require.NoError(t, err)
+				require.True(t, r.Passed())
+				require.Len(t, r.Findings, 1)
+				require.Equal(t, "recording it as observed: connection refused", r.Findings[0].Detail)
+			},
+		},
+		{
 			name: "observed, commit fails", reason: "the job's own failure stays one",
 			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe}); b.fail["commit"] = errDown },
 			events: []string{"sizes", "stored", "commit", "unknown", "fire"}, live: 5300, baseline: []int64{},
@@ -384,6 +423,7 @@ func TestOrderOfEvents(t *testing.T) {
 			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
+				require.True(t, b.last().Live)
 				require.ErrorContains(t, err, "(live already: the segment is not protected)")
 				require.False(t, b.alerts[0].Protected)
 				require.Contains(t, b.alerts[0].Text, "(live: the segment is not protected)")
@@ -435,6 +475,15 @@ func TestAdmitGates(t *testing.T) {
 	require.Equal(t, []string{"sizes", "discard", "rejected", "fire"}, b.events, "and the job need not tidy up")
 
 	b = newBench(t)
+	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Read = validate.Count(5200)
+	_, err = b.guard().Admit(t.Context(), b.run)
+	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
+	require.True(t, b.alerts[0].Protected, "nothing was written, so what is live is as it was")
+	require.Equal(t, err.Error()+" (before the first write: the live segment keeps its users)", b.alerts[0].Text)
+	require.False(t, b.last().Live)
+
+	b = newBench(t)
 	b.run.Stored, b.run.Commit = nil, nil
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.NoError(t, err, "what comes later need not be there yet")
@@ -452,9 +501,10 @@ func TestAdmitGates(t *testing.T) {
 // TestBadRuns: a run that cannot be guarded is not committed.
 func TestBadRuns(t *testing.T) {
 	for field, edit := range map[string]func(*segment.Run){
-		"Run.ID":        func(r *segment.Run) { r.ID = "" },
-		"Run.Attempt":   func(r *segment.Run) { r.Attempt = -1 },
-		"Run.Job.To":    func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.ID":      func(r *segment.Run) { r.ID = "" },
+		"Run.Attempt": func(r *segment.Run) { r.Attempt = -1 },
+		"output: could not be verified: Run.Job.To is empty": func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.Job.To is site-b/, want the segment":            func(r *segment.Run) { r.Job.To.Name = "" },
 		"want UTF-8":    func(r *segment.Run) { r.Job.To.Name = "\xff" },
 		"Run.Live":      func(r *segment.Run) { r.Live = true },
 		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
@@ -480,8 +530,53 @@ func TestBadRuns(t *testing.T) {
 			require.False(t, segment.Retryable(err))
 			require.Equal(t, int64(4800), b.live)
 			require.NotContains(t, b.events, "commit")
+			for _, a := range b.alerts {
+				require.WithinDuration(t, time.Now(), a.At, time.Hour)
+				require.WithinDuration(t, time.Now(), b.last().At, time.Hour)
+			}
+			switch {
+			case b.run.ID == "", strings.Contains(field, "Run.Job.To"), field == "want UTF-8":
+				require.Equal(t, []string{"discard"}, b.events, "nothing to record it under, and nothing to alert about")
+			case b.run.Live:
+				require.NotContains(t, b.events, "discard", "what is live must not be dropped")
+				require.NotEmpty(t, b.alerts)
+			default:
+				require.NotEmpty(t, b.alerts)
+			}
 		})
 	}
+}
+
+// TestLiveSuperseded: that an older attempt passed is no word on what the newer
+// one left.
+func TestLiveSuperseded(t *testing.T) {
+	b := newBench(t)
+	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	newer := b.run
+	newer.Attempt, newer.Expected = 2, validate.Count(5400)
+	_, err := b.guard().Commit(t.Context(), newer)
+	require.ErrorIs(t, err, validate.Short)
+	b.events = nil
+	_, err = b.commit()
+	require.ErrorIs(t, err, segment.ErrSuperseded)
+	_, live := errors.AsType[*segment.LiveError](err)
+	require.True(t, live)
+	require.Equal(t, []string{"sizes", "stored", "committed"}, b.events, "the newer attempt's alert stands")
+}
+
+// TestObservedSuperseded: an attempt that is only observed goes live, as it would
+// without a guard, and the report says that a newer one was there.
+func TestObservedSuperseded(t *testing.T) {
+	b := newBench(t)
+	b.rule(segment.Rule{Mode: segment.Observe})
+	newer := b.run
+	newer.Attempt = 2
+	_, err := b.guard().Commit(t.Context(), newer)
+	require.NoError(t, err)
+	report, err := b.commit()
+	require.NoError(t, err)
+	require.ErrorIs(t, report.Findings[0].Cause, segment.ErrSuperseded)
+	require.Equal(t, 2, b.last().Attempt)
 }
 
 // TestAttemptsOvertake: an older attempt finds itself superseded before it goes
@@ -627,6 +722,28 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// TestCancelledLive: what is live and was not verified is news about the segment,
+// whoever stopped the job.
+func TestCancelledLive(t *testing.T) {
+	b := newBench(t)
+	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	ctx, cancel := context.WithCancel(t.Context())
+	b.run.Stored = func(ctx context.Context) (validate.Summary, error) { cancel(); return validate.Summary{}, ctx.Err() }
+	_, err := b.guard().Commit(ctx, b.run)
+	require.ErrorIs(t, err, validate.Unverified)
+	require.True(t, segment.Retryable(err))
+	require.Equal(t, []string{"sizes", "rejected", "fire"}, b.events)
+	require.False(t, b.alerts[0].Protected)
+
+	b = newBench(t)
+	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	ctx, cancel = context.WithCancel(t.Context())
+	b.run.Stored = func(context.Context) (validate.Summary, error) { cancel(); return validate.Count(5300), nil }
+	_, err = b.guard().Commit(ctx, b.run)
+	require.NoError(t, err, "it is live, and right")
+	require.Equal(t, []string{"sizes", "committed", "resolve"}, b.events)
+}
+
 // TestCancelledAfterCommit: what is live is recorded, though the job was told to
 // stop in between.
 func TestCancelledAfterCommit(t *testing.T) {
@@ -644,21 +761,34 @@ func TestCancelledAfterCommit(t *testing.T) {
 func TestPanics(t *testing.T) {
 	boom := func() { panic("boom") }
 	for name, end := range map[string]func(){"panic": boom, "goexit": runtime.Goexit} {
-		t.Run(name, func(t *testing.T) {
-			for at, want := range map[string][]string{
-				"rules":  {"discard"},
-				"stored": {"sizes", "discard"},
-				"commit": {"sizes", "stored", "accepted", "unknown", "fire"},
-			} {
+		for _, c := range []struct {
+			at     string
+			events []string
+			live   int64
+		}{
+			{"rules", []string{"discard"}, 4800},
+			{"sizes", []string{"discard"}, 4800},
+			{"stored", []string{"sizes", "discard"}, 4800},
+			{"accepted", []string{"sizes", "stored", "discard"}, 4800},
+			{"commit", []string{"sizes", "stored", "accepted", "unknown", "fire"}, 4800},
+			{"committed", []string{"sizes", "stored", "accepted", "commit"}, 5300},
+			{"resolve", []string{"sizes", "stored", "accepted", "commit", "committed"}, 5300},
+			{"short, discard", []string{"sizes", "stored"}, 4800},
+			{"short, rejected", []string{"sizes", "stored", "discard"}, 4800},
+			{"short, fire", []string{"sizes", "stored", "discard", "rejected"}, 4800},
+		} {
+			t.Run(name+" at "+c.at, func(t *testing.T) {
 				b := newBench(t)
-				switch at {
-				case "rules":
-					b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { end(); return segment.Rule{}, nil }
-				case "stored":
-					b.run.Stored = func(context.Context) (validate.Summary, error) { end(); return validate.Count(5300), nil }
-				case "commit":
-					b.run.Commit = func(context.Context) error { end(); return nil }
+				at, short := strings.CutPrefix(c.at, "short, ")
+				if short {
+					b.staged = 5200
 				}
+				b.end = func(event string) {
+					if event == at {
+						end()
+					}
+				}
+				b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { b.end("rules"); return segment.Rule{}, nil }
 				returned := false
 				done := make(chan any)
 				go func() {
@@ -669,9 +799,46 @@ func TestPanics(t *testing.T) {
 				got := <-done
 				require.False(t, returned, "it goes on")
 				require.Equal(t, name == "panic", got == "boom")
-				require.Equal(t, want, b.events, at)
-				require.Equal(t, int64(4800), b.live)
+				require.Equal(t, c.events, b.events)
+				require.Equal(t, c.live, b.live)
+			})
+		}
+	}
+}
+
+// TestLogs: with a logger, a run that fails is logged, whatever its check found;
+// without one, and without an error, nothing is.
+func TestLogs(t *testing.T) {
+	for event, want := range map[string][]string{
+		"":          {"INFO output checked"},
+		"commit":    {"INFO output checked", "ERROR run failed"},
+		"committed": {"INFO output checked", "ERROR run failed"},
+		"stored":    {"ERROR output checked", "ERROR run failed"},
+		"panic":     {"ERROR run failed"},
+	} {
+		t.Run(event, func(t *testing.T) {
+			var out bytes.Buffer
+			b := newBench(t)
+			b.config.Logger = slog.New(slog.NewJSONHandler(&out, nil))
+			b.fail[event] = errDown
+			if event == "panic" {
+				b.run.Stored = func(context.Context) (validate.Summary, error) { panic("boom") }
+				require.Panics(t, func() { _, _ = b.commit() })
+			} else {
+				_, err := b.commit()
+				require.Equal(t, event != "", err != nil)
 			}
+			var got []string
+			for line := range strings.Lines(out.String()) {
+				var l map[string]any
+				require.NoError(t, json.Unmarshal([]byte(line), &l))
+				got = append(got, fmt.Sprint(l["level"], " ", l["msg"]))
+				if l["msg"] == "run failed" {
+					require.Equal(t, []any{"site-b/cars", "monday"}, []any{l["segment"], l["run"]})
+					require.NotEmpty(t, l["error"])
+				}
+			}
+			require.Equal(t, want, got)
 		})
 	}
 }
@@ -736,4 +903,73 @@ func TestRetryable(t *testing.T) {
 	require.False(t, segment.Retryable(nil))
 	require.False(t, segment.Retryable(errDown), "not ours to tell")
 	require.False(t, segment.Retryable(&validate.Error{}), "nothing says that it will be better the next time")
+	bad := &validate.InputError{Field: "Record.Run", Value: "long", Want: "at most 500 bytes"}
+	for _, event := range []string{"sizes", "accepted"} {
+		b := newBench(t)
+		b.fail[event] = bad
+		_, err := b.commit()
+		require.ErrorIs(t, err, validate.Unverified)
+		require.False(t, segment.Retryable(err), "a history that refuses what it is given is not out of reach")
+		b.fail[event], b.staged = errDown, 5300
+		_, err = b.commit()
+		require.True(t, segment.Retryable(err))
+		require.True(t, segment.Retryable(fmt.Errorf("job 7: %w", err)))
+		require.False(t, segment.Retryable(errors.Join(err, &segment.LiveError{})), "live, whatever else")
+		require.False(t, segment.Retryable(errors.Join(err, &segment.UnknownError{})))
+		require.False(t, segment.Retryable(errors.Join(err, segment.ErrSuperseded)))
+	}
+}
+
+// A hanging is a ledger and an alerter of which something hangs until it is told
+// to stop.
+type hanging struct {
+	*segment.Memory
+
+	at     string
+	alerts []segment.Alert
+}
+
+func (h *hanging) hang(ctx context.Context, at string) error {
+	if h.at == at {
+		<-ctx.Done()
+	}
+	return context.Cause(ctx)
+}
+
+func (h *hanging) Record(ctx context.Context, r segment.Record) error {
+	return errors.Join(h.hang(ctx, string(r.State)), h.Memory.Record(ctx, r))
+}
+
+func (h *hanging) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
+	return errors.Join(h.hang(ctx, "alerts"), h.Memory.ChangeAlerts(ctx, ids, change))
+}
+
+func (h *hanging) Fire(ctx context.Context, a segment.Alert) error {
+	if err := h.hang(ctx, "fire"); err != nil {
+		return err
+	}
+	h.alerts = append(h.alerts, a)
+	return nil
+}
+
+func (h *hanging) Resolve(context.Context, segment.ID) error { return nil }
+
+// TestHanging: what hangs while the guard tidies up is given up, and does not keep
+// people from being told.
+func TestHanging(t *testing.T) {
+	for at, told := range map[string]bool{"discard": true, "rejected": true, "alerts": true, "fire": false} {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				h := &hanging{Memory: b.ledger, at: at}
+				b.config.History, b.config.Alerter, b.staged = h, h, 4100
+				b.run.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
+				_, err := b.commit()
+				require.ErrorIs(t, err, validate.Short)
+				require.ErrorContains(t, err, "gave up tidying up after 30s")
+				require.Equal(t, told, len(h.alerts) == 1)
+				require.Equal(t, at == "rejected", !b.recorded())
+			})
+		})
+	}
 }

@@ -20,8 +20,9 @@ type Ledger interface {
 	// baseline is kept without it.
 	Suspect(ctx context.Context, id ID, s Suspicion) error
 	// Import adds sizes that no guard recorded: from before there was one, or
-	// seen in the store. They are marked Unguarded, and a size of the same time
-	// and counter as one that is there already is left out. All or nothing.
+	// seen in the store. They are marked Unguarded. A size of the same time and
+	// counter as one that is there already is left out, and so is one from before
+	// the size that was accepted last. All or nothing.
 	Import(ctx context.Context, sizes []Imported) error
 	// Forget drops what is known at hand of segments that were deleted on
 	// purpose, and they have no open alert any more. The log of their attempts

@@ -37,10 +37,8 @@ func (r *Run) problem(stored bool) error {
 		return badInput("Run.ID", "empty", "a name for this run of the job, the same for all its attempts")
 	case r.Attempt < 0:
 		return badInput("Run.Attempt", r.Attempt, "0 or more")
-	case r.Job.To.Name == "":
-		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes")
-	case r.Job.To.check() != nil:
-		return r.Job.To.check()
+	case r.target() != nil:
+		return r.target()
 	case r.Live && (r.Commit != nil || r.Discard != nil):
 		return badInput("Run.Live", true, "no Commit and no Discard with it: a live output can be neither")
 	case r.Live && r.History != nil:
@@ -52,6 +50,21 @@ func (r *Run) problem(stored bool) error {
 	}
 	return nil
 }
+
+// target is what is wrong with the name of the segment.
+func (r *Run) target() error {
+	switch {
+	case r.Job.To.IsZero():
+		return badInput("Run.Job.To", "empty", "the segment that the job writes")
+	case r.Job.To.Name == "":
+		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes")
+	}
+	return r.Job.To.check()
+}
+
+// nameless reports that there is nothing to file the run under: a record or an
+// alert without the name of a segment or of a run would be taken for another's.
+func (r *Run) nameless() bool { return r.ID == "" || r.target() != nil }
 
 func badInput(field string, value any, want string) error {
 	return &validate.InputError{Field: field, Value: value, Want: want}

@@ -38,29 +38,59 @@ func (a *attempt) readBack(ctx context.Context) validate.Summary {
 // it reads twice.
 func (a *attempt) settle(ctx context.Context, out *validate.Output) (agreed bool) {
 	s := a.rule.Settle
-	deadline := a.run.WrittenAt.Add(s.Max)
-	if err := sleep(ctx, time.Until(a.run.WrittenAt.Add(s.Min))); err != nil {
-		out.Stored = validate.Unmeasured(&outage{"waiting for the store to settle", err})
+	written := a.run.WrittenAt
+	if now := time.Now(); written.After(now) { // by another machine's clock: it is acknowledged by now
+		written = now
+	}
+	deadline := written.Add(s.Max)
+	if a.interrupted(ctx, out, time.Until(written.Add(s.Min))) {
 		return false
 	}
 	var before *validate.Summary // the reading before, if it passed
 	for readings := 1; ; readings++ {
 		reading := a.readBack(ctx)
-		out.Stored = reading.OnDifference(nil) // why they differ is asked of the last reading only
-		_, err := a.guard.quiet.Check(ctx, a.rule.Policy, *out)
 		out.Stored = reading
 		switch {
-		case err != nil:
+		case !a.passes(ctx, *out):
 			before = nil
 		case before != nil && agree(before, &reading):
 			return true
 		default:
 			before = &reading
 		}
-		if readings >= 2 && time.Now().Add(s.Every).After(deadline) || sleep(ctx, s.Every) != nil {
+		if readings >= 2 && time.Now().Add(s.Every).After(deadline) || a.interrupted(ctx, out, s.Every) {
 			return false
 		}
 	}
+}
+
+// passes judges one reading. Why users differ is looked at only where that may
+// decide: it may cost as much as the whole check.
+func (a *attempt) passes(ctx context.Context, out validate.Output) bool {
+	report, err := a.guard.quiet.Check(ctx, a.rule.Policy, unexplained(out))
+	if err == nil || proven(&report) {
+		return err == nil
+	}
+	_, err = a.guard.quiet.Check(ctx, a.rule.Policy, out)
+	return err == nil
+}
+
+// unexplained is the output without the means to look closer at its sides.
+func unexplained(out validate.Output) validate.Output {
+	for _, side := range []*validate.Summary{&out.Expected, &out.Read, &out.Written, &out.Stored} {
+		*side = side.OnDifference(nil)
+	}
+	return out
+}
+
+// interrupted waits, and reports whether the job was told to stop meanwhile. A
+// store that had no time to settle proves nothing: what it showed is no verdict.
+func (a *attempt) interrupted(ctx context.Context, out *validate.Output, wait time.Duration) bool {
+	err := sleep(ctx, wait)
+	if err != nil {
+		out.Stored = validate.Unmeasured(&outage{"waiting for the store to settle", err})
+	}
+	return err != nil
 }
 
 func agree(a, b *validate.Summary) bool {

@@ -3,6 +3,8 @@ package segment_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,20 +124,96 @@ func TestSettleLate(t *testing.T) {
 	})
 }
 
-// TestSettleCancelled: waiting ends with the job.
+// TestSettleCancelled: waiting ends with the job, and a store that had no time to
+// settle is not judged by what it showed.
 func TestSettleCancelled(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		users int64
+	}{
+		"before Min":           {20 * time.Second, 5300},
+		"short so far":         {2 * time.Minute, 100},
+		"after one right size": {70 * time.Second, 5300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.rule(segment.Rule{Settle: settles})
+				b.run.WrittenAt = time.Now()
+				b.run.Stored = func(context.Context) (validate.Summary, error) {
+					return validate.Count(c.users).AsOf(time.Now()), b.event("stored")
+				}
+				ctx, cancel := context.WithTimeoutCause(t.Context(), c.after, errors.New("deploying"))
+				defer cancel()
+				_, err := b.guard().Commit(ctx, b.run)
+				require.EqualError(t, err, "site-b/cars: could not be verified: stored: not measured: waiting for the store to settle: deploying")
+				require.True(t, segment.Retryable(err))
+				require.Equal(t, c.after > settles.Min, slices.Contains(b.events, "stored"))
+				require.Contains(t, b.events, "discard")
+				require.Empty(t, b.alerts)
+				require.Equal(t, int64(4800), b.live)
+			})
+		})
+	}
+}
+
+// TestSettleClocks: the clock of the machine that wrote may be ahead, and nobody
+// waits for it.
+func TestSettleClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.rule(segment.Rule{Settle: settles})
-		b.run.WrittenAt = time.Now()
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Second, errors.New("deploying"))
-		defer cancel()
-		_, err := b.guard().Commit(ctx, b.run)
-		require.ErrorContains(t, err, "waiting for the store to settle: deploying")
-		require.NotContains(t, b.events, "stored")
-		require.Contains(t, b.events, "discard")
-		require.Equal(t, int64(4800), b.live)
+		start := time.Now()
+		b.run.WrittenAt = start.Add(365 * 24 * time.Hour)
+		b.run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(5300).AsOf(time.Now()), nil }
+		_, err := b.commit()
+		require.ErrorIs(t, err, validate.ErrLagging)
+		require.Equal(t, settles.Max, time.Since(start))
 	})
+}
+
+// TestSettleLooksCloser: why users differ is asked of the reading that decides,
+// and of every one where the answer may let it pass.
+func TestSettleLooksCloser(t *testing.T) {
+	digest := func(users int) validate.Summary {
+		var d validate.Digest
+		for i := range users {
+			d.AddString(fmt.Sprint("user ", i))
+		}
+		return d.Summary()
+	}
+	bare := func(s validate.Summary) validate.Summary { // as an engine would tell it
+		return validate.Fingerprinted(s.Users(), s.Fingerprint())
+	}
+	for name, c := range map[string]struct {
+		tolerance validate.Tolerance
+		looks     int
+		want      error
+	}{
+		"proven":             {validate.Tolerance{}, 1, validate.Short},
+		"within a tolerance": {validate.Within(0.1), 3, nil}, // two readings and the check itself
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.rule(segment.Rule{Settle: settles, Policy: validate.Policy{Tolerance: c.tolerance}})
+				b.run.WrittenAt = time.Now()
+				looks := 0
+				b.run.Expected = bare(digest(5300)).OnDifference(func(context.Context) (validate.Summary, error) {
+					looks++
+					return digest(5300), nil
+				})
+				b.run.Stored = func(context.Context) (validate.Summary, error) {
+					return bare(digest(5200)).AsOf(time.Now()).OnDifference(func(context.Context) (validate.Summary, error) {
+						return digest(5200), nil
+					}), nil
+				}
+				_, err := b.commit()
+				require.ErrorIs(t, err, c.want)
+				require.Equal(t, c.looks, looks)
+			})
+		})
+	}
 }
 
 func TestSettleRules(t *testing.T) {

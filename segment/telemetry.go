@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"go.opentelemetry.io/otel"
@@ -32,6 +33,15 @@ func annotate(span trace.Span, a *attempt, err error) {
 	if a.run.Build != "" {
 		span.SetAttributes(attribute.String("segmentguard.build", a.run.Build))
 	}
+	if counts(a.report.Expected) {
+		span.SetAttributes(attribute.Int64("segmentguard.users.expected", a.report.Expected.Users()))
+	}
+	if counts(a.report.Stored) {
+		span.SetAttributes(attribute.Int64("segmentguard.users.stored", a.report.Stored.Users()))
+	}
+	if found := kinds(&a.report); len(found) > 0 {
+		span.SetAttributes(attribute.StringSlice("segmentguard.findings", found))
+	}
 	if err == nil {
 		return
 	}
@@ -48,6 +58,16 @@ func verdict(r *validate.Report) string {
 		return "unverified"
 	}
 	return "failed"
+}
+
+// kinds are the kinds of all findings, each once.
+func kinds(r *validate.Report) (found []string) {
+	for _, f := range r.Findings {
+		if kind := string(f.Kind); !slices.Contains(found, kind) {
+			found = append(found, kind)
+		}
+	}
+	return found
 }
 
 // gravest is the kind of the gravest finding: one that fails, if there is any.

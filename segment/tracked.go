@@ -92,11 +92,13 @@ func (t *Tracked) Suspect(r Record) {
 	t.Sizes = slices.DeleteFunc(t.Sizes, func(s validate.Size) bool { return same(s, size) })
 }
 
-// Import adds sizes that no guard recorded.
+// Import adds sizes that no guard recorded. What an acceptance put an end to does
+// not come back.
 func (t *Tracked) Import(sizes []validate.Size) {
 	for _, size := range sizes {
+		over := t.Accepted != nil && len(t.Sizes) > 0 && size.At.Before(t.Sizes[0].At)
 		known := func(s validate.Size) bool { return s.At.Equal(size.At) && s.Counter == size.Counter }
-		if !slices.ContainsFunc(t.Sizes, known) {
+		if !over && !slices.ContainsFunc(t.Sizes, known) {
 			size.Unguarded = true
 			t.keep(size)
 		}

@@ -174,6 +174,8 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	require.NotNil(t, states[0].Told)
 	put(t, l, id, "next", 80)
 	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60))
+	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 5, At: start.AddDate(-1, 0, 0)}}}}))
+	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60), "what the acceptance put an end to does not come back")
 	// Zero, too: from then on zero is right.
 	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.Rejected, start.AddDate(0, 2, 0) })
 	require.NoError(t, l.Accept(t.Context(), id, segment.Acceptance{Run: "empty", By: "ann", Why: "sold out", At: a.At}))

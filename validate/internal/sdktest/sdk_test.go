@@ -170,28 +170,31 @@ func TestGuardSpans(t *testing.T) {
 		verdict   string
 		errorType any // nil: passes
 		checks    int
+		users     []int64  // expected and stored, as far as they were measured
+		findings  []string // kinds
 	}{
-		{"passed", 5300, func(*segment.Config, *segment.Run) {}, "passed", nil, 1},
-		{"short", 5200, func(*segment.Config, *segment.Run) {}, "failed", "short", 1},
+		{"passed", 5300, func(*segment.Config, *segment.Run) {}, "passed", nil, 1, []int64{5300, 5300}, nil},
+		{"short", 5200, func(*segment.Config, *segment.Run) {}, "failed", "short", 1, []int64{5300, 5200}, []string{"short"}},
 		{"not read back", 0, func(_ *segment.Config, r *segment.Run) {
 			r.Stored = func(context.Context) (validate.Summary, error) { return validate.Summary{}, down }
-		}, "unverified", "unverified", 1},
+		}, "unverified", "unverified", 1, []int64{5300}, []string{"unverified"}},
 		{"no rule", 5300, func(c *segment.Config, _ *segment.Run) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, down }
-		}, "unverified", "unverified", 0},
+		}, "unverified", "unverified", 0, nil, []string{"unverified"}},
 		{"commit failed", 5300, func(_ *segment.Config, r *segment.Run) {
 			r.Commit = func(context.Context) error { return down }
-		}, "passed", "unknown", 1},
+		}, "passed", "unknown", 1, []int64{5300, 5300}, nil},
 		{"superseded", 5300, func(c *segment.Config, r *segment.Run) {
 			require.NoError(t, c.History.Record(t.Context(), segment.Record{Segment: r.Job.To, Run: r.ID, Attempt: 3, State: segment.Accepted}))
-		}, "passed", "superseded", 1},
+		}, "passed", "superseded", 1, []int64{5300, 5300}, nil},
 		{"settling", 5300, func(c *segment.Config, r *segment.Run) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
 				return segment.Rule{Settle: segment.Settle{Max: time.Minute, Every: time.Nanosecond}}, nil
 			}
 			r.WrittenAt = time.Now()
 			r.Stored = func(context.Context) (validate.Summary, error) { return count(5300).AsOf(time.Now()), nil }
-		}, "passed", nil, 1},
+		}, "passed", nil, 1, []int64{5300, 5300}, nil},
+		{"history out of reach", 5300, func(c *segment.Config, _ *segment.Run) { c.History = outOfReach{} }, "unverified", "unverified", 1, []int64{5300, 5300}, []string{"unverified"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
@@ -209,6 +212,12 @@ func TestGuardSpans(t *testing.T) {
 				"segmentguard.job.id": "copy site-a/cars to site-b/cars", "segmentguard.run.id": "monday", "segmentguard.run.attempt": int64(2),
 				"segmentguard.build": "v1", "segmentguard.verdict": c.verdict,
 			}
+			for i, side := range []string{"expected", "stored"}[:len(c.users)] {
+				want["segmentguard.users."+side] = c.users[i]
+			}
+			if c.findings != nil {
+				want["segmentguard.findings"] = c.findings
+			}
 			if c.errorType == nil {
 				require.NoError(t, err)
 				require.Equal(t, codes.Unset, outer.Status().Code)
@@ -220,6 +229,45 @@ func TestGuardSpans(t *testing.T) {
 		})
 	}
 }
+
+type outOfReach struct{}
+
+func (outOfReach) Sizes(context.Context, segment.ID, int) ([]validate.Size, error) {
+	return nil, errors.New("connection refused")
+}
+func (outOfReach) Record(context.Context, segment.Record) error { return nil }
+
+// A callback that panics leaves a span that says so.
+func TestGuardSpansOfPanics(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit      func(*segment.Config, *segment.Run)
+		errorType string
+	}{
+		"before the commit": {func(_ *segment.Config, r *segment.Run) {
+			r.Stored = func(context.Context) (validate.Summary, error) { panic("boom") }
+		}, "unverified"},
+		"in the commit": {func(_ *segment.Config, r *segment.Run) {
+			r.Commit = func(context.Context) error { panic("boom") }
+		}, "unknown"},
+		"after the commit": {func(c *segment.Config, _ *segment.Run) { c.History, c.Alerter = nil, panicking{} }, "live"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			require.PanicsWithValue(t, "boom", func() { _ = commit(t, b, 5300, c.edit) })
+			spans := b.spans.Ended()
+			outer := spans[len(spans)-1]
+			require.Equal(t, "commit segment", outer.Name())
+			require.Equal(t, codes.Error, outer.Status().Code)
+			require.Equal(t, c.errorType, attributes(outer)["error.type"])
+			require.Equal(t, "site-b/cars", attributes(outer)["segmentguard.segment"])
+		})
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Fire(context.Context, segment.Alert) error { panic("boom") }
+func (panicking) Resolve(context.Context, segment.ID) error { panic("boom") }
 
 // TestNewRefuses: an instrument that cannot be created is an error, not silence.
 func TestNewRefuses(t *testing.T) {
