@@ -63,13 +63,20 @@ func (r *Result) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// failure is why the step failed, on one line: errors that were joined are not.
+func (r *Result) failure() string {
+	text := fmt.Sprintf("%s: %v", shown(r.Job), r.Err)
+	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
+}
+
 // String is how many steps are done and how many are not, and what failed, a
 // line each.
 func (o Outcome) String() string {
 	var b strings.Builder
 	b.WriteString(o.summary())
-	for _, r := range o.Failed {
-		fmt.Fprintf(&b, "\n  failed: %s: %v", shown(r.Job), r.Err)
+	for i := range o.Failed {
+		r := &o.Failed[i]
+		fmt.Fprintf(&b, "\n  failed: %s", r.failure())
 	}
 	return b.String()
 }
@@ -109,7 +116,7 @@ func (e *IncompleteError) Error() string {
 		text += ": stopped: " + e.Err.Error()
 	}
 	if len(o.Failed) > 0 {
-		text += fmt.Sprintf(": %s: %v", shown(o.Failed[0].Job), o.Failed[0].Err)
+		text += ": " + o.Failed[0].failure()
 	}
 	if more := len(o.Failed) - 1; more > 0 {
 		text += fmt.Sprintf(" (and %s more)", thousands(int64(more)))

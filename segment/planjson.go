@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +11,12 @@ import (
 )
 
 // planJSON is a plan as it is written. Without steps it is none: {} must not
-// read as a plan by which there is nothing to do.
+// read as a plan by which there is nothing to do. What it holds is counted: a
+// plan of which somebody kept only the first hundred steps is one that would
+// succeed, and leave the rest as it is.
 type planJSON struct {
+	Jobs      int        `json:"jobs"`     // in steps and conflicts
+	Affected  int        `json:"affected"` // segments
 	Steps     *[]Step    `json:"steps"`
 	Unwritten []Affected `json:"unwritten,omitempty"`
 	Conflicts []Conflict `json:"conflicts,omitempty"`
@@ -22,15 +28,25 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	if !p.made {
 		return nil, errNoPlan()
 	}
-	return json.Marshal(planJSON{&p.Steps, p.Unwritten, p.Conflicts})
+	jobs, affected := p.counts()
+	return json.Marshal(planJSON{jobs, affected, &p.Steps, p.Unwritten, p.Conflicts})
+}
+
+// counts are how many jobs the plan names, and affected segments.
+func (p Plan) counts() (jobs, affected int) {
+	segments, _ := p.stake()
+	return len(p.Steps) + p.heldUp(), len(segments)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, and nothing else: the plan must be
-// the one that its own jobs and affected segments lead to. One that lost what a
-// step waits for, or why it is there, is refused.
+// the one that its own jobs and affected segments lead to. One that lost a step,
+// what it waits for, or why it is there, is refused, and so are fields that are
+// not known: they may say what must not run.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	var w planJSON
-	if err := json.Unmarshal(data, &w); err != nil {
+	known := json.NewDecoder(bytes.NewReader(data))
+	known.DisallowUnknownFields()
+	if err := known.Decode(&w); err != nil {
 		return fmt.Errorf("segment: plan: %w", err)
 	}
 	if w.Steps == nil {
@@ -41,10 +57,23 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("segment: plan: %w", err)
 	}
-	if err := read.differs(made); err != nil {
+	if err := cmp.Or(read.differs(made), w.miscounts(made)); err != nil {
 		return fmt.Errorf("segment: plan: not what its jobs and affected segments lead to: %w", err)
 	}
 	*p = made
+	return nil
+}
+
+// miscounts is what was taken out of the plan, or added to it, so that what is
+// left is one all the same.
+func (w *planJSON) miscounts(made Plan) error {
+	jobs, affected := made.counts()
+	switch {
+	case w.Jobs != jobs:
+		return badInput("jobs", w.Jobs, fmt.Sprintf("%d, as there are in steps and conflicts", jobs))
+	case w.Affected != affected:
+		return badInput("affected", w.Affected, fmt.Sprintf("%d, as there are affected segments", affected))
+	}
 	return nil
 }
 

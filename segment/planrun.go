@@ -49,7 +49,8 @@ const (
 
 // Ready returns the steps that a run with Resume: done would begin with: those
 // not done whose predecessors are, failed ones among them. It is for a queue of
-// your own. An outcome that Run would refuse, or a plan, has none.
+// your own. An outcome that Run would refuse, or a plan, has none: that nothing
+// is ready says that all is done only if done.Done is as long as Steps.
 func (p Plan) Ready(done Outcome) []Step {
 	t, err := newTracks(&p, &done)
 	if err != nil {
@@ -68,7 +69,8 @@ func (p Plan) Ready(done Outcome) []Step {
 // done; where Limit makes them queue, in the plan's order. run is the job: let
 // it commit through a [Guard], so that a rerun that makes the same mistake
 // fails. A step whose run returns an error, panics or exits its goroutine failed
-// and blocks what depends on it, and nothing else.
+// and blocks what depends on it, and nothing else. With Resume it runs again:
+// one whose error is a [*LiveError] is better put among the Done, without it.
 //
 // When ctx ends no further step is started; those that run are told by their
 // context, and Run waits for them. The outcome says what became of every step.

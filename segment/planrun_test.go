@@ -77,18 +77,25 @@ func TestRunStartsAsSoonAsItCan(t *testing.T) {
 
 // TestRunLimit: never more steps at a time than the limit, and as many.
 func TestRunLimit(t *testing.T) {
-	for limit, want := range map[int]int64{0: 1, 1: 1, 3: 3, 100: 10} {
+	for limit, want := range map[int]int{0: 1, 1: 1, 3: 3, 100: 10} {
 		synctest.Test(t, func(t *testing.T) {
 			p := planned(t, make([][]int, 10)...)
-			var running, most atomic.Int64
+			var mu sync.Mutex
+			var running, most int
+			count := func(change int) {
+				mu.Lock()
+				defer mu.Unlock()
+				running += change
+				most = max(most, running)
+			}
 			_, err := p.Run(t.Context(), segment.RunOptions{Limit: limit}, func(context.Context, segment.Job) error {
-				most.Store(max(most.Load(), running.Add(1)))
+				count(1)
 				time.Sleep(time.Second) // by the bubble's clock: until all that can run do
-				running.Add(-1)
+				count(-1)
 				return nil
 			})
 			require.NoError(t, err)
-			require.Equal(t, want, most.Load(), "limit %d", limit)
+			require.Equal(t, want, most, "limit %d", limit)
 		})
 	}
 }
@@ -153,6 +160,17 @@ func TestRunFailure(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRunFailureOnOneLine: a log keeps a failure together, also one of errors that
+// were joined.
+func TestRunFailureOnOneLine(t *testing.T) {
+	p := planned(t, nil)
+	outcome, err := p.Run(t.Context(), segment.RunOptions{}, func(context.Context, segment.Job) error {
+		return errors.Join(errBoom, fmt.Errorf("rolling back:\r\n%w", errBoom))
+	})
+	require.EqualError(t, err, "rerun plan: 0 done, 1 failed: 0: boom; rolling back:; boom")
+	require.Equal(t, "0 done, 1 failed\n  failed: 0: boom; rolling back:; boom", outcome.String())
 }
 
 // TestRunBlockedBy: of several failures that block a step, the first in the plan
@@ -360,6 +378,7 @@ func TestRunRefuses(t *testing.T) {
 		{"the outcome of another plan: failed", "Outcome.Failed[0]", p, segment.RunOptions{Resume: segment.Outcome{Failed: []segment.Result{{Job: "7"}}}}},
 		{"the outcome of another plan: blocked", "Outcome.Blocked[0]", p, segment.RunOptions{Resume: segment.Outcome{Blocked: []segment.Blocked{{Job: "7"}}}}},
 		{"the outcome of another plan: never started", "Outcome.NeverStarted[0]", p, segment.RunOptions{Resume: segment.Outcome{NeverStarted: []string{"7"}}}},
+		{"what failed is not done, wherever a queue of one's own lists it", "Outcome.Done[1].Err", p, segment.RunOptions{Resume: segment.Outcome{Done: []segment.Result{{Job: "0"}, {Job: "1", Err: errBoom}}}}},
 		{"one outcome for each step", "Outcome.NeverStarted[0]", p, segment.RunOptions{Resume: segment.Outcome{Done: done("0").Done, NeverStarted: []string{"0"}}}},
 		{"done before what it waits for was made again", "Outcome.Done", p, segment.RunOptions{Resume: done("0", "2")}},
 	} {

@@ -131,18 +131,14 @@ func (w *planWriter) byHand() {
 	}
 }
 
-// steps lists the steps, under their priorities where these differ.
+// steps lists the steps.
 func (w *planWriter) steps() {
 	steps := w.plan.Steps
-	differ := slices.ContainsFunc(steps, func(s Step) bool { return s.Job.Priority != steps[0].Job.Priority })
+	if len(steps) > 0 {
+		w.printf("\n")
+	}
 	for i := range steps {
 		s := &steps[i]
-		if i == 0 || differ && s.Job.Priority != steps[i-1].Job.Priority {
-			w.printf("\n")
-			if differ {
-				w.printf("Priority %d\n", s.Job.Priority)
-			}
-		}
 		w.printf("%*s. %s%s\n", w.digits+2, thousands(int64(i+1)), w.line(s), w.after(s))
 	}
 }
@@ -160,14 +156,26 @@ func (w *planWriter) line(s *Step) string {
 		}
 		why = append(why, "reads "+strings.Join(names, " and "))
 	}
-	name := shown(s.Job.ID)
-	if to := shown(s.Job.To.String()); !strings.Contains(name, to) {
-		name += " (to " + to + ")"
-	}
 	if len(why) == 0 {
-		return name
+		return name(&s.Job)
 	}
-	return name + ": " + strings.Join(why, ", ")
+	return name(&s.Job) + ": " + strings.Join(why, ", ")
+}
+
+// name is the job's, and of what it does not say itself, what it writes and how
+// urgent it is.
+func name(j *Job) string {
+	var more []string
+	if to := shown(j.To.String()); !strings.Contains(shown(j.ID), to) {
+		more = append(more, "to "+to)
+	}
+	if j.Priority != 0 {
+		more = append(more, fmt.Sprintf("priority %d", j.Priority))
+	}
+	if len(more) == 0 {
+		return shown(j.ID)
+	}
+	return fmt.Sprintf("%s (%s)", shown(j.ID), strings.Join(more, ", "))
 }
 
 func (w *planWriter) after(s *Step) string {

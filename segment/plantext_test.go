@@ -25,7 +25,7 @@ func TestPlanText(t *testing.T) {
 		prior(10, segment.Copy(at("site-b", "cars"), at("site-a", "cars"))),
 		segment.Lookalike(at("site-b", "like-cars"), at("site-b", "cars"), at("site-b", "vans")),
 		segment.Copy(at("site-c", "vans"), at("site-a", "vans")),
-		{ID: "nightly 17", To: at("site-d", "vans\x1b[2J"), From: []segment.ID{at("site-c", "vans")}},
+		{ID: "nightly 17", Priority: -3, To: at("site-d", "vans\x1b[2J"), From: []segment.ID{at("site-c", "vans")}},
 		segment.Copy(at("site-e", "boats"), at("site-d", "boats")),
 		segment.Lookalike(at("site-e", "boats"), at("site-a", "vans")),
 		segment.Copy(at("site-f", "boats"), at("site-e", "boats")),
@@ -51,14 +51,11 @@ First, by hand: no job writes these affected segments.
   - site-a/vans, 1,000,000 users at stake; read by 3
   - site-z/lost, 1 user at stake
 
-Priority 10
-  1. lookalike site-a/buyers to site-a/cars: affected, 812,345 users at stake
-  2. copy site-a/cars to site-b/cars: affected, 10,000 users at stake, reads site-a/cars; after 1
-
-Priority 0
+  1. lookalike site-a/buyers to site-a/cars (priority 10): affected, 812,345 users at stake
+  2. copy site-a/cars to site-b/cars (priority 10): affected, 10,000 users at stake, reads site-a/cars; after 1
   3. copy site-a/vans to site-c/vans: reads site-a/vans
   4. lookalike site-b/cars + site-b/vans to site-b/like-cars: reads site-b/cars; after 2
-  5. nightly 17 (to "site-d/vans\x1b[2J"): reads site-c/vans; after 3
+  5. nightly 17 (to "site-d/vans\x1b[2J", priority -3): reads site-c/vans; after 3
 
 Not planned: 8 jobs. Solve the conflicts in this order and plan again; the outcome so far resumes the new plan.
 

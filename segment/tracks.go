@@ -86,6 +86,9 @@ func (t *tracks) resume(numbers map[string]int32, o *Outcome) error {
 		if err != nil {
 			return err
 		}
+		if r.Err != nil {
+			return badInput(fmt.Sprintf("Outcome.Done[%d].Err", i), strconv.Quote(r.Err.Error()), "no error, or the result in Failed")
+		}
 		t.state[n], t.results[n] = StepDone, r
 	}
 	for i, r := range o.Failed {

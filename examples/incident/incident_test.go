@@ -45,6 +45,7 @@ func TestIncident(t *testing.T) {
 	}, lines[len(lines)-2:], "cars capped, two lookalikes emptied and copied empty; each of the three faulty jobs fails in both nights")
 	require.Contains(t, out.String(), "site-b/cars: stored 10,000 of 10,500 users (4.8% short, 0 allowed), lost while reading: exactly the first 10,000 of 10,500 users; capped at 10,000, a known limit (Elasticsearch index.max_result_window, …) (discarded: the live segment keeps its users)\n")
 	require.Contains(t, out.String(), " users (100% short, 0 allowed) (discarded: the live segment keeps its users)\n")
+	require.Regexp(t, `night 4, hour \+24 +6 succeeded +10,300 \(5 segments short\) +0 +3 succeeded, 3 failed +13,614 +3\n`, out.String(), "both timelines side by side")
 	_, recovery, _ := strings.Cut(out.String(), "\nWITHOUT SEGMENTGUARD nobody")
 	recovery, _, _ = strings.Cut(recovery, "\n\nwithout segmentguard: ")
 	require.Equal(t, wantRecovery, "WITHOUT SEGMENTGUARD nobody"+recovery)
@@ -109,6 +110,7 @@ func requireDatabases(t *testing.T, dir string) {
 		{"SELECT count(*) FROM members WHERE generation NOT IN (SELECT generation FROM live)", "0", "0", "no staged rows are left"},
 		{"SELECT coalesce(group_concat(DISTINCT hour), '') FROM missing", "24,48,51,63,93", "", "without the guard somebody is missing from the first night until the last wave, with it never"},
 		{"SELECT coalesce(group_concat(hour), '') FROM looks WHERE alerts > 0", "", "24,48", "one alert a segment"},
+		{"SELECT group_concat(DISTINCT live) FROM looks WHERE hour <= 48", "13614,10300", "13614", "of 10,500 copied users and 300, and of twice 1,236 and 171 who are like them, 500 and all lookalikes are gone"},
 		{"SELECT max(alerts) FROM looks", "0", "3", "until the plan resolved them all"},
 		{"SELECT count(*) FROM alerts", "0", "0", "which it did"},
 		{"SELECT group_concat(n) FROM (SELECT count(*) n FROM results WHERE hour > 48 GROUP BY hour ORDER BY hour)", "1,2,4,6", "5", "the reruns of each wave, and of the plan"},

@@ -28,10 +28,11 @@ CREATE TABLE results (hour INTEGER, job TEXT, error TEXT);            -- error N
 CREATE TABLE alerts (segment TEXT PRIMARY KEY, hour INTEGER, text TEXT);
 
 -- What only the replay knows: who was live before the deployment, how many of
--- them are missing at an hour, and how many segments that and alerts are about.
+-- them are missing at an hour; how many users are live in the segments that jobs
+-- write, how many of those are short, and how many alerts are open.
 CREATE TABLE whole (segment TEXT, user TEXT, PRIMARY KEY (segment, user)) WITHOUT ROWID;
 CREATE TABLE missing (hour INTEGER, segment TEXT, users INTEGER);
-CREATE TABLE looks (hour INTEGER PRIMARY KEY, short INTEGER, alerts INTEGER);`
+CREATE TABLE looks (hour INTEGER PRIMARY KEY, live INTEGER, short INTEGER, alerts INTEGER);`
 
 const pageSize = 1000
 
@@ -44,7 +45,8 @@ type platform struct {
 	similarity map[segment.ID]float64
 	build      build
 	commit     func(context.Context, segment.Run) error
-	hour       int // since the deployment
+	ledger     segment.Ledger // of the guard; nil without one
+	hour       int            // since the deployment
 }
 
 func open(ctx context.Context, file string) (*sql.DB, error) {

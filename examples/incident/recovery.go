@@ -21,7 +21,7 @@ const (
 // what is downstream, run once.
 func (p *platform) recover(ctx context.Context, w world) (segment.Plan, segment.Outcome, error) {
 	p.hour, p.build = bothFixedAt, bothFixed
-	affected, err := p.alerted(ctx)
+	affected, err := segment.AffectedByAlerts(ctx, p.ledger)
 	if err != nil {
 		return segment.Plan{}, segment.Outcome{}, err
 	}
@@ -34,28 +34,6 @@ func (p *platform) recover(ctx context.Context, w world) (segment.Plan, segment.
 		return cmp.Or(failure, err)
 	})
 	return plan, outcome, errors.Join(err, p.look(ctx))
-}
-
-// alerted are the segments with an open alert; their live users are at stake.
-func (p *platform) alerted(ctx context.Context) ([]segment.Affected, error) {
-	names, err := collect(p.db.QueryContext(ctx, "SELECT segment FROM alerts ORDER BY segment"))
-	if err != nil {
-		return nil, err
-	}
-	affected := make([]segment.Affected, len(names))
-	for i, name := range names {
-		id, err := segment.ParseID(name)
-		if err != nil {
-			return nil, err
-		}
-		affected[i].ID = id
-		err = p.db.QueryRowContext(ctx, `SELECT count(*) FROM live l JOIN members m ON m.generation = l.generation
-			WHERE l.segment = ?`, name).Scan(&affected[i].Users)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return affected, nil
 }
 
 // A wave is jobs that people thought of, and rerun.

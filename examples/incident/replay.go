@@ -13,7 +13,8 @@ import (
 )
 
 // The nights of the replay: healthy ones for a history, the last of them at the
-// hour of the deployment, and two after it.
+// hour of the deployment, and two after it. Then the nightly jobs are held, and
+// reruns alone repair what is wrong.
 const (
 	lastHealthyNight = 3
 	lastNight        = 5
@@ -38,7 +39,7 @@ type replay struct {
 }
 
 // A night is what was to be seen after it.
-type night struct{ succeeded, failed, short, alerts int }
+type night struct{ succeeded, failed, live, short, alerts int }
 
 // play plays all days and the recovery on a database of its own.
 func play(ctx context.Context, dir string, w world, people []user, guarded bool, progress io.Writer) (_ *replay, err error) {
@@ -52,7 +53,7 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 		return nil, err
 	}
 	if guarded {
-		if p.commit, err = p.guard(ctx); err != nil {
+		if err := p.guard(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -78,22 +79,24 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 }
 
 // guard is all that a platform needs to be guarded.
-func (p *platform) guard(ctx context.Context) (func(context.Context, segment.Run) error, error) {
+func (p *platform) guard(ctx context.Context) error {
 	history, err := sqlsegment.NewHistory(p.db, sqlsegment.SQLite)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := history.Migrate(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	g, err := segment.NewGuard(segment.Config{History: history, Alerter: alertTable{p.db, &p.hour}})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return func(ctx context.Context, run segment.Run) error {
+	p.ledger = history
+	p.commit = func(ctx context.Context, run segment.Run) error {
 		_, err := g.Commit(ctx, run)
 		return err
-	}, nil
+	}
+	return nil
 }
 
 // nights run all jobs once a night.
@@ -148,7 +151,9 @@ func (p *platform) look(ctx context.Context) error {
 		{`INSERT INTO missing SELECT ?, w.segment, count(*) FROM whole w JOIN live l ON l.segment = w.segment
 			WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.generation = l.generation AND m.user = w.user)
 			GROUP BY w.segment`, []any{p.hour}},
-		{`INSERT INTO looks SELECT ?1, (SELECT count(*) FROM missing WHERE hour = ?1), (SELECT count(*) FROM alerts)`, []any{p.hour}},
+		{`INSERT INTO looks SELECT ?1,
+			(SELECT count(*) FROM live l JOIN generations g ON g.id = l.generation JOIN members m ON m.generation = g.id WHERE g.run <> ?2),
+			(SELECT count(*) FROM missing WHERE hour = ?1), (SELECT count(*) FROM alerts)`, []any{p.hour, uploaded}},
 	})
 }
 
@@ -157,8 +162,8 @@ func (r *replay) read(ctx context.Context, db *sql.DB, w world) error {
 	r.nights = make([]night, lastNight)
 	for i := range r.nights {
 		n := &r.nights[i]
-		err := db.QueryRowContext(ctx, `SELECT sum(error IS NULL), sum(error IS NOT NULL), short, alerts
-			FROM results JOIN looks USING (hour) WHERE hour = ?`, hourOf(i+1)).Scan(&n.succeeded, &n.failed, &n.short, &n.alerts)
+		err := db.QueryRowContext(ctx, `SELECT sum(error IS NULL), sum(error IS NOT NULL), live, short, alerts
+			FROM results JOIN looks USING (hour) WHERE hour = ?`, hourOf(i+1)).Scan(&n.succeeded, &n.failed, &n.live, &n.short, &n.alerts)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func compare(out io.Writer, without, with *replay) error {
 	fmt.Fprintf(&b, "Two bugs are deployed after night %d: lookalike modeling uploads nothing,\nSegmentCopy reads 10,000 users and no more. No job notices by itself.\n\n", lastHealthyNight)
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "\tWITHOUT SEGMENTGUARD\t\t\tWITH SEGMENTGUARD\t\t")
-	fmt.Fprintln(table, "\tjobs\tlive segments short\talerts\tjobs\tlive segments short\talerts")
+	fmt.Fprintln(table, "\tjobs\tlive users\talerts\tjobs\tlive users\talerts")
 	for i := range without.nights {
 		fmt.Fprintf(table, "night %d, hour %+d\t%v\t%v\n", i+1, hourOf(i+1), without.nights[i], with.nights[i])
 	}
@@ -52,6 +52,7 @@ func compare(out io.Writer, without, with *replay) error {
 
 // printWaves shows which segments each wave of reruns left short.
 func (r *replay) printWaves(b *strings.Builder) {
+	fmt.Fprint(b, "\nFrom here on the nightly jobs are held, and reruns alone repair what is wrong.\n")
 	fmt.Fprint(b, "\nWITHOUT SEGMENTGUARD nobody knows which segments are short. Jobs are rerun kind by kind:\n\n")
 	for _, w := range r.waves {
 		fmt.Fprintf(b, "  hour %3d: %-50s %2d rerun, %2d segments still short\n", w.hour, w.why, len(w.jobs), w.short)
@@ -91,11 +92,14 @@ func (r *replay) reruns() (n int) {
 }
 
 func (n night) String() string {
-	jobs := fmt.Sprintf("%d succeeded", n.succeeded)
+	jobs, live := fmt.Sprintf("%d succeeded", n.succeeded), humanize.Comma(int64(n.live))
 	if n.failed > 0 {
 		jobs += fmt.Sprintf(", %d failed", n.failed)
 	}
-	return fmt.Sprintf("%s\t%d\t%d", jobs, n.short, n.alerts)
+	if n.short > 0 {
+		live += fmt.Sprintf(" (%d segments short)", n.short)
+	}
+	return fmt.Sprintf("%s\t%s\t%d", jobs, live, n.alerts)
 }
 
 func (r *replay) String() string {

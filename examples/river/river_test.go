@@ -217,8 +217,9 @@ func TestFailures(t *testing.T) {
 		then   segment.StepState
 		reason string
 	}{
-		{"proven", func(a *attempt) error { return a.stores(5, nil) }, segment.StepFailed, "it would store 5 again"},
-		{"unverified", func(a *attempt) error { return a.stores(0, errors.New("out of reach")) }, segment.StepDone, "the next time it may be read back"},
+		{"proven", func(a *attempt) error { return a.stores(validate.Count(5), nil) }, segment.StepFailed, "it would store 5 again"},
+		{"unverified", func(a *attempt) error { return a.stores(validate.Unknown(), errors.New("out of reach")) }, segment.StepDone, "the next time it may be read back"},
+		{"undecided", func(a *attempt) error { return a.stores(validate.Estimate(9, 0.1), nil) }, segment.StepDone, "the estimate may be closer the next time"},
 		{"broken", func(*attempt) error { return errors.New("broken") }, segment.StepDone, "nothing is proven"},
 		{"panics", func(*attempt) error { panic("a bug") }, segment.StepDone, "nothing is proven"},
 		{"forgets", func(*attempt) error { return nil }, segment.StepDone, "what did not commit is not done"},
@@ -234,7 +235,7 @@ func TestFailures(t *testing.T) {
 		if fail := first[a.run.Job.ID]; fail != nil && a.run.Attempt == 1 {
 			return fail(a)
 		}
-		return a.stores(10, nil)
+		return a.stores(validate.Count(10), nil)
 	})
 	by := map[string]state{}
 	for _, s := range finished(t, pool, id) {
@@ -267,7 +268,7 @@ func TestFailures(t *testing.T) {
 	_, err := pool.Exec(t.Context(), "DELETE FROM river_job WHERE state <> 'running'")
 	require.NoError(t, err)
 	o, _ := outcome(finished(t, pool, id))
-	require.Len(t, o.Done, 8)
+	require.Len(t, o.Done, 10)
 	require.Len(t, o.Blocked, 1)
 	require.EqualError(t, o.Failed[0].Err, "its River job is gone", "River's cleaner makes nothing done")
 }
@@ -278,9 +279,9 @@ func TestRetried(t *testing.T) {
 	_, id := planned(t, pool, job("one"), job("two", "one"))
 	inProcess(t, dsn, 1, func(a *attempt) error {
 		if a.run.Attempt == 1 && a.run.Job.ID == "one" {
-			return a.stores(0, nil)
+			return a.stores(validate.Count(0), nil)
 		}
-		return a.stores(10, nil)
+		return a.stores(validate.Count(10), nil)
 	})
 	require.Equal(t, segment.StepBlocked, finished(t, pool, id)[1].State)
 	client, err := inserter(pool)
@@ -316,11 +317,11 @@ func TestTakenOver(t *testing.T) {
 					return err
 				}
 				if a.run.Job.ID != "one" || a.run.Attempt != 1 {
-					return a.stores(10, nil)
+					return a.stores(validate.Count(10), nil)
 				}
 				began <- a.tx
 				<-goOn
-				err := a.stores(10, nil)
+				err := a.stores(validate.Count(10), nil)
 				ended <- err
 				return err
 			})
@@ -357,8 +358,8 @@ func TestTakenOver(t *testing.T) {
 type attempt struct {
 	tx  pgx.Tx
 	run segment.Run
-	// stores ends the step as if so many of ten users were read back.
-	stores func(users int64, err error) error
+	// stores ends the step as if this was read back, of ten users.
+	stores func(stored validate.Summary, err error) error
 }
 
 // inProcess works until the test ends.
@@ -370,9 +371,9 @@ func inProcess(t *testing.T, dsn string, atOnce int, do func(*attempt) error) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- work(ctx, dsn, atOnce, time.Minute, func(ctx context.Context, tx pgx.Tx, run segment.Run) error {
-			return do(&attempt{tx, run, func(users int64, err error) error {
+			return do(&attempt{tx, run, func(stored validate.Summary, err error) error {
 				run.Expected = validate.Count(10)
-				run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(users), err }
+				run.Stored = func(context.Context) (validate.Summary, error) { return stored, err }
 				_, err = guard.Commit(ctx, run)
 				return err
 			}})
@@ -412,7 +413,7 @@ func TestOrder(t *testing.T) {
 	high.Priority = 10
 	plan, id := planned(t, pool, job("first"), high, job("low-1"), job("low-2"), job("low-3"))
 	require.Equal(t, "high", plan.Steps[1].Job.ID)
-	inProcess(t, dsn, 1, func(a *attempt) error { return a.stores(10, nil) })
+	inProcess(t, dsn, 1, func(a *attempt) error { return a.stores(validate.Count(10), nil) })
 	steps := finished(t, pool, id)
 	slices.SortFunc(steps, func(a, b state) int { return a.Ended.Compare(b.Ended) })
 	for i, s := range steps {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,10 +80,16 @@ func commit(ctx context.Context, tx pgx.Tx, job *river.Job[rerun]) error {
 // or broke, is tried again.
 func verdict(ctx context.Context, err error) error {
 	failed, judged := errors.AsType[*validate.Error](err)
-	if !judged || segment.Retryable(err) {
+	if !judged || !slices.ContainsFunc(failed.Report.Findings, proven) {
 		return err
 	}
 	return river.JobCancel(errors.Join(err, river.MetadataSet(ctx, "report", failed.Report)))
+}
+
+// proven reports whether a finding makes the step fail, and not for want of an
+// answer.
+func proven(f validate.Finding) bool {
+	return f.Severity != validate.Warn && f.Kind != validate.Unverified
 }
 
 // work runs steps until ctx ends, then those that it began. A step has timeout;
