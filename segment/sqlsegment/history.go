@@ -77,8 +77,8 @@ func recording(r *segment.Record, err error) error {
 
 // A session is where statements run: a pool, a connection or a transaction.
 type session interface {
+	reader
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // A beginner begins transactions: a pool or a connection.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,6 +105,7 @@ func (u *Users) closer(q Queryer, c column, hash validate.Hash) func(context.Con
 		hash = validate.XXH3 // of two sides by one engine's own hash, both are streamed
 	}
 	users := *u
+	users.Args = slices.Clone(u.Args) // the caller may go on with them
 	return func(ctx context.Context) (validate.Summary, error) {
 		s, err := users.stream(ctx, q, c, hash)
 		if err != nil {
@@ -134,12 +136,10 @@ func (u *Users) problem() error {
 
 // count counts rows and ids.
 func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summary, error) {
-	with, from := u.source(c)
 	var rows, ids int64
 	var fresh bool
 	at := time.Now().UTC()
-	query := with + "SELECT " + u.Dialect.counts() + ", " + u.Dialect.fresh(q) + " FROM " + from + u.Dialect.settings()
-	err := q.QueryRowContext(ctx, query, u.Args...).Scan(&rows, &ids, &fresh)
+	err := one(ctx, q, u.counting(c, u.Dialect.fresh(q)), u.Args, &rows, &ids, &fresh)
 	switch {
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("counting: %w", err)
@@ -147,6 +147,14 @@ func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summar
 		return validate.Summary{}, nullIDs(rows-ids, rows)
 	}
 	return asOf(validate.Count(rows), at, fresh), nil
+}
+
+func (u *Users) counting(c column, fresh string) string {
+	if u.Dialect == ClickHouse {
+		return u.countingClickHouse(c, fresh)
+	}
+	with, from := u.source(c)
+	return with + "SELECT count(*), count(id), " + fresh + " FROM " + from
 }
 
 func asOf(s validate.Summary, at time.Time, fresh bool) validate.Summary {

@@ -13,7 +13,7 @@ func (d Dialect) settings() string {
 	if d != ClickHouse {
 		return ""
 	}
-	return "\nSETTINGS skip_unavailable_shards = 0, read_overflow_mode = 'throw', timeout_overflow_mode = 'throw'," +
+	return "\nSETTINGS skip_unavailable_shards = 0, distributed_group_by_no_merge = 0, read_overflow_mode = 'throw', timeout_overflow_mode = 'throw'," +
 		" distinct_overflow_mode = 'throw', set_overflow_mode = 'throw', group_by_overflow_mode = 'throw'," +
 		" join_overflow_mode = 'throw', sort_overflow_mode = 'throw', transfer_overflow_mode = 'throw'"
 }
