@@ -39,13 +39,14 @@
 //
 //   - Over a Distributed table of ClickHouse each shard scans and hashes its own
 //     users, at the same time as the others, and sends two counts and, by Portable,
-//     four sums of 64 bits (by Native two): with all that the protocol adds
-//     600 bytes a shard (measured), however many users it holds. That takes a query of one column
-//     and where it comes from, as in SELECT id FROM members WHERE segment = ?, AS and
-//     joins included. With a function of the column, DISTINCT, GROUP BY, ORDER BY,
-//     LIMIT, UNION or WITH in it, each shard sends its ids, and the server that was
-//     asked does the rest: the answer is the same. Users tells ClickHouse to fail
-//     where a shard or a limit would make the answer one for a part of the users.
+//     four sums of 64 bits (by Native two): 600 bytes a shard with all that the
+//     protocol adds (measured), however many users it holds. That takes a query of
+//     one column and where it comes from, as in SELECT id FROM members WHERE
+//     segment = ?, with AS and joins or without. Where there is a function of the
+//     column in it, DISTINCT, GROUP BY, ORDER BY, LIMIT, UNION or WITH, the answer is
+//     the same, but each shard sends its ids, and the server that was asked does
+//     the rest. Users tells ClickHouse to fail where a shard or a limit would make
+//     the answer one for a part of the users.
 //   - PostgreSQL counts and sums in parallel workers and partitions for Count and
 //     Native, each of which hands the leader one row; the fence that keeps Portable
 //     from hashing four times keeps it in one process. It plans by a table's

@@ -19,37 +19,29 @@ var plain = regexp.MustCompile("(?is)^\\s*SELECT\\s+([a-z_][\\w.]*|`[^`\\\\]+`)(
 // is lost but time.
 var shaping = regexp.MustCompile(`(?i)\b(GROUP|HAVING|ORDER|LIMIT|OFFSET|FETCH|UNION|EXCEPT|INTERSECT|WINDOW|QUALIFY|SETTINGS|FORMAT|INTO|segmentguard_\w+)\b`)
 
-// ids is how to ask for the ids of a query: names to put into WITH, an id, and
-// what to select from.
-func (u *Users) ids(c column) (with []string, id, from string) {
+// ids is how to ask for the ids of a query: an id, once as the rest of the query
+// may call it, and what to select from.
+func (u *Users) ids(c column) (id, named, from string) {
 	found := plain.FindStringSubmatch(u.Query)
-	if found == nil || shaping.MatchString(found[3]) {
+	switch {
+	case found == nil || shaping.MatchString(found[3]):
 		_, from := u.source(c)
-		return nil, "id", from
+		return "id", "id", from
+	case found[2] != "":
+		return found[1], found[1] + " AS " + found[2], found[3]
 	}
-	if found[2] != "" { // the rest of the query may call it so
-		with = []string{found[1] + " AS " + found[2]}
-	}
-	return with, found[1], found[3]
+	return found[1], found[1], found[3]
 }
 
 func (u *Users) countingClickHouse(c column, fresh string) string {
-	with, id, from := u.ids(c)
-	return askingClickHouse(with, []string{"toInt64(count())", "toInt64(count(" + id + "))", fresh}, from)
+	_, named, from := u.ids(c)
+	return "SELECT toInt64(count()), toInt64(count(" + named + ")), " + fresh + " FROM " + from + ClickHouse.settings()
 }
 
 // summingClickHouse gives names to what is hashed and to its hash, which in
 // ClickHouse go before a column's.
 func (u *Users) summingClickHouse(f formula, c column, fresh string) string {
-	with, id, from := u.ids(c)
-	with = append(with, canonicalClickHouse(c.kind, id)+" AS segmentguard_id", f.hold+" AS segmentguard_hash")
-	return askingClickHouse(with, append([]string{"toInt64(count())", "toInt64(count(segmentguard_id))", fresh}, f.sums...), from)
-}
-
-func askingClickHouse(with, columns []string, from string) string {
-	query := "SELECT " + strings.Join(columns, ", ") + " FROM " + from + ClickHouse.settings()
-	if len(with) > 0 {
-		query = "WITH " + strings.Join(with, ", ") + " " + query
-	}
-	return query
+	id, named, from := u.ids(c)
+	return "WITH " + canonicalClickHouse(c.kind, id) + " AS segmentguard_id, " + f.hold + " AS segmentguard_hash " +
+		"SELECT toInt64(count()), toInt64(count(" + named + ")), " + fresh + ", " + strings.Join(f.sums, ", ") + " FROM " + from + ClickHouse.settings()
 }

@@ -200,7 +200,7 @@ func TestUsersOverShardsSendFewBytes(t *testing.T) {
 	}
 	for _, query := range []string{
 		"SELECT id FROM ids", "select id\nfrom ids -- all", "SELECT `id` FROM ids WHERE segment = 'cars'", "SELECT x.id FROM ids AS x WHERE x.segment = 'cars'",
-		"SELECT id AS segment FROM ids WHERE segment < 1000000",
+		"SELECT id AS segment FROM ids WHERE segment < 1000000", "SELECT id AS segment FROM ids WHERE id NOT IN (SELECT toUInt64(7000000) AS segment) AND segment < 1000000",
 	} {
 		for _, m := range []sqlsegment.Method{sqlsegment.Count, sqlsegment.Native, sqlsegment.Portable} {
 			before := cluster.Sent()
