@@ -108,9 +108,6 @@ func (u *Users) summing(f formula, c column, fresh string) string {
 	return fmt.Sprintf("%sSELECT count(*), count(id), %s, %s FROM (%s) AS q", with, fresh, strings.Join(f.sums, ", "), hashed)
 }
 
-// noLimit is how MySQL says that there is none.
-const noLimit = " LIMIT 18446744073709551615"
-
 // modulo64 is a sum, exact or not, signed or not, as a lane of 64 bits.
 func modulo64(sum string) (uint64, error) {
 	n, ok := new(big.Int).SetString(sum, 10)

@@ -53,11 +53,17 @@ type txHistory struct {
 }
 
 func (h *txHistory) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+	if err := unopened("Tx: tx", h.tx); err != nil {
+		return nil, reading(id, err)
+	}
 	found, err := sizes(ctx, h.tx, h.dialect, id, n)
 	return found, reading(id, err)
 }
 
 func (h *txHistory) Record(ctx context.Context, r segment.Record) error {
+	if err := unopened("Tx: tx", h.tx); err != nil {
+		return recording(&r, err)
+	}
 	return recording(&r, record(ctx, h.tx, h.dialect, &r))
 }
 

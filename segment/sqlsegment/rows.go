@@ -73,7 +73,7 @@ func lockRows(ctx context.Context, s session, d Dialect, table, column string, f
 				return err
 			}
 			args = keys
-			locked = "SELECT segment, " + column + " FROM " + table + " WHERE segment IN (" + list("?", len(ids)) + ") FOR UPDATE"
+			locked = "SELECT segment, " + column + " FROM " + table + " WHERE segment IN (" + list("?", len(ids)) + ")" + noLimit + " FOR UPDATE"
 		} else {
 			locked = insert + " ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment RETURNING segment, " + column
 		}

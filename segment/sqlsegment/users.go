@@ -1,6 +1,7 @@
 package sqlsegment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -73,7 +74,7 @@ func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, erro
 }
 
 func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
-	if err := u.problem(); err != nil {
+	if err := cmp.Or(u.problem(), unopened("Summarize: q", q)); err != nil {
 		return validate.Summary{}, err
 	}
 	if err := u.Dialect.whole(ctx, q); err != nil {
@@ -113,6 +114,15 @@ func (u *Users) closer(q Queryer, c column, hash validate.Hash) func(context.Con
 		}
 		return s, nil
 	}
+}
+
+// unopened refuses what was never opened, or begun.
+func unopened(field string, q any) error {
+	switch q {
+	case nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil):
+		return badInput(field, "nil", "an open *sql.DB, *sql.Tx or *sql.Conn")
+	}
+	return nil
 }
 
 func (u *Users) problem() error {

@@ -7,6 +7,18 @@ import (
 	"fmt"
 )
 
+// noLimit is how MySQL says that there is none.
+const noLimit = " LIMIT 18446744073709551615"
+
+// unlimited overrules MySQL's sql_select_limit, which would end a query early
+// without a word.
+func (d Dialect) unlimited() string {
+	if d == MySQL {
+		return noLimit
+	}
+	return ""
+}
+
 // settings overrule what would make ClickHouse answer for a part of the users
 // without a word.
 func (d Dialect) settings() string {

@@ -168,6 +168,14 @@ func TestUsersOverShards(t *testing.T) {
 	}
 	require.Equal(t, int64(len(ids)), summarize(t, front, db, sqlsegment.Count, "SELECT id FROM ids").Users())
 
+	unmerged := connection(t, db)
+	_, err := unmerged.ExecContext(t.Context(), "SET distributed_group_by_no_merge = 1")
+	require.NoError(t, err)
+	require.Equal(t, 2, rowsOf(t, unmerged, "SELECT count() FROM ids"), "what the setting does to a query that does not care")
+	for m := range methods {
+		require.Equal(t, int64(len(ids)), summarize(t, front, unmerged, m, "SELECT id FROM ids").Users(), m)
+	}
+
 	execute(t, db, "CREATE TABLE numbers (number UInt64) ENGINE = Distributed(shards, system, numbers)")
 	requireEndless(t, front, "numbers", func() { cluster.Stop(t, 1) })
 	lenient, err := sql.Open(front.Driver, front.DSN+"?skip_unavailable_shards=1")
@@ -276,4 +284,58 @@ func TestUsersExplainADifference(t *testing.T) {
 		require.ErrorIs(t, err, validate.Different, "the verdict stands")
 		require.Contains(t, report.String(), "why the users differ could not be looked at")
 	})
+}
+
+// An asked is a Queryer that counts what it is asked.
+type asked struct {
+	sqlsegment.Queryer
+	times int
+}
+
+func (a *asked) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	a.times++
+	return a.Queryer.QueryContext(ctx, query, args...)
+}
+
+func (a *asked) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	a.times++
+	return a.Queryer.QueryRowContext(ctx, query, args...)
+}
+
+// A closer look asks what was asked before, of the same transaction, and a check
+// that passes asks nothing.
+func TestUsersExplainOnlyADifference(t *testing.T) {
+	d := postgreSQL(t)
+	db := d.Open(t)
+	create(t, d, db, "ids", []string{"a", "b", "c", "d"})
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
+		tx := begin(t, db, sql.LevelDefault)
+		q := &asked{Queryer: tx}
+		args := []any{"d"}
+		users := func() validate.Summary {
+			s, err := sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: "SELECT id FROM ids WHERE id <> $1", Args: args}.Summarize(t.Context(), q)
+			require.NoError(t, err)
+			return s
+		}
+		source, copied := users(), users()
+		args[0] = "c"
+		changed := users()
+		args[0] = "none"
+		times := q.times
+
+		_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: copied})
+		require.NoError(t, err)
+		require.Equal(t, times, q.times, "it passed")
+
+		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
+		require.ErrorIs(t, err, validate.Different)
+		require.ErrorContains(t, err, "1 user replaced")
+		require.Greater(t, q.times, times)
+		require.NotContains(t, report.String(), "could not be looked at")
+
+		require.NoError(t, tx.Rollback())
+		report, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
+		require.ErrorIs(t, err, validate.Different, "the verdict stands when the transaction is gone")
+		require.Contains(t, report.String(), "why the users differ could not be looked at: sqlsegment: users: streaming: sql: transaction has already been committed or rolled back")
+	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
@@ -116,6 +117,21 @@ func TestUsersRefuses(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, int64(100_000), s.Users(), "no refused query changed anything")
 	})
+}
+
+// What was never opened, as a transaction whose error was not looked at, is an
+// error and no panic in the midst of a job.
+func TestNothingOpen(t *testing.T) {
+	d := enginetest.Engines()[1].New(t)
+	h := d.History(t)
+	u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT 'a'"}
+	for _, q := range []sqlsegment.Queryer{nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil)} {
+		_, err := u.Summarize(t.Context(), q)
+		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open *sql.DB, *sql.Tx or *sql.Conn")
+	}
+	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.Committed, 1)), "Tx: tx is nil")
+	_, err := h.Tx(nil).Sizes(t.Context(), idS, 1)
+	require.ErrorContains(t, err, "Tx: tx is nil")
 }
 
 // What a job wrote and not yet committed is what its own transaction counts.
