@@ -60,7 +60,7 @@ func unchanged(ctx context.Context, s session, d Dialect, ids []segment.ID, chan
 		if err != nil {
 			return false, err
 		}
-		query := "SELECT segment, state FROM segmentguard_alerts WHERE segment IN (" + list("?", len(ids)) + ")"
+		query := "SELECT segment, state FROM segmentguard_alerts WHERE segment IN (" + list("?", len(ids)) + ")" + d.unlimited()
 		err = each(ctx, s, d.bind(query), keys, func(scan scanner) error {
 			id, state, err := scanRow(scan)
 			states[id] = state

@@ -47,7 +47,7 @@ func (d Dialect) canonical(kind string) string {
 	case MySQL:
 		return canonicalMySQL(kind)
 	case ClickHouse:
-		return canonicalClickHouse(kind)
+		return canonicalClickHouse(kind, "id")
 	}
 	return "CASE typeof(id) WHEN 'blob' THEN lower(hex(id)) ELSE id END" // a value of SQLite has a type, a column does not
 }
@@ -64,9 +64,9 @@ func canonicalPostgreSQL(kind string) string {
 
 func canonicalMySQL(kind string) string {
 	switch kind = strings.TrimPrefix(kind, "UNSIGNED "); kind {
-	case "BINARY", "VARBINARY", "BLOB":
+	case "BINARY", "VARBINARY", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB":
 		return "LOWER(HEX(id))"
-	case "CHAR", "VARCHAR", "TEXT":
+	case "CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT": // functions make long ones of any text
 		return "CAST(CONVERT(id USING utf8mb4) AS BINARY)" // as bytes, which no connection's character set turns into ????
 	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT":
 		return "CONVERT(id + 0 USING utf8mb4)" // 0007 of a ZEROFILL column is 7
@@ -74,7 +74,7 @@ func canonicalMySQL(kind string) string {
 	return ""
 }
 
-func canonicalClickHouse(kind string) string {
+func canonicalClickHouse(kind, id string) string {
 	for _, wrapper := range []string{"LowCardinality(", "Nullable("} {
 		if inner, wrapped := strings.CutPrefix(kind, wrapper); wrapped {
 			kind = strings.TrimSuffix(inner, ")")
@@ -83,28 +83,24 @@ func canonicalClickHouse(kind string) string {
 	name, _, _ := strings.Cut(kind, "(")
 	switch {
 	case name == "String":
-		return "id"
+		return id
 	case name == "FixedString", name == "UUID", strings.HasPrefix(strings.TrimPrefix(name, "U"), "Int"):
-		return "toString(id)"
+		return "toString(" + id + ")"
 	}
 	return ""
 }
 
 // source is the query as a table with the column id: what to put before a
 // SELECT, and what to select from. The line breaks are there because the query
-// may end in a comment.
+// may end in a comment. SQLite takes a table that has the name of one in WITH
+// for that one, hence the name.
 func (u *Users) source(c column) (with, from string) {
 	if u.Dialect == ClickHouse { // its tables in WITH have no list of columns
-		name := "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(c.name) + "`"
-		return "", "(SELECT " + name + " AS id FROM (\n" + u.Query + "\n)) AS t"
+		return "", "(SELECT " + quotedClickHouse(c.name) + " AS id FROM (\n" + u.Query + "\n)) AS t"
 	}
-	return "WITH t(id) AS (\n" + u.Query + "\n) ", "t"
+	return "WITH segmentguard_users(id) AS (\n" + u.Query + "\n) ", "segmentguard_users"
 }
 
-// counts rows and those of them with an id.
-func (d Dialect) counts() string {
-	if d == ClickHouse {
-		return "toInt64(count()), toInt64(count(id))"
-	}
-	return "count(*), count(id)"
+func quotedClickHouse(name string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
 }

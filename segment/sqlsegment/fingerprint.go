@@ -15,7 +15,7 @@ import (
 type formula struct {
 	hash validate.Hash
 	of   string   // SQL of what is hashed, where that is not the id's canonical text
-	hold string   // what the inner query makes of id, as h
+	hold string   // what is made of id, as h
 	sums []string // SQL of each lane, as text
 	once string   // what keeps a planner from making h anew for each lane, and PostgreSQL from sharing the work among processes
 }
@@ -31,8 +31,8 @@ var portable = map[Dialect]formula{
 		sums: lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25), // without the inner CAST the sum is a DOUBLE and wrong
 	},
 	ClickHouse: {
-		hash: validate.MD5, hold: "MD5(id)",
-		sums: lanes("toString(sum(reinterpretAsUInt32(reverse(substring(h, %d, 4)))))", 1, 5, 9, 13),
+		hash: validate.MD5, hold: "MD5(segmentguard_id)",
+		sums: lanes("toString(sum(reinterpretAsUInt32(reverse(substring(segmentguard_hash, %d, 4)))))", 1, 5, 9, 13),
 	},
 }
 
@@ -42,8 +42,8 @@ func (d Dialect) native(kind string) formula {
 	switch {
 	case d == ClickHouse:
 		return formula{
-			hash: "clickhouse/sipHash64,cityHash64", hold: "id",
-			sums: []string{"toString(sum(sipHash64(h)))", "toString(sum(cityHash64(h)))"},
+			hash: "clickhouse/sipHash64,cityHash64", hold: "segmentguard_id",
+			sums: []string{"toString(sum(sipHash64(segmentguard_hash)))", "toString(sum(cityHash64(segmentguard_hash)))"},
 		}
 	case d == MySQL:
 		return portable[MySQL]
@@ -80,7 +80,7 @@ func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column)
 		into = append(into, &sums[i])
 	}
 	at := time.Now().UTC()
-	if err := q.QueryRowContext(ctx, u.summing(f, c, u.Dialect.fresh(q)), u.Args...).Scan(into...); err != nil {
+	if err := one(ctx, q, u.summing(f, c, u.Dialect.fresh(q)), u.Args, into...); err != nil {
 		return validate.Summary{}, fmt.Errorf("fingerprinting: %w", err)
 	}
 	if ids != rows {
@@ -100,13 +100,13 @@ func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column)
 
 // summing hashes each id once, and then adds up.
 func (u *Users) summing(f formula, c column, fresh string) string {
+	if u.Dialect == ClickHouse {
+		return u.summingClickHouse(f, c, fresh)
+	}
 	with, from := u.source(c)
 	hashed := fmt.Sprintf("SELECT id, %s AS h FROM (SELECT %s AS id FROM %s) AS c%s", f.hold, cmp.Or(f.of, c.canonical), from, f.once)
-	return fmt.Sprintf("%sSELECT %s, %s, %s FROM (%s) AS q%s", with, u.Dialect.counts(), fresh, strings.Join(f.sums, ", "), hashed, u.Dialect.settings())
+	return fmt.Sprintf("%sSELECT count(*), count(id), %s, %s FROM (%s) AS q", with, fresh, strings.Join(f.sums, ", "), hashed)
 }
-
-// noLimit is how MySQL says that there is none.
-const noLimit = " LIMIT 18446744073709551615"
 
 // modulo64 is a sum, exact or not, signed or not, as a lane of 64 bits.
 func modulo64(sum string) (uint64, error) {

@@ -53,11 +53,17 @@ type txHistory struct {
 }
 
 func (h *txHistory) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+	if err := unopened("Tx: tx", h.tx); err != nil {
+		return nil, reading(id, err)
+	}
 	found, err := sizes(ctx, h.tx, h.dialect, id, n)
 	return found, reading(id, err)
 }
 
 func (h *txHistory) Record(ctx context.Context, r segment.Record) error {
+	if err := unopened("Tx: tx", h.tx); err != nil {
+		return recording(&r, err)
+	}
 	return recording(&r, record(ctx, h.tx, h.dialect, &r))
 }
 
@@ -77,8 +83,8 @@ func recording(r *segment.Record, err error) error {
 
 // A session is where statements run: a pool, a connection or a transaction.
 type session interface {
+	reader
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // A beginner begins transactions: a pool or a connection.

@@ -178,7 +178,7 @@ func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error
 
 // Attempts implements segment.Ledger.
 func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
-	where, args := []string{"(segment, run, attempt) > (?, ?, ?)"}, []any(nil)
+	where, args := []string{"segment >= ? AND (segment, run, attempt) > (?, ?, ?)"}, []any(nil) // of three columns at once MySQL makes no use of an index
 	filter := func(on bool, condition string, arg any) {
 		if on {
 			where, args = append(where, condition), append(args, arg)
@@ -191,8 +191,10 @@ func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Se
 	query := "SELECT " + columns + " FROM segmentguard_attempts a WHERE " + strings.Join(where, " AND ") +
 		" AND id = (SELECT max(id) FROM segmentguard_attempts b WHERE b.segment = a.segment AND b.run = a.run AND b.attempt = a.attempt)" +
 		" ORDER BY segment, run, attempt LIMIT ?"
-	return pages(ctx, h, "reading attempts", []any{"", "", -1},
-		func(r *segment.Record) []any { return []any{r.Segment.String(), r.Run, r.Attempt} }, query, args, scanRecord)
+	return pages(ctx, h, "reading attempts", []any{"", "", "", -1}, func(r *segment.Record) []any {
+		id := r.Segment.String()
+		return []any{id, id, r.Run, r.Attempt}
+	}, query, args, scanRecord)
 }
 
 // pages reads a table in its order, a page at a time. The query takes the place

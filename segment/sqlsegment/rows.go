@@ -13,9 +13,14 @@ import (
 // A scanner reads the columns of a row.
 type scanner func(dest ...any) error
 
+// A reader is where queries run: a session, or a Queryer.
+type reader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // each calls do for every row of a query. An error in the middle is one: rows
 // that did not come are never taken for rows that are not there.
-func each(ctx context.Context, s session, query string, args []any, do func(scanner) error) (err error) {
+func each(ctx context.Context, s reader, query string, args []any, do func(scanner) error) (err error) {
 	rows, err := s.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
@@ -29,8 +34,9 @@ func each(ctx context.Context, s session, query string, args []any, do func(scan
 	return rows.Err()
 }
 
-// one reads the one row of a query.
-func one(ctx context.Context, s session, query string, args []any, dest ...any) error {
+// one reads the one row of a query. More are an error: the first might be the
+// answer for a part.
+func one(ctx context.Context, s reader, query string, args []any, dest ...any) error {
 	rows := 0
 	err := each(ctx, s, query, args, func(scan scanner) error {
 		rows++
@@ -67,7 +73,7 @@ func lockRows(ctx context.Context, s session, d Dialect, table, column string, f
 				return err
 			}
 			args = keys
-			locked = "SELECT segment, " + column + " FROM " + table + " WHERE segment IN (" + list("?", len(ids)) + ") FOR UPDATE"
+			locked = "SELECT segment, " + column + " FROM " + table + " WHERE segment IN (" + list("?", len(ids)) + ")" + noLimit + " FOR UPDATE"
 		} else {
 			locked = insert + " ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment RETURNING segment, " + column
 		}

@@ -39,19 +39,14 @@ const (
 	isReal = 2
 )
 
-// reading yields each id and what is wrong with it. noLimit overrules MySQL's
-// sql_select_limit, which would end the stream early without a word.
+// reading yields each id and what is wrong with it.
 func (u *Users) reading(c column) string {
 	with, from := u.source(c)
 	wrong := "CASE WHEN id IS NULL THEN 1 ELSE 0 END"
 	if u.Dialect == SQLite {
 		wrong = "CASE typeof(id) WHEN 'null' THEN 1 WHEN 'real' THEN 2 ELSE 0 END"
 	}
-	limit := ""
-	if u.Dialect == MySQL {
-		limit = noLimit
-	}
-	return with + "SELECT " + c.canonical + ", " + wrong + " FROM " + from + limit + u.Dialect.settings()
+	return with + "SELECT " + c.canonical + ", " + wrong + " FROM " + from + u.Dialect.unlimited() + u.Dialect.settings()
 }
 
 var errReal = errors.New("an id is a floating-point number, want text, an integer or bytes")

@@ -1,9 +1,11 @@
 package sqlsegment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +74,7 @@ func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, erro
 }
 
 func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
-	if err := u.problem(); err != nil {
+	if err := cmp.Or(u.problem(), unopened("Summarize: q", q)); err != nil {
 		return validate.Summary{}, err
 	}
 	if err := u.Dialect.whole(ctx, q); err != nil {
@@ -104,6 +106,7 @@ func (u *Users) closer(q Queryer, c column, hash validate.Hash) func(context.Con
 		hash = validate.XXH3 // of two sides by one engine's own hash, both are streamed
 	}
 	users := *u
+	users.Args = slices.Clone(u.Args) // the caller may go on with them
 	return func(ctx context.Context) (validate.Summary, error) {
 		s, err := users.stream(ctx, q, c, hash)
 		if err != nil {
@@ -111,6 +114,15 @@ func (u *Users) closer(q Queryer, c column, hash validate.Hash) func(context.Con
 		}
 		return s, nil
 	}
+}
+
+// unopened refuses what was never opened, or begun.
+func unopened(field string, q any) error {
+	switch q {
+	case nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil):
+		return badInput(field, "nil", "an open *sql.DB, *sql.Tx or *sql.Conn")
+	}
+	return nil
 }
 
 func (u *Users) problem() error {
@@ -134,12 +146,10 @@ func (u *Users) problem() error {
 
 // count counts rows and ids.
 func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summary, error) {
-	with, from := u.source(c)
 	var rows, ids int64
 	var fresh bool
 	at := time.Now().UTC()
-	query := with + "SELECT " + u.Dialect.counts() + ", " + u.Dialect.fresh(q) + " FROM " + from + u.Dialect.settings()
-	err := q.QueryRowContext(ctx, query, u.Args...).Scan(&rows, &ids, &fresh)
+	err := one(ctx, q, u.counting(c, u.Dialect.fresh(q)), u.Args, &rows, &ids, &fresh)
 	switch {
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("counting: %w", err)
@@ -147,6 +157,14 @@ func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summar
 		return validate.Summary{}, nullIDs(rows-ids, rows)
 	}
 	return asOf(validate.Count(rows), at, fresh), nil
+}
+
+func (u *Users) counting(c column, fresh string) string {
+	if u.Dialect == ClickHouse {
+		return u.countingClickHouse(c, fresh)
+	}
+	with, from := u.source(c)
+	return with + "SELECT count(*), count(id), " + fresh + " FROM " + from
 }
 
 func asOf(s validate.Summary, at time.Time, fresh bool) validate.Summary {
@@ -169,8 +187,8 @@ func (d Dialect) fresh(q Queryer) string {
 		return "NOT pg_is_in_recovery()"
 	case d == PostgreSQL:
 		return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
-	case d == MySQL && alone: // replicas are set so
-		return "@@read_only = 0"
+	case d == MySQL && alone: // replicas only read; without autocommit each connection stays in a transaction
+		return "@@read_only = 0 AND @@autocommit = 1"
 	case d == SQLite && alone:
 		return "true"
 	case d == ClickHouse: // what was acknowledged may not have reached every replica

@@ -7,13 +7,25 @@ import (
 	"fmt"
 )
 
+// noLimit is how MySQL says that there is none.
+const noLimit = " LIMIT 18446744073709551615"
+
+// unlimited overrules MySQL's sql_select_limit, which would end a query early
+// without a word.
+func (d Dialect) unlimited() string {
+	if d == MySQL {
+		return noLimit
+	}
+	return ""
+}
+
 // settings overrule what would make ClickHouse answer for a part of the users
 // without a word.
 func (d Dialect) settings() string {
 	if d != ClickHouse {
 		return ""
 	}
-	return "\nSETTINGS skip_unavailable_shards = 0, read_overflow_mode = 'throw', timeout_overflow_mode = 'throw'," +
+	return "\nSETTINGS skip_unavailable_shards = 0, distributed_group_by_no_merge = 0, read_overflow_mode = 'throw', timeout_overflow_mode = 'throw'," +
 		" distinct_overflow_mode = 'throw', set_overflow_mode = 'throw', group_by_overflow_mode = 'throw'," +
 		" join_overflow_mode = 'throw', sort_overflow_mode = 'throw', transfer_overflow_mode = 'throw'"
 }

@@ -9,9 +9,6 @@ import (
 	"testing"
 
 	_ "github.com/ClickHouse/clickhouse-go/v2" // the driver "clickhouse"
-	"github.com/stretchr/testify/require"
-
-	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
 var (
@@ -27,32 +24,8 @@ func createClickHouse(t testing.TB) (driver, dsn string) {
 	return s.driver, s.dsn + name
 }
 
-// Shards starts two ClickHouse servers and a third that knows them as the
-// cluster "shards". stop ends one of them, from 0.
-func Shards(t testing.TB) (one, two, front Database, stop func(server int)) {
-	t.Helper()
-	var servers [3]*daemon
-	stop = func(server int) {
-		if s := servers[server]; s != nil {
-			servers[server] = nil
-			require.NoError(t, s.kill())
-		}
-	}
-	cluster := ""
-	for i := range servers {
-		s, err := startClickHouse(cluster)
-		requireInstalled(t, err)
-		servers[i] = s
-		t.Cleanup(func() { require.NoError(t, os.RemoveAll(s.folder)) })
-		t.Cleanup(func() { stop(i) })
-		cluster += fmt.Sprintf("<shard><replica><host>127.0.0.1</host><port>%d</port></replica></shard>", s.port)
-	}
-	of := func(s *daemon) Database { return Database{sqlsegment.ClickHouse, s.driver, s.dsn} }
-	return of(servers[0]), of(servers[1]), of(servers[2]), stop
-}
-
-// startClickHouse starts a server that knows a cluster of these shards.
-func startClickHouse(shards string) (*daemon, error) {
+// startClickHouse starts a server that knows these clusters.
+func startClickHouse(clusters string) (*daemon, error) {
 	binary, err := lookPath("clickhouse-server")
 	if err != nil {
 		return nil, errNoClickHouse
@@ -66,7 +39,7 @@ func startClickHouse(shards string) (*daemon, error) {
 	}
 	d.driver, d.dsn = "clickhouse", fmt.Sprintf("clickhouse://127.0.0.1:%d/", d.port)
 	config := filepath.Join(d.folder, "config.xml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, clickHouseConfig, d.port, d.folder, shards), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, clickHouseConfig, d.port, d.folder, clusters), 0o600); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(d.folder, "users.xml"), []byte(clickHouseUsers), 0o600); err != nil {
@@ -81,7 +54,7 @@ const clickHouseConfig = `<yandex>
 <path>%s/data/</path><tmp_path>%[2]s/tmp/</tmp_path>
 <users_config>users.xml</users_config><default_profile>default</default_profile><default_database>default</default_database>
 <mark_cache_size>268435456</mark_cache_size><timezone>UTC</timezone>
-<remote_servers><shards>%[3]s</shards></remote_servers>
+<remote_servers>%[3]s</remote_servers>
 </yandex>`
 
 const clickHouseUsers = `<yandex>

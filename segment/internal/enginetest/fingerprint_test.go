@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -154,9 +155,10 @@ func clickHouse(t testing.TB) enginetest.Database { return enginetest.All()[4].N
 // Two shards answer as one node does; without one of them there is an error and
 // never a smaller count, whatever the settings say.
 func TestUsersOverShards(t *testing.T) {
-	one, two, front, stop := enginetest.Shards(t)
+	cluster := enginetest.NewCluster(t)
+	front := cluster.Front
 	ids := oddIDs()
-	for i, d := range []enginetest.Database{one, two} {
+	for i, d := range cluster.Shards {
 		create(t, d, d.Open(t), "ids", ids[i*len(ids)/2:(i+1)*len(ids)/2])
 	}
 	db := front.Open(t)
@@ -166,8 +168,16 @@ func TestUsersOverShards(t *testing.T) {
 	}
 	require.Equal(t, int64(len(ids)), summarize(t, front, db, sqlsegment.Count, "SELECT id FROM ids").Users())
 
+	unmerged := connection(t, db)
+	_, err := unmerged.ExecContext(t.Context(), "SET distributed_group_by_no_merge = 1")
+	require.NoError(t, err)
+	require.Equal(t, 2, rowsOf(t, unmerged, "SELECT count() FROM ids"), "what the setting does to a query that does not care")
+	for m := range methods {
+		require.Equal(t, int64(len(ids)), summarize(t, front, unmerged, m, "SELECT id FROM ids").Users(), m)
+	}
+
 	execute(t, db, "CREATE TABLE numbers (number UInt64) ENGINE = Distributed(shards, system, numbers)")
-	requireEndless(t, front, "numbers", func() { stop(1) })
+	requireEndless(t, front, "numbers", func() { cluster.Stop(t, 1) })
 	lenient, err := sql.Open(front.Driver, front.DSN+"?skip_unavailable_shards=1")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, lenient.Close()) })
@@ -179,7 +189,47 @@ func TestUsersOverShards(t *testing.T) {
 		require.Error(t, err, m)
 		require.True(t, s.IsZero())
 	}
-	requireEndless(t, one, "system.numbers", func() { stop(0) }) // the end of a connection is not the end of its rows
+	requireEndless(t, cluster.Shards[0], "system.numbers", func() { cluster.Stop(t, 0) }) // the end of a connection is not the end of its rows
+}
+
+// Each shard sends a few numbers, however many users it holds, unless the query
+// says more than a column and where that comes from.
+func TestUsersOverShardsSendFewBytes(t *testing.T) {
+	cluster := enginetest.NewCluster(t)
+	db := cluster.Front.Open(t)
+	for i, shard := range cluster.Shards {
+		execute(t, shard.Open(t), "CREATE TABLE ids (id UInt64, segment String, segmentguard_id String) ENGINE = MergeTree ORDER BY id")
+		execute(t, shard.Open(t), fmt.Sprintf("INSERT INTO ids SELECT number * 2 + %d, 'cars', '' FROM numbers(500000)", i))
+	}
+	execute(t, db, "CREATE TABLE ids (id UInt64, segment String, segmentguard_id String) ENGINE = Distributed(metered, default, ids)")
+	want := validate.NewDigest(validate.MD5)
+	for i := range 1_000_000 {
+		want.AddString(strconv.Itoa(i))
+	}
+	for _, query := range []string{
+		"SELECT id FROM ids", "select id\nfrom ids -- all", "SELECT `id` FROM ids WHERE segment = 'cars'", "SELECT x.id FROM ids AS x WHERE x.segment = 'cars'",
+		"SELECT id AS segment FROM ids WHERE segment < 1000000", "SELECT id AS segment FROM ids WHERE id NOT IN (SELECT toUInt64(7000000) AS segment) AND segment < 1000000",
+	} {
+		for _, m := range []sqlsegment.Method{sqlsegment.Count, sqlsegment.Native, sqlsegment.Portable} {
+			before := cluster.Sent()
+			s := summarize(t, cluster.Front, db, m, query)
+			require.Less(t, cluster.Sent()-before, int64(30_000), "%s: %s", m, query)
+			require.Equal(t, int64(1_000_000), s.Users(), query)
+			if m == sqlsegment.Portable {
+				require.Equal(t, want.Summary().Fingerprint(), s.Fingerprint(), query)
+			}
+		}
+	}
+	for reason, query := range map[string]string{
+		"each shard's distinct users are not all":       "SELECT DISTINCT id FROM ids",
+		"nor are its groups":                            "SELECT id FROM ids GROUP BY id",
+		"a limit is not one for each shard":             "SELECT id FROM ids LIMIT 2000000",
+		"a column of this name would be taken for ours": "SELECT id FROM ids WHERE segmentguard_id = ''",
+	} {
+		before := cluster.Sent()
+		require.Equal(t, want.Summary().Fingerprint(), summarize(t, cluster.Front, db, sqlsegment.Portable, query).Fingerprint(), reason)
+		require.Greater(t, cluster.Sent()-before, int64(1_000_000), reason)
+	}
 }
 
 // requireEndless measures users without end by every method at once, stops a
@@ -234,4 +284,58 @@ func TestUsersExplainADifference(t *testing.T) {
 		require.ErrorIs(t, err, validate.Different, "the verdict stands")
 		require.Contains(t, report.String(), "why the users differ could not be looked at")
 	})
+}
+
+// An asked is a Queryer that counts what it is asked.
+type asked struct {
+	sqlsegment.Queryer
+	times int
+}
+
+func (a *asked) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	a.times++
+	return a.Queryer.QueryContext(ctx, query, args...)
+}
+
+func (a *asked) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	a.times++
+	return a.Queryer.QueryRowContext(ctx, query, args...)
+}
+
+// A closer look asks what was asked before, of the same transaction, and a check
+// that passes asks nothing.
+func TestUsersExplainOnlyADifference(t *testing.T) {
+	d := postgreSQL(t)
+	db := d.Open(t)
+	create(t, d, db, "ids", []string{"a", "b", "c", "d"})
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
+		tx := begin(t, db, sql.LevelDefault)
+		q := &asked{Queryer: tx}
+		args := []any{"d"}
+		users := func() validate.Summary {
+			s, err := sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: "SELECT id FROM ids WHERE id <> $1", Args: args}.Summarize(t.Context(), q)
+			require.NoError(t, err)
+			return s
+		}
+		source, copied := users(), users()
+		args[0] = "c"
+		changed := users()
+		args[0] = "none"
+		times := q.times
+
+		_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: copied})
+		require.NoError(t, err)
+		require.Equal(t, times, q.times, "it passed")
+
+		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
+		require.ErrorIs(t, err, validate.Different)
+		require.ErrorContains(t, err, "1 user replaced")
+		require.Greater(t, q.times, times)
+		require.NotContains(t, report.String(), "could not be looked at")
+
+		require.NoError(t, tx.Rollback())
+		report, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
+		require.ErrorIs(t, err, validate.Different, "the verdict stands when the transaction is gone")
+		require.Contains(t, report.String(), "why the users differ could not be looked at: sqlsegment: users: streaming: sql: transaction has already been committed or rolled back")
+	}
 }

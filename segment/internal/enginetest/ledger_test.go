@@ -85,6 +85,26 @@ func TestDamagedRow(t *testing.T) {
 	})
 }
 
+// sql_select_limit must not make alerts look as if they were not there.
+func TestChangeAlertsOverrulesSQLSelectLimit(t *testing.T) {
+	d := mariaDB(t)
+	d.DSN += "?sql_select_limit=1"
+	h := d.History(t)
+	ids := []segment.ID{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	require.NoError(t, h.ChangeAlerts(t.Context(), ids, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: s.Segment} }))
+	require.NoError(t, h.ChangeAlerts(t.Context(), ids, func(s *segment.AlertState) {
+		if s.Segment.Name != "a" {
+			s.Open = nil
+		}
+	}))
+	var open []segment.ID
+	for s, err := range h.Alerts(t.Context()) {
+		require.NoError(t, err)
+		open = append(open, s.Segment)
+	}
+	require.Equal(t, ids[:1], open)
+}
+
 // A function of the caller's that panics leaves nothing locked and no connection
 // open.
 func TestChangeAlertsThatPanics(t *testing.T) {

@@ -76,6 +76,7 @@ func TestUsersOfEachType(t *testing.T) {
 			{sqlsegment.MySQL, "varbinary(9)", "x'00ff10'"},
 			{sqlsegment.MySQL, "binary(3)", "x'00ff10'"},
 			{sqlsegment.MySQL, "blob", "x'00ff10'"},
+			{sqlsegment.MySQL, "longblob", "x'00ff10'"},
 			{sqlsegment.SQLite, "blob", "x'00ff10'"},
 		}, []string{"00ff10"}},
 		{"text is UTF-8, whatever it is stored as", []column{
@@ -120,6 +121,25 @@ func TestUsersOfEachType(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Functions make long texts and long bytes of short ones.
+func TestUsersMadeByFunctions(t *testing.T) {
+	d := mariaDB(t)
+	db := d.Open(t)
+	execute(t, db, "CREATE TABLE ids (word text, bytes blob)")
+	execute(t, db, "INSERT INTO ids VALUES ('Köln', x'00ff')")
+	for expression, want := range map[string]string{
+		"LOWER(CONCAT(word, word))":             "kölnköln",
+		"CONCAT(CAST(word AS CHAR(20000)), '')": "Köln",
+		"LOWER(HEX(bytes))":                     "00ff",
+		"CONCAT(bytes, bytes, bytes)":           "00ff00ff00ff",
+		"GROUP_CONCAT(word)":                    "Köln",
+	} {
+		for m, hash := range map[sqlsegment.Method]validate.Hash{sqlsegment.Native: validate.MD5, sqlsegment.Portable: validate.MD5, sqlsegment.Stream: validate.XXH3} {
+			require.Equal(t, digestOf(hash, []string{want}).Fingerprint(), summarize(t, d, db, m, "SELECT "+expression+" FROM ids").Fingerprint(), "%s: %s", expression, m)
+		}
+	}
 }
 
 // PostgreSQL hashes UUIDs and integers as they are. Whatever is hashed in another

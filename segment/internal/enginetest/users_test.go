@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
@@ -118,6 +119,21 @@ func TestUsersRefuses(t *testing.T) {
 	})
 }
 
+// What was never opened, as a transaction whose error was not looked at, is an
+// error and no panic in the midst of a job.
+func TestNothingOpen(t *testing.T) {
+	d := enginetest.Engines()[1].New(t)
+	h := d.History(t)
+	u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT 'a'"}
+	for _, q := range []sqlsegment.Queryer{nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil)} {
+		_, err := u.Summarize(t.Context(), q)
+		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open *sql.DB, *sql.Tx or *sql.Conn")
+	}
+	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.Committed, 1)), "Tx: tx is nil")
+	_, err := h.Tx(nil).Sizes(t.Context(), idS, 1)
+	require.ErrorContains(t, err, "Tx: tx is nil")
+}
+
 // What a job wrote and not yet committed is what its own transaction counts.
 func TestUsersInTransactions(t *testing.T) {
 	eachStandard(t, func(t *testing.T, d enginetest.Database) {
@@ -144,7 +160,11 @@ func TestUsersInTransactions(t *testing.T) {
 // A count that may be older than the query must not say that it is complete up
 // to the query: yesterday's users look like any others.
 func TestUsersAsOf(t *testing.T) {
-	p, s, standby := postgreSQL(t), enginetest.Engines()[1].New(t), enginetest.Standby(t)
+	p, s, standby, m, ch := postgreSQL(t), enginetest.Engines()[1].New(t), enginetest.Standby(t), mariaDB(t), clickHouse(t)
+	manual := m
+	manual.DSN += "?autocommit=0"
+	pool := func(db *sql.DB) sqlsegment.Queryer { return db }
+	single := func(db *sql.DB) sqlsegment.Queryer { return connection(t, db) }
 	committed := func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelReadCommitted) }
 	plain := func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelDefault) }
 	for _, c := range []struct {
@@ -153,19 +173,24 @@ func TestUsersAsOf(t *testing.T) {
 		on     func(*sql.DB) sqlsegment.Queryer
 		fresh  bool
 	}{
-		{"each query of a pool sees what was there when it began", p, func(db *sql.DB) sqlsegment.Queryer { return db }, true},
-		{"the same", s, func(db *sql.DB) sqlsegment.Queryer { return db }, true},
+		{"each query of a pool sees what was there when it began", p, pool, true},
+		{"the same", s, pool, true},
 		{"each query of the transaction sees what is committed", p, committed, true},
 		{"that is PostgreSQL's default", p, plain, true},
 		{"the transaction sees what was there when it began", p, func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelRepeatableRead) }, false},
 		{"the same", p, func(db *sql.DB) sqlsegment.Queryer { return begin(t, db, sql.LevelSerializable) }, false},
 		{"in WAL mode the same", s, plain, false},
-		{"a transaction may be open on a connection", s, func(db *sql.DB) sqlsegment.Queryer { return connection(t, db) }, false},
-		{"nothing happens there without the server's knowledge", p, func(db *sql.DB) sqlsegment.Queryer { return connection(t, db) }, true},
-		{"a standby lags behind", standby, func(db *sql.DB) sqlsegment.Queryer { return db }, false},
+		{"a transaction may be open on a connection", s, single, false},
+		{"nothing happens there without the server's knowledge", p, single, true},
+		{"each query of a pool sees what was there when it began", m, pool, true},
+		{"the transaction sees what was there when it began", m, plain, false},
+		{"a transaction may be open on a connection", m, single, false},
+		{"each connection of the pool stays in a transaction", manual, pool, false},
+		{"what was acknowledged may not have reached each replica", ch, pool, false},
+		{"a standby lags behind", standby, pool, false},
 		{"the same", standby, committed, false},
 	} {
-		u := sqlsegment.Users{Dialect: c.d.Dialect, Query: "SELECT 'a' UNION ALL SELECT 'b'", Method: sqlsegment.Count}
+		u := sqlsegment.Users{Dialect: c.d.Dialect, Query: "SELECT 'a' AS id UNION ALL SELECT 'b' AS id", Method: sqlsegment.Count}
 		summary, err := u.Summarize(t.Context(), c.on(c.d.Open(t)))
 		require.NoError(t, err, c.reason)
 		require.Equal(t, int64(2), summary.Users())
