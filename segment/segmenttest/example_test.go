@@ -52,16 +52,3 @@ func ExampleTestJob() {
 	var t *testing.T
 	segmenttest.TestJob(t, copySegment)
 }
-
-// Some faults, and two at once: a read that was capped, judged by a store that
-// answers late.
-//
-//nolint:testableexamples // as above
-func ExampleTestJob_some() {
-	var t *testing.T
-	segmenttest.TestJob(t, copySegment,
-		segmenttest.UploadsNothing,
-		segmenttest.StopsAt10000,
-		segmenttest.StopsAt10000.With(segmenttest.LagsAWhile),
-	)
-}
