@@ -30,8 +30,8 @@
 //		})
 //	}
 //
-// A fault that cannot happen to a job is left out with [Except]: [LagsAWhile]
-// where reading back is never behind, as in a job's own transaction.
+// A fault that cannot happen to a job is left out with [Except]: [LagsAWhile] and
+// [LagsForever] where reading back is never behind, as in a job's own transaction.
 //
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged

@@ -21,7 +21,7 @@ func Faults() []Fault {
 // Except are all [Faults] but these, for a job that one of them cannot happen to,
 // or that lets one through and says why:
 //
-//	segmenttest.TestJob(t, job, segmenttest.Except(segmenttest.LagsAWhile)...)
+//	segmenttest.TestJob(t, job, segmenttest.Except(segmenttest.LagsAWhile, segmenttest.LagsForever)...)
 func Except(not ...Fault) []Fault {
 	return slices.DeleteFunc(Faults(), func(f Fault) bool {
 		return slices.ContainsFunc(not, func(n Fault) bool { return n.name == f.name })
@@ -163,7 +163,7 @@ var (
 	LagsForever = Fault{
 		name: "LagsForever",
 		why: "What is read back never shows this job's writes, and says so. That is neither a pass nor an empty segment: " +
-			"Run.WrittenAt tells an old answer from a bad one.",
+			"Run.WrittenAt tells an old answer from a bad one. A job whose store never lags leaves this fault out.",
 		set:  set(func(broken *flaws) { broken.frozen = true }),
 		want: found(validate.Unverified),
 	}
