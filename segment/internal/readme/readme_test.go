@@ -1,4 +1,4 @@
-package examples_test
+package readme_test
 
 import (
 	"fmt"
@@ -20,9 +20,10 @@ import (
 )
 
 // What the README says is what the programs do: each test here holds a part of
-// it against them.
+// it against them. They are in the module that the README is in: results are
+// cached, and what a test reads of another module does not make it run again.
 
-const root = ".."
+const root = "../../.."
 
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -48,8 +49,8 @@ func fenced(text string) (blocks []string) {
 	return blocks
 }
 
-// TestREADMEIncident runs the first of the two commands.
-func TestREADMEIncident(t *testing.T) {
+// TestIncident runs the first of the two commands.
+func TestIncident(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays the whole incident")
 	}
@@ -58,6 +59,12 @@ func TestREADMEIncident(t *testing.T) {
 	require.Len(t, commands, 2)
 	command, _, _ := strings.Cut(commands[0], "#")
 	words := strings.Fields(command)
+	files, err := filepath.Glob(filepath.Join(root, "examples/incident/*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		_, err := os.ReadFile(file) // so that this runs again when they change
+		require.NoError(t, err)
+	}
 	incident := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	incident.Dir = root
 	out, err := incident.Output()
@@ -66,9 +73,9 @@ func TestREADMEIncident(t *testing.T) {
 	require.Contains(t, string(out), strings.TrimSpace(fenced(read(t, "README.md"))[0]), "the error that the README begins with")
 }
 
-// TestREADMECode: the code to copy is that of an example, line by line, but for
+// TestCode: the code to copy is that of an example, line by line, but for
 // comments and what is left out.
-func TestREADMECode(t *testing.T) {
+func TestCode(t *testing.T) {
 	example := read(t, "examples/segmentcopy/main.go") + read(t, "examples/segmentcopy/setup.go")
 	for _, block := range fenced(section(t, "Adopt it")) {
 		for line := range strings.Lines(block) {
@@ -80,8 +87,8 @@ func TestREADMECode(t *testing.T) {
 	}
 }
 
-// TestREADMEReport has a page lost and another stored twice.
-func TestREADMEReport(t *testing.T) {
+// TestReport has a page lost and another stored twice.
+func TestReport(t *testing.T) {
 	source := make([]string, 50_000)
 	for i := range source {
 		source[i] = fmt.Sprint("user-", i+1)
@@ -99,7 +106,7 @@ func TestREADMEReport(t *testing.T) {
 	require.Contains(t, section(t, "What a failure looks like"), "\n"+report.String()+"\n")
 }
 
-func TestREADMECounts(t *testing.T) {
+func TestCounts(t *testing.T) {
 	text := read(t, "README.md")
 	require.Contains(t, text, fmt.Sprintf("a documented limit (%d of them", len(validate.KnownCaps())))
 	for _, says := range regexp.MustCompile(`(\d+) (?:faults|ways)`).FindAllStringSubmatch(text, -1) {
@@ -107,8 +114,8 @@ func TestREADMECounts(t *testing.T) {
 	}
 }
 
-// TestREADMEKinds: the table has each kind that the package declares.
-func TestREADMEKinds(t *testing.T) {
+// TestKinds: the table has each kind that the package declares.
+func TestKinds(t *testing.T) {
 	table := section(t, "What a failure looks like")
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "validate/kind.go"), nil, 0)
 	require.NoError(t, err)
@@ -124,8 +131,8 @@ func TestREADMEKinds(t *testing.T) {
 	require.Equal(t, 11, n)
 }
 
-// TestREADMEGuarantees: whoever looks for the test of a guarantee finds it.
-func TestREADMEGuarantees(t *testing.T) {
+// TestGuarantees: whoever looks for the test of a guarantee finds it.
+func TestGuarantees(t *testing.T) {
 	rows := 0
 	for line := range strings.Lines(section(t, "Guarantees")) {
 		column := strings.Split(line, " | ")
@@ -154,8 +161,8 @@ func TestREADMEGuarantees(t *testing.T) {
 	require.Greater(t, rows, 5)
 }
 
-// TestREADMEPointers: what it points to is there.
-func TestREADMEPointers(t *testing.T) {
+// TestPointers: what it points to is there.
+func TestPointers(t *testing.T) {
 	text := read(t, "README.md")
 	for _, link := range regexp.MustCompile(`(?m)(?:^|[ |])\[[^\]]+\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
 		_, err := os.Stat(filepath.Join(root, link[1]))
