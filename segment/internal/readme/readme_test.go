@@ -76,14 +76,30 @@ func TestIncident(t *testing.T) {
 // TestCode: the code to copy is that of an example, line by line, but for
 // comments and what is left out.
 func TestCode(t *testing.T) {
-	example := read(t, "examples/segmentcopy/main.go") + read(t, "examples/segmentcopy/setup.go")
-	for _, block := range fenced(section(t, "Adopt it")) {
-		for line := range strings.Lines(block) {
-			line, _, _ = strings.Cut(line, " // ")
-			line, _, _ = strings.Cut(line, "…")
-			line = strings.Replace(line, "users := ", "users = ", 1) // the example's is a variable of the package
-			require.Contains(t, strings.Join(strings.Fields(example), " "), strings.Join(strings.Fields(line), " "))
-		}
+	blocks := fenced(section(t, "Adopt it"))
+	require.Len(t, blocks, 2)
+	requireCode(t, strings.Join(blocks, ""), read(t, "examples/segmentcopy/main.go")+read(t, "examples/segmentcopy/setup.go"))
+}
+
+// TestCodeOfTransactions: so is that of sqlsegment's documentation.
+func TestCodeOfTransactions(t *testing.T) {
+	_, doc, found := strings.Cut(read(t, "segment/sqlsegment/doc.go"), "// # Transactions\n")
+	require.True(t, found)
+	var code strings.Builder
+	for _, line := range regexp.MustCompile(`(?m)^//\t(.*\n)`).FindAllStringSubmatch(doc, 10) {
+		code.WriteString(line[1])
+	}
+	require.Contains(t, code.String(), "History: history.Tx(tx)")
+	requireCode(t, code.String(), read(t, "examples/segmentcopy/indatabase/main.go"))
+}
+
+func requireCode(t *testing.T, code, example string) {
+	t.Helper()
+	for line := range strings.Lines(code) {
+		line, _, _ = strings.Cut(line, " // ")
+		line, _, _ = strings.Cut(line, "…")
+		line = strings.Replace(line, "users := ", "users = ", 1) // the example's is a variable of the package
+		require.Contains(t, strings.Join(strings.Fields(example), " "), strings.Join(strings.Fields(line), " "))
 	}
 }
 
