@@ -1,4 +1,4 @@
-package segmenttest_test
+package segmenttest_test //nolint:testableexamples // it needs a test; TestExampleIsRight runs the job
 
 import (
 	"context"
@@ -46,8 +46,6 @@ func copySegment(ctx context.Context, s *segmenttest.Store) error {
 }
 
 // In a test of your own, t is the test's.
-//
-//nolint:testableexamples // it needs a test; TestExampleIsRight runs the job
 func ExampleTestJob() {
 	var t *testing.T
 	segmenttest.TestJob(t, copySegment)

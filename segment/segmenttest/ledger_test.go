@@ -57,7 +57,7 @@ func (b *badLedger) Record(ctx context.Context, r segment.Record) error {
 		return b.record(b.Memory, r)
 	}
 	if b.deaf {
-		ctx = background
+		ctx = context.WithoutCancel(ctx)
 	}
 	return b.Memory.Record(ctx, r)
 }
@@ -251,7 +251,7 @@ var badLedgers = []struct {
 		return sizes, err
 	}}, "what_is_live"},
 	{"locks while it reads", "a sweep cannot write what it finds", lockedWhileRead(), "segments_while_writing"},
-	{"nods", "what a human accepted is forgotten", &badLedger{accept: func(m *segment.Memory, id segment.ID, a segment.Acceptance) error {
+	{"nods", "what a human accepted is forgotten", &badLedger{accept: func(_ *segment.Memory, _ segment.ID, a segment.Acceptance) error {
 		return a.Problem()
 	}}, "accept"},
 	{"suspects nobody", "a size that is wrong stays a measure for others", &badLedger{suspect: func(*segment.Memory, segment.ID, segment.Suspicion) error { return nil }}, "suspect"},

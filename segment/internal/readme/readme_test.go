@@ -138,11 +138,14 @@ func TestKinds(t *testing.T) {
 	n := 0
 	ast.Inspect(file, func(node ast.Node) bool {
 		spec, ok := node.(*ast.ValueSpec)
-		if ok && spec.Type != nil && fmt.Sprint(spec.Type) == "Kind" {
-			n++
-			require.Regexp(t, "(?m)^\\| .*`"+strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`)+"`", table)
+		if !ok || spec.Type == nil || fmt.Sprint(spec.Type) != "Kind" {
+			return true
 		}
-		return true
+		n++
+		text, ok := spec.Values[0].(*ast.BasicLit)
+		require.True(t, ok)
+		require.Regexp(t, "(?m)^\\| .*`"+strings.Trim(text.Value, `"`)+"`", table)
+		return false
 	})
 	require.Equal(t, 11, n)
 }
