@@ -47,17 +47,16 @@ func ExampleMonitor_Sweep() {
 	if err != nil {
 		panic(err)
 	}
-	for _, c := range sweep.Cases {
-		fmt.Printf("%s %s %s, %d users at stake, made from %q\n", c.Severity, c.Kind, c.Segment, c.Users, c.Upstream.Name)
-	}
+	fmt.Print(sweep)
 	plan, err := segment.PlanReruns([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected())
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(len(plan.Steps), "jobs to run again, first", plan.Steps[0].Job.ID)
 	// Output:
-	// page empty site-a/cars-like, 41000 users at stake, made from ""
-	// page empty site-b/cars-like, 38000 users at stake, made from "cars-like"
+	// 2 segments: 0 healthy, 2 affected.
+	// page: site-a/cars-like: nothing is stored, and nothing vouches for that; off its history: nothing is stored, after 41,000 users before
+	// page: site-b/cars-like: nothing is stored, and nothing vouches for that; off its history: nothing is stored, after 38,000 users before; it is made from site-a/cars-like, which is affected itself
 	// 2 jobs to run again, first lookalike site-a/cars to site-a/cars-like
 }
 

@@ -48,8 +48,8 @@ func ExampleGuard_Commit() {
 	// 811900 users live
 }
 
-// A store that cannot stage is judged before its first write, and again when
-// all is written.
+// A store that cannot stage is judged before its first write: what is known to be
+// wrong by then does not reach it.
 func ExampleGuard_Admit() {
 	guard, err := segment.NewGuard(segment.Config{Alerter: quiet})
 	if err != nil {
@@ -63,6 +63,43 @@ func ExampleGuard_Admit() {
 	_, err = guard.Admit(context.Background(), run)
 	fmt.Println(errors.Is(err, validate.Capped))
 	// Output: true
+}
+
+// And it is judged again when all is written. The job fails hard, and says that
+// the users are gone: nothing can keep them where what is written is live.
+func ExampleRun_live() {
+	guard, err := segment.NewGuard(segment.Config{Alerter: quiet})
+	if err != nil {
+		panic(err)
+	}
+	s := &store{staged: 0} // all writes were acknowledged, and nothing is there
+	_, err = guard.Commit(context.Background(), segment.Run{
+		ID: "2024-03-18", Job: segment.Copy(to, from), Live: true,
+		Expected: validate.Count(812_345),
+		Read:     validate.Count(812_345),
+		Stored:   s.stored, // no Commit, and no Discard
+	})
+	fmt.Println(err)
+	// Output: site-b/cars: stored 0 of 812,345 users (100% short, 0 allowed), lost while storing (live already: the segment is not protected)
+}
+
+// A store that keeps generations protects the live one: write under a stamp that
+// no other attempt has, and purge the others once it is verified.
+func ExampleRun_stamped() {
+	guard, err := segment.NewGuard(segment.Config{Alerter: quiet})
+	if err != nil {
+		panic(err)
+	}
+	generations := map[string]int64{"yesterday": 811_900}
+	run := segment.Run{ID: "2024-03-18", Attempt: 2, Job: segment.Copy(to, from), Expected: validate.Count(812_345)}
+	stamp := fmt.Sprint(run.ID, "/", run.Attempt)
+	generations[stamp] = 10_000 // written
+	run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(generations[stamp]), nil }
+	run.Commit = func(context.Context) error { delete(generations, "yesterday"); return nil }
+	run.Discard = func(context.Context) error { delete(generations, stamp); return nil }
+	_, err = guard.Commit(context.Background(), run)
+	fmt.Println(errors.Is(err, validate.Capped), generations)
+	// Output: true map[yesterday:811900]
 }
 
 // A lookalike's own count vouches for the storing; its size is judged by the

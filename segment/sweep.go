@@ -106,9 +106,7 @@ func (c *Case) alert(at time.Time, rule *Rule, job Job) Alert {
 	if c.Kind != validate.Unverified {
 		text += " (live: the segment is not protected)"
 	}
-	if !c.Upstream.IsZero() {
-		text += "; it is made from " + c.Upstream.String() + ", which is affected itself"
-	}
+	text += c.origin()
 	return Alert{
 		Segment:  c.Segment,
 		Severity: c.Severity,

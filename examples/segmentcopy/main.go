@@ -19,12 +19,13 @@ import (
 )
 
 var (
-	cars  = segment.ID{SiteGroup: "site-b", Name: "cars"}
-	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Method: sqlsegment.Stream, Query: "SELECT user FROM cars"}
+	from  = segment.ID{SiteGroup: "site-a", Name: "cars"}
+	to    = segment.ID{SiteGroup: "site-b", Name: "cars"}
+	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Query: "SELECT user FROM cars"}
 )
 
-// copyCars copies cars from source into target. limit is the bug.
-func copyCars(ctx context.Context, guard *segment.Guard, source, target *sql.DB, limit int) error {
+// copyCars copies cars from source into target, as rows reads them.
+func copyCars(ctx context.Context, guard *segment.Guard, runID string, source, target *sql.DB, rows reader) error {
 	// Guard: ask the source itself. Never take what the job reads for Expected,
 	// or a read that stops early passes: 10,000 stored of 10,000 read.
 	expected, err := users.Summarize(ctx, source)
@@ -37,7 +38,7 @@ func copyCars(ctx context.Context, guard *segment.Guard, source, target *sql.DB,
 		return err
 	}
 	var read validate.Digest // Guard: knows which users came, Tee lets them through
-	for user, err := range validate.Tee(&read, rows(ctx, source, "SELECT user FROM cars LIMIT ?", limit)) {
+	for user, err := range validate.Tee(&read, rows(ctx, source)) {
 		if err == nil {
 			_, err = tx.ExecContext(ctx, "INSERT INTO cars VALUES (?)", user)
 		}
@@ -46,9 +47,8 @@ func copyCars(ctx context.Context, guard *segment.Guard, source, target *sql.DB,
 		}
 	}
 
-	// Guard: in place of return tx.Commit().
-	_, err = guard.Commit(ctx, segment.Run{
-		ID: "2024-03-18", Job: segment.Copy(cars, segment.ID{SiteGroup: "site-a", Name: "cars"}),
+	_, err = guard.Commit(ctx, segment.Run{ // in place of return tx.Commit()
+		ID: runID, Job: segment.Copy(to, from),
 		Expected: expected,
 		Read:     read.Summary(),
 		Stored:   func(ctx context.Context) (validate.Summary, error) { return users.Summarize(ctx, tx) },

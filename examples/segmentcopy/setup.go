@@ -25,20 +25,21 @@ func run(ctx context.Context, broken bool, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	guard, err := segment.NewGuard(segment.Config{})
+	ledger := segment.NewMemory() // a sqlsegment.History in production
+	guard, err := segment.NewGuard(segment.Config{History: ledger})
 	if err != nil {
 		return err
 	}
-	limit := -1 // none
+	rows := reading(-1) // all of them
 	if broken {
-		limit = 10_000
+		rows = reading(10_000)
 	}
-	copied := copyCars(ctx, guard, source, target, limit)
+	copied := copyCars(ctx, guard, "2024-03-18", source, target, rows)
 	live, err := users.Summarize(ctx, target)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%v: %v live\n", cars, live)
+	fmt.Fprintf(out, "%v: %v live\n", to, live)
 	return copied
 }
 
@@ -52,24 +53,29 @@ func open(ctx context.Context, world string) (*sql.DB, error) {
 	return db, err
 }
 
-// rows are what a query of one column of text yields.
-func rows(ctx context.Context, db *sql.DB, query string, args ...any) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		rows, err := db.QueryContext(ctx, query, args...)
-		if err != nil {
-			yield("", err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var text string
-			err := rows.Scan(&text)
-			if !yield(text, err) || err != nil {
+// A reader reads the users of a database, one by one.
+type reader func(context.Context, *sql.DB) iter.Seq2[string, error]
+
+// reading reads up to limit users. limit is the bug.
+func reading(limit int) reader {
+	return func(ctx context.Context, db *sql.DB) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			rows, err := db.QueryContext(ctx, "SELECT user FROM cars LIMIT ?", limit)
+			if err != nil {
+				yield("", err)
 				return
 			}
-		}
-		if err := rows.Err(); err != nil {
-			yield("", err)
+			defer rows.Close()
+			for rows.Next() {
+				var user string
+				err := rows.Scan(&user)
+				if !yield(user, err) || err != nil {
+					return
+				}
+			}
+			if err := rows.Err(); err != nil {
+				yield("", err)
+			}
 		}
 	}
 }

@@ -7,7 +7,31 @@
 // guard, or takes Expected from what it read, fails the test with a sentence
 // that says which fault went through and what went live:
 //
-//	StopsAt10000: the fault went through: the job reported success, want an error that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users missing.
+//	StopsAt10000: the fault went through: the job reported success, want an error
+//	that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users
+//	missing.
+//
+// The suite can break only what it hands out, so let your job meet its store
+// through functions: one that yields pages, one that writes a page, one that
+// reads back, publish and discard. In production they are those of your database,
+// in its test those of the Store:
+//
+//	func TestCopyFailsHard(t *testing.T) {
+//		segmenttest.TestJob(t, func(ctx context.Context, s *segmenttest.Store) error {
+//			guard, err := segment.NewGuard(s.Config()) // and your own Rules
+//			if err != nil {
+//				return err
+//			}
+//			expected, err := s.Summarize(ctx)
+//			if err != nil {
+//				return err
+//			}
+//			return copyUsers(ctx, guard, s.Run(), expected, s.Pages(ctx), s.Stage())
+//		})
+//	}
+//
+// A fault that cannot happen to a job is left out with [Except]: [LagsAWhile] and
+// [LagsForever] where reading back is never behind, as in a job's own transaction.
 //
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged

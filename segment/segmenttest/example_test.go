@@ -1,4 +1,4 @@
-package segmenttest_test
+package segmenttest_test //nolint:testableexamples // it needs a test; TestExampleIsRight runs the job
 
 import (
 	"context"
@@ -46,22 +46,7 @@ func copySegment(ctx context.Context, s *segmenttest.Store) error {
 }
 
 // In a test of your own, t is the test's.
-//
-//nolint:testableexamples // it needs a test; TestExampleIsRight runs the job
 func ExampleTestJob() {
 	var t *testing.T
 	segmenttest.TestJob(t, copySegment)
-}
-
-// Some faults, and two at once: a read that was capped, judged by a store that
-// answers late.
-//
-//nolint:testableexamples // as above
-func ExampleTestJob_some() {
-	var t *testing.T
-	segmenttest.TestJob(t, copySegment,
-		segmenttest.UploadsNothing,
-		segmenttest.StopsAt10000,
-		segmenttest.StopsAt10000.With(segmenttest.LagsAWhile),
-	)
 }

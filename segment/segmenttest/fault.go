@@ -64,6 +64,15 @@ func isUnknown(err error) bool {
 	return ok
 }
 
+// unwrapped tells the author of a job whose error only reads like an outcome what
+// it lacks.
+func unwrapped(want []outcome, err error) string {
+	if slices.ContainsFunc(want, func(o outcome) bool { return strings.Contains(err.Error(), o.says) }) {
+		return "errors.Is does not find it, as with an error that is wrapped without %w: "
+	}
+	return ""
+}
+
 func matching(says string, target error) outcome {
 	return outcome{says: says, is: func(err error) bool { return errors.Is(err, target) }}
 }

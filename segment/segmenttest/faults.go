@@ -18,6 +18,16 @@ func Faults() []Fault {
 	}
 }
 
+// Except are all [Faults] but these, for a job that one of them cannot happen to,
+// or that lets one through and says why:
+//
+//	segmenttest.TestJob(t, job, segmenttest.Except(segmenttest.LagsAWhile, segmenttest.LagsForever)...)
+func Except(not ...Fault) []Fault {
+	return slices.DeleteFunc(Faults(), func(f Fault) bool {
+		return slices.ContainsFunc(not, func(n Fault) bool { return n.name == f.name })
+	})
+}
+
 // healthy is no fault. TestJob always tries it first: a job that never passes
 // would fail with each fault, too.
 var healthy = Fault{
@@ -59,7 +69,8 @@ var (
 	RepeatsPage = Fault{
 		name: "RepeatsPage",
 		why: "The read yields its fifth page again in place of the sixth, as a cursor does that was not moved on. " +
-			"The number of users is right, the users are not: only their digest or fingerprint, taken by the source itself, tells.",
+			"The number of users is right, the users are not: only their digest or fingerprint, taken by the source itself, tells. " +
+			"A job that only counts lets this through, and leaves this fault out.",
 		set: reading(func(users []string) []string {
 			return slices.Concat(users[:5*pageUsers], users[4*pageUsers:5*pageUsers], users[6*pageUsers:])
 		}),
@@ -152,7 +163,7 @@ var (
 	LagsForever = Fault{
 		name: "LagsForever",
 		why: "What is read back never shows this job's writes, and says so. That is neither a pass nor an empty segment: " +
-			"Run.WrittenAt tells an old answer from a bad one.",
+			"Run.WrittenAt tells an old answer from a bad one. A job whose store never lags leaves this fault out.",
 		set:  set(func(broken *flaws) { broken.frozen = true }),
 		want: found(validate.Unverified),
 	}

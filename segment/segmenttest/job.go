@@ -19,12 +19,16 @@ func TestJob(t *testing.T, job Job, faults ...Fault) {
 	}
 	for _, f := range append([]Fault{healthy}, faults...) {
 		t.Run(f.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				t.Log(f.why)
-				if problem := try(t.Context(), job, f); problem != "" {
-					t.Errorf("%v: %s", f, problem)
-				}
-			})
+			t.Helper() // so that what is said names the line of the user's test
+			t.Log(f.why)
+			if problem := tryInBubble(t, job, f); problem != "" {
+				t.Errorf("%v: %s", f, problem)
+			}
 		})
 	}
+}
+
+func tryInBubble(t *testing.T, job Job, f Fault) (problem string) {
+	synctest.Test(t, func(t *testing.T) { problem = try(t.Context(), job, f) })
+	return problem
 }

@@ -33,6 +33,7 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"segments", testSegments},
 		{"segments while writing", testWritable},
 		{"last attempt", testLastAttempt},
+		{"what is live", testLive},
 		{"accept", testAccept},
 		{"accept refuses", testAcceptRefuses},
 		{"suspect", testSuspect},
@@ -154,6 +155,34 @@ func testLastAttempt(t *testing.T, l segment.Ledger) {
 	}, s.Last, "a sweep must know how the last run ended")
 }
 
+// A sweep holds the store against what the last run left live there.
+func testLive(t *testing.T, l segment.Ledger) {
+	id := own(t, "s")
+	var r segment.Record
+	holds := func(want *validate.Size, reason string) {
+		live := known(t, l, id).Live
+		require.Equal(t, want == nil, live == nil, reason)
+		if live != nil {
+			require.WithinDuration(t, r.At, live.At, time.Microsecond)
+			live.At = want.At
+			require.Equal(t, want, live, reason)
+		}
+	}
+	put(t, l, id, "accepted", 3, func(r *segment.Record) { r.State = segment.Accepted })
+	holds(nil, "what was accepted is not live yet")
+	r = put(t, l, id, "good", 5, func(r *segment.Record) { r.Counter = "index" })
+	size := r.Size()
+	holds(&size, "what was committed is live, and who counted it is known")
+	sizes, err := l.Sizes(t.Context(), id, 1)
+	require.NoError(t, err)
+	require.Len(t, sizes, 1)
+	require.Equal(t, "index", sizes[0].Counter, "a size is compared with those of its own counter")
+	put(t, l, id, "bad", 6, func(r *segment.Record) { r.State = segment.Rejected })
+	holds(&size, "what was rejected leaves live what was there")
+	put(t, l, id, "lost", 7, func(r *segment.Record) { r.State = segment.Unknown })
+	holds(nil, "whether a commit worked that was not answered, nobody knows")
+}
+
 func testAccept(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
 	for n := range int64(5) {
@@ -264,7 +293,7 @@ func testImport(t *testing.T, l segment.Ledger) {
 		many = append(many, size(n-200, int64(n)))
 	}
 	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: own(t, "many"), Sizes: many}}))
-	require.Equal(t, int64(99), sizesOf(t, l, own(t, "many"), 1)[0], "of more than are kept, the last")
+	require.Equal(t, []int64{99}, sizesOf(t, l, own(t, "many"), 1), "of more than are kept, the last")
 }
 
 func testImportRefuses(t *testing.T, l segment.Ledger) {
@@ -360,6 +389,8 @@ func testAlerts(t *testing.T, l segment.Ledger) {
 	require.Nil(t, states[0].Told)
 	require.True(t, claimed.Equal(states[0].Claimed), "who is telling the alerter is known to all")
 	open := states[0].Open
+	require.NotNil(t, open, "an alert is open until it is closed")
+	require.NotNil(t, open.Incident, "an alert is kept whole")
 	require.Equal(t, []any{"text", "7", segment.Copy(a, b), b, 3, true}, []any{open.Text, open.Build, open.Job, open.Upstream, open.Incident.Segments, start.Equal(open.Since)})
 	require.ErrorIs(t, &validate.Error{Report: open.Report}, validate.Short, "an alert is kept whole")
 	require.NotNil(t, states[1].Told, "the other segment's was not asked for")
@@ -386,6 +417,7 @@ func testManyAlerts(t *testing.T, l segment.Ledger) {
 	states := alerts(t, l)
 	require.Len(t, states, n)
 	for _, s := range states {
+		require.NotNil(t, s.Open)
 		require.Equal(t, s.Segment.Name, s.Open.Text)
 	}
 	change(func(s *segment.AlertState) { s.Open = nil })
@@ -417,6 +449,7 @@ func testAlertsAtOnce(t *testing.T, l segment.Ledger) {
 	states := alerts(t, l)
 	require.Len(t, states, len(ids))
 	for _, s := range states {
+		require.NotNil(t, s.Open)
 		require.Equal(t, goroutines*times, s.Open.Attempt, "a change that another one overwrote is an alert lost")
 	}
 }
@@ -465,7 +498,9 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 		require.ErrorIs(t, err, context.Canceled, strings.TrimSpace(name))
 	}
 	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "and nothing is half done")
-	require.NotNil(t, alerts(t, l)[0].Open)
+	states := alerts(t, l)
+	require.Len(t, states, 1)
+	require.NotNil(t, states[0].Open)
 }
 
 // end is the error with which a sequence ends.

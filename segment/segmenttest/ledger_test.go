@@ -2,11 +2,15 @@ package segmenttest_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,16 +25,21 @@ func TestMemoryIsALedger(t *testing.T) {
 	segmenttest.TestLedger(t, func(*testing.T) segment.Ledger { return segment.NewMemory() })
 }
 
-// A badLedger is a good one, but for what is replaced.
+// A badLedger is a good one, but for what is replaced. What is replaced hears of
+// an ended context as before, so that it breaks one rule.
 type badLedger struct {
 	*segment.Memory
 
+	deaf     bool // it records whether the context is over or not
 	sizes    func(*segment.Memory, segment.ID, int) ([]validate.Size, error)
 	record   func(*segment.Memory, segment.Record) error
 	accept   func(*segment.Memory, segment.ID, segment.Acceptance) error
+	suspect  func(*segment.Memory, segment.ID, segment.Suspicion) error
 	imports  func(*segment.Memory, []segment.Imported) error
-	segments func(*segment.Memory) []segment.Tracked
+	forget   func(*segment.Memory, []segment.ID) error
+	segments func(*segment.Memory) iter.Seq[segment.Tracked]
 	attempts func(*segment.Memory, segment.AttemptFilter) iter.Seq2[segment.Record, error]
+	alerts   func(*segment.Memory) iter.Seq[segment.AlertState]
 	change   func(*segment.Memory, []segment.ID, func(*segment.AlertState)) error
 }
 
@@ -47,6 +56,9 @@ func (b *badLedger) Record(ctx context.Context, r segment.Record) error {
 	if b.record != nil && ctx.Err() == nil {
 		return b.record(b.Memory, r)
 	}
+	if b.deaf {
+		ctx = context.WithoutCancel(ctx)
+	}
 	return b.Memory.Record(ctx, r)
 }
 
@@ -57,6 +69,13 @@ func (b *badLedger) Accept(ctx context.Context, id segment.ID, a segment.Accepta
 	return b.Memory.Accept(ctx, id, a)
 }
 
+func (b *badLedger) Suspect(ctx context.Context, id segment.ID, s segment.Suspicion) error {
+	if b.suspect != nil && ctx.Err() == nil {
+		return b.suspect(b.Memory, id, s)
+	}
+	return b.Memory.Suspect(ctx, id, s)
+}
+
 func (b *badLedger) Import(ctx context.Context, sizes []segment.Imported) error {
 	if b.imports != nil && ctx.Err() == nil {
 		return b.imports(b.Memory, sizes)
@@ -64,17 +83,18 @@ func (b *badLedger) Import(ctx context.Context, sizes []segment.Imported) error 
 	return b.Memory.Import(ctx, sizes)
 }
 
+func (b *badLedger) Forget(ctx context.Context, ids ...segment.ID) error {
+	if b.forget != nil && ctx.Err() == nil {
+		return b.forget(b.Memory, ids)
+	}
+	return b.Memory.Forget(ctx, ids...)
+}
+
 func (b *badLedger) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
 	if b.segments == nil || ctx.Err() != nil {
 		return b.Memory.Segments(ctx)
 	}
-	return func(yield func(segment.Tracked, error) bool) {
-		for _, t := range b.segments(b.Memory) {
-			if !yield(t, nil) {
-				return
-			}
-		}
-	}
+	return without(b.segments(b.Memory))
 }
 
 func (b *badLedger) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
@@ -84,11 +104,43 @@ func (b *badLedger) Attempts(ctx context.Context, f segment.AttemptFilter) iter.
 	return b.Memory.Attempts(ctx, f)
 }
 
+func (b *badLedger) Alerts(ctx context.Context) iter.Seq2[segment.AlertState, error] {
+	if b.alerts == nil || ctx.Err() != nil {
+		return b.Memory.Alerts(ctx)
+	}
+	return without(b.alerts(b.Memory))
+}
+
 func (b *badLedger) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
 	if b.change != nil && ctx.Err() == nil {
 		return b.change(b.Memory, ids, change)
 	}
 	return b.Memory.ChangeAlerts(ctx, ids, change)
+}
+
+// without is a sequence without errors.
+func without[T any](items iter.Seq[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+// seen are a memory's segments, as somebody changes them in passing.
+func seen(change func(*segment.Tracked)) func(*segment.Memory) iter.Seq[segment.Tracked] {
+	return func(m *segment.Memory) iter.Seq[segment.Tracked] {
+		return func(yield func(segment.Tracked) bool) {
+			for t := range m.Segments(background) {
+				change(&t)
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func tracked(m *segment.Memory) (all []segment.Tracked) {
@@ -162,14 +214,14 @@ var badLedgers = []struct {
 		}
 		return nil
 	}}, "import_is_all_or_nothing"},
-	{"skips segments", "a segment that a sweep does not see is not watched", &badLedger{segments: func(m *segment.Memory) []segment.Tracked {
+	{"skips segments", "a segment that a sweep does not see is not watched", &badLedger{segments: func(m *segment.Memory) iter.Seq[segment.Tracked] {
 		all := tracked(m)
-		return all[:min(len(all), 5)]
+		return slices.Values(all[:min(len(all), 5)])
 	}}, "segments"},
-	{"sorts like people", "a merge by bytes passes segments over", &badLedger{segments: func(m *segment.Memory) []segment.Tracked {
+	{"sorts like people", "a merge by bytes passes segments over", &badLedger{segments: func(m *segment.Memory) iter.Seq[segment.Tracked] {
 		all := tracked(m)
 		slices.Reverse(all)
-		return all
+		return slices.Values(all)
 	}}, "segments"},
 	{"knows only what passed", "runs that a bug touched are not found", &badLedger{attempts: func(m *segment.Memory, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
 		return func(yield func(segment.Record, error) bool) {
@@ -180,6 +232,100 @@ var badLedgers = []struct {
 			}
 		}
 	}}, "attempts"},
+	{"remembers only what passed", "a sweep does not know that the last run failed", &badLedger{segments: seen(func(t *segment.Tracked) {
+		if t.Last.State == segment.Rejected {
+			t.Last = segment.Attempt{}
+		}
+	})}, "last_attempt"},
+	{"forgets what is live", "a sweep has nothing to hold the store against", &badLedger{segments: seen(func(t *segment.Tracked) { t.Live = nil })}, "what_is_live"},
+	{"takes anything for live", "a commit that nobody knows of is held against the store", &badLedger{segments: seen(func(t *segment.Tracked) {
+		if t.Live == nil {
+			t.Live = &validate.Size{Users: t.Last.Users, Read: t.Last.Read, At: t.Last.At}
+		}
+	})}, "what_is_live"},
+	{"forgets who counted", "an index's count is compared with a table's", &badLedger{sizes: func(m *segment.Memory, id segment.ID, n int) ([]validate.Size, error) {
+		sizes, err := m.Sizes(background, id, n)
+		for i := range sizes {
+			sizes[i].Counter = ""
+		}
+		return sizes, err
+	}}, "what_is_live"},
+	{"locks while it reads", "a sweep cannot write what it finds", lockedWhileRead(), "segments_while_writing"},
+	{"nods", "what a human accepted is forgotten", &badLedger{accept: func(_ *segment.Memory, _ segment.ID, a segment.Acceptance) error {
+		return a.Problem()
+	}}, "accept"},
+	{"suspects nobody", "a size that is wrong stays a measure for others", &badLedger{suspect: func(*segment.Memory, segment.ID, segment.Suspicion) error { return nil }}, "suspect"},
+	{"imports as if guarded", "sizes that nobody checked pass for checked ones", &badLedger{imports: func(m *segment.Memory, imported []segment.Imported) error {
+		for _, i := range imported {
+			for _, size := range i.Sizes {
+				if err := m.Record(background, segment.Record{Segment: i.Segment, Run: size.At.String(), State: segment.Committed, Users: size.Users, At: size.At}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}}, "import"},
+	{"never forgets", "what was deleted on purpose is missed for ever", &badLedger{forget: func(*segment.Memory, []segment.ID) error { return nil }}, "forget"},
+	{"keeps half an alert", "nobody sees what was found", &badLedger{alerts: func(m *segment.Memory) iter.Seq[segment.AlertState] {
+		return func(yield func(segment.AlertState) bool) {
+			for s := range m.Alerts(background) {
+				if s.Open != nil {
+					s.Open = &segment.Alert{Segment: s.Segment, Text: s.Open.Text, Attempt: s.Open.Attempt}
+				}
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}}, "alerts"},
+	{"drops what is over", "the alerter is never told that it is over", &badLedger{alerts: func(m *segment.Memory) iter.Seq[segment.AlertState] {
+		return func(yield func(segment.AlertState) bool) {
+			for s := range m.Alerts(background) {
+				if s.Open != nil && !yield(s) {
+					return
+				}
+			}
+		}
+	}}, "accept"},
+	{"looks and then leaps", "one attempt goes live twice", leaps(), "recorded_at_once"},
+	{"is deaf", "what was told to stop goes on", &badLedger{deaf: true}, "cancelled"},
+}
+
+// lockedWhileRead refuses to write while its segments are read.
+func lockedWhileRead() *badLedger {
+	var reading atomic.Int64
+	return &badLedger{
+		record: func(m *segment.Memory, r segment.Record) error {
+			if reading.Load() > 0 {
+				return errors.New("database is locked")
+			}
+			return m.Record(background, r)
+		},
+		segments: func(m *segment.Memory) iter.Seq[segment.Tracked] {
+			return func(yield func(segment.Tracked) bool) {
+				reading.Add(1)
+				defer reading.Add(-1)
+				seen(func(*segment.Tracked) {})(m)(yield)
+			}
+		},
+	}
+}
+
+// leaps records what it found not to be there yet, whoever came between.
+func leaps() *badLedger {
+	var copies atomic.Int64
+	return &badLedger{record: func(m *segment.Memory, r segment.Record) error {
+		for known := range m.Attempts(background, segment.AttemptFilter{}) {
+			if known.Segment == r.Segment && strings.HasPrefix(known.Run, r.Run) {
+				return segment.ErrSuperseded
+			}
+		}
+		for range 100 { // others get their turn
+			runtime.Gosched()
+		}
+		r.Run += strconv.FormatInt(copies.Add(1), 10)
+		return m.Record(background, r)
+	}}
 }
 
 const badLedgerVariable = "SEGMENTGUARD_TEST_BAD_LEDGER"

@@ -59,6 +59,7 @@ func TestJobFails(t *testing.T) {
 	} {
 		require.Contains(t, string(printed), says)
 	}
+	require.Regexp(t, `\bsuite_test\.go:\d+: StopsAt10000: `, string(printed), "the line is that of the user's test")
 	require.NotContains(t, string(printed), "TestUnguarded/two/DropsPage", "only the faults that are named are tried")
 	for _, f := range segmenttest.Faults() {
 		require.Contains(t, string(printed), "TestUnguarded/all/"+f.String(), "without names, all are")

@@ -86,5 +86,5 @@ func judge(want []outcome, err error, l *live) string {
 	case want[0].is(nil):
 		return fmt.Sprintf("the job failed where it should have passed: %v. %s", err, l.describe(true))
 	}
-	return fmt.Sprintf("the job failed, but not with an error that is %s: %v. %s", list(want), err, l.describe(false))
+	return fmt.Sprintf("the job failed, but not with an error that is %s: %s%v. %s", list(want), unwrapped(want, err), err, l.describe(false))
 }

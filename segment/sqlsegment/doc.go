@@ -72,7 +72,20 @@
 // # Transactions
 //
 // [History.Tx] records in a job's own transaction, so that the record goes live
-// with the data or not at all. From its first Record to its end such a
+// with the data or not at all:
+//
+//	_, err = guard.Commit(ctx, segment.Run{ // in place of return tx.Commit()
+//		ID: run, Job: segment.Copy(target, source),
+//		Expected: expected,
+//		Stored: func(ctx context.Context) (validate.Summary, error) {
+//			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
+//		},
+//		Commit:  func(context.Context) error { return tx.Commit() },
+//		Discard: func(context.Context) error { return tx.Rollback() },
+//		History: history.Tx(tx), // the size goes live with the data, or not at all
+//	})
+//
+// The whole program is examples/segmentcopy/indatabase. From its first Record to its end such a
 // transaction holds back other runs of the same segment, on SQLite everybody
 // who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a record may
 // fail with a serialization error (40001): the run is unverified, and may be

@@ -28,23 +28,44 @@ func RequireComplete(t TestingT, p validate.Policy, out validate.Output) validat
 }
 
 // RequireKind fails the test unless err is or wraps a *validate.Error that found
-// each of kinds. It may have found others besides: a Capped is Short, too. A
-// warning is no failure and counts for none.
+// each of kinds, or several of which one did. It may have found others besides: a
+// Capped is Short, too. A warning is no failure and counts for none.
 //
 // Without kinds there is nothing to require, and the test fails.
 func RequireKind(t TestingT, err error, kinds ...validate.Kind) {
 	t.Helper()
-	failed, judged := errors.AsType[*validate.Error](err)
+	verdicts := verdicts(err)
 	switch {
 	case len(kinds) == 0:
 		fail(t, "no kind of failure to require: name at least one")
 	case err == nil:
 		fail(t, "no error, want one that is %s", names(kinds))
-	case !judged:
+	case len(verdicts) == 0:
 		fail(t, "want a *validate.Error that is %s, got a %T: %v", names(kinds), err, err)
-	case slices.ContainsFunc(kinds, func(k validate.Kind) bool { return !errors.Is(failed, k) }):
-		fail(t, "want an error that is %s, found %s: %v\n%v", names(kinds), names(found(failed)), err, failed.Report)
+	case !slices.ContainsFunc(verdicts, func(v *validate.Error) bool { return hasAll(v, kinds) }):
+		fail(t, "want an error that is %s, found %s: %v\n%v", names(kinds), names(found(verdicts[0])), err, verdicts[0].Report)
 	}
+}
+
+// verdicts are all that err is or wraps, as the error of a plan does that wraps
+// those of its steps.
+func verdicts(err error) (all []*validate.Error) {
+	if v, ok := err.(*validate.Error); ok { //nolint:errorlint // what it wraps comes next
+		all = append(all, v)
+	}
+	switch e := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		all = append(all, verdicts(e.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, wrapped := range e.Unwrap() {
+			all = append(all, verdicts(wrapped)...)
+		}
+	}
+	return all
+}
+
+func hasAll(v *validate.Error, kinds []validate.Kind) bool {
+	return !slices.ContainsFunc(kinds, func(k validate.Kind) bool { return !errors.Is(v, k) })
 }
 
 // found are the kinds of what failed, gravest first, each once.

@@ -98,6 +98,13 @@ func failure(t *testing.T) error {
 	return err
 }
 
+// outage is the error of a check that could not be finished.
+func outage(t *testing.T) error {
+	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Name: "site-b/boats", Expected: validate.Count(5)})
+	require.Error(t, err)
+	return fmt.Errorf("copy boats: %w", err)
+}
+
 func TestRequireKind(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
@@ -108,6 +115,7 @@ func TestRequireKind(t *testing.T) {
 		{"all", "in any order", failure(t), []validate.Kind{validate.Short, validate.Capped}},
 		{"wrapped", "a job adds its own words", fmt.Errorf("copy cars: %w", failure(t)), []validate.Kind{validate.Capped}},
 		{"joined", "and its own troubles", errors.Join(errors.New("rolling back"), failure(t)), []validate.Kind{validate.Short}},
+		{"the second of two", "as a plan's error wraps those of its steps", errors.Join(outage(t), failure(t)), []validate.Kind{validate.Capped}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Empty(t, record(func(t validatetest.TestingT) { validatetest.RequireKind(t, c.err, c.kinds...) }), c.reason)
@@ -153,6 +161,10 @@ func TestRequireKindFails(t *testing.T) {
 		{
 			name: "one of two", reason: "each is required", err: failure(t), kinds: []validate.Kind{validate.Capped, validate.Gap},
 			says: []string{"want an error that is capped, gap, found capped, short"},
+		},
+		{
+			name: "one each", reason: "of several, one must have found all", err: errors.Join(outage(t), failure(t)), kinds: []validate.Kind{validate.Unverified, validate.Capped},
+			says: []string{"want an error that is unverified, capped, found unverified", "\nsite-b/boats: "},
 		},
 		{
 			name: "only warned of", reason: "a warning lets the output pass", err: warned, kinds: []validate.Kind{validate.Capped},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +45,30 @@ func TestTargets(t *testing.T) {
 				require.Greater(t, found[i].decisions, c.atLeastSeen)
 			}
 		}
+	}
+}
+
+// What the README says of the method is what comes out.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	require.NoError(t, err)
+	all, err := load(volumes)
+	require.NoError(t, err)
+	require.Contains(t, string(readme), fmt.Sprintf("real daily sizes of %d lists", len(all)))
+	for known, sizes := range map[int]string{30: "30 sizes", 1: "1 size"} {
+		r := walk(all, "set", known, methods[0])
+		cells := []string{"| segmentguard, " + sizes + " known", fmt.Sprintf("%.2f", r.quiet.percent())}
+		for i, f := range faults {
+			if f.name == "−20%" || f.name == "+30%" {
+				continue // the method is not made for them
+			}
+			if r.found[i].alarms == r.found[i].decisions {
+				cells = append(cells, "100%")
+			} else {
+				cells = append(cells, fmt.Sprintf("%.2f%%", r.found[i].percent()))
+			}
+		}
+		require.Contains(t, string(readme), strings.Join(cells, " | ")+" |")
 	}
 }
 
