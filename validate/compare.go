@@ -200,9 +200,6 @@ func luckOf(all, lost, taken, runs int64, end bool) luck {
 func lnFalling(n, k int64) float64 { return lnFactorial(n) - lnFactorial(n-k) }
 
 func lnChoose(n, k int64) float64 {
-	if k < 0 || k > n {
-		return 0
-	}
 	return lnFactorial(n) - lnFactorial(k) - lnFactorial(n-k)
 }
 

@@ -1,0 +1,200 @@
+package validate
+
+import (
+	"math"
+	"math/bits"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// comparedOf is a comparison of users with one place each: how often the source
+// and the other side hold them.
+func comparedOf(counts ...[2]int64) *comparison {
+	c := &comparison{once: true}
+	for i, n := range counts {
+		c.add(int64(i), n[0], n[1])
+	}
+	return c
+}
+
+func TestComparisonCounts(t *testing.T) {
+	c := comparedOf([2]int64{3, 1}, [2]int64{1, 0}, [2]int64{2, 0}, [2]int64{1, 4}, [2]int64{2, 3}, [2]int64{1, 1})
+	require.EqualValues(t, 10, c.held)
+	require.EqualValues(t, 2+1+2, c.missing, "of each user, what the source holds more of")
+	require.EqualValues(t, 3+1, c.surplus, "of each user, what the other side holds more of")
+	require.Equal(t, 2, c.absent)
+	require.Equal(t, 2, c.repeated)
+	require.False(t, c.once, "one user that is there as it should be does not make up for the others")
+	require.True(t, comparedOf([2]int64{3, 1}, [2]int64{1, 1}).keepsOnce(), "each user once, and some were to come more often")
+	require.False(t, comparedOf([2]int64{1, 1}, [2]int64{1, 1}).keepsOnce(), "nothing is missing")
+	require.False(t, comparedOf([2]int64{3, 1}, [2]int64{1, 0}).keepsOnce(), "a user is missing")
+}
+
+// TestCompareTellsForeignUsersApart: what the other side holds too much of is
+// either a user that the source holds, too, or one that it does not.
+func TestCompareTellsForeignUsersApart(t *testing.T) {
+	side := func(users ...string) *snapshot {
+		d := NewDigest(XXH3)
+		d.AddStrings(users)
+		s := d.Summary()
+		return s.digest
+	}
+	c := compare(side("a", "a", "b", "c"), side("a", "a", "a", "c", "x", "x"), false)
+	require.True(t, c.whole)
+	require.EqualValues(t, 1, c.missing, "b")
+	require.EqualValues(t, 2, c.foreign, "x, twice")
+	require.EqualValues(t, 1+2, c.surplus, "a once more, and x")
+	c = compare(side("a", "a", "b", "c"), side("a", "a", "a", "c", "x", "x"), true)
+	require.EqualValues(t, []int64{3, 1, 1, 1}, []int64{c.held, c.missing, c.foreign, c.surplus}, "distinct users")
+}
+
+// TestCompareAtTheFloor: a user exactly at the floor of the other side is in
+// both samples, one below it in one.
+func TestCompareAtTheFloor(t *testing.T) {
+	side := func(floor uint64, highs ...uint64) *snapshot {
+		s := &snapshot{contents: contents{sample: sample{floor: floor}}}
+		for i, high := range highs {
+			s.sample.add(hash128{high: high}, 1, int64(i))
+		}
+		return s
+	}
+	c := compare(side(0, 4, 5, 9), side(5, 5, 9), false)
+	require.EqualValues(t, []int64{2, 0, 0}, []int64{c.held, c.missing, c.foreign}, "4 is below the floor of 5")
+	require.False(t, c.whole)
+	c = compare(side(5, 9), side(0, 4, 5, 9), false)
+	require.EqualValues(t, []int64{1, 0, 1}, []int64{c.held, c.missing, c.foreign}, "the source lacks 5, and need not hold 4")
+}
+
+func TestAlike(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		counts [][2]int64
+		want   int64
+	}{
+		{"none is there", [][2]int64{{1, 0}, {2, 0}}, -1},
+		{"all as they should be", [][2]int64{{1, 1}, {2, 2}}, 0},
+		{"all twice", [][2]int64{{1, 2}, {2, 4}, {3, 6}}, 1},
+		{"all three times", [][2]int64{{2, 6}, {1, 3}}, 2},
+		{"twice and three times", [][2]int64{{1, 2}, {1, 3}}, 0},
+		{"not a whole multiple", [][2]int64{{2, 3}, {2, 3}}, 0},
+		{"some are there", [][2]int64{{1, 0}, {1, 1}}, 0},
+		{"nothing", nil, 0},
+	} {
+		compared := comparedOf(c.counts...)
+		require.Equal(t, c.want, compared.alike(0, len(compared.users)), c.reason)
+	}
+}
+
+// holding is a comparison of n users that lacks those in the stretches.
+func holding(n int, lost ...stretch) *comparison {
+	counts := make([][2]int64, n)
+	for i := range counts {
+		counts[i] = [2]int64{1, 1}
+	}
+	for _, s := range lost {
+		for i := s.from; i < s.to; i++ {
+			counts[i][1] = 0
+		}
+	}
+	return comparedOf(counts...)
+}
+
+// TestStretches: the longest stretches come first, and chance is that of all of
+// them together.
+func TestStretches(t *testing.T) {
+	middle, early, end := stretch{500, 560}, stretch{100, 140}, stretch{980, 1000}
+	single := stretch{300, 301}
+	require.Equal(t, []stretch{middle, early, end, single}, holding(1000, early, single, middle, end).gaps())
+	require.Empty(t, holding(10).gaps())
+
+	found, chance := holding(1000, middle).stretches()
+	require.Equal(t, []stretch{middle}, found)
+	require.Equal(t, luckOf(1000, 60, 60, 1, false), chance)
+
+	found, chance = holding(1000, early, middle).stretches()
+	require.Equal(t, []stretch{middle, early}, found)
+	require.Equal(t, luckOf(1000, 100, 100, 2, false), chance)
+
+	found, chance = holding(1000, end).stretches()
+	require.Equal(t, []stretch{end}, found)
+	require.Equal(t, luckOf(1000, 20, 20, 1, true), chance, "there is one place at the end")
+
+	found, chance = holding(1000, end, middle, early).stretches()
+	require.Equal(t, []stretch{middle, early, end}, found)
+	require.Equal(t, luckOf(1000, 120, 120, 3, true), chance)
+
+	found, chance = holding(1000, single, stretch{700, 702}).stretches()
+	require.Empty(t, found, "three users of a thousand are missing somewhere")
+	require.EqualValues(t, 1, chance)
+}
+
+// TestLuck holds the bound against all ways to lay the runs, one by one.
+func TestLuck(t *testing.T) {
+	const all = 10
+	type laid struct {
+		taken, runs int
+		end         bool
+	}
+	ways := map[laid]float64{}
+	for set := uint(1); set < 1<<all; set++ {
+		w := laid{taken: bits.OnesCount(set), runs: bits.OnesCount(set &^ (set << 1))}
+		ways[w]++
+		if set>>(all-1) == 1 {
+			w.end = true
+			ways[w]++
+		}
+	}
+	for w, n := range ways {
+		for lost := w.taken; lost <= all; lost++ {
+			want := n
+			for i := range w.taken {
+				want *= float64(lost-i) / float64(all-i)
+			}
+			got := luckOf(all, int64(lost), int64(w.taken), int64(w.runs), w.end)
+			require.InEpsilon(t, min(1, want), float64(got), 1e-9, "%+v of %d lost", w, lost)
+		}
+	}
+}
+
+func TestLuckText(t *testing.T) {
+	for l, want := range map[luck]string{
+		2e-10: "1 in 10^9", 1e-12: "1 in 10^12", 2e-15: "1 in 10^14", 9e-16: "under 1 in 10^15", 0: "under 1 in 10^15",
+	} {
+		require.Equal(t, want, l.String())
+	}
+	require.NotContains(t, luck(1e-15).String(), "under")
+	require.True(t, luck(1.1e-9).plausible())
+	require.False(t, luck(1e-9).plausible(), "at the limit a cause is claimed")
+}
+
+// TestBounds: at either end of Wilson's interval the share found is three
+// standard errors of that end away, which is how it is defined.
+func TestBounds(t *testing.T) {
+	for _, sampled := range []int64{1, 10, 4096, 8191} {
+		for _, found := range []int64{0, 1, sampled / 3, sampled - 1, sampled} {
+			low, high := bounds(found, sampled)
+			share := float64(found) / float64(sampled)
+			for _, end := range []float64{low, high} {
+				require.InDelta(t, 9*end*(1-end)/float64(sampled), (share-end)*(share-end), 1e-12, "%d of %d: %v", found, sampled, end)
+			}
+			require.LessOrEqual(t, low, share+1e-15)
+			require.GreaterOrEqual(t, high, share-1e-15)
+			require.Less(t, low, high)
+		}
+	}
+}
+
+// TestDifference is exact where integers are, and keeps its sign where they
+// would overflow.
+func TestDifference(t *testing.T) {
+	const most, least = math.MaxInt64, math.MinInt64
+	require.EqualValues(t, 12, difference(5, -7))
+	require.EqualValues(t, -12, difference(-7, 5))
+	require.EqualValues(t, 1, difference(1<<62+1, 1<<62), "float64 holds neither")
+	require.EqualValues(t, -1, difference(-1<<62-1, -1<<62))
+	require.Positive(t, difference(most, -most))
+	require.Negative(t, difference(-most, most))
+	require.Positive(t, difference(0, least))
+	require.Negative(t, difference(least, 0))
+}
