@@ -10,6 +10,9 @@ func (j *judge) size(s *Summary) {
 	if s != &j.out.Read {
 		j.readCap()
 	}
+	if j.brief && calm(s, j.out.History, j.out.Counter, j.policy.Caps) {
+		return
+	}
 	window := newWindow(j.out.History, j.out.Counter, j.policy.Caps)
 	points := window.points()
 	if len(points) == 0 {
