@@ -42,6 +42,7 @@ func TestAheadReadsAll(t *testing.T) {
 func TestAheadTellsThatItWasCancelled(t *testing.T) {
 	for range 100 {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		var reads int
 		var told error
 		for _, err := range ahead(ctx, []any{0}, counting(10*pageSize, &reads), after) {
