@@ -201,12 +201,11 @@ func (w *watch) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
 	}
 	for i := range w.sweep.Cases {
 		c := &w.sweep.Cases[i]
-		job := w.monitor.job(c.Segment, &c.Last)
-		rule, err := w.monitor.rule(ctx, job)
+		rule, err := w.monitor.rule(ctx, c.Segment, &c.Last)
 		if err != nil {
 			failures = append(failures, err)
 		}
-		alert := c.alert(w.sweep.At, &rule, job)
+		alert := c.alert(w.sweep.At, &rule, w.monitor.job(c.Segment, &c.Last))
 		changes[c.Segment] = func(s *AlertState) { s.open(alert) }
 	}
 	return changes, first(failures)

@@ -28,8 +28,11 @@ func ParseID(text string) (ID, error) {
 	if !found {
 		return ID{}, fmt.Errorf(`segment: id %q: no "/", want site-group/name`, text)
 	}
-	id := ID{SiteGroup: unescape.Replace(group), Name: name}
-	if id.String() != text {
+	id := ID{SiteGroup: group, Name: name}
+	if !plain(group) {
+		id.SiteGroup = unescape.Replace(group)
+	}
+	if !plain(group) && id.String() != text {
 		return ID{}, fmt.Errorf(`segment: id %q: want "%%25" for "%%" and "%%2F" for "/" in the site group, and no other escapes`, text)
 	}
 	return id, id.check()

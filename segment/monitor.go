@@ -94,10 +94,11 @@ func (m *Monitor) job(id ID, last *Attempt) Job {
 }
 
 // rule is what holds for a segment.
-func (m *Monitor) rule(ctx context.Context, job Job) (rule Rule, err error) {
+func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, err error) {
 	if m.config.Rules == nil {
 		return Rule{}, nil
 	}
+	job := m.job(id, last)
 	if rule, err = m.config.Rules(ctx, job); err != nil {
 		return Rule{}, fmt.Errorf("finding the rule of %s: %w", job.To, err)
 	}

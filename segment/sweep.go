@@ -72,6 +72,9 @@ type OrderError struct {
 }
 
 func (e *OrderError) Error() string {
+	if e.Before == e.After {
+		return fmt.Sprintf("%s out of order: %s came twice", e.Sequence, e.Before)
+	}
 	return fmt.Sprintf("%s out of order: %s came before %s; want byte order of the ids' texts (COLLATE \"C\", BINARY)", e.Sequence, e.Before, e.After)
 }
 

@@ -90,7 +90,7 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil
 	}
 	t.segments++
-	rule, err := w.monitor.rule(ctx, w.monitor.job(p.current.Segment, &p.tracked.Last))
+	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.tracked.Last)
 	if err != nil {
 		return err
 	}
@@ -101,10 +101,9 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 		e.keep(t)
 		return nil
 	}
-	report := e.check(ctx, w.monitor.validator)
 	e.falls(t)
-	if !report.Passed() || len(report.Findings) > 0 {
-		t.cases = append(t.cases, newCase(&p.tracked, p.current.Segment, report))
+	if p.listed > 1 || !validate.Clean(&e.policy, &e.out) {
+		t.cases = append(t.cases, newCase(&p.tracked, p.current.Segment, e.check(ctx, w.monitor.validator)))
 		return nil
 	}
 	t.healthy++

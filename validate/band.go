@@ -135,6 +135,24 @@ func (b *Band) narrow(gap, largest float64) {
 	b.High = min(b.High, floor(size*math.Exp(step(riseEdge))))
 }
 
+// calm reports that a size is within the band for certain, without working it
+// out. Whatever came earlier, no band is narrower around the size before than the
+// floors of its edges.
+func calm(s *Summary, history []Size, counter string, own []Cap) bool {
+	i := len(history) - 1
+	for i >= 0 && (history[i].Users <= 0 || history[i].Counter != counter) {
+		i--
+	}
+	if i < 0 || !s.counted() || isCap(s.lower, own) || isCap(history[i].Users, own) {
+		return false
+	}
+	users, previous := float64(s.lower), float64(history[i].Users)
+	return users >= calmest.low*previous && users <= calmest.high*previous && users < 1<<60 // where bands end
+}
+
+// calmest are the floors as shares, and a little within: no band is that narrow.
+var calmest = struct{ low, high float64 }{1.001 * math.Exp(-dropEdge.floor), 0.999 * math.Exp(riseEdge.floor)}
+
 // margin is how far beyond the references a size may be, for n known sizes.
 func (e edge) margin(n int, usual, gap, lowest float64) float64 {
 	margin := max(e.floor, 4*usual)

@@ -17,6 +17,7 @@ type judge struct {
 	policy *Policy
 	out    *Output
 	report *Report
+	brief  bool // nobody reads the report, but for whether anything was found
 	closer bool // a closer look would tell more about users that differ
 }
 
@@ -25,8 +26,13 @@ type judge struct {
 func judgeStored(p *Policy, out *Output, r *Report) (closer bool) {
 	j := judge{policy: p, out: out, report: r}
 	defer j.finish()
+	j.stored()
+	return j.closer
+}
+
+func (j *judge) stored() {
 	if !j.begin(true) {
-		return false
+		return
 	}
 	j.sides()
 	j.reading()
@@ -34,9 +40,8 @@ func judgeStored(p *Policy, out *Output, r *Report) (closer bool) {
 	if j.fresh() {
 		j.storing()
 		j.empty()
-		j.size(&out.Stored)
+		j.size(&j.out.Stored)
 	}
-	return j.closer
 }
 
 // judgeInput fills the report on what is known before the first write.

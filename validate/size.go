@@ -13,7 +13,11 @@ func (j *judge) size(s *Summary) {
 	if s != &j.out.Read {
 		j.readCap()
 	}
-	window := newWindow(j.out.before(), j.out.Counter, j.policy.Caps)
+	history := j.out.before()
+	if j.brief && calm(s, history, j.out.Counter, j.policy.Caps) {
+		return
+	}
+	window := newWindow(history, j.out.Counter, j.policy.Caps)
 	points := window.points()
 	if len(points) > 0 {
 		j.report.Band = newBand(points, j.out.At)

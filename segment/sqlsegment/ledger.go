@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -170,10 +172,28 @@ func scanRecord(scan scanner) (r segment.Record, err error) {
 // too, and nobody waits for a reader.
 const pageSize = 1000
 
-// Segments implements segment.Ledger.
+// Segments implements segment.Ledger. What is packed is unpacked while the next
+// page is read: the one takes as long as the other.
 func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
-	return pages(ctx, h, "reading the segments", []any{""}, func(tracked *segment.Tracked) []any { return []any{tracked.Segment.String()} },
-		"SELECT segment, packed FROM segmentguard_segments WHERE segment > ? ORDER BY segment LIMIT ?", nil, scanTracked)
+	const doing = "reading the segments"
+	packed := pages(ctx, h, doing, []any{""}, func(r *row) []any { return []any{r.segment.String()} },
+		"SELECT segment, packed FROM segmentguard_segments WHERE segment > ? ORDER BY segment LIMIT ?", nil,
+		func(scan scanner) (r row, err error) {
+			r.segment, r.value, err = scanRow(scan)
+			return r, err
+		})
+	return func(yield func(segment.Tracked, error) bool) {
+		for r, err := range packed {
+			var t segment.Tracked
+			if err == nil {
+				t, err = unpack(r.segment, r.value)
+				err = wrap(doing, err)
+			}
+			if !yield(t, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Attempts implements segment.Ledger.
@@ -201,19 +221,20 @@ func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Se
 // to go on from, further arguments, and how many rows to read.
 func pages[T any](ctx context.Context, h *History, doing string, from []any, place func(*T) []any, query string, args []any, scan func(scanner) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for at := from; ; {
-			page := make([]T, 0, 64)
-			err := h.connected(ctx, func(s session) error {
-				all := append(append(append([]any{}, at...), args...), pageSize)
-				return each(ctx, s, h.dialect.bind(query), all, func(row scanner) error {
+		read := func(ctx context.Context, at []any) (page []T, err error) {
+			err = h.connected(ctx, func(s session) error {
+				return each(ctx, s, h.dialect.bind(query), slices.Concat(at, args, []any{pageSize}), func(row scanner) error {
 					item, err := scan(row)
 					page = append(page, item)
 					return err
 				})
 			})
+			return page, wrap(doing, err)
+		}
+		for page, err := range ahead(ctx, from, read, place) {
 			if err != nil {
 				var none T
-				yield(none, wrap(doing, err))
+				yield(none, err)
 				return
 			}
 			for i := range page {
@@ -221,10 +242,42 @@ func pages[T any](ctx context.Context, h *History, doing string, from []any, pla
 					return
 				}
 			}
-			if len(page) < pageSize {
+		}
+	}
+}
+
+// ahead yields pages, the last one of them not full, and reads the next one
+// meanwhile.
+func ahead[T any](ctx context.Context, from []any, read func(context.Context, []any) ([]T, error), place func(*T) []any) iter.Seq2[[]T, error] {
+	type result struct {
+		page []T
+		err  error
+	}
+	return func(yield func([]T, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		results, gone := make(chan result), make(chan struct{})
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		defer cancel()
+		defer close(gone)
+		reading.Go(func() {
+			defer close(results)
+			for at, more := from, true; more; {
+				page, err := read(ctx, at)
+				if more = err == nil && len(page) == pageSize; more {
+					at = place(&page[len(page)-1])
+				}
+				select { // not by the context: that it ended must be told
+				case results <- result{page, err}:
+				case <-gone:
+					return
+				}
+			}
+		})
+		for r := range results {
+			if !yield(r.page, r.err) {
 				return
 			}
-			at = place(&page[len(page)-1])
 		}
 	}
 }
