@@ -69,8 +69,9 @@ func (p Plan) Ready(done Outcome) []Step {
 // done; where Limit makes them queue, in the plan's order. run is the job: let
 // it commit through a [Guard], so that a rerun that makes the same mistake
 // fails. A step whose run returns an error, panics or exits its goroutine failed
-// and blocks what depends on it, and nothing else. With Resume it runs again:
-// one whose error is a [*LiveError] is better put among the Done, without it.
+// and blocks what depends on it, and nothing else. With Resume it runs again;
+// where its output is live all the same, as a [*LiveError] says, move its result
+// to Outcome.Done and clear its Err.
 //
 // When ctx ends no further step is started; those that run are told by their
 // context, and Run waits for them. The outcome says what became of every step.
