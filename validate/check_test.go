@@ -500,6 +500,9 @@ func TestBadInput(t *testing.T) {
 		{"relErr NaN", "Output.Stored", func(_ *validate.Policy, o *validate.Output) { o.Stored = validate.Estimate(5, math.NaN()) }},
 		{"relErr Inf", "Output.Stored", func(_ *validate.Policy, o *validate.Output) { o.Stored = validate.Estimate(5, math.Inf(1)) }},
 		{"fingerprint empty", "Output.Stored", func(_ *validate.Policy, o *validate.Output) { o.Stored = printed(5, validate.Fingerprint{}) }},
+		{"fingerprint of nothing", "Output.Stored", func(_ *validate.Policy, o *validate.Output) {
+			o.Stored = printed(5, validate.Fingerprint{Hash: validate.MD5})
+		}},
 		{"between nothing", "Output.Read", func(_ *validate.Policy, o *validate.Output) { o.Read = validate.Between(count(5), validate.Summary{}) }},
 		{"as of nothing", "Output.Written", func(_ *validate.Policy, o *validate.Output) { o.Written = validate.Summary{}.AsOf(noon) }},
 		{"unmeasured without a reason", "Output.Written", func(_ *validate.Policy, o *validate.Output) { o.Written = validate.Unmeasured(nil) }},

@@ -98,6 +98,10 @@ func TestFailOpen(t *testing.T) {
 			output: out{Expected: printed(5, validate.Fingerprint{Sum: [4]uint64{9}}), Stored: printed(5, validate.Fingerprint{Sum: [4]uint64{9}})},
 		},
 		{
+			name: "no sums", reason: "NULL sums read as 0, and 0 equals 0",
+			output: out{Expected: printed(5, validate.Fingerprint{Hash: validate.MD5}), Stored: printed(5, validate.Fingerprint{Hash: validate.MD5})},
+		},
+		{
 			name: "fingerprint skipped", reason: "other hashes must not turn into a comparison of counts",
 			output: out{Expected: printed(5, md5Of(1)), Stored: printed(5, xxh3Of(1))},
 		},
