@@ -47,10 +47,10 @@ func (j *judge) pair(s *step) (p pair, ok bool) {
 	if p.before == nil || !s.after.identified() {
 		return p, false
 	}
-	p.allow(s.tolerance)
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.allow(j.policy.Reading)
 	}
+	p.allow(s.tolerance)
 	return p, true
 }
 
@@ -73,9 +73,11 @@ func (j *judge) known(before stage) *Summary {
 // identified reports whether a side says which users it holds.
 func (s *Summary) identified() bool { return s.usable() && s.fingerprint != Fingerprint{} }
 
+// allow adds what one more step may lose, or add to all that may be there by
+// then.
 func (p *pair) allow(t Tolerance) {
-	p.short += t.Short.allowed(p.before.lower)
-	p.surplus += t.Surplus.allowed(p.before.lower)
+	p.short = plus(p.short, t.Short.allowed(p.before.lower))
+	p.surplus = plus(p.surplus, t.Surplus.allowed(plus(p.before.lower, p.surplus)))
 }
 
 // exact reports that not one user may differ.
@@ -133,13 +135,13 @@ func (j *judge) miscounted(at stage) bool {
 }
 
 // exchanged judges users that are there in place of others, where their number
-// passes. Of the differences that the tolerance allows, the sample tells whether
-// they are more.
+// passes. Each is one short and one surplus: more than either margin proves the
+// sides to be different, and more than both may be cannot be told.
 func (j *judge) exchanged(p *pair, e *explanation) {
 	least, most := e.exchanged(p)
 	allowed := max(p.short, p.surplus)
 	switch {
-	case p.exact(), least > allowed:
+	case p.exact(), least > min(p.short, p.surplus):
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: e.difference(p)})
 	case most > allowed && e.common == nil:
 		j.unverified(p.stage, "the users differ, and fingerprints alone cannot tell whether by more than the %s allowed: a Digest on both sides can", thousands(allowed))

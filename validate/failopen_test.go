@@ -54,7 +54,7 @@ func TestFailOpen(t *testing.T) {
 		},
 		{
 			name: "baseline contains the very value", reason: "a size of the very time of the output may be the output",
-			output: self(10, append(flat(30, 5000), validate.Size{Users: 10, At: noon})),
+			output: self(17, append(flat(30, 5000), validate.Size{Users: 17, At: noon})),
 		},
 		{
 			name: "another counter saw them", reason: "sizes by different counters differ, but none of them is zero",
