@@ -33,6 +33,13 @@ const (
 const maxCheckpoints = 10_000
 
 func (c *checkpoints) add(p checkpoint, page int64) {
+	if n := len(c.list); n > 0 && c.list[n-1].users == p.users {
+		c.list[n-1].at = max(c.list[n-1].at, p.at)
+		return
+	}
+	if n := len(c.list); n == cap(c.list) { // append grows by a quarter, and leaves four times as much behind
+		c.list = slices.Grow(c.list, min(max(16, n), maxCheckpoints-n))
+	}
 	c.list = append(c.list, p)
 	if len(c.list) >= maxCheckpoints {
 		c.thin(page)
@@ -42,9 +49,13 @@ func (c *checkpoints) add(p checkpoint, page int64) {
 // stride is the distance of the pages that are kept.
 func (c *checkpoints) stride(page int64) int64 { return page << c.doublings }
 
-// thin doubles the stride. Pages are counted from the last seam.
+// thin doubles the stride, up to half of what there is: shards that are many
+// and small must not leave one without pages that comes later. Pages are counted
+// from the last seam.
 func (c *checkpoints) thin(page int64) {
-	c.doublings++
+	if c.stride(page) <= c.list[len(c.list)-1].users/2 {
+		c.doublings++
+	}
 	var seam int64
 	c.list = slices.DeleteFunc(c.list, func(p checkpoint) bool {
 		if p.at == atSeam {

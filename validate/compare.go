@@ -1,8 +1,10 @@
 package validate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A comparison holds the users that both samples would hold, had both sides
@@ -16,7 +18,8 @@ type comparison struct {
 	surplus  int64 // what the other side holds beyond the source
 	foreign  int64 // of these, users that the source does not hold at all
 	repeated int   // users that the other side holds more often than the source
-	once     bool  // the other side holds each of the source's users exactly once
+	repeats  bool  // the source holds users more than once
+	once     bool  // the other side holds none of the source's users twice
 }
 
 type compared struct{ first, source, stored int64 }
@@ -28,7 +31,10 @@ func compare(source, stored *snapshot, distinct bool) *comparison {
 	c := &comparison{whole: floor == 0, once: true}
 	for _, u := range source.sample.byPosition() {
 		if u.hash.high >= floor {
-			c.add(u.first, times(u.count, distinct), times(stored.sample.count(u.hash), distinct))
+			there := stored.sample.count(u.hash)
+			c.repeats = c.repeats || u.count > 1
+			c.once = c.once && there <= 1
+			c.add(u.first, times(u.count, distinct), times(there, distinct))
 		}
 	}
 	for _, u := range stored.sample.users {
@@ -52,7 +58,6 @@ func (c *comparison) add(first, source, stored int64) {
 	c.held += source
 	c.missing += max(0, source-stored)
 	c.surplus += max(0, stored-source)
-	c.once = c.once && stored == 1
 	if stored == 0 {
 		c.absent++
 	}
@@ -61,15 +66,52 @@ func (c *comparison) add(first, source, stored int64) {
 	}
 }
 
-// keepsOnce reports that the other side lacks nothing but repeats: each user is
-// there, once.
-func (c *comparison) keepsOnce() bool {
-	return c != nil && c.once && c.surplus == 0 && c.held > int64(len(c.users))
+// keepsOnce reports that the other side holds each user once that the source
+// holds more often: what it lacks may be repeats.
+func (c *comparison) keepsOnce() bool { return c != nil && c.once && c.repeats }
+
+// lacksRepeats reports that the other side lacks nothing but repeats.
+func (c *comparison) lacksRepeats() bool {
+	return c.keepsOnce() && c.absent == 0 && c.surplus == 0
+}
+
+// pages are, for each page between two marks, how often the other side holds it
+// more than the source, as far as its sampled users all say the same. A page
+// without any is as both its neighbours are, unless it may hold repeats.
+func (c *comparison) pages(marks []checkpoint) []int64 {
+	pages := make([]int64, len(marks)-1)
+	var unsampled []int // those before the one at hand
+	next, last := 0, int64(0)
+	for i := range pages {
+		begin := next
+		for next < len(c.users) && c.users[next].first < marks[i+1].users {
+			next++
+		}
+		if begin == next {
+			if !c.repeats {
+				unsampled = append(unsampled, i)
+			}
+			continue
+		}
+		pages[i] = c.alike(begin, next)
+		if begin == 0 || pages[i] == last {
+			fill(pages, unsampled, pages[i])
+		}
+		unsampled, last = nil, pages[i]
+	}
+	fill(pages, unsampled, last)
+	return pages
+}
+
+func fill(pages []int64, at []int, times int64) {
+	for _, i := range at {
+		pages[i] = times
+	}
 }
 
 // alike is how much more often the other side holds a stretch of the source,
 // the same for each user in it: -1 where it holds none of them, 0 where they
-// differ or there is none.
+// differ.
 func (c *comparison) alike(from, to int) (more int64) {
 	for i, u := range c.users[from:to] {
 		of := (u.stored - u.source) / u.source
@@ -81,62 +123,63 @@ func (c *comparison) alike(from, to int) (more int64) {
 	return more
 }
 
-// stretches are the longest stretches of sampled users, one after the other in
-// the source, of which the other side holds none: as many as chance is least
-// likely to make of the users that are missing, and how likely that is.
-func (c *comparison) stretches() (found []stretch, chance luck) {
-	all := c.gaps()
-	chance = 1
-	taken, end := int64(0), false
-	for n, s := range all[:min(len(all), maxStretches)] {
-		taken += s.users()
-		end = end || s.to == len(c.users)
-		l := luckOf(int64(len(c.users)), int64(c.absent), taken, int64(n+1), end)
-		if l < chance {
-			found, chance = all[:n+1], l
-		}
-	}
-	if chance.plausible() {
-		return nil, 1
-	}
-	return found, chance
-}
-
-const maxStretches = 64
-
-// A stretch is places in a comparison, from the first up to, not including, to.
-type stretch struct{ from, to int }
-
-func (s stretch) users() int64 { return int64(s.to - s.from) }
-
-// gaps are the maximal stretches of absent users, longest first.
-func (c *comparison) gaps() (all []stretch) {
+// gaps are the stretches of sampled users, one after the other in the source, of
+// which the other side holds none; by their places among all sampled ones.
+func (c *comparison) gaps() (all []run) {
 	for i := 0; i < len(c.users); i++ {
 		begin := i
 		for i < len(c.users) && c.users[i].stored == 0 {
 			i++
 		}
 		if i > begin {
-			all = append(all, stretch{begin, i})
+			all = append(all, run{int64(begin), int64(i), -1})
 		}
 	}
-	sortStretches(all)
 	return all
 }
 
-// luck is the chance, at most, that losses at random look like a cause.
+// unlikely are the longest of the runs in which users are missing, out of so
+// many: as many runs as chance is least likely to make, and how likely that is.
+// Runs of a user or two are none that a lost page leaves: a shard to which every
+// other user goes does.
+func unlikely(missing []run, users int64) (found []run, chance luck) {
+	all := slices.SortedStableFunc(slices.Values(missing), func(a, b run) int { return cmp.Compare(b.users(), a.users()) })
+	var lost, taken int64
+	for _, r := range all {
+		lost += r.users()
+	}
+	end := false
+	for i, r := range all[:min(len(all), maxRuns)] {
+		n := int64(i + 1)
+		taken += r.users()
+		end = end || r.to == users
+		if l := luckOf(users, lost, taken, n, end); l < chance && taken > 2*n {
+			found, chance = all[:n], l
+		}
+	}
+	if chance.plausible() {
+		return nil, 0
+	}
+	return slices.SortedFunc(slices.Values(found), func(a, b run) int { return cmp.Compare(a.from, b.from) }), chance
+}
+
+// maxRuns is how many are looked at, the longest first.
+const maxRuns = 64
+
+// luck is the chance, at most, that losses at random look like a cause: its
+// decimal logarithm, as a float64 has no room for the chance itself.
 type luck float64
 
-// plausible is the limit below which a cause is claimed: less than one false
-// claim in a hundred million checks that find users missing.
-func (l luck) plausible() bool { return l > 1e-9 }
+// plausible is the limit above which no cause is claimed: less than one false
+// claim, of all the runs looked at, in ten million checks that find users missing.
+func (l luck) plausible() bool { return l > -9 }
 
 // String says one in how many.
 func (l luck) String() string {
-	if l < 1e-15 {
+	if l < -15 {
 		return "under 1 in 10^15"
 	}
-	return fmt.Sprintf("1 in 10^%.0f", math.Floor(-math.Log10(float64(l))))
+	return fmt.Sprintf("1 in 10^%.0f", math.Floor(-float64(l)))
 }
 
 // luckOf bounds the chance that, where lost of all users are missing at random,
@@ -150,7 +193,7 @@ func luckOf(all, lost, taken, runs int64, end bool) luck {
 		laid, places = runs-1, all-taken
 	}
 	ways := lnChoose(places, laid) + lnChoose(taken-1, runs-1)
-	return luck(math.Exp(min(0, ways+lnFalling(lost, taken)-lnFalling(all, taken))))
+	return luck(min(0, ways+lnFalling(lost, taken)-lnFalling(all, taken)) / math.Ln10)
 }
 
 // lnFalling is ln of n × (n-1) × … of k factors.
@@ -168,13 +211,32 @@ func lnFactorial(n int64) float64 {
 	return l
 }
 
-// bounds are the lowest and highest share of a whole that a sample of so many
-// allows for at three standard errors: Wilson's score interval, which holds for
-// shares near zero too; Wilson, "Probable Inference" (1927).
-func bounds(found, sampled int64) (low, high float64) {
+// bounds are the lowest and highest share of a whole that a share of a sample of
+// so many allows for at three standard errors: Wilson's score interval, which
+// holds for shares near zero too; Wilson, "Probable Inference" (1927).
+func bounds(share float64, sampled int) (low, high float64) {
 	const z = 3
-	n, p := float64(sampled), float64(found)/float64(sampled)
-	middle := p + z*z/(2*n)
-	width := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	n := float64(sampled)
+	middle := share + z*z/(2*n)
+	width := z * math.Sqrt(share*(1-share)/n+z*z/(4*n*n))
 	return max(0, (middle-width)/(1+z*z/n)), min(1, (middle+width)/(1+z*z/n))
+}
+
+// unseen is for how many of the source's users, each as often as it came, the
+// sample does not speak: it may hold none of a few that came very often. Then
+// the source has more than its distinct users times the sample's average, by
+// more than three standard errors of that.
+func (c *comparison) unseen(source *snapshot) int64 {
+	distinct, n := source.distinct(), float64(len(c.users))
+	average := float64(c.held) / n
+	var variance float64
+	for _, u := range c.users {
+		variance += (float64(u.source) - average) * (float64(u.source) - average) / n
+	}
+	spoken := float64(distinct.lower) * average
+	noise := 3 * spoken * math.Hypot(distinct.relErr, math.Sqrt(variance/n)/average)
+	if unseen := float64(source.users) - spoken; unseen > noise {
+		return int64(unseen + noise)
+	}
+	return 0
 }

@@ -220,7 +220,12 @@ func (d *Digest) Merge(next *Digest) error {
 	if next == nil || d == next {
 		return errors.New("validate: merge: want another digest")
 	}
-	if d.algorithm != next.algorithm {
+	switch {
+	case next.algorithm == noAlgorithm:
+		return fmt.Errorf("validate: merge: %w", next.incomplete)
+	case d.algorithm == noAlgorithm:
+		return fmt.Errorf("validate: merge: %w", d.incomplete)
+	case d.algorithm != next.algorithm:
 		return fmt.Errorf("validate: merge: digest by %q into one by %q, want the same hash", next.hash(), d.hash())
 	}
 	if why := next.flaw(); why != nil {
@@ -238,10 +243,15 @@ func (d *Digest) Merge(next *Digest) error {
 
 // mergeCheckpoints appends those of next, and the place where the two meet.
 func (d *Digest) mergeCheckpoints(next *Digest) {
-	page := cmp.Or(d.page, defaultPage)
-	if d.users > 0 {
-		d.checkpoints.add(checkpoint{d.users, d.sum, atSeam}, page)
+	switch {
+	case next.users == 0:
+		return
+	case d.users == 0:
+		d.page, d.checkpoints = cmp.Or(d.page, next.page), next.checkpoints.clone()
+		return
 	}
+	page := cmp.Or(d.page, defaultPage)
+	d.checkpoints.add(checkpoint{d.users, d.sum, atSeam}, page)
 	for _, c := range next.checkpoints.list {
 		if c.at == atCap { // of a shard alone: no cap of the whole
 			c.at = atPage
@@ -252,14 +262,14 @@ func (d *Digest) mergeCheckpoints(next *Digest) {
 
 // mergeDistinct has registers as soon as either sample dropped users.
 func (d *Digest) mergeDistinct(next *Digest) {
-	switch {
-	case d.registers == nil && next.registers == nil:
+	if d.registers == nil && next.registers == nil {
 		return
-	case d.registers == nil:
+	}
+	if d.registers == nil {
 		d.registers = d.sample.registers()
 	}
 	if next.registers == nil {
-		d.registers.merge(next.sample.registers())
+		d.registers.addAll(&next.sample)
 		return
 	}
 	d.registers.merge(next.registers)

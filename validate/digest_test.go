@@ -99,11 +99,63 @@ func TestLostShard(t *testing.T) {
 	require.ErrorContains(t, err, "users 70,124–130,456 of the source are missing")
 }
 
+// A hundred thousand small shards, or as many empty ones, leave a digest that
+// is read again, goes on, and still has the pages of the large ones.
+func TestManyShards(t *testing.T) {
+	source := users(100_000, 1)
+	for _, test := range []struct {
+		name   string
+		shards int
+		shard  func(i int) *validate.Digest
+		page   int64
+		says   string
+	}{
+		{"small", 100_000, func(i int) *validate.Digest { return digest([]string{"a" + strconv.Itoa(i)}) }, 0, ""},
+		{"empty", 20_000, func(int) *validate.Digest { return &validate.Digest{} }, 0, "users 7,001–8,000 of the source are missing"},
+		{"in pages without end", 20_000, func(int) *validate.Digest { return digest([]string{"a"}) }, math.MaxInt64, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var all validate.Digest
+			if test.page > 0 {
+				all.MarkEvery(test.page)
+			}
+			all.AddStrings(source)
+			for i := range test.shards {
+				require.NoError(t, all.Merge(test.shard(i)))
+			}
+			all.AddString("goes on")
+			var read validate.Digest
+			require.NoError(t, read.UnmarshalBinary(marshal(t, &all)))
+			require.Equal(t, marshal(t, &all), marshal(t, &read))
+
+			lost := without(7000, 8000)(source)
+			_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: read.Summary(), Stored: digest(lost).Summary()})
+			require.ErrorContains(t, err, test.says)
+		})
+	}
+}
+
+// A digest without users takes over the first shard, its pages and limits, too.
+func TestMergeIntoNothing(t *testing.T) {
+	source := users(2_000_000, 1)
+	var shard validate.Digest
+	shard.MarkEvery(77)
+	shard.AddStrings(source[:1_500_000])
+	var all validate.Digest
+	require.NoError(t, all.Merge(&shard))
+	require.Equal(t, marshal(t, &shard), marshal(t, &all))
+	require.NoError(t, all.Merge(digest(source[1_500_000:])))
+	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: all.Summary(), Stored: digest(source[:1_048_576]).Summary()})
+	require.ErrorContains(t, err, "exactly the first 1,048,576 of 2,000,000 users")
+}
+
 func TestMergeRefuses(t *testing.T) {
 	d := digest(users(10, 1))
 	require.ErrorContains(t, d.Merge(nil), "want another digest")
 	require.ErrorContains(t, d.Merge(d), "want another digest")
 	require.ErrorContains(t, d.Merge(validate.NewDigest(validate.MD5)), `digest by "md5x4/v1" into one by "xxh3-128/v1"`)
+	require.ErrorContains(t, d.Merge(validate.NewDigest("crc32")), `hash is "crc32", want "xxh3-128/v1" or "md5x4/v1"`)
+	require.ErrorContains(t, validate.NewDigest("crc32").Merge(d), `hash is "crc32"`)
 	require.Equal(t, digest(users(10, 1)).Summary().Fingerprint(), d.Summary().Fingerprint(), "left as it was")
 }
 
@@ -227,6 +279,15 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 		})
 	}
 	var d validate.Digest
+	open := validate.Tee(&d, stream(source))
+	require.NoError(t, d.UnmarshalBinary(marshal(t, digest(source))))
+	require.Contains(t, d.Summary().String(), "its stream was not read to the end", "whatever was read over it")
+	drain(open)
+	require.Equal(t, "200 users", d.Summary().String())
+	validate.Tee(&d, stream(source))
+	require.Contains(t, d.Summary().String(), "its stream was not read to the end")
+
+	d = validate.Digest{}
 	drain(validate.Tee(&d, stream(source)))
 	require.Equal(t, digest(source).Summary().Fingerprint(), d.Summary().Fingerprint())
 }

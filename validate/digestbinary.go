@@ -80,12 +80,14 @@ func (w *writer) text(s string) {
 
 // UnmarshalBinary makes d the digest that was marshalled. It refuses another
 // version, a form cut short or changed on its way, and what no digest is, and
-// then leaves d as it was.
+// then leaves d as it was. Streams that flow into d must have ended: those that
+// have not leave it incomplete, whatever was read.
 func (d *Digest) UnmarshalBinary(data []byte) error {
 	read, err := readDigest(data)
 	if err != nil {
 		return fmt.Errorf("validate: digest of %d bytes: %w", len(data), err)
 	}
+	read.streams = d.streams
 	*d = *read
 	return nil
 }
@@ -164,7 +166,7 @@ func (r *reader) digest() *Digest {
 		d.incomplete = errors.New(why)
 	}
 	d.users, d.page = r.number("users", math.MaxInt64), r.number("page", math.MaxInt64)
-	d.checkpoints.doublings = uint8(r.number("doublings", 32)) //nolint:gosec // at most 32
+	d.checkpoints.doublings = uint8(r.number("doublings", 62)) //nolint:gosec // at most 62
 	if stride := d.checkpoints.stride(cmp.Or(d.page, defaultPage)); stride <= 0 || stride>>d.checkpoints.doublings != cmp.Or(d.page, defaultPage) {
 		r.fail("page: %d doubled %d times is too large", d.page, d.checkpoints.doublings)
 	}
@@ -189,13 +191,16 @@ func (r *reader) checkpoints(d *Digest) {
 	for range n {
 		c := checkpoint{users: r.number("checkpoint", d.users), at: place(r.number("place", int64(atSeam)))} //nolint:gosec // at most atSeam
 		r.words(c.sum[:])
-		if r.err == nil && c.users < last {
+		if r.err == nil && c.users <= last {
 			r.fail("checkpoint at %d after one at %d, want them in order", c.users, last)
 		}
 		if r.err != nil {
 			return
 		}
 		last = c.users
+		if c.at == atCap && !isCap(c.users, nil) { // of a build that knows other limits
+			c.at = atPage
+		}
 		d.checkpoints.list = append(d.checkpoints.list, c)
 	}
 }

@@ -41,10 +41,14 @@ func (r *registers) clone() *registers {
 // registers of all users of a sample that has dropped none.
 func (s *sample) registers() *registers {
 	r := new(registers)
+	r.addAll(s)
+	return r
+}
+
+func (r *registers) addAll(s *sample) {
 	for _, u := range s.users {
 		r.add(u.hash.low)
 	}
-	return r
 }
 
 // estimate is the improved raw estimator, which needs no tables and has no bias

@@ -53,7 +53,7 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 	if stored != nil {
 		e.common = compare(source, stored, distinct)
 	}
-	if d.users == 0 || e.common.keepsOnce() || d.prove(&e) || e.common == nil {
+	if d.users == 0 || e.common.lacksRepeats() || d.prove(&e) || e.common == nil {
 		return e
 	}
 	e.causes = d.guess(e.common)
@@ -63,14 +63,17 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 // prove reports whether sums account for the whole mismatch.
 func (d *mismatch) prove(e *explanation) bool {
 	marks := d.source.marks(d.algorithm)
-	if c, ok := d.prefixes(marks); ok {
+	if c, ok := d.prefixes(marks, e.common); ok {
 		e.causes, e.proven = []cause{c}, true
 		e.moved = max(0, d.users-cmp.Or(c.first, d.source.users))
 		return true
 	}
-	runs, ok := d.residue(marks, d.missing, d.missingUsers)
+	if e.common.keepsOnce() {
+		return false // sums take each repeat for a loss
+	}
+	runs, ok := d.solve(marks, make([]int64, len(marks)-1))
 	if !ok && e.common != nil {
-		runs, ok = d.guided(marks, e.common)
+		runs, ok = d.solve(marks, e.common.pages(marks))
 	}
 	if !ok {
 		return false
@@ -119,14 +122,14 @@ func (a algorithm) sum(h hash128) sum {
 }
 
 // prefixes finds what is there to be the first users once or several times.
-func (d *mismatch) prefixes(marks []checkpoint) (cause, bool) {
+func (d *mismatch) prefixes(marks []checkpoint, c *comparison) (cause, bool) {
 	for _, m := range marks[1:] {
-		if d.users%m.users != 0 || d.algorithm.times(uint64(d.users/m.users), m.sum) != d.sum { //nolint:gosec // not negative
+		if d.users%m.users != 0 || d.algorithm.times(d.users/m.users, m.sum) != d.sum {
 			continue
 		}
 		times, all := d.users/m.users, m.users == d.source.users
 		switch {
-		case times == 1 && !all && (isCap(m.users, nil) || !d.luck(d.missingUsers, 1, true).plausible()):
+		case times == 1 && !all && (m.users >= capLevel && isCap(m.users, nil) || !d.endLost(c).plausible()):
 			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.users), counted(d.source.users, "user")), m.users}, true
 		case times > 1 && all:
 			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.users, "user"), d.verb, often(times)), 0}, true
@@ -137,8 +140,13 @@ func (d *mismatch) prefixes(marks []checkpoint) (cause, bool) {
 	return cause{}, false
 }
 
-func (d *mismatch) luck(lost, runs int64, end bool) luck {
-	return luckOf(d.source.users, lost, lost, runs, end)
+// endLost is the chance that losses at random leave just the first users. Where
+// repeats are not kept, they say nothing.
+func (d *mismatch) endLost(c *comparison) luck {
+	if c.keepsOnce() {
+		return luckOf(int64(len(c.users)), int64(c.absent), int64(c.absent), 1, true)
+	}
+	return luckOf(d.source.users, d.missingUsers, d.missingUsers, 1, true)
 }
 
 func often(times int64) string {
@@ -156,7 +164,42 @@ type run struct {
 
 func (r run) users() int64 { return r.to - r.from }
 
-func (r run) String() string { return thousands(r.from+1) + "–" + thousands(r.to) }
+func (r run) String() string {
+	if r.users() == 1 {
+		return thousands(r.to)
+	}
+	return thousands(r.from+1) + "–" + thousands(r.to)
+}
+
+// solve finds the runs of a mismatch of which it is known, or guessed, how often
+// each page is there more than it should be: if the sums then leave one run of
+// pages, or one page in place of another, those are it, too.
+func (d *mismatch) solve(marks []checkpoint, pages []int64) (runs []run, ok bool) {
+	missing, users := d.missing, d.missingUsers
+	for i, times := range pages {
+		page := d.algorithm.subtract(marks[i+1].sum, marks[i].sum)
+		missing = d.algorithm.add(missing, d.algorithm.times(times, page))
+		users += times * (marks[i+1].users - marks[i].users)
+	}
+	rest, ok := d.residue(marks, missing, users)
+	if !ok {
+		return nil, false
+	}
+	for i, times := range pages {
+		page := run{marks[i].users, marks[i+1].users, times}
+		for _, r := range rest {
+			if r.from <= page.from && page.to <= r.to {
+				page.times += r.times
+			}
+		}
+		if n := len(runs); n > 0 && runs[n-1].to == page.from && runs[n-1].times == page.times {
+			runs[n-1].to = page.to
+		} else if page.times != 0 {
+			runs = append(runs, page)
+		}
+	}
+	return runs, true
+}
 
 // residue explains a sum of so many missing users by one run that is missing or
 // repeated, or by one page in place of another.
@@ -212,82 +255,50 @@ func (d *mismatch) exchanged(marks []checkpoint, missing sum) ([]run, bool) {
 	return nil, false
 }
 
-// guided takes from the samples which pages look missing or repeated, all their
-// sampled users alike, and then proves or refutes it by the sums, up to one run
-// in which there was no sampled user.
-func (d *mismatch) guided(marks []checkpoint, c *comparison) ([]run, bool) {
-	var runs []run
-	missing, users := d.missing, d.missingUsers
-	next := 0
-	for i := 1; i < len(marks); i++ {
-		page := run{from: marks[i-1].users, to: marks[i].users}
-		begin := next
-		for next < len(c.users) && c.users[next].first < page.to {
-			next++
-		}
-		if page.times = c.alike(begin, next); page.times == 0 {
-			continue
-		}
-		held := d.algorithm.subtract(marks[i].sum, marks[i-1].sum)
-		if page.times < 0 {
-			missing = d.algorithm.subtract(missing, held)
-		} else {
-			missing = d.algorithm.add(missing, d.algorithm.times(uint64(page.times), held))
-		}
-		users += page.times * page.users()
-		runs = append(runs, page)
-	}
-	if len(runs) == 0 {
-		return nil, false
-	}
-	rest, ok := d.residue(marks, missing, users)
-	return joined(append(runs, rest...)), ok
-}
-
-// joined makes one run of those that follow each other.
-func joined(runs []run) []run {
-	slices.SortFunc(runs, func(a, b run) int { return cmp.Or(cmp.Compare(a.times, b.times), cmp.Compare(a.from, b.from)) })
-	var all []run
-	for _, r := range runs {
-		if n := len(all); n > 0 && all[n-1].to == r.from && all[n-1].times == r.times {
-			all[n-1].to = r.to
-			continue
-		}
-		all = append(all, r)
-	}
-	return all
-}
-
-// told makes causes of runs. Few users missing here and there are no lost page.
+// told makes causes of runs.
 func (d *mismatch) told(runs []run) (causes []cause) {
 	var missing, repeated []run
-	var lost int64
 	for _, r := range runs {
 		if r.times < 0 {
 			missing = append(missing, r)
-			lost += r.users()
 		} else {
 			repeated = append(repeated, r)
 		}
 	}
-	if n := len(missing); n > 0 && !d.luck(lost, int64(n), false).plausible() {
-		if missing[n-1].to == d.source.users {
-			first := missing[n-1].from
-			causes = append(causes, cause{Truncated, fmt.Sprintf("nothing after the first %s of %s", thousands(first), counted(d.source.users, "user")), first})
-			missing = missing[:n-1]
-		}
-		if len(missing) > 0 {
-			causes = append(causes, cause{Gap, fmt.Sprintf("users %s of the source are missing", list(missing)), 0})
-		}
+	missing, _ = unlikely(missing, d.source.users)
+	if n := len(missing); n > 0 && missing[n-1].to == d.source.users {
+		first := missing[n-1].from
+		causes = append(causes, cause{Truncated, fmt.Sprintf("nothing after the first %s of %s", thousands(first), counted(d.source.users, "user")), first})
+		missing = missing[:n-1]
 	}
-	for _, r := range repeated {
-		causes = append(causes, cause{Repeated, fmt.Sprintf("users %s of the source are %s %s", r, d.verb, often(r.times+1)), 0})
+	if len(missing) > 0 {
+		causes = append(causes, cause{Gap, list(missing) + " missing", 0})
+	}
+	if len(repeated) > 0 {
+		causes = append(causes, cause{Repeated, fmt.Sprintf("%s %s %s", list(repeated), d.verb, howOften(repeated)), 0})
 	}
 	return causes
 }
 
+// howOften is how many times runs are there that are repeated.
+func howOften(repeated []run) string {
+	byTimes := func(a, b run) int { return cmp.Compare(a.times, b.times) }
+	least, most := slices.MinFunc(repeated, byTimes).times+1, slices.MaxFunc(repeated, byTimes).times+1
+	if least == most {
+		return often(least)
+	}
+	return thousands(least) + " to " + thousands(most) + " times"
+}
+
 // list names the first few runs.
 func list(runs []run) string {
+	if len(runs) == 1 && runs[0].users() == 1 {
+		return "user " + runs[0].String() + " of the source is"
+	}
+	return "users " + places(runs) + " of the source are"
+}
+
+func places(runs []run) string {
 	const most = 5
 	names := make([]string, 0, most)
 	for _, r := range runs[:min(len(runs), most)] {

@@ -119,6 +119,21 @@ var faults = []fault{
 	{"a page and the end missing", 500_000, func(s []string) []string {
 		return slices.Concat(s[:10_000], s[11_000:400_000])
 	}, kinds(truncated, gap, short), "nothing after the first 400,000 of 500,000 users; users 10,001–11,000 of the source are missing", "more than one cause"},
+	{"three runs off the pages", 100_000, func(s []string) []string {
+		return slices.Concat(s[:12_513], s[17_513:33_410], s[38_410:75_005], s[80_005:])
+	}, kinds(gap, short), "likely runs of users are missing, all sampled ones within users 12,5", "all that are unlikely are told, not the first"},
+	{"a run and 1% of few lost", 8000, func(s []string) []string {
+		return lose(0.01)(slices.Concat(s[:2000], s[4000:7999]))
+	}, kinds(gap, short), "users 2,001–4,000 of the source are missing", "the last user is lost, too, which is no lost end"},
+	{"the end missing, the first page twice", 2_000_000, func(s []string) []string {
+		return slices.Concat(s[:1_333_000], s[:1000])
+	}, kinds(truncated, repeated, short), "nothing after the first 1,333,000 of 2,000,000 users; users 1–1,000 of the source are stored twice", "pages without a sampled user are as their neighbours are"},
+	{"a page four times, others missing", 400_000, func(s []string) []string {
+		return slices.Concat(s[:2000], s[4000:], s[1000:2000], s[1000:2000], s[1000:2000])
+	}, kinds(gap, repeated, surplus), "users 2,001–4,000 of the source are missing; users 1,001–2,000 of the source are stored 4 times", ""},
+	{"some of few repeated", 5000, func(s []string) []string {
+		return slices.Concat(s, s[10:11], s[20:21], s[30:31], s[40:41], s[50:51], s[60:61], s[60:61])
+	}, kinds(repeated, surplus), "users 11, 21, 31, 41, 51 and 1 more run of the source are stored 2 to 3 times", "one finding, however many runs"},
 	{"a page in place of another", 2_000_000, func(s []string) []string {
 		return slices.Concat(s[:7000], s[3000:4000], s[8000:])
 	}, kinds(gap, repeated, different), "users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are stored twice; stored as many users as expected, but not the same ones: 1,000 users replaced", "the count passes"},
@@ -146,6 +161,12 @@ var faults = []fault{
 	{"every other shard", 400_010, func(s []string) []string {
 		return slices.DeleteFunc(slices.Clone(s), func(u string) bool { return u[len(u)-1]%2 == 0 })
 	}, kinds(short), "short, 0 allowed", "a foreign shard's loss looks like any"},
+	{"every other of few", 1200, func(s []string) (all []string) {
+		for i := 0; i < len(s); i += 2 {
+			all = append(all, s[i])
+		}
+		return all
+	}, kinds(short), "short, 0 allowed", "no run of users: a shard to which every other one goes"},
 	{"case changed", 100_000, rewritten(strings.ToLower), kinds(different), "none is stored; ids written in another way (case, spaces, a prefix) are other users", ""},
 	{"spaces added to some", 100_000, func(s []string) []string {
 		return rewritten(func(u string) string {
@@ -203,26 +224,44 @@ func TestHealthyPasses(t *testing.T) {
 	}
 }
 
-// Random losses have no cause: none may be claimed.
+// Random losses have no cause: none may be claimed, whatever the store does with
+// users that come twice.
 func TestRandomLossesHaveNoCause(t *testing.T) {
 	if testing.Short() {
-		t.Skip("10,000 checks")
+		t.Skip("20,000 checks")
 	}
 	random := rand.New(rand.NewPCG(5, 5))
-	for _, size := range []struct{ users, trials int }{{1000, 9700}, {5000, 280}, {100_000, 20}} {
+	for _, size := range []struct{ users, trials int }{{12, 5000}, {61, 5000}, {1000, 9700}, {5000, 280}, {100_000, 20}} {
 		source := users(size.users, 2)
-		read := digest(source)
-		for range size.trials {
-			share := []float64{0.001, 0.01, 0.1, 0.5, 0.9}[random.IntN(5)]
-			stored := slices.DeleteFunc(slices.Clone(source), func(string) bool { return random.Float64() < share })
-			_, err := validate.Check(t.Context(), validate.Policy{AllowEmpty: true}, validate.Output{
-				Expected: validate.Count(int64(len(source))), Read: read.Summary(), Stored: digest(stored).Summary(),
-			})
-			for _, claimed := range []validate.Kind{truncated, gap, repeated, different} {
-				require.NotErrorIs(t, err, claimed)
+		repeating := slices.Concat(source, source[:size.users/3])
+		for _, s := range []struct {
+			source []string
+			read   *validate.Digest
+			once   bool
+		}{{source, digest(source), false}, {repeating, digest(repeating), false}, {repeating, inPagesOf(1, repeating), true}} {
+			for range size.trials / 3 {
+				share := []float64{0.001, 0.01, 0.1, 0.5, 0.9}[random.IntN(5)]
+				stored := slices.DeleteFunc(slices.Clone(s.source), func(string) bool { return random.Float64() < share })
+				if s.once {
+					slices.Sort(stored)
+					stored = slices.Compact(stored)
+				}
+				_, err := validate.Check(t.Context(), validate.Policy{AllowEmpty: true}, validate.Output{
+					Expected: validate.Count(int64(len(s.source))), Read: s.read.Summary(), Stored: digest(stored).Summary(),
+				})
+				for _, claimed := range []validate.Kind{truncated, gap, repeated, different} {
+					require.NotErrorIs(t, err, claimed)
+				}
 			}
 		}
 	}
+}
+
+func inPagesOf(page int64, users []string) *validate.Digest {
+	var d validate.Digest
+	d.MarkEvery(page)
+	d.AddStrings(users)
+	return &d
 }
 
 // The count of what is read passes while its users are others, and storing
@@ -277,7 +316,7 @@ func TestUsersWithinTolerance(t *testing.T) {
 		{"many exchanged", within(0.05), replaced(20_000), kinds(different), nil, "the count is perfect"},
 		{"all exchanged", within(0.5), users(100_000, 3), kinds(different), nil, "the count is perfect"},
 		{"exchanged near the tolerance", within(0.05), replaced(5000), kinds(unverified), nil, "the sample cannot tell"},
-		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
+		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}, Surplus: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			report, err := validate.Check(t.Context(), test.policy, validate.Output{
@@ -295,6 +334,32 @@ func TestUsersWithinTolerance(t *testing.T) {
 			require.Equal(t, err == nil, len(failing(report)) == 0)
 		})
 	}
+}
+
+// One user that came very often is in no sample: what it is exchanged for, or
+// what comes in its place, must not pass because of that.
+func TestOneUserThatCameOften(t *testing.T) {
+	source := users(100_000, 1)
+	for i := range 20 {
+		often := slices.Repeat([]string{"id " + strconv.Itoa(i)}, 50_000)
+		other := slices.Repeat([]string{"no id " + strconv.Itoa(i)}, 50_000)
+		_, err := validate.Check(t.Context(), within(0.01), validate.Output{
+			Expected: digest(slices.Concat(source[:50_000], often)).Summary(),
+			Stored:   digest(slices.Concat(source[:50_000], other)).Summary(),
+		})
+		require.Error(t, err, "half of what is stored is another user")
+
+		_, err = validate.Check(t.Context(), within(0.01), validate.Output{
+			Expected: digest(source).Summary(),
+			Stored:   digest(slices.Concat(lose(0.03)(source), other)[:100_000]).Summary(),
+		})
+		require.ErrorIs(t, err, different, "an empty id, as it were, in place of 3,000 users")
+	}
+	_, err := validate.Check(t.Context(), within(0.01), validate.Output{
+		Expected: digest(slices.Repeat(source, 3)).Summary(),
+		Stored:   digest(shuffled(slices.Repeat(append(users(200, 2), source[200:]...), 3))).Summary(),
+	})
+	require.NoError(t, err, "the sample speaks for users that all came as often")
 }
 
 const unverified = validate.Unverified
@@ -330,6 +395,9 @@ func TestDistinctUsers(t *testing.T) {
 		{"kept once, many, zero tolerance", distinct(validate.Tolerance{}), twice(many), digest(many).Summary(), kinds(unverified), "would decide it", "an estimate proves no exact number"},
 		{"many lost", distinct(validate.Within(0.03)), mixed(many), digest(many[:50_000]).Summary(), kinds(truncated, capped, short), "nothing after about the first 99,9", "10,000 of 60,000 are more than the error"},
 		{"many exchanged", distinct(validate.Within(0.03)), twice(many), digest(users(60_000, 2)).Summary(), kinds(different), "none is stored", "the number is right"},
+		{"kept once, a page lost", distinct(validate.Tolerance{}), twice(few), digest(slices.Concat(few[:1000], few[2100:])).Summary(), kinds(gap, short), ": users 1,001–2,100 of the source are missing", "what is not repeated is not missing"},
+		{"kept once, a run of many lost", distinct(validate.Within(0.03)), twice(many), digest(many[6000:]).Summary(), kinds(gap, short), "likely a run of users is missing, all sampled ones within users", "the repeats are no run of their own"},
+		{"few of many exchanged", distinct(validate.Within(0.03)), twice(many), digest(append(users(300, 9), many[300:]...)).Summary(), nil, "", "0.5% are within 3%"},
 		{"kept once, no such policy", validate.Policy{}, twice(few), digest(few).Summary(), kinds(short), "Policy.Distinct compares distinct users", "says what to do"},
 		{"kept once, fingerprinted, many", distinct(validate.Within(0.03)), twice(many), validate.Fingerprinted(60_000, digest(many).Summary().Fingerprint()), kinds(unverified), "a Digest on both sides does", "fingerprints of repeats tell nothing"},
 	} {

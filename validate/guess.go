@@ -1,9 +1,7 @@
 package validate
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -21,34 +19,43 @@ func (d *mismatch) guess(c *comparison) (causes []cause) {
 
 // lost tells of users missing one after the other.
 func (d *mismatch) lost(c *comparison) (causes []cause) {
-	found, chance := c.stretches()
-	slices.SortFunc(found, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
-	var gaps []run
-	for _, s := range found {
-		if s.to == len(c.users) {
-			causes = append(causes, d.cutAt(c, s, chance))
-			continue
-		}
-		gaps = append(gaps, run{from: c.users[s.from].first, to: c.users[s.to-1].first + 1})
+	missing, chance := unlikely(c.gaps(), int64(len(c.users)))
+	if n := len(missing); n > 0 && missing[n-1].to == int64(len(c.users)) {
+		causes = append(causes, d.cutAt(c, missing[n-1], chance))
+		missing = missing[:n-1]
 	}
-	if len(gaps) > 0 {
-		causes = append(causes, cause{kind: Gap, detail: fmt.Sprintf("likely a run of users is missing, all sampled ones within users %s of the source (by chance: %s)", list(gaps), chance)})
+	if len(missing) == 0 {
+		return causes
 	}
-	return causes
+	what := "a run of users is"
+	if len(missing) > 1 {
+		what = "runs of users are"
+	}
+	for i, r := range missing {
+		missing[i] = run{from: c.users[r.from].first, to: c.users[r.to-1].first + 1}
+	}
+	detail := fmt.Sprintf("likely %s missing, all sampled ones within users %s of the source (by chance: %s)", what, places(missing), chance)
+	if c.whole {
+		detail = list(missing) + " missing"
+	}
+	return append(causes, cause{kind: Gap, detail: detail})
 }
 
 // cutAt tells of a lost end: at the very number of users that are there, where
 // nothing else was lost, and else at about the last sampled user that is there.
-func (d *mismatch) cutAt(c *comparison, s stretch, chance luck) cause {
+func (d *mismatch) cutAt(c *comparison, end run, chance luck) cause {
 	at, about := int64(0), "about "
-	if s.from > 0 {
-		at = c.users[s.from-1].first + 1
+	if end.from > 0 {
+		at = c.users[end.from-1].first + 1
 	}
-	if at <= d.users && d.users <= c.users[s.from].first && c.surplus == 0 && c.absent == s.to-s.from {
+	if at <= d.users && d.users <= c.users[end.from].first && c.surplus == 0 && int64(c.absent) == end.users() {
 		at, about = d.users, ""
 	}
+	if c.whole {
+		return cause{Truncated, fmt.Sprintf("nothing after the first %s of %s", thousands(at), counted(d.source.users, "user")), at}
+	}
 	return cause{Truncated, fmt.Sprintf("likely nothing after %sthe first %s of %s: of %s there none is %s (by chance: %s)",
-		about, thousands(at), counted(d.source.users, "user"), counted(s.users(), "sampled one"), d.verb, chance), at}
+		about, thousands(at), counted(d.source.users, "user"), counted(end.users(), "sampled one"), d.verb, chance), at}
 }
 
 // share says how many of so many users, exactly where all were looked at.
@@ -61,8 +68,4 @@ func (c *comparison) share(found, of, users int64) string {
 		share = "about " + share
 	}
 	return fmt.Sprintf("%s of %s (%s of %s sampled)", share, counted(users, "user"), thousands(found), thousands(of))
-}
-
-func sortStretches(all []stretch) {
-	slices.SortFunc(all, func(a, b stretch) int { return cmp.Or(cmp.Compare(b.users(), a.users()), cmp.Compare(a.from, b.from)) })
 }

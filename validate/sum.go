@@ -39,14 +39,19 @@ func (a algorithm) subtract(x, y sum) sum {
 	return x
 }
 
-// times is x added up n times.
-func (a algorithm) times(n uint64, x sum) sum {
-	over, low := bits.Mul64(x[0], n)
-	high := x[1] * n
+// times is x added up n times, or taken away where n is negative.
+func (a algorithm) times(n int64, x sum) sum {
+	u := uint64(max(n, -n)) //nolint:gosec // the magnitude, also of the least n
+	over, low := bits.Mul64(x[0], u)
+	high := x[1] * u
 	if a == xxh3Sum {
 		high += over
 	}
-	return sum{low, high, x[2] * n, x[3] * n}
+	product := sum{low, high, x[2] * u, x[3] * u}
+	if n < 0 {
+		return a.subtract(sum{}, product)
+	}
+	return product
 }
 
 // md5Hash is what a user adds to the four lanes, and the same as a hash.
