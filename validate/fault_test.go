@@ -277,7 +277,7 @@ func TestUsersWithinTolerance(t *testing.T) {
 		{"many exchanged", within(0.05), replaced(20_000), kinds(different), nil, "the count is perfect"},
 		{"all exchanged", within(0.5), users(100_000, 3), kinds(different), nil, "the count is perfect"},
 		{"exchanged near the tolerance", within(0.05), replaced(5000), kinds(unverified), nil, "the sample cannot tell"},
-		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
+		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}, Surplus: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			report, err := validate.Check(t.Context(), test.policy, validate.Output{
