@@ -382,6 +382,18 @@ func TestVerdicts(t *testing.T) {
 			want: []string{"unverified@store"},
 		},
 		{
+			name: "other users within two tolerances", reason: "what the reading may lose, the storing need not make up for",
+			policy: validate.Policy{Reading: validate.Within(0.01)},
+			output: out{Expected: printed(1000, md5Of(7)), Read: count(995), Stored: printed(995, md5Of(8))},
+			want:   []string{"unverified@store"},
+		},
+		{
+			name: "other users within two surpluses", reason: "half more than half more is more than all again, and no wrong count",
+			policy: validate.Policy{Reading: validate.Within(0.5), Tolerance: validate.Within(0.5)},
+			output: out{Expected: printed(1001, md5Of(7)), Read: count(1501), Stored: printed(2251, md5Of(8))},
+			want:   []string{"unverified@store"},
+		},
+		{
 			name: "other users in the reading", reason: "content is compared over each step that has it",
 			output: out{Expected: printed(1000, md5Of(7)), Read: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
 			want:   []string{"different@read"},
@@ -500,6 +512,9 @@ func TestBadInput(t *testing.T) {
 		{"relErr NaN", "Output.Stored", func(_ *validate.Policy, o *validate.Output) { o.Stored = validate.Estimate(5, math.NaN()) }},
 		{"relErr Inf", "Output.Stored", func(_ *validate.Policy, o *validate.Output) { o.Stored = validate.Estimate(5, math.Inf(1)) }},
 		{"fingerprint empty", "Output.Stored", func(_ *validate.Policy, o *validate.Output) { o.Stored = printed(5, validate.Fingerprint{}) }},
+		{"fingerprint of nothing", "Output.Stored", func(_ *validate.Policy, o *validate.Output) {
+			o.Stored = printed(5, validate.Fingerprint{Hash: validate.MD5})
+		}},
 		{"between nothing", "Output.Read", func(_ *validate.Policy, o *validate.Output) { o.Read = validate.Between(count(5), validate.Summary{}) }},
 		{"as of nothing", "Output.Written", func(_ *validate.Policy, o *validate.Output) { o.Written = validate.Summary{}.AsOf(noon) }},
 		{"unmeasured without a reason", "Output.Written", func(_ *validate.Policy, o *validate.Output) { o.Written = validate.Unmeasured(nil) }},
@@ -620,6 +635,14 @@ func TestAdmit(t *testing.T) {
 			want:   []string{"dropped@size"},
 		},
 		{
+			name: "mapped ids to come, read now", reason: "what was read at the very time may be the same",
+			policy: mapped,
+			output: out{Expected: count(12001), SelfReported: true, Read: count(12001), History: []validate.Size{
+				{Users: 30000, Read: 41000, At: noon.Add(-time.Hour)}, {Users: 9000, Read: 12001, At: noon},
+			}},
+			want: []string{"dropped@size"},
+		},
+		{
 			name: "already stored", reason: "Admit is no Check",
 			output: out{Expected: count(5), Stored: count(5)}, want: []string{"unverified@"},
 		},
@@ -687,4 +710,40 @@ func TestAdviceDecides(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Greater(t, advised, 1000)
+}
+
+// TestMarginsAddUp: they do to the largest number there is, not to a negative one.
+func TestMarginsAddUp(t *testing.T) {
+	most := validate.Tolerance{Surplus: validate.Margin{Users: math.MaxInt64}}
+	_, err := validate.Check(t.Context(), validate.Policy{Reading: most, Tolerance: most}, validate.Output{
+		Expected: digest(numbered(1001)).Summary(), Read: count(1500), Stored: digest(numbered(2001)[500:]).Summary(),
+	})
+	require.ErrorIs(t, err, validate.Different)
+}
+
+// TestOneMargin: a user in place of another is one short and one surplus, and
+// passes only where both are allowed.
+func TestOneMargin(t *testing.T) {
+	margin := validate.Margin{Share: 0.2}
+	for _, users := range []int{1000, 100_000} { // all of them are sampled, and some
+		source, stored := numbered(users), numbered(users + users/10)[users/10:]
+		for _, c := range []struct {
+			tolerance validate.Tolerance
+			passes    bool
+		}{
+			{validate.Tolerance{Short: margin, Surplus: margin}, true},
+			{validate.Tolerance{Short: margin}, false},
+			{validate.Tolerance{Surplus: margin}, false},
+		} {
+			_, err := validate.Check(t.Context(), validate.Policy{Tolerance: c.tolerance}, validate.Output{
+				Expected: digest(source).Summary(), Stored: digest(stored).Summary(),
+			})
+			require.Equal(t, c.passes, err == nil, "%v", err)
+			require.Equal(t, !c.passes, errors.Is(err, validate.Different), "%v", err)
+		}
+		_, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Tolerance{Short: margin}}, validate.Output{
+			Expected: digest(source).Summary(), Stored: digest(source[users/10:]).Summary(),
+		})
+		require.NoError(t, err, "lost, and none in place of them")
+	}
 }

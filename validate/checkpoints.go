@@ -37,6 +37,9 @@ func (c *checkpoints) add(p checkpoint, page int64) {
 		c.list[n-1].at = max(c.list[n-1].at, p.at)
 		return
 	}
+	if n := len(c.list); n == cap(c.list) { // append grows by a quarter, and leaves four times as much behind
+		c.list = slices.Grow(c.list, min(max(16, n), maxCheckpoints-n))
+	}
 	c.list = append(c.list, p)
 	if len(c.list) >= maxCheckpoints {
 		c.thin(page)

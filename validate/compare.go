@@ -18,6 +18,7 @@ type comparison struct {
 	surplus  int64 // what the other side holds beyond the source
 	foreign  int64 // of these, users that the source does not hold at all
 	repeated int   // users that the other side holds more often than the source
+	repeats  bool  // the source holds users more than once
 	once     bool  // the other side holds none of the source's users twice
 }
 
@@ -30,7 +31,10 @@ func compare(source, stored *snapshot, distinct bool) *comparison {
 	c := &comparison{whole: floor == 0, once: true}
 	for _, u := range source.sample.byPosition() {
 		if u.hash.high >= floor {
-			c.add(u.first, times(u.count, distinct), times(stored.sample.count(u.hash), distinct))
+			there := stored.sample.count(u.hash)
+			c.repeats = c.repeats || u.count > 1
+			c.once = c.once && there <= 1
+			c.add(u.first, times(u.count, distinct), times(there, distinct))
 		}
 	}
 	for _, u := range stored.sample.users {
@@ -54,7 +58,6 @@ func (c *comparison) add(first, source, stored int64) {
 	c.held += source
 	c.missing += max(0, source-stored)
 	c.surplus += max(0, stored-source)
-	c.once = c.once && stored <= 1
 	if stored == 0 {
 		c.absent++
 	}
@@ -63,12 +66,9 @@ func (c *comparison) add(first, source, stored int64) {
 	}
 }
 
-// repeats reports that the source holds users more than once.
-func (c *comparison) repeats() bool { return c.held > int64(len(c.users)) }
-
 // keepsOnce reports that the other side holds each user once that the source
 // holds more often: what it lacks may be repeats.
-func (c *comparison) keepsOnce() bool { return c != nil && c.once && c.repeats() }
+func (c *comparison) keepsOnce() bool { return c != nil && c.once && c.repeats }
 
 // lacksRepeats reports that the other side lacks nothing but repeats.
 func (c *comparison) lacksRepeats() bool {
@@ -88,7 +88,7 @@ func (c *comparison) pages(marks []checkpoint) []int64 {
 			next++
 		}
 		if begin == next {
-			if !c.repeats() {
+			if !c.repeats {
 				unsampled = append(unsampled, i)
 			}
 			continue
@@ -208,13 +208,32 @@ func lnFactorial(n int64) float64 {
 	return l
 }
 
-// bounds are the lowest and highest share of a whole that a sample of so many
-// allows for at three standard errors: Wilson's score interval, which holds for
-// shares near zero too; Wilson, "Probable Inference" (1927).
-func bounds(found, sampled int64) (low, high float64) {
+// bounds are the lowest and highest share of a whole that a share of a sample of
+// so many allows for at three standard errors: Wilson's score interval, which
+// holds for shares near zero too; Wilson, "Probable Inference" (1927).
+func bounds(share float64, sampled int) (low, high float64) {
 	const z = 3
-	n, p := float64(sampled), float64(found)/float64(sampled)
-	middle := p + z*z/(2*n)
-	width := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	n := float64(sampled)
+	middle := share + z*z/(2*n)
+	width := z * math.Sqrt(share*(1-share)/n+z*z/(4*n*n))
 	return max(0, (middle-width)/(1+z*z/n)), min(1, (middle+width)/(1+z*z/n))
+}
+
+// unseen is for how many of the source's users, each as often as it came, the
+// sample does not speak: it may hold none of a few that came very often. Then
+// the source has more than its distinct users times the sample's average, by
+// more than three standard errors of that.
+func (c *comparison) unseen(source *snapshot) int64 {
+	distinct, n := source.distinct(), float64(len(c.users))
+	average := float64(c.held) / n
+	var variance float64
+	for _, u := range c.users {
+		variance += (float64(u.source) - average) * (float64(u.source) - average) / n
+	}
+	spoken := float64(distinct.lower) * average
+	noise := 3 * spoken * math.Hypot(distinct.relErr, math.Sqrt(variance/n)/average)
+	if unseen := float64(source.users) - spoken; unseen > noise {
+		return int64(unseen + noise)
+	}
+	return 0
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -47,10 +48,10 @@ func (j *judge) pair(s *step) (p pair, ok bool) {
 	if p.before == nil || !s.after.identified() {
 		return p, false
 	}
-	p.allow(s.tolerance)
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.allow(j.policy.Reading)
 	}
+	p.allow(s.tolerance)
 	return p, true
 }
 
@@ -73,9 +74,20 @@ func (j *judge) known(before stage) *Summary {
 // identified reports whether a side says which users it holds.
 func (s *Summary) identified() bool { return s.usable() && s.fingerprint != Fingerprint{} }
 
+// allow adds what one more step may lose, or add to all that may be there by
+// then.
 func (p *pair) allow(t Tolerance) {
-	p.short += t.Short.allowed(p.before.lower)
-	p.surplus += t.Surplus.allowed(p.before.lower)
+	p.short = plus(p.short, t.Short.allowed(p.users()))
+	p.surplus = plus(p.surplus, t.Surplus.allowed(plus(p.users(), p.surplus)))
+}
+
+// users is how many there were before the step.
+func (p *pair) users() int64 {
+	if p.distinct {
+		before := p.before.distinct()
+		return before.lower
+	}
+	return p.before.lower
 }
 
 // exact reports that not one user may differ.
@@ -133,13 +145,13 @@ func (j *judge) miscounted(at stage) bool {
 }
 
 // exchanged judges users that are there in place of others, where their number
-// passes. Of the differences that the tolerance allows, the sample tells whether
-// they are more.
+// passes. Each is one short and one surplus: more than either margin proves the
+// sides to be different, and more than both may be cannot be told.
 func (j *judge) exchanged(p *pair, e *explanation) {
 	least, most := e.exchanged(p)
 	allowed := max(p.short, p.surplus)
 	switch {
-	case p.exact(), least > allowed:
+	case p.exact(), least > min(p.short, p.surplus):
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: e.difference(p)})
 	case most > allowed && e.common == nil:
 		j.unverified(p.stage, "the users differ, and fingerprints alone cannot tell whether by more than the %s allowed: a Digest on both sides can", thousands(allowed))
@@ -157,7 +169,8 @@ func were(n int64) string {
 }
 
 // exchanged is how many users are there in place of others, at least and at
-// most.
+// most: those that are missing beyond those that are fewer. Users that came in
+// place of them say less, be they one that came a thousand times.
 func (e *explanation) exchanged(p *pair) (least, most int64) {
 	c := e.common
 	switch {
@@ -168,14 +181,18 @@ func (e *explanation) exchanged(p *pair) (least, most int64) {
 	case c.whole:
 		moved := min(c.missing, c.surplus)
 		return moved, moved
+	case len(c.users) == 0:
+		return 0, p.users()
 	}
-	found := c.surplus // of the two, the one that is 0 where nothing was exchanged
-	if p.after.lower > p.before.lower {
-		found = c.missing
+	found, fewer, unseen := c.missing, max(0, p.before.lower-p.after.lower), c.unseen(p.before.digest)
+	if p.distinct { // one that came a thousand times is one
+		found, fewer, unseen = min(c.missing, c.surplus), 0, 0
 	}
-	low, high := bounds(min(found, c.held), c.held)
-	users := float64(p.before.lower)
-	return int64(math.Ceil(low * users)), int64(math.Ceil(high * users))
+	low, high := bounds(float64(found)/float64(c.held), len(c.users))
+	users := float64(p.users())
+	least = max(0, int64(math.Ceil(low*users))-fewer)
+	most = max(0, int64(math.Ceil(high*users))-fewer) + unseen
+	return least, min(most, p.users())
 }
 
 // difference says how the users differ that are as many as they should be.
@@ -189,7 +206,8 @@ func (e *explanation) difference(p *pair) string {
 	case c.absent == len(c.users):
 		return text + ": " + c.strangers(done[p.stage])
 	default:
-		return text + ": " + c.share(max(c.missing, c.surplus), c.held, p.before.lower) + " replaced"
+		replaced := cmp.Or(min(c.missing, c.surplus), max(c.missing, c.surplus))
+		return text + ": " + c.share(replaced, c.held, p.users()) + " replaced"
 	}
 }
 

@@ -279,6 +279,15 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 		})
 	}
 	var d validate.Digest
+	open := validate.Tee(&d, stream(source))
+	require.NoError(t, d.UnmarshalBinary(marshal(t, digest(source))))
+	require.Contains(t, d.Summary().String(), "its stream was not read to the end", "whatever was read over it")
+	drain(open)
+	require.Equal(t, "200 users", d.Summary().String())
+	validate.Tee(&d, stream(source))
+	require.Contains(t, d.Summary().String(), "its stream was not read to the end")
+
+	d = validate.Digest{}
 	drain(validate.Tee(&d, stream(source)))
 	require.Equal(t, digest(source).Summary().Fingerprint(), d.Summary().Fingerprint())
 }

@@ -80,12 +80,14 @@ func (w *writer) text(s string) {
 
 // UnmarshalBinary makes d the digest that was marshalled. It refuses another
 // version, a form cut short or changed on its way, and what no digest is, and
-// then leaves d as it was.
+// then leaves d as it was. Streams that flow into d must have ended: those that
+// have not leave it incomplete, whatever was read.
 func (d *Digest) UnmarshalBinary(data []byte) error {
 	read, err := readDigest(data)
 	if err != nil {
 		return fmt.Errorf("validate: digest of %d bytes: %w", len(data), err)
 	}
+	read.streams = d.streams
 	*d = *read
 	return nil
 }

@@ -54,7 +54,7 @@ func TestFailOpen(t *testing.T) {
 		},
 		{
 			name: "baseline contains the very value", reason: "a size of the very time of the output may be the output",
-			output: self(10, append(flat(30, 5000), validate.Size{Users: 10, At: noon})),
+			output: self(17, append(flat(30, 5000), validate.Size{Users: 17, At: noon})),
 		},
 		{
 			name: "another counter saw them", reason: "sizes by different counters differ, but none of them is zero",
@@ -96,6 +96,10 @@ func TestFailOpen(t *testing.T) {
 		{
 			name: "blank hash", reason: "two fingerprints of nothing are equal",
 			output: out{Expected: printed(5, validate.Fingerprint{Sum: [4]uint64{9}}), Stored: printed(5, validate.Fingerprint{Sum: [4]uint64{9}})},
+		},
+		{
+			name: "no sums", reason: "NULL sums read as 0, and 0 equals 0",
+			output: out{Expected: printed(5, validate.Fingerprint{Hash: validate.MD5}), Stored: printed(5, validate.Fingerprint{Hash: validate.MD5})},
 		},
 		{
 			name: "fingerprint skipped", reason: "other hashes must not turn into a comparison of counts",

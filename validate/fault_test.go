@@ -319,7 +319,7 @@ func TestUsersWithinTolerance(t *testing.T) {
 		{"many exchanged", within(0.05), replaced(20_000), kinds(different), nil, "the count is perfect"},
 		{"all exchanged", within(0.5), users(100_000, 3), kinds(different), nil, "the count is perfect"},
 		{"exchanged near the tolerance", within(0.05), replaced(5000), kinds(unverified), nil, "the sample cannot tell"},
-		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
+		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}, Surplus: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			report, err := validate.Check(t.Context(), test.policy, validate.Output{
@@ -337,6 +337,32 @@ func TestUsersWithinTolerance(t *testing.T) {
 			require.Equal(t, err == nil, len(failing(report)) == 0)
 		})
 	}
+}
+
+// One user that came very often is in no sample: what it is exchanged for, or
+// what comes in its place, must not pass because of that.
+func TestOneUserThatCameOften(t *testing.T) {
+	source := users(100_000, 1)
+	for i := range 20 {
+		often := slices.Repeat([]string{"id " + strconv.Itoa(i)}, 50_000)
+		other := slices.Repeat([]string{"no id " + strconv.Itoa(i)}, 50_000)
+		_, err := validate.Check(t.Context(), within(0.01), validate.Output{
+			Expected: digest(slices.Concat(source[:50_000], often)).Summary(),
+			Stored:   digest(slices.Concat(source[:50_000], other)).Summary(),
+		})
+		require.Error(t, err, "half of what is stored is another user")
+
+		_, err = validate.Check(t.Context(), within(0.01), validate.Output{
+			Expected: digest(source).Summary(),
+			Stored:   digest(slices.Concat(lose(0.03)(source), other)[:100_000]).Summary(),
+		})
+		require.ErrorIs(t, err, different, "an empty id, as it were, in place of 3,000 users")
+	}
+	_, err := validate.Check(t.Context(), within(0.01), validate.Output{
+		Expected: digest(slices.Repeat(source, 3)).Summary(),
+		Stored:   digest(shuffled(slices.Repeat(append(users(200, 2), source[200:]...), 3))).Summary(),
+	})
+	require.NoError(t, err, "the sample speaks for users that all came as often")
 }
 
 const unverified = validate.Unverified
@@ -372,6 +398,9 @@ func TestDistinctUsers(t *testing.T) {
 		{"kept once, many, zero tolerance", distinct(validate.Tolerance{}), twice(many), digest(many).Summary(), kinds(unverified), "would decide it", "an estimate proves no exact number"},
 		{"many lost", distinct(validate.Within(0.03)), mixed(many), digest(many[:50_000]).Summary(), kinds(truncated, capped, short), "nothing after about the first 99,9", "10,000 of 60,000 are more than the error"},
 		{"many exchanged", distinct(validate.Within(0.03)), twice(many), digest(users(60_000, 2)).Summary(), kinds(different), "none is stored", "the number is right"},
+		{"kept once, a page lost", distinct(validate.Tolerance{}), twice(few), digest(slices.Concat(few[:1000], few[2100:])).Summary(), kinds(gap, short), ": users 1,001–2,100 of the source are missing", "what is not repeated is not missing"},
+		{"kept once, a run of many lost", distinct(validate.Within(0.03)), twice(many), digest(many[6000:]).Summary(), kinds(gap, short), "likely a run of users is missing, all sampled ones within users", "the repeats are no run of their own"},
+		{"few of many exchanged", distinct(validate.Within(0.03)), twice(many), digest(append(users(300, 9), many[300:]...)).Summary(), nil, "", "0.5% are within 3%"},
 		{"kept once, no such policy", validate.Policy{}, twice(few), digest(few).Summary(), kinds(short), "Policy.Distinct compares distinct users", "says what to do"},
 		{"kept once, fingerprinted, many", distinct(validate.Within(0.03)), twice(many), validate.Fingerprinted(60_000, digest(many).Summary().Fingerprint()), kinds(unverified), "a Digest on both sides does", "fingerprints of repeats tell nothing"},
 	} {

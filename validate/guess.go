@@ -34,7 +34,11 @@ func (d *mismatch) lost(c *comparison) (causes []cause) {
 	for i, r := range missing {
 		missing[i] = run{from: c.users[r.from].first, to: c.users[r.to-1].first + 1}
 	}
-	return append(causes, cause{kind: Gap, detail: fmt.Sprintf("likely %s missing, all sampled ones within users %s of the source (by chance: %s)", what, places(missing), chance)})
+	detail := fmt.Sprintf("likely %s missing, all sampled ones within users %s of the source (by chance: %s)", what, places(missing), chance)
+	if c.whole {
+		detail = list(missing) + " missing"
+	}
+	return append(causes, cause{kind: Gap, detail: detail})
 }
 
 // cutAt tells of a lost end: at the very number of users that are there, where
@@ -46,6 +50,9 @@ func (d *mismatch) cutAt(c *comparison, end run, chance luck) cause {
 	}
 	if at <= d.users && d.users <= c.users[end.from].first && c.surplus == 0 && int64(c.absent) == end.users() {
 		at, about = d.users, ""
+	}
+	if c.whole {
+		return cause{Truncated, fmt.Sprintf("nothing after the first %s of %s", thousands(at), counted(d.source.users, "user")), at}
 	}
 	return cause{Truncated, fmt.Sprintf("likely nothing after %sthe first %s of %s: of %s there none is %s (by chance: %s)",
 		about, thousands(at), counted(d.source.users, "user"), counted(end.users(), "sampled one"), d.verb, chance), at}

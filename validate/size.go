@@ -133,10 +133,9 @@ func (j *judge) readCap() {
 // readSizes is the history of what was read: the job's own count, whatever
 // counted what is stored.
 func (j *judge) readSizes() []Size {
-	history := j.out.before()
-	reads := make([]Size, 0, len(history))
-	for i := range history {
-		if size := &history[i]; size.Read > 0 {
+	reads := make([]Size, 0, len(j.out.History))
+	for i := range j.out.History {
+		if size := &j.out.History[i]; size.Read > 0 {
 			reads = append(reads, Size{Users: size.Read, At: size.At, Counter: j.out.Counter})
 		}
 	}

@@ -44,11 +44,15 @@ func (s *step) limits() (lowest, highest int64) {
 		return lowest, highest
 	}
 	lowest = s.before.lower - s.tolerance.Short.allowed(s.before.lower)
-	highest = s.before.upper + s.tolerance.Surplus.allowed(s.before.upper)
-	if highest < 0 { // overflow
-		highest = math.MaxInt64
+	return lowest, plus(s.before.upper, s.tolerance.Surplus.allowed(s.before.upper))
+}
+
+// plus adds numbers of users, up to the largest there is.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
 	}
-	return lowest, highest
+	return a + b
 }
 
 // noise is three standard errors of the difference of two sides, in users;

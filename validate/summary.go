@@ -83,8 +83,11 @@ func Between(before, after Summary) Summary {
 
 // Fingerprinted is a side whose users an engine counted and fingerprinted.
 func Fingerprinted(users int64, f Fingerprint) Summary {
-	if f == (Fingerprint{}) {
+	switch {
+	case f == Fingerprint{}:
 		return flawed("the fingerprint is empty, want a hash and its sums, or Count")
+	case users > 0 && f.Sum == [4]uint64{}: // what a NULL reads as, and equal to every other
+		return flawed("the sums of the fingerprint are 0 for %s, want those of a hash of each", counted(users, "user"))
 	}
 	s := Count(users)
 	s.fingerprint = f
