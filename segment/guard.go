@@ -115,16 +115,21 @@ func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
 func (g *Guard) guarded(ctx context.Context, name string, run Run, do func(*attempt, context.Context) error) (validate.Report, error) {
 	ctx, span := g.tracer.Start(ctx, name)
 	defer span.End()
-	a := &attempt{guard: g, run: run}
-	a.report.JobKind = string(run.Job.Kind)
-	if !run.Job.To.IsZero() {
-		a.report.Name = run.Job.To.String()
-	}
+	a := &attempt{guard: g, run: run, report: unjudged(&run)}
 	defer a.abandon(ctx, span)
 	err := do(a, ctx)
 	a.settled = true
 	a.outcome(ctx, span, err)
 	return a.report, err
+}
+
+// unjudged is the report as long as nothing is found out.
+func unjudged(run *Run) validate.Report {
+	r := validate.Report{JobKind: string(run.Job.Kind), Expected: run.Expected, Read: run.Read, Written: run.Written}
+	if !run.Job.To.IsZero() {
+		r.Name = run.Job.To.String()
+	}
+	return r
 }
 
 // now is the time of a size. It is not before the last one, though the clock of

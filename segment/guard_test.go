@@ -195,9 +195,10 @@ func TestOrderOfEvents(t *testing.T) {
 				b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, errDown }
 			},
 			events: []string{"discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
-			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
+			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Unverified)
 				require.ErrorIs(t, err, errDown)
+				require.Equal(t, int64(5300), r.Expected.Users(), "the report tells what is known")
 				require.True(t, segment.Retryable(err))
 				require.Equal(t, segment.Ticket, b.alerts[0].Severity, "nothing is proven")
 			},

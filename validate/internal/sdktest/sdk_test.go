@@ -180,7 +180,7 @@ func TestGuardSpans(t *testing.T) {
 		}, "unverified", "unverified", 1, []int64{5300}, []string{"unverified"}},
 		{"no rule", 5300, func(c *segment.Config, _ *segment.Run) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, down }
-		}, "unverified", "unverified", 0, nil, []string{"unverified"}},
+		}, "unverified", "unverified", 0, []int64{5300}, []string{"unverified"}},
 		{"commit failed", 5300, func(_ *segment.Config, r *segment.Run) {
 			r.Commit = func(context.Context) error { return down }
 		}, "passed", "unknown", 1, []int64{5300, 5300}, nil},
