@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -34,14 +35,14 @@ func NewCluster(t testing.TB) *Cluster {
 		t.Skip("set " + clusterVariable + "=1 to test on three servers")
 	}
 	c := &Cluster{}
-	var direct, metered string
+	var direct, metered strings.Builder
 	for i := range c.Shards {
 		c.Shards[i] = c.start(t, "")
 		port := c.servers[i].port
-		direct += shard(port)
-		metered += shard(c.meter(t, port))
+		direct.WriteString(shard(port))
+		metered.WriteString(shard(c.meter(t, port)))
 	}
-	c.Front = c.start(t, "<shards>"+direct+"</shards><metered>"+metered+"</metered>")
+	c.Front = c.start(t, "<shards>"+direct.String()+"</shards><metered>"+metered.String()+"</metered>")
 	return c
 }
 
@@ -77,7 +78,9 @@ func (c *Cluster) Sent() int64 { return c.sent.Load() }
 // meter passes on what is sent to and from a port, and returns its own.
 func (c *Cluster) meter(t testing.TB, port int) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	own, err := freePort()
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", own))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	go func() {
@@ -89,7 +92,7 @@ func (c *Cluster) meter(t testing.TB, port int) int {
 			go c.pass(client, port)
 		}
 	}()
-	return l.Addr().(*net.TCPAddr).Port
+	return own
 }
 
 // pass ends with either side; what it could not pass on, they notice.
