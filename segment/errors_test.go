@@ -87,15 +87,15 @@ func TestWordsHaveProblems(t *testing.T) {
 		return segment.Imported{Segment: id, Sizes: []validate.Size{{Users: 1, At: now}, s}}
 	}
 	for field, err := range map[string]error{
-		"Acceptance.Run":             segment.Acceptance{By: "ann", Why: "right", At: now}.Problem(),
-		"Acceptance.By":              segment.Acceptance{Run: "1", Why: "right", At: now}.Problem(),
-		"Suspicion.Why":              segment.Suspicion{Run: "1", By: "ann", At: now}.Problem(),
-		"Suspicion.At":               segment.Suspicion{Run: "1", By: "ann", Why: "wrong"}.Problem(),
-		"Imported.Segment is empty":  segment.Imported{}.Problem(),
+		"Acceptance.Run":              segment.Acceptance{By: "ann", Why: "right", At: now}.Problem(),
+		"Acceptance.By":               segment.Acceptance{Run: "1", Why: "right", At: now}.Problem(),
+		"Suspicion.Why":               segment.Suspicion{Run: "1", By: "ann", At: now}.Problem(),
+		"Suspicion.At":                segment.Suspicion{Run: "1", By: "ann", Why: "wrong"}.Problem(),
+		"Imported.Segment is empty":   segment.Imported{}.Problem(),
 		"Imported.Segment is \"a/\\x": segment.Imported{Segment: segment.ID{SiteGroup: "a", Name: "\xff"}}.Problem(),
-		"Imported.Sizes.At":          sizes(validate.Size{Users: 1}).Problem(),
-		"Imported.Sizes is {-1":      sizes(validate.Size{Users: -1, At: now}).Problem(),
-		"Imported.Sizes is {1 -1":    sizes(validate.Size{Users: 1, Read: -1, At: now}).Problem(),
+		"Imported.Sizes.At":           sizes(validate.Size{Users: 1}).Problem(),
+		"Imported.Sizes is {-1":       sizes(validate.Size{Users: -1, At: now}).Problem(),
+		"Imported.Sizes is {1 -1":     sizes(validate.Size{Users: 1, Read: -1, At: now}).Problem(),
 	} {
 		require.ErrorContains(t, err, field)
 	}
