@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -116,7 +115,7 @@ func (p Plan) differs(made Plan) error {
 		if !slices.Equal(a.Also, b.Also) {
 			return badInput(field+".also", fmt.Sprint(a.Also), fmt.Sprint(b.Also))
 		}
-		if err := errors.Join(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.HoldsUp, b.HoldsUp)); err != nil {
+		if err := join(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.HoldsUp, b.HoldsUp)); err != nil {
 			return err
 		}
 	}

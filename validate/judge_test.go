@@ -75,7 +75,12 @@ func TestEdgesOfVerdicts(t *testing.T) {
 		{
 			name: "fewer by what may be missing", reason: "a surplus of none is no shortage",
 			policy: validate.Policy{Tolerance: short(5)},
-			output: out{Expected: letters("abcdefghij"), Stored: letters("acdefghj")},
+			output: out{Expected: letters("abcdefghij"), Stored: letters("acdefghx")},
+		},
+		{
+			name: "other users after a short read", reason: "a count that failed at one step says nothing of the users at the next",
+			output: out{Expected: count(100), Read: printed(90, md5Of(1)), Stored: printed(90, md5Of(2))},
+			want:   []string{"different@store", "short@read"},
 		},
 		{
 			name: "a margin beyond all integers", reason: "what is allowed must not wrap around",

@@ -1,0 +1,30 @@
+package segment
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// TestSeverity: a page for anything that is proven, wherever it stands among
+// what only warns or only history suspects.
+func TestSeverity(t *testing.T) {
+	warns := validate.Finding{Kind: validate.Capped, Severity: validate.Warn}
+	dropped, risen := validate.Finding{Kind: validate.Dropped, Severity: validate.Fail}, validate.Finding{Kind: validate.Risen, Severity: validate.Fail}
+	unverified, short := validate.Finding{Kind: validate.Unverified, Severity: validate.Fail}, validate.Finding{Kind: validate.Short, Severity: validate.Fail}
+	for _, c := range []struct {
+		findings []validate.Finding
+		want     AlertSeverity
+	}{
+		{nil, Ticket},
+		{[]validate.Finding{warns}, Ticket},
+		{[]validate.Finding{warns, dropped, risen, unverified}, Ticket},
+		{[]validate.Finding{warns, short}, Page},
+		{[]validate.Finding{dropped, warns, short}, Page},
+		{[]validate.Finding{{Kind: validate.Short}}, Page},
+	} {
+		require.Equal(t, c.want, severity(&validate.Report{Findings: c.findings}), "%v", c.findings)
+	}
+}

@@ -1,0 +1,184 @@
+package segment
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+var tonight = time.Date(2024, 3, 18, 22, 0, 0, 0, time.UTC)
+
+// ago is a size counted some hours before tonight.
+func ago(hours int, users, read int64) validate.Size {
+	return validate.Size{Users: users, Read: read, At: tonight.Add(-time.Duration(hours) * time.Hour)}
+}
+
+// TestEarlier: the size to compare with is the last one that is not of today;
+// within a day, the one before the last, as the last may be what is compared.
+func TestEarlier(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		sizes  []validate.Size
+		want   int64
+		ok     bool
+	}{
+		{"nothing", nil, 0, false},
+		{"zero is no size", []validate.Size{ago(48, 0, 0)}, 0, false},
+		{"yesterday's", []validate.Size{ago(48, 1, 0), ago(24, 2, 0), ago(2, 3, 0)}, 2, true},
+		{"zero is passed over", []validate.Size{ago(48, 1, 0), ago(24, 0, 0), ago(2, 0, 0)}, 1, true},
+		{"twenty hours are a day", []validate.Size{ago(21, 1, 0), ago(20, 2, 0), ago(2, 3, 0)}, 2, true},
+		{"nineteen are not", []validate.Size{ago(21, 1, 0), ago(19, 2, 0), ago(2, 3, 0)}, 1, true},
+		{"only one of today", []validate.Size{ago(2, 3, 0)}, 3, true},
+		{"two of today", []validate.Size{ago(3, 2, 0), ago(2, 3, 0)}, 2, true},
+		{"three of today", []validate.Size{ago(4, 1, 0), ago(3, 2, 0), ago(2, 3, 0)}, 2, true},
+	} {
+		got, ok := earlier(c.sizes, tonight, func(s *validate.Size) int64 { return s.Users })
+		require.Equal(t, c.want, got, c.reason)
+		require.Equal(t, c.ok, ok, c.reason)
+	}
+}
+
+// TestFalls: what counts for the signature of a limit is a fall that was
+// measured, of what is stored and of what was read.
+func TestFalls(t *testing.T) {
+	counted := validate.Count
+	for _, c := range []struct {
+		reason       string
+		stored       validate.Summary
+		last         Attempt
+		sizes        []validate.Size
+		fell, reads  bool
+		kept         bool
+		wasReadAsWas int64
+	}{
+		{reason: "no size before", stored: counted(1000)},
+		{reason: "no fall", stored: counted(1000), sizes: []validate.Size{ago(24, 1249, 0)}},
+		{reason: "a fall by a fifth", stored: counted(1000), sizes: []validate.Size{ago(24, 1250, 0)}, fell: true},
+		{reason: "an estimate is on no limit", stored: validate.Estimate(1000, 0.01), sizes: []validate.Size{ago(24, 5000, 0)}},
+		{
+			reason: "the reads were not measured", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
+			last: Attempt{State: Committed, Users: 5000, At: tonight},
+		},
+		{
+			reason: "the reads fell", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
+			last: Attempt{State: Committed, Users: 5000, Read: 6000, At: tonight}, reads: true,
+		},
+		{
+			reason: "the reads did not fall", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
+			last: Attempt{State: Committed, Users: 5000, Read: 8000, At: tonight},
+		},
+		{
+			reason: "no read before", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 0)},
+			last: Attempt{State: Committed, Users: 5000, Read: 6000, At: tonight},
+		},
+		{
+			reason: "what was rejected is not live", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
+			last: Attempt{State: Rejected, Users: 5000, Read: 6000, At: tonight},
+		},
+		{
+			reason: "the last run's own reads are none before it", stored: counted(5000),
+			sizes: []validate.Size{ago(11, 5000, 9000), ago(10, 5000, 1000), ago(0, 5000, 1000)},
+			last:  Attempt{State: Committed, Users: 5000, Read: 1000, At: tonight}, reads: true, kept: true,
+		},
+		{
+			reason: "a rejected run of the same size is not kept", stored: counted(1000), sizes: []validate.Size{ago(24, 5000, 0)},
+			last: Attempt{State: Committed, Users: 1000, At: tonight}, fell: true,
+		},
+	} {
+		e := examination{
+			pair:  &pair{tracked: Tracked{Last: c.last}},
+			since: tonight, sizes: c.sizes,
+			out: validate.Output{Stored: c.stored, History: c.sizes},
+		}
+		var found tally
+		e.falls(&found)
+		require.Equal(t, c.fell, len(found.stored) == 1, c.reason)
+		require.Equal(t, c.reads, len(found.read) == 1, c.reason)
+		for _, f := range append(found.stored, found.read...) {
+			require.Equal(t, c.kept, f.kept, c.reason)
+		}
+	}
+}
+
+// TestStates: which attempts are live or about to be.
+func TestStates(t *testing.T) {
+	for state, goes := range map[State]bool{Accepted: true, Committed: true, Observed: true, Rejected: false, Unknown: false} {
+		require.Equal(t, goes, state.goesLive(), state)
+	}
+}
+
+// TestMoreOrFewer: only a fault of the same direction explains another.
+func TestMoreOrFewer(t *testing.T) {
+	for kind, many := range map[validate.Kind]bool{
+		validate.Surplus: true, validate.Risen: true, validate.Repeated: true,
+		validate.Short: false, validate.Dropped: false, validate.Capped: false, validate.Empty: false, validate.Different: false,
+	} {
+		require.Equal(t, many, more(kind), kind)
+	}
+}
+
+func TestLimitHasAName(t *testing.T) {
+	require.Equal(t, "a known limit (Elasticsearch index.max_result_window, …)", limit(10_000))
+	require.Empty(t, limit(10_001))
+}
+
+// TestAgree: two readings agree only where nothing between them moved.
+func TestAgree(t *testing.T) {
+	print1, print2 := validate.Fingerprint{Hash: validate.MD5, Sum: [4]uint64{1}}, validate.Fingerprint{Hash: validate.MD5, Sum: [4]uint64{2}}
+	five := validate.Count(5)
+	for _, c := range []struct {
+		reason string
+		a, b   validate.Summary
+		want   bool
+	}{
+		{"the same count", five, validate.Count(5), true},
+		{"another count", five, validate.Count(6), false},
+		{"moved upwards", five, validate.Between(five, validate.Count(6)), false},
+		{"moved downwards", five, validate.Between(validate.Count(4), five), false},
+		{"the same users", validate.Fingerprinted(5, print1), validate.Fingerprinted(5, print1), true},
+		{"other users", validate.Fingerprinted(5, print1), validate.Fingerprinted(5, print2), false},
+		{"another count of the same users", validate.Fingerprinted(5, print1), validate.Fingerprinted(6, print1), false},
+	} {
+		require.Equal(t, c.want, agree(&c.a, &c.b), c.reason)
+		require.Equal(t, c.want, agree(&c.b, &c.a), c.reason)
+	}
+}
+
+// TestAlertOpens: a fault that stands keeps its beginning and its build, of what
+// the alerter knows first of all; another fault begins anew.
+func TestAlertOpens(t *testing.T) {
+	alert := func(kind validate.Kind, hour int, build string) *Alert {
+		return &Alert{Kind: kind, Severity: Page, Run: "a", Build: build, Since: tonight.Add(time.Duration(hour) * time.Hour)}
+	}
+	for _, c := range []struct {
+		reason     string
+		told, open *Alert
+		build      string
+	}{
+		{"nothing before", nil, nil, "new"},
+		{"known to nobody yet", nil, alert(validate.Short, -2, "open"), "open"},
+		{"told, and open no more", alert(validate.Short, -3, "told"), nil, "told"},
+		{"what was told comes first", alert(validate.Short, -3, "told"), alert(validate.Short, -2, "open"), "told"},
+		{"another fault was told", alert(validate.Empty, -3, "told"), alert(validate.Short, -2, "open"), "open"},
+		{"another fault altogether", alert(validate.Empty, -3, "told"), alert(validate.Empty, -2, "open"), "new"},
+	} {
+		s := AlertState{Told: c.told, Open: c.open}
+		s.open(*alert(validate.Short, 0, "new"))
+		require.Equal(t, c.build, s.Open.Build, c.reason)
+		require.Equal(t, validate.Short, s.Open.Kind, c.reason)
+	}
+}
+
+// TestGraver: a page is graver than a ticket; of the same severity, the kind
+// tells.
+func TestGraver(t *testing.T) {
+	empty, short, ticket := Alert{Severity: Page, Kind: validate.Empty}, Alert{Severity: Page, Kind: validate.Short}, Alert{Severity: Ticket, Kind: validate.Empty}
+	require.True(t, empty.graver(&short))
+	require.False(t, short.graver(&empty))
+	require.False(t, short.graver(&short), "the same is not graver")
+	require.True(t, short.graver(&ticket))
+	require.False(t, ticket.graver(&short))
+}

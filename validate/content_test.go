@@ -1,0 +1,84 @@
+package validate_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// detail is what a report says of a kind.
+func detail(t *testing.T, r validate.Report, kind validate.Kind) validate.Finding {
+	t.Helper()
+	i := slices.IndexFunc(r.Findings, func(f validate.Finding) bool { return f.Kind == kind })
+	require.GreaterOrEqual(t, i, 0, "no %s in %v", kind, r)
+	return r.Findings[i]
+}
+
+// TestKnownStoryBeatsALikelyOne: a multiple of a limit is a likely story, which
+// stands where nothing better is known.
+func TestKnownStoryBeatsALikelyOne(t *testing.T) {
+	policy := validate.Policy{Caps: []validate.Cap{{Users: 1237, Origin: "the mail tool"}}}
+	source := users(5000, 1)
+	expected, stored := digest(source).Summary(), digest(source[:2*1237]).Summary()
+	report, err := validate.Check(t.Context(), policy, validate.Output{Expected: expected, Stored: stored})
+	require.ErrorIs(t, err, validate.Truncated)
+	require.Empty(t, detail(t, report, validate.Short).Hint, "the first 2,474 users are there: that is what happened")
+
+	report, err = validate.Check(t.Context(), policy, validate.Output{
+		Expected: printed(5000, expected.Fingerprint()), Stored: printed(2*1237, stored.Fingerprint()),
+	})
+	require.NotErrorIs(t, err, validate.Truncated)
+	require.Contains(t, detail(t, report, validate.Short).Hint, "exactly 2 × 1,237, a known limit (the mail tool)")
+}
+
+// replaced exchanges every so many users for new ones.
+func replaced(source []string, every int) []string {
+	all := slices.Clone(source)
+	for i := every / 2; i < len(all); i += every {
+		all[i] = fmt.Sprint("new ", i)
+	}
+	return all
+}
+
+// TestHowManyUsersWereReplaced: what is known of how many is said, and what
+// would tell more.
+func TestHowManyUsersWereReplaced(t *testing.T) {
+	source := users(20_000, 1)
+	some := digest(replaced(source, 100)).Summary()
+	expected := digest(source).Summary()
+	by := func(n int64) validate.Policy {
+		return validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: n}, Surplus: validate.Margin{Users: n}}}
+	}
+	check := func(p validate.Policy, expected, stored validate.Summary) (validate.Report, error) {
+		return validate.Check(t.Context(), p, validate.Output{Expected: expected, Stored: stored})
+	}
+	bare := func(s validate.Summary) validate.Summary { return printed(s.Users(), s.Fingerprint()) }
+
+	report, err := check(validate.Policy{}, bare(expected), bare(some))
+	require.ErrorIs(t, err, validate.Different)
+	require.Equal(t, "stored as many users as expected, but not the same ones", detail(t, report, validate.Different).Detail)
+
+	report, err = check(validate.Policy{}, expected, some)
+	require.ErrorIs(t, err, validate.Different)
+	require.Regexp(t, `^stored as many users as expected, but not the same ones: about \d.* replaced$`, detail(t, report, validate.Different).Detail)
+
+	report, err = check(by(5), bare(expected), bare(some))
+	require.ErrorIs(t, err, validate.Unverified)
+	require.Contains(t, detail(t, report, validate.Unverified).Detail, "whether by more than the 5 allowed: a Digest on both sides can")
+
+	one := digest(replaced(source, len(source))).Summary()
+	report, err = check(by(1), expected, one)
+	require.ErrorIs(t, err, validate.Unverified, "%v", report)
+	require.Regexp(t, `by up to \d+ as far as the samples tell, where 1 is allowed: a tolerance of \d+ users would decide it`, detail(t, report, validate.Unverified).Detail)
+	report, err = check(by(2), expected, one)
+	require.ErrorIs(t, err, validate.Unverified, "%v", report)
+	require.Contains(t, detail(t, report, validate.Unverified).Detail, "where 2 are allowed")
+	_, err = check(by(100), expected, one)
+	require.NoError(t, err)
+	_, err = check(by(50), expected, some)
+	require.ErrorIs(t, err, validate.Different, "200 were replaced")
+}
