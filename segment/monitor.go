@@ -117,6 +117,9 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, er
 // then has been alerted. Without an error every segment was judged, and every
 // alert told. A sweep whose sizes come out of order ends with an *OrderError.
 func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[Current, error]) (Sweep, error) {
+	if sizes == nil {
+		return Sweep{}, fmt.Errorf("segment: sweep: %w", badInput("sizes", "nil", "the current sizes of all segments"))
+	}
 	ctx, span := m.tracer.Start(ctx, "sweep segments")
 	defer span.End()
 	w, err := m.watch(ctx)
