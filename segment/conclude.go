@@ -53,11 +53,15 @@ func (w *watch) askAgain(ctx context.Context) error {
 // database, or on one connection, the listing may stand in the way of writing.
 func (w *watch) keep(ctx context.Context) error {
 	var failures []error
-	for chunk := range slices.Chunk(w.seen, batchSize) {
-		err := w.monitor.config.Ledger.Import(ctx, chunk)
+	for chunk := range slices.Chunk(longestUnknown(w.seen), batchSize) {
+		sizes := make([]Imported, len(chunk))
+		for i, s := range chunk {
+			sizes[i] = Imported{Segment: s.segment, Sizes: []validate.Size{s.size}}
+		}
+		err := w.monitor.config.Ledger.Import(ctx, sizes)
 		if _, bad := errors.AsType[*validate.InputError](err); bad { // one of them: the others are kept
-			for i := range chunk {
-				failures = append(failures, w.monitor.config.Ledger.Import(ctx, chunk[i:i+1]))
+			for i := range sizes {
+				failures = append(failures, w.monitor.config.Ledger.Import(ctx, sizes[i:i+1]))
 			}
 			continue
 		}

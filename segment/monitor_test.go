@@ -649,6 +649,30 @@ func TestSweepKeepsSizesThatNoGuardKnows(t *testing.T) {
 	}
 }
 
+// What a sweep keeps is bounded, however many segments no guard stands before:
+// those come first of which nothing was known for longest.
+func TestSweepsTakeTurnsInKeeping(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred thousand segments")
+	}
+	const most, more = 100_000, 7
+	f := newFleet(t)
+	for i := range most + more {
+		f.sizes[seg(strconv.Itoa(i))] = validate.Count(1000)
+	}
+	known := func() (n int) {
+		for range f.ledger.Segments(t.Context()) {
+			n++
+		}
+		return n
+	}
+	require.Equal(t, most+more, f.sweep().Unwatched)
+	require.Equal(t, most, known())
+	f.now = f.now.AddDate(0, 0, 1)
+	require.Equal(t, more, f.sweep().Unwatched)
+	require.Equal(t, most+more, known(), "what was left out is first the next time")
+}
+
 // Counters that count differently are no measure for each other.
 func TestSweepComparesOneCounter(t *testing.T) {
 	f := newFleet(t)
