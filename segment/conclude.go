@@ -16,13 +16,36 @@ func (w *watch) conclude(ctx context.Context, complete bool) error {
 	if w.sweep.Complete = complete; !complete {
 		w.dropMissing()
 	}
+	asked := w.askAgain(ctx)
 	suspicious := w.signatures()
 	w.trace()
 	for _, id := range sorted(w.cases) {
 		w.sweep.Cases = append(w.sweep.Cases, *w.cases[id])
 	}
 	slices.SortFunc(w.sweep.Cases, gravestFirst)
-	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx))
+	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx), asked)
+}
+
+// askAgain takes back what a run explains that went live after the ledger was
+// read, which is ahead of the store: just its users are there, and its guard
+// passed them. The next sweep judges them.
+func (w *watch) askAgain(ctx context.Context) error {
+	var failures []error
+	for id, c := range w.cases {
+		stored := &c.Report.Stored
+		if c.missing || stored.IsUnknown() || stored.RelErr() > 0 {
+			continue
+		}
+		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
+		failures = append(failures, err)
+		for _, size := range sizes {
+			if size.At.After(c.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
+				delete(w.cases, id)
+				w.sweep.Healthy++
+			}
+		}
+	}
+	return wrap("asking for runs that went live meanwhile", first(failures))
 }
 
 // keep has sizes kept of segments that no guard stands before, so that there is a
@@ -30,11 +53,15 @@ func (w *watch) conclude(ctx context.Context, complete bool) error {
 // database, or on one connection, the listing may stand in the way of writing.
 func (w *watch) keep(ctx context.Context) error {
 	var failures []error
-	for chunk := range slices.Chunk(w.seen, batchSize) {
-		err := w.monitor.config.Ledger.Import(ctx, chunk)
+	for chunk := range slices.Chunk(longestUnknown(w.seen), batchSize) {
+		sizes := make([]Imported, len(chunk))
+		for i, s := range chunk {
+			sizes[i] = Imported{Segment: s.segment, Sizes: []validate.Size{s.size}}
+		}
+		err := w.monitor.config.Ledger.Import(ctx, sizes)
 		if _, bad := errors.AsType[*validate.InputError](err); bad { // one of them: the others are kept
-			for i := range chunk {
-				failures = append(failures, w.monitor.config.Ledger.Import(ctx, chunk[i:i+1]))
+			for i := range sizes {
+				failures = append(failures, w.monitor.config.Ledger.Import(ctx, sizes[i:i+1]))
 			}
 			continue
 		}

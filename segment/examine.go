@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,18 +106,38 @@ func (e *examination) unwatched() bool {
 // same time every day.
 const freshly = 20 * time.Hour
 
+// A sighting is the size of a segment that no run tells.
+type sighting struct {
+	segment ID
+	size    validate.Size
+	known   time.Time // of when the last known size is; zero: none is
+}
+
+// mostKept is how many sightings a sweep keeps, so that neither its memory nor
+// what it writes grows with the segments that no guard stands before.
+const mostKept = 100_000
+
+// longestUnknown are those to keep: sweeps take turns where there are more.
+func longestUnknown(seen []sighting) []sighting {
+	slices.SortFunc(seen, func(a, b sighting) int {
+		return cmp.Or(a.known.Compare(b.known), a.segment.Compare(b.segment))
+	})
+	return seen[:min(len(seen), mostKept)]
+}
+
 // keep has the current size kept where no run tells it.
 func (e *examination) keep(t *tally) {
 	stored, last := &e.out.Stored, &e.pair.tracked.Last
 	if last.Run != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
 		return
 	}
-	if latest, ok := e.latest(e.sizes); ok && e.at.Sub(latest.At) < freshly {
+	latest, ok := e.latest(e.sizes)
+	if ok && e.at.Sub(latest.At) < freshly {
 		return
 	}
-	t.seen = append(t.seen, Imported{Segment: e.pair.current.Segment, Sizes: []validate.Size{
-		{Users: stored.Users(), At: e.at, Counter: e.out.Counter},
-	}})
+	t.seen = append(t.seen, sighting{
+		e.pair.current.Segment, validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}, latest.At,
+	})
 }
 
 // falls notes a fall of what is stored, and of what the last run had read, for

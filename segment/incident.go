@@ -105,6 +105,9 @@ func atStake(r *validate.Report) int64 {
 // causeOf is the clause of an alert's gravest finding. Of many limits at one
 // number it names the likeliest.
 func causeOf(a *Alert) string {
+	if !a.Upstream.IsZero() {
+		return "made from " + a.Upstream.String() + ", which is affected itself"
+	}
 	for _, f := range a.Report.Findings {
 		switch {
 		case f.Kind != a.Kind:
@@ -136,7 +139,11 @@ func (i *Incident) alert(at time.Time) Alert {
 // String is the incident on one line.
 func (i *Incident) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s affected alike (%s", some(i.Segments, "segment"), some(i.SiteGroups, "site group"), i.Kind)
+	alike := " alike"
+	if i.Segments == 1 { // the last one of them
+		alike = ""
+	}
+	fmt.Fprintf(&b, "%s of %s affected%s (%s", some(i.Segments, "segment"), some(i.SiteGroups, "site group"), alike, i.Kind)
 	if i.Job != "" {
 		fmt.Fprintf(&b, ", %s jobs", i.Job)
 	}

@@ -111,12 +111,17 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, er
 // what it alerted before and is healthy now, and says which incidents there are.
 //
 // List every segment, the empty ones too: a listing by GROUP BY leaves those
-// out, and they count as missing.
+// out, and they count as missing. Sizes of segments that no guard stands before
+// are kept once a day, those first of which nothing was known for longest, and at
+// most 100,000 a sweep.
 //
 // The sweep is valid even with an error, as far as it came: what was found until
 // then has been alerted. Without an error every segment was judged, and every
 // alert told. A sweep whose sizes come out of order ends with an *OrderError.
 func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[Current, error]) (Sweep, error) {
+	if sizes == nil {
+		return Sweep{}, fmt.Errorf("segment: sweep: %w", badInput("sizes", "nil", "the current sizes of all segments"))
+	}
 	ctx, span := m.tracer.Start(ctx, "sweep segments")
 	defer span.End()
 	w, err := m.watch(ctx)

@@ -303,6 +303,21 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			segments: 1, cases: []string{"ticket dropped site-a/cars: dropped: 480 users, 52.0% below its lowest of the last week (1,001); only 3 earlier sizes known, so 648 to 1,692 are allowed"},
 		},
 		{
+			name: "what somebody saw is off its history", reason: "no guard passed that size: its being known explains nothing",
+			set: func(f *fleet) {
+				var sizes []validate.Size
+				for i, users := range []int64{1001, 1001, 1001, 480} {
+					sizes = append(sizes, validate.Size{Users: users, At: f.now.Add(-25*time.Hour).AddDate(0, 0, i-3)})
+				}
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: sizes}}))
+				f.sizes[seg("cars")] = validate.Count(480)
+				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+					return segment.Rule{Policy: validate.Policy{Caps: []validate.Cap{{Users: 480, Origin: "ours"}}}}, nil
+				}
+			},
+			segments: 1, cases: []string{"page capped site-a/cars: capped at 480, a known limit (ours); off its history: 480 users, 52.0% below its lowest of the last week (1,001); only 3 earlier sizes known"},
+		},
+		{
 			name: "imported, and not in the store", reason: "no guard is needed to miss it",
 			set: func(f *fleet) {
 				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
@@ -634,6 +649,30 @@ func TestSweepKeepsSizesThatNoGuardKnows(t *testing.T) {
 	}
 }
 
+// What a sweep keeps is bounded, however many segments no guard stands before:
+// those come first of which nothing was known for longest.
+func TestSweepsTakeTurnsInKeeping(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred thousand segments")
+	}
+	const most, more = 100_000, 7
+	f := newFleet(t)
+	for i := range most + more {
+		f.sizes[seg(strconv.Itoa(i))] = validate.Count(1000)
+	}
+	known := func() (n int) {
+		for range f.ledger.Segments(t.Context()) {
+			n++
+		}
+		return n
+	}
+	require.Equal(t, most+more, f.sweep().Unwatched)
+	require.Equal(t, most, known())
+	f.now = f.now.AddDate(0, 0, 1)
+	require.Equal(t, more, f.sweep().Unwatched)
+	require.Equal(t, most+more, known(), "what was left out is first the next time")
+}
+
 // Counters that count differently are no measure for each other.
 func TestSweepComparesOneCounter(t *testing.T) {
 	f := newFleet(t)
@@ -865,4 +904,72 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	f.alerter.news()
 	require.Equal(t, names, hit(f.sweep()), "sizes that a limit brought about are no baseline: it is still found")
 	require.Empty(t, f.alerter.news())
+}
+
+// A run goes live after the ledger was read and before the store comes to its
+// segment: what is there is what that run stored.
+func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		reason         string
+		users, stored  int64
+		state          segment.State
+		cases, healthy int
+	}{
+		{"it passed, and just its users are there", 1203, 1203, segment.Committed, 0, 1},
+		{"others are there", 1203, 1202, segment.Committed, 1, 0},
+		{"it was discarded, and its users are there all the same", 1203, 1203, segment.Rejected, 1, 0},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			f := newFleet(t)
+			f.runs(seg("cars"), 1000, 1000)
+			m, err := segment.NewMonitor(f.config)
+			require.NoError(t, err)
+			s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+				f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: c.state, Users: c.users, At: time.Now()})
+				yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(c.stored), At: time.Now()}, nil)
+			})
+			require.NoError(t, err)
+			require.Len(t, s.Cases, c.cases, c.reason)
+			require.Equal(t, c.healthy, s.Healthy)
+			require.Len(t, f.alerter.firing, c.cases)
+		})
+	}
+}
+
+func TestSweepOfNoListing(t *testing.T) {
+	f := newFleet(t)
+	m, err := segment.NewMonitor(f.config)
+	require.NoError(t, err)
+	s, err := m.Sweep(t.Context(), nil)
+	require.EqualError(t, err, "segment: sweep: sizes is nil, want the current sizes of all segments")
+	require.False(t, s.Complete)
+}
+
+// A ledger that yields a segment twice would have it missing from the store.
+func TestSweepOverALedgerThatRepeats(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("a"), 1000, 1000)
+	f.runs(seg("b"), 1000, 1000)
+	f.config.Ledger = repeating{f.ledger}
+	s, err := f.trySweep(f.listing(), nil)
+	order, ok := errors.AsType[*segment.OrderError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, "ledger out of order: site-a/a came twice", order.Error())
+	require.False(t, s.Complete)
+	require.Empty(t, s.Cases)
+}
+
+// A repeating ledger yields its first segment twice.
+type repeating struct{ *segment.Memory }
+
+func (r repeating) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
+	return func(yield func(segment.Tracked, error) bool) {
+		first := true
+		for t, err := range r.Memory.Segments(ctx) {
+			if first && !yield(t, err) || !yield(t, err) {
+				return
+			}
+			first = false
+		}
+	}
 }

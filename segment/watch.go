@@ -20,7 +20,7 @@ type watch struct {
 	stored  []fall
 	read    []fall
 	settled []Record // commits of which nobody knew whether they worked
-	seen    []Imported
+	seen    []sighting
 }
 
 func (m *Monitor) watch(ctx context.Context) (*watch, error) {
@@ -48,7 +48,7 @@ type tally struct {
 	well         []ID
 	stored, read []fall
 	settled      []Record
-	seen         []Imported
+	seen         []sighting
 }
 
 // judgeAll judges a batch and adds up what it found.
@@ -71,7 +71,9 @@ func (w *watch) add(t *tally) {
 	w.stored = append(w.stored, t.stored...)
 	w.read = append(w.read, t.read...)
 	w.settled = append(w.settled, t.settled...)
-	w.seen = append(w.seen, t.seen...)
+	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
+		w.seen = longestUnknown(w.seen)
+	}
 	for i := range t.cases {
 		w.cases[t.cases[i].Segment] = &t.cases[i]
 	}

@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -97,7 +96,7 @@ func TestCleanIsACheckWithoutFindings(t *testing.T) {
 	}
 	for range outputs {
 		p, out := drawOutput(random)
-		report, _ := quiet.Check(context.Background(), p, out)
+		report, _ := quiet.Check(t.Context(), p, out)
 		want := report.Passed() && len(report.Findings) == 0
 		require.Equal(t, want, Clean(&p, &out), "%+v\n%s", out, report)
 		if want {

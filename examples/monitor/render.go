@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -43,7 +44,7 @@ func (c *counter) String() string {
 const shown = 4
 
 // render prints what a sweep found: a line a case, with the sizes of its last 30
-// days, its size now, and what its history allows.
+// days and now, and what its history allows.
 func render(out io.Writer, title string, s *segment.Sweep, told *counter) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%d segments: %d healthy, %d affected, %d missing; %s\n\n", title, s.Segments, s.Healthy, len(s.Cases)-s.Missing, s.Missing, told)
@@ -57,7 +58,7 @@ func render(out io.Writer, title string, s *segment.Sweep, told *counter) error 
 	for i, c := range s.Cases {
 		of[c.Kind]++
 		if n := of[c.Kind]; n <= shown {
-			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Severity, c.Kind, c.Segment, spark(c.Sizes), c.Report.Stored, band(&c.Report.Band), upstream(&c))
+			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Severity, c.Kind, c.Segment, spark(&c), c.Report.Stored, allowed(&c.Report.Band), upstream(&c))
 		} else if i+1 == len(s.Cases) || s.Cases[i+1].Kind != c.Kind {
 			fmt.Fprintf(&b, "\t%s\t… and %d more\n", c.Kind, n-shown)
 		}
@@ -72,25 +73,30 @@ func render(out io.Writer, title string, s *segment.Sweep, told *counter) error 
 	return table.Flush()
 }
 
-// spark draws sizes from zero to the largest.
-func spark(sizes []validate.Size) string {
-	var largest int64 = 1
-	for _, s := range sizes {
-		largest = max(largest, s.Users)
+// spark draws the sizes of earlier days and the one now, from zero to the
+// largest. What is not there is left blank.
+func spark(c *segment.Case) string {
+	sizes := make([]int64, len(c.Sizes), len(c.Sizes)+1)
+	for i, s := range c.Sizes {
+		sizes[i] = s.Users
 	}
-	const bars = "▁▂▃▄▅▆▇█"
+	now := " "
+	if stored := c.Report.Stored; !stored.IsZero() {
+		sizes, now = append(sizes, stored.Users()), ""
+	}
+	largest := max(slices.Max(sizes), 1)
 	var b strings.Builder
-	for _, s := range sizes {
-		b.WriteRune([]rune(bars)[7*s.Users/largest])
+	for _, users := range sizes {
+		b.WriteRune([]rune("▁▂▃▄▅▆▇█")[7*users/largest])
 	}
-	return b.String()
+	return b.String() + now
 }
 
-func band(b *validate.Band) string {
+func allowed(b *validate.Band) string {
 	if b.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("allowed %d to %d", b.Low, b.High)
+	return b.String()
 }
 
 func upstream(c *segment.Case) string {

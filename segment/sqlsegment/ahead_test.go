@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -12,7 +13,10 @@ import (
 func counting(n int, reads *int) func(context.Context, []any) ([]int, error) {
 	return func(ctx context.Context, at []any) (page []int, err error) {
 		*reads++
-		from := at[0].(int)
+		from, ok := at[0].(int)
+		if !ok {
+			return nil, fmt.Errorf("at %v, want a number", at[0])
+		}
 		for i := from; i < min(from+pageSize, n); i++ {
 			page = append(page, i)
 		}
@@ -41,16 +45,19 @@ func TestAheadReadsAll(t *testing.T) {
 // The end of the context is an error, never the end of the table.
 func TestAheadTellsThatItWasCancelled(t *testing.T) {
 	for range 100 {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		var reads int
-		var told error
-		for _, err := range ahead(ctx, []any{0}, counting(10*pageSize, &reads), after) {
-			cancel()
-			told = err
-		}
-		require.ErrorIs(t, told, context.Canceled)
+		require.ErrorIs(t, cancelledOnTheWay(t.Context()), context.Canceled)
 	}
+}
+
+func cancelledOnTheWay(ctx context.Context) (told error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var reads int
+	for _, err := range ahead(ctx, []any{0}, counting(10*pageSize, &reads), after) {
+		cancel()
+		told = err
+	}
+	return told
 }
 
 // Whoever leaves early, or panics, leaves nobody behind: and no more than one page
