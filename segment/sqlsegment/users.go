@@ -26,7 +26,8 @@ const (
 	// Count counts the users, exactly. It tells how many there are, not which.
 	Count Method = "count"
 	// Portable is a fingerprint by validate.MD5, the same in every engine and in
-	// a Digest made with it in Go. It costs some ten times Native. SQLite streams.
+	// a Digest made with it in Go. In PostgreSQL it costs some twenty-five times
+	// Native, in ClickHouse three times. SQLite streams.
 	Portable Method = "portable"
 	// Stream reads the users into a validate.Digest: which they are and, where
 	// they differ from those of another digest, how. It moves every id.

@@ -1,6 +1,7 @@
 package enginetest_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"flag"
@@ -24,7 +25,7 @@ import (
 
 var (
 	benchmarkIDs   = flag.Int("ids", 10_000_000, "how many ids BenchmarkEngines fingerprints")
-	benchmarkUsers = flag.Int("users", 1_000_000, "how many users BenchmarkEngines copies")
+	benchmarkUsers = flag.Int("users", 1_000_000, "how many users BenchmarkEngines copies, and BenchmarkMethods measures")
 )
 
 // BenchmarkEngines prints what checking costs inside the engines, as ratios of
@@ -51,6 +52,39 @@ func BenchmarkEngines(b *testing.B) {
 			{"portable", "ids", sqlsegment.Portable, "25"},
 		})
 	})
+}
+
+// BenchmarkMethods prints what each method costs in each engine, a user:
+//
+//	go test -run '^$' -bench Methods -benchtime 5x -users 1000000 ./segment/internal/enginetest
+func BenchmarkMethods(b *testing.B) {
+	fill := map[sqlsegment.Dialect][]string{
+		sqlsegment.PostgreSQL: {"CREATE TABLE ids AS SELECT gen_random_uuid()::text AS id FROM generate_series(1, %d)", "ANALYZE ids"},
+		sqlsegment.MySQL:      {"CREATE TABLE ids AS SELECT CONVERT(UUID() USING utf8mb4) AS id FROM seq_1_to_%d"},
+		sqlsegment.SQLite:     {"CREATE TABLE ids AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT lower(hex(randomblob(18))) AS id FROM n"},
+		sqlsegment.ClickHouse: {"CREATE TABLE ids (id String) ENGINE = MergeTree ORDER BY tuple()", "INSERT INTO ids SELECT toString(generateUUIDv4()) FROM numbers(%d)"},
+	}
+	for _, e := range enginetest.All() {
+		b.Run(e.Name, func(b *testing.B) {
+			d := e.New(b)
+			db := d.Open(b)
+			for _, statement := range fill[d.Dialect] {
+				execute(b, db, strings.ReplaceAll(statement, "%d", strconv.Itoa(*benchmarkUsers)))
+			}
+			took := map[sqlsegment.Method][]float64{}
+			for b.Loop() {
+				for m := range methods {
+					start := time.Now()
+					require.Equal(b, int64(*benchmarkUsers), summarize(b, d, db, m, "SELECT id FROM ids").Users())
+					took[m] = append(took[m], time.Since(start).Seconds())
+				}
+			}
+			b.ReportMetric(0, "ns/op") // of all methods, which tells nothing
+			for m, seconds := range took {
+				b.ReportMetric(median(seconds)*1e9/float64(*benchmarkUsers), "ns/user-"+cmp.Or(string(m), "native"))
+			}
+		})
+	}
 }
 
 // A row is a line of the table: a time against another, round by round.
