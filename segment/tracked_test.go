@@ -1,0 +1,110 @@
+package segment
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// attempted is the record of one attempt, so many hours before tonight.
+func attempted(run string, attempt int, state State, users int64, hours int) Record {
+	return Record{
+		Run: run, Attempt: attempt, State: state, Users: users, At: tonight.Add(-time.Duration(hours) * time.Hour),
+		Report: validate.Report{Stored: validate.Count(users)},
+	}
+}
+
+// TestWhatIsLast: what is live goes by when it went live; what was rejected, or
+// comes after something that was, is the last whatever clocks say.
+func TestWhatIsLast(t *testing.T) {
+	for _, c := range []struct {
+		reason       string
+		first, then  Record
+		last         string
+		users, liveN int64 // -1: nobody knows what is live
+	}{
+		{"known late, live before", attempted("b", 1, Committed, 5, 1), attempted("a", 1, Committed, 4, 2), "b", 5, 5},
+		{"live later", attempted("a", 1, Committed, 4, 2), attempted("b", 1, Committed, 5, 1), "b", 5, 5},
+		{"rejected by a clock that is behind", attempted("b", 1, Committed, 5, 1), attempted("a", 1, Rejected, 4, 2), "a", 4, 5},
+		{"live after a rejected one of a clock ahead", attempted("b", 1, Rejected, 4, 1), attempted("a", 1, Committed, 5, 2), "a", 5, 5},
+		{"the same attempt again", attempted("a", 1, Committed, 4, 1), attempted("a", 1, Committed, 5, 2), "a", 5, 5},
+		{"an older attempt", attempted("a", 2, Committed, 5, 2), attempted("a", 1, Committed, 4, 1), "a", 5, 5},
+		{"observed", attempted("a", 1, Committed, 4, 2), attempted("b", 1, Observed, 5, 1), "b", 5, 5},
+		{"unknown", attempted("a", 1, Committed, 4, 2), attempted("b", 1, Unknown, 5, 1), "b", 5, -1},
+	} {
+		var tracked Tracked
+		tracked.Record(c.first)
+		tracked.Record(c.then)
+		require.Equal(t, c.last, tracked.Last.Run, c.reason)
+		require.Equal(t, c.users, tracked.Last.Users, c.reason)
+		if c.liveN < 0 {
+			require.Nil(t, tracked.Live, c.reason)
+			continue
+		}
+		require.NotNil(t, tracked.Live, c.reason)
+		require.Equal(t, c.liveN, tracked.Live.Users, c.reason)
+	}
+	unread := attempted("b", 1, Observed, 0, 1)
+	unread.Report.Stored = validate.Summary{}
+	tracked := Tracked{}
+	tracked.Record(attempted("a", 1, Committed, 4, 2))
+	tracked.Record(unread)
+	require.Nil(t, tracked.Live, "live, and never read back")
+}
+
+// TestOneSizeIsTakenOut: of sizes that are alike in all but one thing, only the
+// one that is meant.
+func TestOneSizeIsTakenOut(t *testing.T) {
+	bad := validate.Size{Users: 5, Read: 6, At: tonight, Counter: "x"}
+	others := []validate.Size{
+		{Users: 4, Read: 6, At: tonight, Counter: "x"},
+		{Users: 5, Read: 7, At: tonight, Counter: "x"},
+		{Users: 5, Read: 6, At: tonight.Add(1), Counter: "x"},
+		{Users: 5, Read: 6, At: tonight, Counter: "y"},
+	}
+	tracked := Tracked{Sizes: append([]validate.Size{bad}, others...)}
+	tracked.Suspect(Record{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x"})
+	require.Equal(t, others, tracked.Sizes)
+}
+
+// TestImportedOnce: a size is known by its time and counter.
+func TestImportedOnce(t *testing.T) {
+	var tracked Tracked
+	for range 2 {
+		tracked.Import([]validate.Size{{Users: 5, At: tonight}, {Users: 6, At: tonight, Counter: "x"}, {Users: 5, At: tonight.Add(1)}})
+	}
+	require.Len(t, tracked.Sizes, 3)
+}
+
+// TestCaseText: a case says that nothing protects the segment, but not of what
+// could not be verified.
+func TestCaseText(t *testing.T) {
+	c := Case{Kind: validate.Short, Text: "900 of 1,000 users"}
+	require.Equal(t, "900 of 1,000 users (live: the segment is not protected)", c.alert(tonight, &Rule{}, Job{}).Text)
+	c.Upstream = ID{SiteGroup: "a", Name: "b"}
+	require.Equal(t, "900 of 1,000 users (live: the segment is not protected); it is made from a/b, which is affected itself", c.alert(tonight, &Rule{}, Job{}).Text)
+	c.Kind, c.Upstream = validate.Unverified, ID{}
+	require.Equal(t, "900 of 1,000 users", c.alert(tonight, &Rule{}, Job{}).Text)
+}
+
+// TestSweepVerdict: a sweep that did not see all is no pass.
+func TestSweepVerdict(t *testing.T) {
+	broken := errors.New("broken")
+	require.Equal(t, "passed", sweepVerdict(&Sweep{Complete: true}, nil))
+	require.Equal(t, "unverified", sweepVerdict(&Sweep{Complete: true}, broken))
+	require.Equal(t, "unverified", sweepVerdict(&Sweep{}, nil))
+	require.Equal(t, "failed", sweepVerdict(&Sweep{Complete: true, Cases: []Case{{}}}, nil))
+}
+
+// TestGravest: what fails comes before what only warns.
+func TestGravest(t *testing.T) {
+	require.Equal(t, validate.Short, gravest(&validate.Report{Findings: []validate.Finding{
+		{Kind: validate.Capped, Severity: validate.Warn}, {Kind: validate.Short, Severity: validate.Fail},
+	}}))
+	require.Equal(t, validate.Capped, gravest(&validate.Report{Findings: []validate.Finding{{Kind: validate.Capped, Severity: validate.Warn}}}))
+	require.Equal(t, validate.Unverified, gravest(&validate.Report{}))
+}

@@ -1,0 +1,52 @@
+package validate_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// TestDistinctUsersAreTheSame: where a store keeps a user once, the same users
+// are those of whom none is missing and none was added.
+func TestDistinctUsersAreTheSame(t *testing.T) {
+	letters := func(s string) validate.Summary {
+		d := validate.NewDigest(validate.XXH3)
+		for _, letter := range s {
+			d.AddString(string(letter))
+		}
+		return d.Summary()
+	}
+	one := validate.Margin{Users: 1}
+	loose := validate.Policy{Distinct: true, Tolerance: validate.Tolerance{Short: one, Surplus: one}}
+	for _, c := range []struct {
+		reason           string
+		policy           validate.Policy
+		expected, stored validate.Summary
+		same             bool
+		found            []string
+	}{
+		{"repeats are dropped", validate.Policy{Distinct: true}, letters("aab"), letters("ab"), true, []string{}},
+		{"one is missing, as is allowed", loose, letters("abcdef"), letters("abcde"), false, []string{}},
+		{"one was added, as is allowed", loose, letters("abcdef"), letters("abcdefg"), false, []string{}},
+		{"two were exchanged", loose, letters("abcdef"), letters("abcdxy"), false, []string{"different@store"}},
+		{
+			"fingerprints of rows", validate.Policy{Distinct: true}, printed(5, xxh3Of(1)), printed(5, xxh3Of(2)), false,
+			[]string{"unverified@store"},
+		},
+		{
+			"all users of one side are known", validate.Policy{Distinct: true}, letters("abcde"), printed(5, xxh3Of(2)), false,
+			[]string{"different@store"},
+		},
+		{
+			"the fingerprint of each user once", validate.Policy{Distinct: true}, letters("aabc"), printed(3, letters("abc").Fingerprint()), true,
+			[]string{},
+		},
+	} {
+		report, err := validate.Check(t.Context(), c.policy, validate.Output{Expected: c.expected, Stored: c.stored})
+		require.Equal(t, c.found, found(report), c.reason)
+		require.Equal(t, len(c.found) == 0, err == nil, c.reason)
+		require.Equal(t, c.same, report.SameUsers, c.reason)
+	}
+}
