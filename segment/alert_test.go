@@ -42,9 +42,9 @@ func TestIncidentText(t *testing.T) {
 	end := ") since 2024-03-18T10:44:00Z, 7 users at stake; likely cause: a limit; next: look"
 	require.Equal(t, "5000 segments of 1 site group affected alike (capped"+end, i.String())
 	i.Segments, i.SiteGroups, i.Job = 1, 2, segment.KindCopy
-	require.Equal(t, "1 segment of 2 site groups affected alike (capped, copy jobs"+end, i.String())
+	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs"+end, i.String())
 	i.Build = "7"
-	require.Equal(t, "1 segment of 2 site groups affected alike (capped, copy jobs, build 7"+end, i.String())
+	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs, build 7"+end, i.String())
 }
 
 // TestIncidentSumsUp: the earliest beginning, the users of all, the cause of the

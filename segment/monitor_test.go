@@ -315,7 +315,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 					return segment.Rule{Policy: validate.Policy{Caps: []validate.Cap{{Users: 480, Origin: "ours"}}}}, nil
 				}
 			},
-			segments: 1, cases: []string{"page capped site-a/cars: capped at 480, a known limit (ours); off its history: 480 users, 52.0% below its lowest of the last week (1,001); only 3 earlier sizes known"},
+			segments: 1, cases: []string{"page capped site-a/cars: capped at 480, a known limit (ours); off its history: 480 users, 52.0% below its lowest of the last week (1,001); only 3 earlier sizes known, so 550 to 1,917 are allowed"},
 		},
 		{
 			name: "imported, and not in the store", reason: "no guard is needed to miss it",

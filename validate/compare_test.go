@@ -11,7 +11,7 @@ import (
 // comparedOf is a comparison of users with one place each: how often the source
 // and the other side hold them.
 func comparedOf(counts ...[2]int64) *comparison {
-	c := &comparison{once: true}
+	c := &comparison{}
 	for i, n := range counts {
 		c.add(int64(i), n[0], n[1])
 	}
@@ -25,10 +25,6 @@ func TestComparisonCounts(t *testing.T) {
 	require.EqualValues(t, 3+1, c.surplus, "of each user, what the other side holds more of")
 	require.Equal(t, 2, c.absent)
 	require.Equal(t, 2, c.repeated)
-	require.False(t, c.once, "one user that is there as it should be does not make up for the others")
-	require.True(t, comparedOf([2]int64{3, 1}, [2]int64{1, 1}).keepsOnce(), "each user once, and some were to come more often")
-	require.False(t, comparedOf([2]int64{1, 1}, [2]int64{1, 1}).keepsOnce(), "nothing is missing")
-	require.False(t, comparedOf([2]int64{3, 1}, [2]int64{1, 0}).keepsOnce(), "a user is missing")
 }
 
 // TestCompareTellsForeignUsersApart: what the other side holds too much of is
@@ -47,6 +43,30 @@ func TestCompareTellsForeignUsersApart(t *testing.T) {
 	require.EqualValues(t, 1+2, c.surplus, "a once more, and x")
 	c = compare(side("a", "a", "b", "c"), side("a", "a", "a", "c", "x", "x"), true)
 	require.EqualValues(t, []int64{3, 1, 1, 1}, []int64{c.held, c.missing, c.foreign, c.surplus}, "distinct users")
+}
+
+func TestKeepsOnce(t *testing.T) {
+	side := func(users ...string) *snapshot {
+		var d Digest
+		d.AddStrings(users)
+		s := d.Summary()
+		return s.digest
+	}
+	for _, c := range []struct {
+		reason          string
+		source, stored  *snapshot
+		once, onlyLacks bool
+	}{
+		{"each once, and one was to come more often", side("a", "a", "b"), side("a", "b"), true, true},
+		{"another is missing", side("a", "a", "b"), side("a"), true, false},
+		{"another is there besides", side("a", "a", "b"), side("a", "b", "c"), true, false},
+		{"none was to come more often", side("a", "b"), side("a", "b"), false, false},
+		{"one is there twice", side("a", "a", "b"), side("a", "b", "b"), false, false},
+	} {
+		compared := compare(c.source, c.stored, false)
+		require.Equal(t, c.once, compared.keepsOnce(), c.reason)
+		require.Equal(t, c.onlyLacks, compared.lacksRepeats(), c.reason)
+	}
 }
 
 // TestCompareAtTheFloor: a user exactly at the floor of the other side is in
@@ -86,47 +106,44 @@ func TestAlike(t *testing.T) {
 	}
 }
 
-// holding is a comparison of n users that lacks those in the stretches.
-func holding(n int, lost ...stretch) *comparison {
+// holding is a comparison of n users that lacks those in the runs.
+func holding(n int, lost ...run) *comparison {
 	counts := make([][2]int64, n)
 	for i := range counts {
 		counts[i] = [2]int64{1, 1}
 	}
-	for _, s := range lost {
-		for i := s.from; i < s.to; i++ {
+	for _, r := range lost {
+		for i := r.from; i < r.to; i++ {
 			counts[i][1] = 0
 		}
 	}
 	return comparedOf(counts...)
 }
 
-// TestStretches: the longest stretches come first, and chance is that of all of
-// them together.
-func TestStretches(t *testing.T) {
-	middle, early, end := stretch{500, 560}, stretch{100, 140}, stretch{980, 1000}
-	single := stretch{300, 301}
-	require.Equal(t, []stretch{middle, early, end, single}, holding(1000, early, single, middle, end).gaps())
+// TestUnlikely: as many of the longest runs are told as chance is least likely
+// to make, in the order of the source.
+func TestUnlikely(t *testing.T) {
+	early, middle, end := run{100, 140, -1}, run{500, 560, -1}, run{980, 1000, -1}
+	single := run{300, 301, -1}
+	require.Equal(t, []run{early, single, middle, end}, holding(1000, early, single, middle, end).gaps())
 	require.Empty(t, holding(10).gaps())
 
-	found, chance := holding(1000, middle).stretches()
-	require.Equal(t, []stretch{middle}, found)
-	require.Equal(t, luckOf(1000, 60, 60, 1, false), chance)
-
-	found, chance = holding(1000, early, middle).stretches()
-	require.Equal(t, []stretch{middle, early}, found)
-	require.Equal(t, luckOf(1000, 100, 100, 2, false), chance)
-
-	found, chance = holding(1000, end).stretches()
-	require.Equal(t, []stretch{end}, found)
-	require.Equal(t, luckOf(1000, 20, 20, 1, true), chance, "there is one place at the end")
-
-	found, chance = holding(1000, end, middle, early).stretches()
-	require.Equal(t, []stretch{middle, early, end}, found)
-	require.Equal(t, luckOf(1000, 120, 120, 3, true), chance)
-
-	found, chance = holding(1000, single, stretch{700, 702}).stretches()
-	require.Empty(t, found, "three users of a thousand are missing somewhere")
-	require.EqualValues(t, 1, chance)
+	for _, c := range []struct {
+		reason      string
+		lost, found []run
+		want        luck
+	}{
+		{"one", []run{middle}, []run{middle}, luckOf(1000, 60, 60, 1, false)},
+		{"two", []run{early, middle}, []run{early, middle}, luckOf(1000, 100, 100, 2, false)},
+		{"there is one place at the end", []run{end}, []run{end}, luckOf(1000, 20, 20, 1, true)},
+		{"with the end among them", []run{end, middle, early}, []run{early, middle, end}, luckOf(1000, 120, 120, 3, true)},
+		{"one user besides is chance", []run{single, middle}, []run{middle}, luckOf(1000, 61, 60, 1, false)},
+		{"three users of a thousand", []run{single, {700, 702, -1}}, nil, 0},
+	} {
+		found, chance := unlikely(holding(1000, c.lost...).gaps(), 1000)
+		require.Equal(t, c.found, found, c.reason)
+		require.Equal(t, c.want, chance, c.reason)
+	}
 }
 
 // TestLuck holds the bound against all ways to lay the runs, one by one.
@@ -152,20 +169,20 @@ func TestLuck(t *testing.T) {
 				want *= float64(lost-i) / float64(all-i)
 			}
 			got := luckOf(all, int64(lost), int64(w.taken), int64(w.runs), w.end)
-			require.InEpsilon(t, min(1, want), float64(got), 1e-9, "%+v of %d lost", w, lost)
+			require.InDelta(t, min(0, math.Log10(want)), float64(got), 1e-9, "%+v of %d lost", w, lost)
 		}
 	}
 }
 
 func TestLuckText(t *testing.T) {
 	for l, want := range map[luck]string{
-		2e-10: "1 in 10^9", 1e-12: "1 in 10^12", 2e-15: "1 in 10^14", 9e-16: "under 1 in 10^15", 0: "under 1 in 10^15",
+		-9.7: "1 in 10^9", -12: "1 in 10^12", -14.7: "1 in 10^14", -15.1: "under 1 in 10^15", -900: "under 1 in 10^15",
 	} {
 		require.Equal(t, want, l.String())
 	}
-	require.NotContains(t, luck(1e-15).String(), "under")
-	require.True(t, luck(1.1e-9).plausible())
-	require.False(t, luck(1e-9).plausible(), "at the limit a cause is claimed")
+	require.NotContains(t, luck(-15).String(), "under")
+	require.True(t, luck(-8.9).plausible())
+	require.False(t, luck(-9).plausible(), "at the limit a cause is claimed")
 }
 
 // TestBounds: at either end of Wilson's interval the share found is three
@@ -173,8 +190,8 @@ func TestLuckText(t *testing.T) {
 func TestBounds(t *testing.T) {
 	for _, sampled := range []int64{1, 10, 4096, 8191} {
 		for _, found := range []int64{0, 1, sampled / 3, sampled - 1, sampled} {
-			low, high := bounds(found, sampled)
 			share := float64(found) / float64(sampled)
+			low, high := bounds(share, int(sampled))
 			for _, end := range []float64{low, high} {
 				require.InDelta(t, 9*end*(1-end)/float64(sampled), (share-end)*(share-end), 1e-12, "%d of %d: %v", found, sampled, end)
 			}

@@ -24,6 +24,9 @@ func TestEdgesOfVerdicts(t *testing.T) {
 	}
 	short := func(n int64) validate.Tolerance { return validate.Tolerance{Short: validate.Margin{Users: n}} }
 	surplus := func(n int64) validate.Tolerance { return validate.Tolerance{Surplus: validate.Margin{Users: n}} }
+	users := func(n int64) validate.Tolerance {
+		return validate.Tolerance{Short: validate.Margin{Users: n}, Surplus: validate.Margin{Users: n}}
+	}
 	for _, c := range []verdictCase{
 		{
 			name: "unknown after a write", reason: "nothing was read back, so it is not that it lags behind",
@@ -57,25 +60,32 @@ func TestEdgesOfVerdicts(t *testing.T) {
 			want:   []string{"surplus@store"},
 		},
 		{
-			name: "tolerances of two steps, too few", reason: "between the source and the store lie the reading and the storing",
-			policy: validate.Policy{Reading: short(2), Tolerance: short(1)},
-			output: out{Expected: letters("abcdefghij"), Read: count(10), Stored: letters("abcdefgxyz")},
-		},
-		{
-			name: "tolerances of two steps, too many", reason: "as above, the other way",
-			policy: validate.Policy{Reading: surplus(2), Tolerance: surplus(1)},
+			name: "tolerances of two steps", reason: "between the source and the store lie the reading and the storing",
+			policy: validate.Policy{Reading: users(2), Tolerance: users(1)},
 			output: out{Expected: letters("abcdefghij"), Read: count(10), Stored: letters("abcdefgxyz")},
 		},
 		{
 			name: "more exchanged than the tolerances of two steps", reason: "three are allowed",
-			policy: validate.Policy{Reading: short(2), Tolerance: short(1)},
+			policy: validate.Policy{Reading: users(2), Tolerance: users(1)},
 			output: out{Expected: letters("abcdefghij"), Read: count(10), Stored: letters("abcdefwxyz")},
 			want:   []string{"different@store"},
 		},
 		{
-			name: "fewer by what may be missing", reason: "a surplus of none is no shortage",
+			name: "tolerances of two steps that allow no surplus", reason: "whoever came in place of another is one",
+			policy: validate.Policy{Reading: short(2), Tolerance: short(1)},
+			output: out{Expected: letters("abcdefghij"), Read: count(10), Stored: letters("abcdefghix")},
+			want:   []string{"different@store"},
+		},
+		{
+			name: "tolerances of two steps that allow no shortage", reason: "whoever is gone is one",
+			policy: validate.Policy{Reading: surplus(2), Tolerance: surplus(1)},
+			output: out{Expected: letters("abcdefghij"), Read: count(10), Stored: letters("abcdefghix")},
+			want:   []string{"different@store"},
+		},
+		{
+			name: "fewer by what may be missing", reason: "that many came in place of none",
 			policy: validate.Policy{Tolerance: short(5)},
-			output: out{Expected: letters("abcdefghij"), Stored: letters("acdefghx")},
+			output: out{Expected: letters("abcdefghij"), Stored: letters("acdefgh")},
 		},
 		{
 			name: "other users after a short read", reason: "a count that failed at one step says nothing of the users at the next",
@@ -195,5 +205,5 @@ func TestVerdictTexts(t *testing.T) {
 		require.ErrorContains(t, err, c.want, c.name)
 	}
 	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: validate.Estimate(math.MaxInt64, 1)})
-	require.ErrorContains(t, err, "the counters' error of 4,611,686,018,427,387,904 users is too wide", "an error beyond int64 stays a number")
+	require.ErrorContains(t, err, "the counters' error of 9,223,372,036,854,775,807 users is too wide", "an error beyond int64 stays a number")
 }
