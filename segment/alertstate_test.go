@@ -28,3 +28,10 @@ func TestSeverity(t *testing.T) {
 		require.Equal(t, c.want, severity(&validate.Report{Findings: c.findings}), "%v", c.findings)
 	}
 }
+
+// TestIncidentHasACause: of segments of the same size the first one's, also where
+// none is known to hold users.
+func TestIncidentHasACause(t *testing.T) {
+	i := newIncident(sameness{}, []*Alert{{Text: "one"}, {Text: "two"}})
+	require.Equal(t, "one", i.Cause)
+}

@@ -127,6 +127,9 @@ func (f *fates) add(path string) error {
 		}
 	}
 	fmt.Println(score(filepath.Base(path), statuses))
+	if len(statuses) == 1 && statuses["NOT VIABLE"] > 0 {
+		return errors.New("no mutant compiles: do the tests?")
+	}
 	return nil
 }
 

@@ -1,0 +1,59 @@
+package segment
+
+import (
+	"errors"
+	"iter"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// TestOnce: each segment of a listing once, with how often it was listed and what
+// was said of it first; what came before an error, and then the error.
+func TestOnce(t *testing.T) {
+	broken := errors.New("broken")
+	yields := func(names []string, last error) iter.Seq2[Current, error] {
+		return func(yield func(Current, error) bool) {
+			for i, n := range names {
+				if !yield(Current{Segment: ID{Name: n}, Stored: validate.Count(int64(i))}, nil) {
+					return
+				}
+			}
+			if last != nil {
+				yield(Current{Segment: ID{Name: "a"}}, last)
+			}
+		}
+	}
+	type got struct {
+		name   string
+		users  int64
+		listed int
+	}
+	for _, c := range []struct {
+		reason string
+		names  []string
+		last   error
+		want   []got
+	}{
+		{"nothing", nil, nil, nil},
+		{"nothing but an error", nil, broken, nil},
+		{"each once", []string{"a", "b"}, nil, []got{{"a", 0, 1}, {"b", 1, 1}}},
+		{"some twice", []string{"a", "b", "b", "b", "c"}, nil, []got{{"a", 0, 1}, {"b", 1, 3}, {"c", 4, 1}}},
+		{"one without a name", []string{"", "a"}, nil, []got{{"", 0, 1}, {"a", 1, 1}}},
+		{"an error with a segment that was listed", []string{"a"}, broken, []got{{"a", 0, 1}}},
+	} {
+		var all []got
+		var failed error
+		for p, err := range once(yields(c.names, c.last)) {
+			if err != nil {
+				failed = err
+				continue
+			}
+			all = append(all, got{p.current.Segment.Name, p.current.Stored.Users(), p.listed})
+		}
+		require.Equal(t, c.want, all, c.reason)
+		require.Equal(t, c.last, failed, c.reason)
+	}
+}
