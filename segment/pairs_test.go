@@ -10,9 +10,9 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// TestOnce: each segment of a listing once, with how often it was listed and what
-// was said of it first; what came before an error, and then the error.
-func TestOnce(t *testing.T) {
+// TestJoinListsEachSegmentOnce: each segment of a listing once, with how often it
+// was listed and what was said of it first; what came before an error, too.
+func TestJoinListsEachSegmentOnce(t *testing.T) {
 	broken := errors.New("broken")
 	yields := func(names []string, last error) iter.Seq2[Current, error] {
 		return func(yield func(Current, error) bool) {
@@ -45,15 +45,18 @@ func TestOnce(t *testing.T) {
 		{"an error with a segment that was listed", []string{"a"}, broken, []got{{"a", 0, 1}}},
 	} {
 		var all []got
-		var failed error
-		for p, err := range once(yields(c.names, c.last)) {
-			if err != nil {
-				failed = err
-				continue
+		pairs := newRelay[pair](1)
+		f := feeder{open(t.Context(), func(func(Tracked, error) bool) {}), pairs}
+		err := f.join(t.Context(), yields(c.names, c.last))
+		f.ledger.stop()
+		require.NoError(t, pairs.flush(t.Context()))
+		pairs.end()
+		for batch := range pairs.full {
+			for _, p := range batch {
+				all = append(all, got{p.current.Segment.Name, p.current.Stored.Users(), p.listed})
 			}
-			all = append(all, got{p.current.Segment.Name, p.current.Stored.Users(), p.listed})
 		}
 		require.Equal(t, c.want, all, c.reason)
-		require.Equal(t, c.last, failed, c.reason)
+		require.ErrorIs(t, err, c.last, c.reason)
 	}
 }
