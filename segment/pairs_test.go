@@ -17,7 +17,7 @@ func TestJoinListsEachSegmentOnce(t *testing.T) {
 	yields := func(names []string, last error) iter.Seq2[Current, error] {
 		return func(yield func(Current, error) bool) {
 			for i, n := range names {
-				if !yield(Current{Segment: ID{Name: n}, Stored: validate.Count(int64(i))}, nil) {
+				if !yield(Current{Segment: ID{Name: n}, Stored: validate.Count(int64(i + 1))}, nil) {
 					return
 				}
 			}
@@ -39,10 +39,10 @@ func TestJoinListsEachSegmentOnce(t *testing.T) {
 	}{
 		{"nothing", nil, nil, nil},
 		{"nothing but an error", nil, broken, nil},
-		{"each once", []string{"a", "b"}, nil, []got{{"a", 0, 1}, {"b", 1, 1}}},
-		{"some twice", []string{"a", "b", "b", "b", "c"}, nil, []got{{"a", 0, 1}, {"b", 1, 3}, {"c", 4, 1}}},
-		{"one without a name", []string{"", "a"}, nil, []got{{"", 0, 1}, {"a", 1, 1}}},
-		{"an error with a segment that was listed", []string{"a"}, broken, []got{{"a", 0, 1}}},
+		{"each once", []string{"a", "b"}, nil, []got{{"a", 1, 1}, {"b", 2, 1}}},
+		{"some twice", []string{"a", "b", "b", "b", "c"}, nil, []got{{"a", 1, 1}, {"b", 2, 3}, {"c", 5, 1}}},
+		{"one without a name", []string{"", "a"}, nil, []got{{"", 1, 1}, {"a", 2, 1}}},
+		{"an error with a segment that was listed", []string{"a"}, broken, []got{{"a", 1, 1}}},
 	} {
 		var all []got
 		pairs := newRelay[pair](1)

@@ -56,3 +56,20 @@ func TestUpperMayBeUsers(t *testing.T) {
 	require.Equal(t, validate.Count(5), s)
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"users":5,"users_upper":4}`), &s), "below")
 }
+
+// TestOneLimitIsNamedAlone: only of many limits at one number is there more to
+// say.
+func TestOneLimitIsNamedAlone(t *testing.T) {
+	policy := validate.Policy{Caps: []validate.Cap{{Users: 1237, Origin: "the mail tool"}}}
+	_, err := validate.Check(t.Context(), policy, validate.Output{Expected: count(5000), Stored: count(1237)})
+	require.ErrorContains(t, err, "capped at 1,237, a known limit (the mail tool)")
+}
+
+// TestPassedReportLogsNoFindings: what is empty is left out.
+func TestPassedReportLogsNoFindings(t *testing.T) {
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(5)})
+	require.NoError(t, err)
+	for _, attr := range report.LogValue().Group() {
+		require.NotEqual(t, "findings", attr.Key)
+	}
+}
