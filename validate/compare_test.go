@@ -42,7 +42,7 @@ func TestCompareTellsForeignUsersApart(t *testing.T) {
 	require.EqualValues(t, 2, c.foreign, "x, twice")
 	require.EqualValues(t, 1+2, c.surplus, "a once more, and x")
 	c = compare(side("a", "a", "b", "c"), side("a", "a", "a", "c", "x", "x"), true)
-	require.EqualValues(t, []int64{3, 1, 1, 1}, []int64{c.held, c.missing, c.foreign, c.surplus}, "distinct users")
+	require.Equal(t, []int64{3, 1, 1, 1}, []int64{c.held, c.missing, c.foreign, c.surplus}, "distinct users")
 }
 
 func TestKeepsOnce(t *testing.T) {
@@ -80,10 +80,10 @@ func TestCompareAtTheFloor(t *testing.T) {
 		return s
 	}
 	c := compare(side(0, 4, 5, 9), side(5, 5, 9), false)
-	require.EqualValues(t, []int64{2, 0, 0}, []int64{c.held, c.missing, c.foreign}, "4 is below the floor of 5")
+	require.Equal(t, []int64{2, 0, 0}, []int64{c.held, c.missing, c.foreign}, "4 is below the floor of 5")
 	require.False(t, c.whole)
 	c = compare(side(5, 9), side(0, 4, 5, 9), false)
-	require.EqualValues(t, []int64{1, 0, 1}, []int64{c.held, c.missing, c.foreign}, "the source lacks 5, and need not hold 4")
+	require.Equal(t, []int64{1, 0, 1}, []int64{c.held, c.missing, c.foreign}, "the source lacks 5, and need not hold 4")
 }
 
 func TestAlike(t *testing.T) {
@@ -142,7 +142,7 @@ func TestUnlikely(t *testing.T) {
 	} {
 		found, chance := unlikely(holding(1000, c.lost...).gaps(), 1000)
 		require.Equal(t, c.found, found, c.reason)
-		require.Equal(t, c.want, chance, c.reason)
+		require.InDelta(t, float64(c.want), float64(chance), 0, c.reason)
 	}
 }
 
@@ -206,10 +206,10 @@ func TestBounds(t *testing.T) {
 // would overflow.
 func TestDifference(t *testing.T) {
 	const most, least = math.MaxInt64, math.MinInt64
-	require.EqualValues(t, 12, difference(5, -7))
-	require.EqualValues(t, -12, difference(-7, 5))
-	require.EqualValues(t, 1, difference(1<<62+1, 1<<62), "float64 holds neither")
-	require.EqualValues(t, -1, difference(-1<<62-1, -1<<62))
+	require.InDelta(t, 12, difference(5, -7), 0)
+	require.InDelta(t, -12, difference(-7, 5), 0)
+	require.InDelta(t, 1, difference(1<<62+1, 1<<62), 0, "float64 holds neither")
+	require.InDelta(t, -1, difference(-1<<62-1, -1<<62), 0)
 	require.Positive(t, difference(most, -most))
 	require.Negative(t, difference(-most, most))
 	require.Positive(t, difference(0, least))

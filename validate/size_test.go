@@ -9,9 +9,9 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// reads is n days of the same size, of so many users read.
-func reads(n int, users, read int64) []validate.Size {
-	history := flat(n, users)
+// reads is twenty days of the same size, of so many users read.
+func reads(users, read int64) []validate.Size {
+	history := flat(20, users)
 	for i := range history {
 		history[i].Read = read
 	}
@@ -54,31 +54,31 @@ func TestSizesOnLimits(t *testing.T) {
 		},
 		{
 			name: "read at a limit", reason: "mapped ids hide it from what is stored",
-			policy: mapped, output: mapping(count(10_000), reads(20, 8000, 50_000)), want: []string{"capped@read", "dropped@read"},
+			policy: mapped, output: mapping(count(10_000), reads(8000, 50_000)), want: []string{"capped@read", "dropped@read"},
 		},
 		{
 			name: "read at a limit of 1,000", reason: "the smallest that counts",
-			policy: mapped, output: mapping(count(1000), reads(20, 800, 5000)), want: []string{"capped@read", "dropped@read"},
+			policy: mapped, output: mapping(count(1000), reads(800, 5000)), want: []string{"capped@read", "dropped@read"},
 		},
 		{
 			name: "read at a limit below", reason: "small limits are met by chance, here by what is left of it, too",
-			policy: mapped, output: mapping(count(500), reads(20, 400, 5000)), want: []string{"capped@map?"},
+			policy: mapped, output: mapping(count(500), reads(400, 5000)), want: []string{"capped@map?"},
 		},
 		{
 			name: "read at no limit", reason: "the source's own count vouches for it",
-			policy: mapped, output: mapping(count(10_001), reads(20, 8000, 50_000)),
+			policy: mapped, output: mapping(count(10_001), reads(8000, 50_000)),
 		},
 		{
 			name: "read about as many as a limit", reason: "an estimate is on no number",
-			policy: loose, output: mapping(validate.Estimate(10_000, 0.001), reads(20, 8000, 50_000)),
+			policy: loose, output: mapping(validate.Estimate(10_000, 0.001), reads(8000, 50_000)),
 		},
 		{
 			name: "read 2% below before", reason: "an ordinary move",
-			policy: mapped, output: mapping(count(10_000), reads(20, 8000, 10_200)),
+			policy: mapped, output: mapping(count(10_000), reads(8000, 10_200)),
 		},
 		{
 			name: "read just more than 2% below before", reason: "clearly below it",
-			policy: mapped, output: mapping(count(10_000), reads(20, 8000, 10_201)), want: []string{"capped@read", "dropped@read"},
+			policy: mapped, output: mapping(count(10_000), reads(8000, 10_201)), want: []string{"capped@read", "dropped@read"},
 		},
 	} {
 		t.Run(c.name, c.run)
