@@ -62,7 +62,7 @@ func Retryable(err error) bool {
 
 // passing reports whether a finding speaks of an outage, not of the users.
 func passing(f validate.Finding) bool {
-	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // it will be as bad the next time
+	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // no retry mends bad input
 		return false
 	}
 	_, out := errors.AsType[*outage](f.Cause)

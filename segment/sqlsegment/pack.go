@@ -155,8 +155,8 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 	return t, nil
 }
 
-// An unpacker reads on as zeros after an error. It counts where it is: moving a
-// slice on takes twice as long while garbage is collected.
+// An unpacker reads on as zeros after an error. It keeps an index and does not
+// reslice data: storing a slice takes twice as long while garbage is collected.
 type unpacker struct {
 	data []byte
 	at   int
