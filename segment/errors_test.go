@@ -11,9 +11,9 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// TestOnlyALookHelps: what a lagging store leads to may be tried again, unless
+// TestLaggingIsRetryable: what a lagging store leads to may be tried again, unless
 // the output is live, may be, or has a successor.
-func TestOnlyALookHelps(t *testing.T) {
+func TestLaggingIsRetryable(t *testing.T) {
 	now := time.Now()
 	_, lagging := validate.Check(t.Context(), validate.Policy{}, validate.Output{
 		Expected: validate.Count(5), Stored: validate.Count(5).AsOf(now.Add(-time.Hour)), WrittenAt: now,
