@@ -39,7 +39,7 @@ func (a *attempt) readBack(ctx context.Context) validate.Summary {
 func (a *attempt) settle(ctx context.Context, out *validate.Output) (agreed bool) {
 	s := a.rule.Settle
 	written := a.run.WrittenAt
-	if now := time.Now(); written.After(now) { // the clock of the machine that wrote it is ahead
+	if now := time.Now(); written.After(now) { // by a clock that is ahead of ours
 		written = now
 	}
 	deadline := written.Add(s.Max)

@@ -37,7 +37,8 @@ func (c *checkpoints) add(p checkpoint, page int64) {
 		c.list[n-1].at = max(c.list[n-1].at, p.at)
 		return
 	}
-	if n := len(c.list); n == cap(c.list) { // doubles: append grows large slices by a quarter, and so copies more often
+	// Doubles: append grows large slices by a quarter, and so copies more often.
+	if n := len(c.list); n == cap(c.list) {
 		c.list = slices.Grow(c.list, min(max(16, n), maxCheckpoints-n))
 	}
 	c.list = append(c.list, p)

@@ -191,7 +191,8 @@ func (u *unpacker) int() int64 {
 
 func (u *unpacker) long() int64 {
 	n, size := binary.Varint(u.data[u.at:])
-	if size <= 0 || size > 1 && u.data[u.at+size-1] == 0 { // does not end, or is written longer than it is
+	// It does not end, or is written longer than it is.
+	if size <= 0 || size > 1 && u.data[u.at+size-1] == 0 {
 		u.fail("a number that cannot be")
 		return 0
 	}
