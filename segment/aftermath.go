@@ -191,24 +191,3 @@ func afterwards(ctx context.Context, do func(context.Context) error) error {
 	defer cancel()
 	return do(ctx)
 }
-
-// join keeps errors on one line, the first one first; nil if there is none.
-func join(errs ...error) (all error) {
-	for _, err := range errs {
-		switch {
-		case err == nil:
-		case all == nil:
-			all = err
-		default:
-			all = fmt.Errorf("%w; %w", all, err)
-		}
-	}
-	return all
-}
-
-func wrap(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}

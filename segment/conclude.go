@@ -26,9 +26,9 @@ func (w *watch) conclude(ctx context.Context, complete bool) error {
 	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx), asked)
 }
 
-// askAgain takes back what a run explains that went live after the ledger was
-// read, which is ahead of the store: just its users are there, and its guard
-// passed them. The next sweep judges them.
+// askAgain takes back cases that a later run explains: the ledger is read before
+// the store is counted, so a run may go live between the two. Where the store holds
+// as many users as that run's guard passed, the next sweep judges the segment.
 func (w *watch) askAgain(ctx context.Context) error {
 	var failures []error
 	for id, c := range w.cases {

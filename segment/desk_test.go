@@ -390,6 +390,59 @@ func TestCasesGravestFirst(t *testing.T) {
 	require.Equal(t, []string{"empty", "short, most", "short a", "short b", "warned, capped"}, names)
 }
 
+// TestNewIncidentIsToldOnce: an incident of which the alerter could not be told
+// is new the next time, and no standing one.
+func TestNewIncidentIsToldOnce(t *testing.T) {
+	f := newFleet(t)
+	b := &batch{recorder: newRecorder()}
+	f.config.Alerter = b
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.runs(seg(name), 1000, 1000)
+		f.sizes[seg(name)] = validate.Count(900)
+	}
+	b.fail = errDown
+	_, err := f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, errDown)
+	b.fail = nil
+	f.sweep()
+	told := 0
+	for _, text := range b.since() {
+		if text == "fire short build-7 incident/copy short build-7" {
+			told++
+		}
+	}
+	require.Equal(t, 1, told)
+}
+
+// A forgetful ledger writes alerts down, but not that they were told.
+type forgetful struct {
+	*segment.Memory
+
+	err     error
+	changes int
+}
+
+func (l *forgetful) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
+	if l.changes++; l.changes == 2 {
+		return l.err
+	}
+	return l.Memory.ChangeAlerts(ctx, ids, change)
+}
+
+// TestToldButNotWrittenDown: whoever told an alerter and could not write that
+// down says so.
+func TestToldButNotWrittenDown(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("a"), 1000, 1000)
+	f.sizes[seg("a")] = validate.Count(900)
+	down := errors.New("ledger down")
+	f.config.Ledger = &forgetful{Memory: f.ledger, err: down}
+	_, err := f.trySweep(f.listing(), nil)
+	require.ErrorIs(t, err, down)
+	require.ErrorContains(t, err, "writing down what the alerter was told")
+	require.Equal(t, []string{"fire page short site-a/a"}, f.alerter.news())
+}
+
 // A listing that panics takes the sweep with it, and leaves nobody behind.
 func TestSweepOverAListingThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -74,11 +74,17 @@
 //
 // # Errors
 //
-// [Guard.Commit] names what its errors are. [Retryable] tells whether running
-// the job again may help. An error that is none of ours comes from the store's
-// own callbacks, wrapped. [Monitor.Sweep] returns an [*OrderError] where segments
-// come out of order; what it found until then is valid. [Plan.Run] returns an
-// [*IncompleteError] that unwraps to the errors of the steps that failed.
+// An error of [Guard.Commit] is or wraps a *validate.Error (judged and failed, or
+// not verifiable), [ErrSuperseded] (a newer attempt was there), an [*UnknownError]
+// (the commit failed, and may have worked) or a [*LiveError] (live, but not
+// recorded). [Retryable] tells whether running the job again may help. What fails
+// beside that, as a callback or the history, is wrapped; so is the
+// *validate.InputError of a bad setting or Run.
+//
+// [Monitor.Sweep] returns an [*OrderError] where segments come out of order; what
+// it found until then is valid. [Plan.Run] returns an [*IncompleteError] that
+// unwraps to the errors of the steps that failed, a [*PanicError] for one that
+// panicked.
 //
 // # Telemetry
 //

@@ -62,7 +62,7 @@ func Retryable(err error) bool {
 
 // passing reports whether a finding speaks of an outage, not of the users.
 func passing(f validate.Finding) bool {
-	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // it will be as bad the next time
+	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // no retry mends bad input
 		return false
 	}
 	_, out := errors.AsType[*outage](f.Cause)
@@ -77,3 +77,24 @@ type outage struct {
 
 func (o *outage) Error() string { return o.doing + ": " + o.err.Error() }
 func (o *outage) Unwrap() error { return o.err }
+
+// join keeps errors on one line, the first one first; nil if there is none.
+func join(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

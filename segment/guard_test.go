@@ -955,6 +955,41 @@ func (h *hanging) Fire(ctx context.Context, a segment.Alert) error {
 
 func (h *hanging) Resolve(context.Context, segment.ID) error { return nil }
 
+// TestStoppedJobIsTold: a job that was told to stop and had lost users all the
+// same is news; one that could not be verified because of that is none.
+func TestStoppedJobIsTold(t *testing.T) {
+	for users, fired := range map[int64]bool{5300: false, 4100: true} {
+		b := newBench(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		b.run.Stored = func(context.Context) (validate.Summary, error) {
+			cancel(errors.New("told to stop"))
+			if fired {
+				return validate.Count(users), nil
+			}
+			return validate.Summary{}, context.Cause(ctx)
+		}
+		_, err := b.guard().Commit(ctx, b.run)
+		require.Error(t, err)
+		require.Equal(t, fired, errors.Is(err, validate.Short))
+		require.Equal(t, fired, len(b.alerts) > 0, "%d users", users)
+	}
+}
+
+// TestPanicTellsWhatWentWrongAfterIt: nobody gets the error of a guard that a
+// panic goes through, so the log does.
+func TestPanicTellsWhatWentWrongAfterIt(t *testing.T) {
+	for fail, want := range map[string]string{"discard": "discarding: connection refused", "": ""} {
+		var log bytes.Buffer
+		b := newBench(t)
+		b.config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		b.fail[fail] = errDown
+		b.run.Stored = func(context.Context) (validate.Summary, error) { panic("boom") }
+		require.Panics(t, func() { _, _ = b.commit() })
+		require.Contains(t, log.String(), "a callback panicked or ended its goroutine")
+		require.Contains(t, log.String(), want)
+	}
+}
+
 // TestHanging: what hangs while the guard tidies up is given up, and does not keep
 // people from being told.
 func TestHanging(t *testing.T) {

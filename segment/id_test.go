@@ -68,6 +68,25 @@ func FuzzID(f *testing.F) {
 	})
 }
 
+// TestSiteGroupsAreEscaped: an id and its text are one to one, and in the same
+// order, wherever the slash stands.
+func TestSiteGroupsAreEscaped(t *testing.T) {
+	groups := []string{"", "/", "/x", "x/", "%", "%x", "x%", "x", "x-", "x0", "y", "/%", "%/"}
+	for _, a := range groups {
+		for _, b := range groups {
+			one, two := segment.ID{SiteGroup: a, Name: "n"}, segment.ID{SiteGroup: b, Name: "n"}
+			byText := 0
+			switch {
+			case one.String() < two.String():
+				byText = -1
+			case one.String() > two.String():
+				byText = 1
+			}
+			require.Equal(t, byText, one.Compare(two), "%q and %q", a, b)
+		}
+	}
+}
+
 func TestJobs(t *testing.T) {
 	a, b, c := segment.ID{SiteGroup: "a", Name: "x"}, segment.ID{SiteGroup: "b", Name: "x"}, segment.ID{SiteGroup: "c", Name: "x"}
 	job := segment.Copy(b, a)

@@ -140,7 +140,7 @@ func (i *Incident) alert(at time.Time) Alert {
 func (i *Incident) String() string {
 	var b strings.Builder
 	alike := " alike"
-	if i.Segments == 1 { // the last one of them
+	if i.Segments == 1 { // the others are well again
 		alike = ""
 	}
 	fmt.Fprintf(&b, "%s of %s affected%s (%s", some(i.Segments, "segment"), some(i.SiteGroups, "site group"), alike, i.Kind)

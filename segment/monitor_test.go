@@ -962,6 +962,22 @@ func TestSweepOverALedgerThatRepeats(t *testing.T) {
 // A repeating ledger yields its first segment twice.
 type repeating struct{ *segment.Memory }
 
+// TestListingFailsWithinASegment: an error that comes with a segment is an
+// error, also where that segment was listed before.
+func TestListingFailsWithinASegment(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("a"), 10, 10)
+	m, err := segment.NewMonitor(f.config)
+	require.NoError(t, err)
+	broken := errors.New("broken")
+	current := f.listing()[0]
+	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+		_ = yield(current, nil) && yield(current, broken)
+	})
+	require.ErrorIs(t, err, broken)
+	require.False(t, s.Complete)
+}
+
 func (r repeating) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
 	return func(yield func(segment.Tracked, error) bool) {
 		first := true

@@ -10,9 +10,9 @@ import (
 )
 
 // planJSON is a plan as it is written. Without steps it is none: {} must not
-// read as a plan by which there is nothing to do. What it holds is counted: a
-// plan of which somebody kept only the first hundred steps is one that would
-// succeed, and leave the rest as it is.
+// read as a plan by which there is nothing to do. What it holds is counted: cut to
+// its first hundred steps it would otherwise still be a plan, succeed, and leave the
+// rest unrepaired.
 type planJSON struct {
 	Jobs      int        `json:"jobs"`     // in steps and conflicts
 	Affected  int        `json:"affected"` // segments
@@ -63,8 +63,8 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// miscounts is what was taken out of the plan, or added to it, so that what is
-// left is one all the same.
+// miscounts says that jobs or segments were taken out of the plan, or added to it,
+// in such a way that what is left would be a plan of its own.
 func (w *planJSON) miscounts(made Plan) error {
 	jobs, affected := made.counts()
 	switch {

@@ -159,6 +159,31 @@ func FuzzPlanJSON(f *testing.F) {
 	})
 }
 
+// TestPlanJSONComparesEachConflict: a plan of which any conflict lists other
+// steps than its jobs make is none.
+func TestPlanJSONComparesEachConflict(t *testing.T) {
+	p, err := segment.PlanReruns([]segment.Job{
+		segment.Copy(name(1), name(0)), segment.Copy(name(0), name(1)),
+		segment.Copy(name(3), name(2)), segment.Copy(name(2), name(3)), segment.Copy(name(4), name(3)),
+	}, []segment.Affected{{ID: name(0)}, {ID: name(2)}})
+	require.NoError(t, err)
+	require.Len(t, p.Conflicts, 2)
+	good, err := json.Marshal(p)
+	require.NoError(t, err)
+	for _, edit := range []func(*segment.Plan){
+		func(p *segment.Plan) { p.Conflicts[1].Steps[0].After = []string{"x"} },
+		func(p *segment.Plan) { p.Conflicts[len(p.Conflicts)-1].HoldsUp[0].After = []string{"x"} },
+		func(p *segment.Plan) { p.Conflicts[1].Kind = segment.ConflictWriters },
+	} {
+		var bad segment.Plan
+		require.NoError(t, json.Unmarshal(good, &bad))
+		edit(&bad)
+		text, err := json.Marshal(bad)
+		require.NoError(t, err)
+		require.ErrorContains(t, json.Unmarshal(text, new(segment.Plan)), "conflicts[1].")
+	}
+}
+
 // FuzzPlanNames: whatever names jobs and segments have, the plan survives JSON,
 // or they are refused.
 func FuzzPlanNames(f *testing.F) {

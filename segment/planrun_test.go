@@ -529,6 +529,16 @@ func (a *openAlerts) Resolve(_ context.Context, id segment.ID) error {
 	return nil
 }
 
+// TestStepThatWaitsForItself is no plan: it would never start.
+func TestStepThatWaitsForItself(t *testing.T) {
+	p, err := segment.PlanReruns([]segment.Job{segment.Copy(name(1), name(0))}, []segment.Affected{{ID: name(1)}})
+	require.NoError(t, err)
+	p.Steps[0].After = []string{p.Steps[0].Job.ID}
+	_, err = p.Run(t.Context(), segment.RunOptions{}, func(context.Context, segment.Job) error { return nil })
+	require.ErrorContains(t, err, "Plan.Steps[0].After")
+	require.ErrorContains(t, err, "want a step that comes before it")
+}
+
 // TestRunGuarded: a rerun that makes the same mistake fails by its guard and
 // keeps back what reads it; one that does not resolves the segment's alert.
 func TestRunGuarded(t *testing.T) {

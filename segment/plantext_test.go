@@ -107,6 +107,39 @@ func TestPlanTextSmall(t *testing.T) {
 	require.Equal(t, "no plan\n", segment.Plan{}.String())
 }
 
+// TestPlanTextTellsTheLongestChain: each step is one longer than the longest that
+// it waits for, whichever of several that is.
+func TestPlanTextTellsTheLongestChain(t *testing.T) {
+	copies := func(fromTo ...[2]int) (jobs []segment.Job) {
+		for _, c := range fromTo {
+			jobs = append(jobs, segment.Copy(name(c[1]), name(c[0])))
+		}
+		return jobs
+	}
+	several := append(copies([2]int{0, 1}, [2]int{1, 2}, [2]int{2, 3}, [2]int{4, 5}, [2]int{6, 7}),
+		segment.Lookalike(name(9), name(3), name(5)))
+	for _, c := range []struct {
+		jobs     []segment.Job
+		affected []segment.Affected // those of more users come first
+		want     string
+	}{
+		{
+			copies([2]int{0, 1}, [2]int{1, 2}, [2]int{2, 3}, [2]int{1, 4}), []segment.Affected{{ID: name(1)}},
+			"1 can start at once; the longest chain has 3 steps.",
+		},
+		{
+			several, []segment.Affected{
+				{ID: name(1), Users: 100}, {ID: name(2), Users: 100}, {ID: name(3), Users: 100}, {ID: name(5), Users: 50}, {ID: name(7), Users: 40},
+			},
+			"the longest chain has 4 steps.",
+		},
+	} {
+		p, err := segment.PlanReruns(c.jobs, c.affected)
+		require.NoError(t, err)
+		require.Contains(t, p.String(), c.want)
+	}
+}
+
 // TestPlanTextNumbers: many steps line up, and many predecessors stay readable.
 func TestPlanTextNumbers(t *testing.T) {
 	var jobs []segment.Job

@@ -39,7 +39,7 @@ func (a *attempt) readBack(ctx context.Context) validate.Summary {
 func (a *attempt) settle(ctx context.Context, out *validate.Output) (agreed bool) {
 	s := a.rule.Settle
 	written := a.run.WrittenAt
-	if now := time.Now(); written.After(now) { // by another machine's clock: it is acknowledged by now
+	if now := time.Now(); written.After(now) { // by a clock that is ahead of ours
 		written = now
 	}
 	deadline := written.Add(s.Max)

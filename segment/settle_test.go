@@ -216,6 +216,26 @@ func TestSettleLooksCloser(t *testing.T) {
 	}
 }
 
+// TestShortestSettle: Max may be just the time that two readings take, and then
+// there are two.
+func TestShortestSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, late := range []time.Duration{0, time.Hour} {
+			b := newBench(t)
+			b.rule(segment.Rule{Settle: segment.Settle{Min: time.Minute, Max: 90 * time.Second, Every: 30 * time.Second}})
+			b.run.WrittenAt = time.Now().Add(-late)
+			readings := 0
+			b.run.Stored = func(context.Context) (validate.Summary, error) {
+				readings++
+				return validate.Count(4100).AsOf(time.Now()), nil
+			}
+			_, err := b.commit()
+			require.ErrorIs(t, err, validate.Short)
+			require.Equal(t, 2, readings)
+		}
+	})
+}
+
 func TestSettleRules(t *testing.T) {
 	for want, s := range map[string]segment.Settle{
 		"Rule.Settle.Min is -1s, want 0 or more":             {Min: -time.Second, Max: time.Minute, Every: time.Second},

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -80,31 +79,9 @@ func TestImportedOnce(t *testing.T) {
 	require.Len(t, tracked.Sizes, 3)
 }
 
-// TestCaseText: a case says that nothing protects the segment, but not of what
-// could not be verified.
-func TestCaseText(t *testing.T) {
-	c := Case{Kind: validate.Short, Text: "900 of 1,000 users"}
-	require.Equal(t, "900 of 1,000 users (live: the segment is not protected)", c.alert(tonight, &Rule{}, Job{}).Text)
-	c.Upstream = ID{SiteGroup: "a", Name: "b"}
-	require.Equal(t, "900 of 1,000 users (live: the segment is not protected); it is made from a/b, which is affected itself", c.alert(tonight, &Rule{}, Job{}).Text)
-	c.Kind, c.Upstream = validate.Unverified, ID{}
-	require.Equal(t, "900 of 1,000 users", c.alert(tonight, &Rule{}, Job{}).Text)
-}
-
-// TestSweepVerdict: a sweep that did not see all is no pass.
-func TestSweepVerdict(t *testing.T) {
-	broken := errors.New("broken")
-	require.Equal(t, "passed", sweepVerdict(&Sweep{Complete: true}, nil))
-	require.Equal(t, "unverified", sweepVerdict(&Sweep{Complete: true}, broken))
-	require.Equal(t, "unverified", sweepVerdict(&Sweep{}, nil))
-	require.Equal(t, "failed", sweepVerdict(&Sweep{Complete: true, Cases: []Case{{}}}, nil))
-}
-
-// TestGravest: what fails comes before what only warns.
-func TestGravest(t *testing.T) {
-	require.Equal(t, validate.Short, gravest(&validate.Report{Findings: []validate.Finding{
-		{Kind: validate.Capped, Severity: validate.Warn}, {Kind: validate.Short, Severity: validate.Fail},
-	}}))
-	require.Equal(t, validate.Capped, gravest(&validate.Report{Findings: []validate.Finding{{Kind: validate.Capped, Severity: validate.Warn}}}))
-	require.Equal(t, validate.Unverified, gravest(&validate.Report{}))
+// TestStates: which attempts are live or about to be.
+func TestStates(t *testing.T) {
+	for state, goes := range map[State]bool{Accepted: true, Committed: true, Observed: true, Rejected: false, Unknown: false} {
+		require.Equal(t, goes, state.goesLive(), state)
+	}
 }

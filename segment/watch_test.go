@@ -40,6 +40,49 @@ func TestMissingFromTheListing(t *testing.T) {
 	}
 }
 
+// TestSignatureSpoilsNoGoodSize: a limit that shows in the store, and not in what
+// the last runs brought, takes none of their sizes out of the baselines.
+func TestSignatureSpoilsNoGoodSize(t *testing.T) {
+	for _, recorded := range []bool{false, true} {
+		f := newFleet(t)
+		for i := range int64(6) {
+			id := seg(fmt.Sprint("s", i))
+			f.runs(id, 20_000+1000*i, 20_000+1000*i, 20_000+1000*i)
+			if recorded { // by a guard in observe mode, or one whose Expected came from what was read
+				f.run(id, "tonight", 10_000, f.now.Add(-time.Minute))
+			}
+			f.sizes[id] = validate.Count(10_000)
+		}
+		s := f.sweep()
+		require.Len(t, s.Cases, 6)
+		for _, c := range s.Cases {
+			require.Contains(t, c.Report.String(), "a limit at work")
+			sizes, err := f.ledger.Sizes(t.Context(), c.Segment, 60)
+			require.NoError(t, err)
+			require.Len(t, sizes, 3, "recorded: %v", recorded)
+		}
+	}
+}
+
+// TestSweepKeepsSizesBehindABadOne: one size that the ledger does not take keeps
+// no other from being kept, however far behind it.
+func TestSweepKeepsSizesBehindABadOne(t *testing.T) {
+	f := newFleet(t)
+	f.sizes[seg("\xff")] = validate.Count(7)
+	const many = 3000
+	for i := range many {
+		f.sizes[seg(fmt.Sprint("s", i))] = validate.Count(7)
+	}
+	_, err := f.trySweep(f.listing(), nil)
+	require.ErrorContains(t, err, "UTF-8")
+	kept := 0
+	for tracked, err := range f.ledger.Segments(t.Context()) {
+		require.NoError(t, err)
+		kept += len(tracked.Sizes)
+	}
+	require.Equal(t, many, kept)
+}
+
 // TestSweepCountsAllBatches: what is counted is that of all segments, however
 // many batches they come in.
 func TestSweepCountsAllBatches(t *testing.T) {

@@ -147,10 +147,11 @@ func calm(s *Summary, history []Size, counter string, own []Cap) bool {
 		return false
 	}
 	users, previous := float64(s.lower), float64(history[i].Users)
-	return users >= calmest.low*previous && users <= calmest.high*previous && users < 1<<60 // where bands end
+	return users >= calmest.low*previous && users <= calmest.high*previous && users < 1<<60 // edges beyond int64 are cut
 }
 
-// calmest are the floors as shares, and a little within: no band is that narrow.
+// calmest are the floors as shares of the size before, drawn in by a thousandth, so
+// that rounding makes no band narrower.
 var calmest = struct{ low, high float64 }{1.001 * math.Exp(-dropEdge.floor), 0.999 * math.Exp(riseEdge.floor)}
 
 // margin is how far beyond the references a size may be, for n known sizes.

@@ -721,6 +721,14 @@ func TestMarginsAddUp(t *testing.T) {
 	require.ErrorIs(t, err, validate.Different)
 }
 
+// TestInputErrorText: an empty string is said to be empty, any other value is
+// shown.
+func TestInputErrorText(t *testing.T) {
+	for want, value := range map[string]any{"F is empty, want x": "", "F is abc, want x": "abc", "F is 0, want x": 0} {
+		require.Equal(t, want, (&validate.InputError{Field: "F", Value: value, Want: "x"}).Error())
+	}
+}
+
 // TestOneMargin: a user in place of another is one short and one surplus, and
 // passes only where both are allowed.
 func TestOneMargin(t *testing.T) {

@@ -37,7 +37,8 @@ func (c *checkpoints) add(p checkpoint, page int64) {
 		c.list[n-1].at = max(c.list[n-1].at, p.at)
 		return
 	}
-	if n := len(c.list); n == cap(c.list) { // append grows by a quarter, and leaves four times as much behind
+	// Doubles: append grows large slices by a quarter, and so copies more often.
+	if n := len(c.list); n == cap(c.list) {
 		c.list = slices.Grow(c.list, min(max(16, n), maxCheckpoints-n))
 	}
 	c.list = append(c.list, p)
@@ -49,8 +50,8 @@ func (c *checkpoints) add(p checkpoint, page int64) {
 // stride is the distance of the pages that are kept.
 func (c *checkpoints) stride(page int64) int64 { return page << c.doublings }
 
-// thin doubles the stride, up to half of what there is: shards that are many
-// and small must not leave one without pages that comes later. Pages are counted
+// thin doubles the stride, but not beyond half of all users: after many small
+// shards, a large one that is merged later must still get pages. Pages are counted
 // from the last seam.
 func (c *checkpoints) thin(page int64) {
 	if c.stride(page) <= c.list[len(c.list)-1].users/2 {

@@ -19,7 +19,7 @@ type comparison struct {
 	foreign  int64 // of these, users that the source does not hold at all
 	repeated int   // users that the other side holds more often than the source
 	repeats  bool  // the source holds users more than once
-	once     bool  // the other side holds none of the source's users twice
+	once     bool  // the other side holds none of the source's users more than once
 }
 
 type compared struct{ first, source, stored int64 }
@@ -138,10 +138,10 @@ func (c *comparison) gaps() (all []run) {
 	return all
 }
 
-// unlikely are the longest of the runs in which users are missing, out of so
-// many: as many runs as chance is least likely to make, and how likely that is.
-// Runs of a user or two are none that a lost page leaves: a shard to which every
-// other user goes does.
+// unlikely are the longest runs of missing users, out of so many users: as many
+// runs as chance is least likely to make, and how likely that is. Runs of a user or
+// two are no lost pages: they are what is left where every other user goes to a
+// shard that was lost.
 func unlikely(missing []run, users int64) (found []run, chance luck) {
 	all := slices.SortedStableFunc(slices.Values(missing), func(a, b run) int { return cmp.Compare(b.users(), a.users()) })
 	var lost, taken int64

@@ -27,41 +27,37 @@ func TestComparisonCounts(t *testing.T) {
 	require.Equal(t, 2, c.repeated)
 }
 
+// snapshotOf is a side that holds these users.
+func snapshotOf(users ...string) *snapshot {
+	var d Digest
+	d.AddStrings(users)
+	s := d.Summary()
+	return s.digest
+}
+
 // TestCompareTellsForeignUsersApart: what the other side holds too much of is
 // either a user that the source holds, too, or one that it does not.
 func TestCompareTellsForeignUsersApart(t *testing.T) {
-	side := func(users ...string) *snapshot {
-		d := NewDigest(XXH3)
-		d.AddStrings(users)
-		s := d.Summary()
-		return s.digest
-	}
-	c := compare(side("a", "a", "b", "c"), side("a", "a", "a", "c", "x", "x"), false)
+	c := compare(snapshotOf("a", "a", "b", "c"), snapshotOf("a", "a", "a", "c", "x", "x"), false)
 	require.True(t, c.whole)
 	require.EqualValues(t, 1, c.missing, "b")
 	require.EqualValues(t, 2, c.foreign, "x, twice")
 	require.EqualValues(t, 1+2, c.surplus, "a once more, and x")
-	c = compare(side("a", "a", "b", "c"), side("a", "a", "a", "c", "x", "x"), true)
+	c = compare(snapshotOf("a", "a", "b", "c"), snapshotOf("a", "a", "a", "c", "x", "x"), true)
 	require.Equal(t, []int64{3, 1, 1, 1}, []int64{c.held, c.missing, c.foreign, c.surplus}, "distinct users")
 }
 
 func TestKeepsOnce(t *testing.T) {
-	side := func(users ...string) *snapshot {
-		var d Digest
-		d.AddStrings(users)
-		s := d.Summary()
-		return s.digest
-	}
 	for _, c := range []struct {
 		reason          string
 		source, stored  *snapshot
 		once, onlyLacks bool
 	}{
-		{"each once, and one was to come more often", side("a", "a", "b"), side("a", "b"), true, true},
-		{"another is missing", side("a", "a", "b"), side("a"), true, false},
-		{"another is there besides", side("a", "a", "b"), side("a", "b", "c"), true, false},
-		{"none was to come more often", side("a", "b"), side("a", "b"), false, false},
-		{"one is there twice", side("a", "a", "b"), side("a", "b", "b"), false, false},
+		{"each once, and one was to come more often", snapshotOf("a", "a", "b"), snapshotOf("a", "b"), true, true},
+		{"another is missing", snapshotOf("a", "a", "b"), snapshotOf("a"), true, false},
+		{"another is there besides", snapshotOf("a", "a", "b"), snapshotOf("a", "b", "c"), true, false},
+		{"none was to come more often", snapshotOf("a", "b"), snapshotOf("a", "b"), false, false},
+		{"one is there twice", snapshotOf("a", "a", "b"), snapshotOf("a", "b", "b"), false, false},
 	} {
 		compared := compare(c.source, c.stored, false)
 		require.Equal(t, c.once, compared.keepsOnce(), c.reason)
@@ -200,18 +196,4 @@ func TestBounds(t *testing.T) {
 			require.Less(t, low, high)
 		}
 	}
-}
-
-// TestDifference is exact where integers are, and keeps its sign where they
-// would overflow.
-func TestDifference(t *testing.T) {
-	const most, least = math.MaxInt64, math.MinInt64
-	require.InDelta(t, 12, difference(5, -7), 0)
-	require.InDelta(t, -12, difference(-7, 5), 0)
-	require.InDelta(t, 1, difference(1<<62+1, 1<<62), 0, "float64 holds neither")
-	require.InDelta(t, -1, difference(-1<<62-1, -1<<62), 0)
-	require.Positive(t, difference(most, -most))
-	require.Negative(t, difference(-most, most))
-	require.Positive(t, difference(0, least))
-	require.Negative(t, difference(least, 0))
 }

@@ -169,8 +169,9 @@ func were(n int64) string {
 }
 
 // exchanged is how many users are there in place of others, at least and at
-// most: those that are missing beyond those that are fewer. Users that came in
-// place of them say less, be they one that came a thousand times.
+// most: those that are missing, less the number by which the side is smaller. It
+// does not go by the users that came in their place: a thousand of them may be one
+// user a thousand times.
 func (e *explanation) exchanged(p *pair) (least, most int64) {
 	c := e.common
 	switch {
@@ -185,7 +186,7 @@ func (e *explanation) exchanged(p *pair) (least, most int64) {
 		return 0, p.users()
 	}
 	found, fewer, unseen := c.missing, max(0, p.before.lower-p.after.lower), c.unseen(p.before.digest)
-	if p.distinct { // one that came a thousand times is one
+	if p.distinct { // each user counts once, so both sides tell
 		found, fewer, unseen = min(c.missing, c.surplus), 0, 0
 	}
 	low, high := bounds(float64(found)/float64(c.held), len(c.users))

@@ -11,13 +11,6 @@ import (
 // TestDistinctUsersAreTheSame: where a store keeps a user once, the same users
 // are those of whom none is missing and none was added.
 func TestDistinctUsersAreTheSame(t *testing.T) {
-	letters := func(s string) validate.Summary {
-		d := validate.NewDigest(validate.XXH3)
-		for _, letter := range s {
-			d.AddString(string(letter))
-		}
-		return d.Summary()
-	}
 	one := validate.Margin{Users: 1}
 	loose := validate.Policy{Distinct: true, Tolerance: validate.Tolerance{Short: one, Surplus: one}}
 	for _, c := range []struct {

@@ -42,17 +42,17 @@
 // Off the checkpoints, the samples of two digests make the same causes likely:
 // the detail then begins with "likely" and ends with how likely losses at random
 // would look like that. None is claimed above 1 in 10^9, so that a handful of
-// lost users has no cause, be they the last ones; nor have users lost one by one
-// as by a shard to which every other one goes. Up to some thousand users a digest
+// lost users has no cause, even if they are the last ones; nor has it a cause if
+// every other user is lost, as with a shard. Up to some thousand users a digest
 // holds all of them, and then everything is proven.
 //
 // [Different] says that users are stored in place of others, though their number
 // may be right. By a sample, that holds for at least the share that three
 // standard errors leave (Wilson's interval); where a tolerance lies within them,
-// the verdict is [Unverified] and says which tolerance would decide it. So it is
-// where a few users came so often that a sample does not speak for them. Where an
-// engine's fingerprints differ, the sides are measured again as digests, if they
-// say how ([Summary.OnDifference]).
+// the verdict is [Unverified] and says which tolerance would decide it. It is
+// Unverified, too, where a few users came so often that a sample may have missed
+// what happened to them. Where an engine's fingerprints differ, the sides are
+// measured again as digests, if they say how ([Summary.OnDifference]).
 //
 // # What no fingerprint of this sort proves
 //

@@ -141,7 +141,7 @@ func (d *mismatch) prefixes(marks []checkpoint, c *comparison) (cause, bool) {
 }
 
 // endLost is the chance that losses at random leave just the first users. Where
-// repeats are not kept, they say nothing.
+// the other side keeps no repeats, only users that are wholly absent count as lost.
 func (d *mismatch) endLost(c *comparison) luck {
 	if c.keepsOnce() {
 		return luckOf(int64(len(c.users)), int64(c.absent), int64(c.absent), 1, true)

@@ -17,7 +17,7 @@ type judge struct {
 	policy *Policy
 	out    *Output
 	report *Report
-	brief  bool // nobody reads the report, but for whether anything was found
+	brief  bool // the caller asks only whether there are findings
 	closer bool // a closer look would tell more about users that differ
 }
 
@@ -63,7 +63,7 @@ func (j *judge) begin(stored bool) bool {
 	j.report.Name, j.report.JobKind = out.Name, out.JobKind
 	j.report.Expected, j.report.Read, j.report.Written, j.report.Stored = out.Expected, out.Read, out.Written, out.Stored
 	problem := j.policy.problem()
-	if problem == nil { // JSON knows no NaN, so that a report holds no policy that is none
+	if problem == nil { // a bad policy stays out of the report: its NaN could not become JSON
 		j.report.Policy = *j.policy
 		problem = out.problem(stored)
 	}
@@ -250,8 +250,9 @@ func (j *judge) short(s *step) Finding {
 // chance: a read there fails whatever the tolerance.
 const capLevel = 1000
 
-// capped names the limit at which a side stops short of the one before it, or
-// of the higher end of one that moved. At its lower end is where that one was.
+// capped names the limit at which a side stops short of the one before it. Where
+// that one moved while it was counted, its higher end is what to fall short of; but
+// a side exactly at its lower end holds what was there, and is not cut.
 func (j *judge) capped(s *step, short bool) {
 	if !s.after.counted() || s.before.upper <= s.after.lower || s.before.lower == s.after.lower {
 		return

@@ -72,7 +72,7 @@ func (out *Output) historyProblem() *InputError {
 	for i := range out.History {
 		size := &out.History[i]
 		if at := size.At.Unix(); at > last && size.Users >= 0 && size.Read >= 0 {
-			last = at // all is well, and found out in a third of the time
+			last = at // the common case: without the checks below, in a third of the time
 			continue
 		}
 		switch {
@@ -92,8 +92,8 @@ func (out *Output) historyProblem() *InputError {
 }
 
 // before is the history without sizes of the very time of the output, if there
-// are earlier ones: one of them may be the size that is judged, and by itself it
-// is always right.
+// are earlier ones: one of them may be the very size that is judged, and would
+// vouch for itself.
 func (out *Output) before() []Size {
 	n := len(out.History)
 	for n > 0 && !out.History[n-1].At.Before(out.At) {

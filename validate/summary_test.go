@@ -115,6 +115,14 @@ func FuzzFingerprintText(f *testing.F) {
 	})
 }
 
+// TestUpperMayBeUsers: a side that moved by nothing is one that was counted.
+func TestUpperMayBeUsers(t *testing.T) {
+	var s validate.Summary
+	require.NoError(t, json.Unmarshal([]byte(`{"users":5,"users_upper":5}`), &s))
+	require.Equal(t, validate.Count(5), s)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"users":5,"users_upper":4}`), &s), "below")
+}
+
 func FuzzSummaryJSON(f *testing.F) {
 	for _, s := range []string{`null`, `{"users":5,"rel_err":0.1,"users_upper":7,"as_of":"2024-03-18T12:00:00Z"}`, `{"unknown":true}`, `{"invalid":"x"}`} {
 		f.Add([]byte(s))

@@ -54,8 +54,8 @@ type mutation struct {
 	Line, Column int
 }
 
-// fates are the mutants of the files that were looked at, and how often each
-// status befell them: a line can stand in a function twice.
+// fates are the mutants of the files that were looked at, each with its statuses:
+// several, where the same line stands in a function more than once.
 type fates struct {
 	files   map[string]bool
 	mutants map[mutant][]string
@@ -67,8 +67,11 @@ func hold(list, reports string) error {
 		return err
 	}
 	paths, err := filepath.Glob(filepath.Join(reports, "*"))
-	if err != nil || len(paths) == 0 {
-		return fmt.Errorf("no report in %s (%w)", reports, err)
+	if err != nil {
+		return err
+	}
+	if len(paths) == 0 {
+		return fmt.Errorf("no report in %s", reports)
 	}
 	seen := fates{files: map[string]bool{}, mutants: map[mutant][]string{}}
 	for _, path := range paths {
@@ -133,7 +136,7 @@ func (f *fates) add(path string) error {
 	return nil
 }
 
-// unique leaves out what gremlins tries twice: that - becomes +.
+// unique leaves out what gremlins tries twice under two names: - made +.
 func unique(all []mutation) []mutation {
 	minus := func(m mutation) bool { return m.Type == "INVERT_NEGATIVES" }
 	return slices.DeleteFunc(slices.Clone(all), func(m mutation) bool {

@@ -21,7 +21,8 @@ func Faults() []Fault {
 // Except are all [Faults] but these, for a job that one of them cannot happen to,
 // or that lets one through and says why:
 //
-//	segmenttest.TestJob(t, job, segmenttest.Except(segmenttest.LagsAWhile, segmenttest.LagsForever)...)
+//	faults := segmenttest.Except(segmenttest.LagsAWhile, segmenttest.LagsForever)
+//	segmenttest.TestJob(t, job, faults...)
 func Except(not ...Fault) []Fault {
 	return slices.DeleteFunc(Faults(), func(f Fault) bool {
 		return slices.ContainsFunc(not, func(n Fault) bool { return n.name == f.name })

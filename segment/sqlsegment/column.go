@@ -92,8 +92,8 @@ func canonicalClickHouse(kind, id string) string {
 
 // source is the query as a table with the column id: what to put before a
 // SELECT, and what to select from. The line breaks are there because the query
-// may end in a comment. SQLite takes a table that has the name of one in WITH
-// for that one, hence the name.
+// may end in a comment. The name is one that no table has: in SQLite a name in WITH
+// also hides a table of the query itself.
 func (u *Users) source(c column) (with, from string) {
 	if u.Dialect == ClickHouse { // its tables in WITH have no list of columns
 		return "", "(SELECT " + quotedClickHouse(c.name) + " AS id FROM (\n" + u.Query + "\n)) AS t"

@@ -52,13 +52,13 @@
 //   - Over a Distributed table of ClickHouse each shard scans and hashes its own
 //     users, at the same time as the others, and sends two counts and, by Portable,
 //     four sums of 64 bits (by Native two): 600 bytes a shard with all that the
-//     protocol adds (measured), however many users it holds. That takes a query of
-//     one column and where it comes from, as in SELECT id FROM members WHERE
-//     segment = ?, with AS and joins or without. Where there is a function of the
-//     column in it, DISTINCT, GROUP BY, ORDER BY, LIMIT, UNION or WITH, the answer is
-//     the same, but each shard sends its ids, and the server that was asked does
-//     the rest. Users tells ClickHouse to fail where a shard or a limit would make
-//     the answer one for a part of the users.
+//     protocol adds (measured), however many users it holds. For that the query
+//     must select a plain column, as in SELECT id FROM members WHERE segment = ?;
+//     AS and joins are fine. With a function of the column, DISTINCT, GROUP BY,
+//     ORDER BY, LIMIT, UNION or WITH, the answer is the same, but each shard sends
+//     its ids, and the server that was asked does the rest. Where a lost shard or a
+//     limit of the server would make it an answer for a part of the users, Users
+//     has ClickHouse fail instead.
 //   - PostgreSQL counts and sums in parallel workers and partitions for Count and
 //     Native, each of which hands the leader one row; the fence that keeps Portable
 //     from hashing four times keeps it in one process. It plans by a table's
@@ -97,11 +97,11 @@
 //		History: history.Tx(tx), // the size goes live with the data, or not at all
 //	})
 //
-// The whole program is examples/segmentcopy/indatabase. From its first Record to its end such a
-// transaction holds back other runs of the same segment, on SQLite everybody
-// who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a record may
-// fail with a serialization error (40001): the run is unverified, and may be
-// tried again. On MySQL and MariaDB begin such a transaction with
+// The whole program is examples/segmentcopy/indatabase. From its first Record to
+// its end such a transaction holds back other runs of the same segment, on SQLite
+// everybody who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a
+// record may fail with a serialization error (40001): the run is unverified, and
+// may be tried again. On MySQL and MariaDB begin such a transaction with
 // sql.LevelReadCommitted: by default they also lock the gaps beside what is read,
 // and jobs of different segments may deadlock (1213), which is unverified, too.
 // Transactions of a History's own are begun again by themselves.

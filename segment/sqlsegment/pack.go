@@ -155,8 +155,8 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 	return t, nil
 }
 
-// An unpacker reads on as zeros after an error. It counts where it is: moving a
-// slice on takes twice as long while garbage is collected.
+// An unpacker reads on as zeros after an error. It keeps an index and does not
+// reslice data: storing a slice takes twice as long while garbage is collected.
 type unpacker struct {
 	data []byte
 	at   int
@@ -191,7 +191,8 @@ func (u *unpacker) int() int64 {
 
 func (u *unpacker) long() int64 {
 	n, size := binary.Varint(u.data[u.at:])
-	if size <= 0 || size > 1 && u.data[u.at+size-1] == 0 { // does not end, or is written longer than it is
+	// It does not end, or is written longer than it is.
+	if size <= 0 || size > 1 && u.data[u.at+size-1] == 0 {
 		u.fail("a number that cannot be")
 		return 0
 	}

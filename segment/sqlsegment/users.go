@@ -188,7 +188,8 @@ func (d Dialect) fresh(q Queryer) string {
 		return "NOT pg_is_in_recovery()"
 	case d == PostgreSQL:
 		return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
-	case d == MySQL && alone: // replicas only read; without autocommit each connection stays in a transaction
+	case d == MySQL && alone:
+		// Replicas only read; without autocommit each connection stays in a transaction.
 		return "@@read_only = 0 AND @@autocommit = 1"
 	case d == SQLite && alone:
 		return "true"
