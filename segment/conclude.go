@@ -33,7 +33,7 @@ func (w *watch) askAgain(ctx context.Context) error {
 	var failures []error
 	for id, c := range w.cases {
 		stored := &c.Report.Stored
-		if c.missing || stored.IsUnknown() || stored.RelErr() > 0 {
+		if c.missing || c.twice || stored.IsUnknown() || stored.RelErr() > 0 {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)

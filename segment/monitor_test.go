@@ -954,6 +954,21 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 	}
 }
 
+// A segment that is listed twice is no run's doing.
+func TestSweepOfARunThatGoesLiveMeanwhileListedTwice(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	m, err := segment.NewMonitor(f.config)
+	require.NoError(t, err)
+	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+		f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: segment.Committed, Users: 1203, At: time.Now()})
+		_ = yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil) &&
+			yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(17), At: time.Now()}, nil)
+	})
+	require.NoError(t, err)
+	require.Len(t, s.Cases, 1)
+}
+
 func TestSweepOfNoListing(t *testing.T) {
 	f := newFleet(t)
 	m, err := segment.NewMonitor(f.config)
