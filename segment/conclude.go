@@ -33,7 +33,7 @@ func (w *watch) askAgain(ctx context.Context) error {
 	var failures []error
 	for id, c := range w.cases {
 		stored := &c.Report.Stored
-		if c.missing || stored.IsUnknown() || stored.RelErr() > 0 {
+		if c.missing || c.twice || stored.IsUnknown() || stored.RelErr() > 0 {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
@@ -51,8 +51,10 @@ func (w *watch) askAgain(ctx context.Context) error {
 // keep has sizes kept of segments that no guard stands before, so that there is a
 // history to judge the next ones by. It waits until the store was listed: in one
 // database, or on one connection, the listing may stand in the way of writing.
+// By then it is known, too, which of them a limit brought about.
 func (w *watch) keep(ctx context.Context) error {
 	var failures []error
+	w.seen = slices.DeleteFunc(w.seen, func(s sighting) bool { return w.cases[s.segment] != nil })
 	for chunk := range slices.Chunk(longestUnknown(w.seen), batchSize) {
 		sizes := make([]Imported, len(chunk))
 		for i, s := range chunk {

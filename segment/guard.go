@@ -132,12 +132,13 @@ func unjudged(run *Run) validate.Report {
 	return r
 }
 
-// now is the time of a size. It is not before the last one, though the clock of
-// the machine that committed that may be ahead of ours.
+// now is the time of a size. It is after the last one, though the clock of the
+// machine that committed that may be ahead of ours: a size of the same time would
+// not be judged by it. A ledger keeps microseconds.
 func now(sizes []validate.Size) time.Time {
 	t := time.Now().UTC()
 	if n := len(sizes); n > 0 && sizes[n-1].At.After(t) {
-		return sizes[n-1].At
+		return sizes[n-1].At.Add(time.Microsecond)
 	}
 	return t
 }

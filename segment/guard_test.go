@@ -855,7 +855,20 @@ func TestClocksApart(t *testing.T) {
 	sizes, err := b.ledger.Sizes(t.Context(), cars, 10)
 	require.NoError(t, err)
 	require.Len(t, sizes, 2)
-	require.False(t, sizes[1].At.Before(sizes[0].At))
+	require.True(t, sizes[1].At.After(sizes[0].At))
+}
+
+// What a clock ahead of ours committed last is a size to judge by.
+func TestClocksApartJudgedByTheLastSize(t *testing.T) {
+	b := newBench(t)
+	b.past(5300, 5300, 5300)
+	ahead := time.Now().Add(time.Hour)
+	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, Run: "grown", State: segment.Committed, Users: 12_345, At: ahead}))
+	b.run.Job = segment.Lookalike(cars, cars)
+	b.run.Expected, b.staged = validate.Count(12_345), 12_345
+	report, err := b.commit()
+	require.NoError(t, err)
+	require.Equal(t, int64(12_345), report.Band.Previous)
 }
 
 // TestRejectedNeverInBaseline: bad days do not become what good days are judged

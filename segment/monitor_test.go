@@ -906,6 +906,24 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	require.Empty(t, f.alerter.news())
 }
 
+// Sizes that no guard stands before are kept, but not those that a limit brought
+// about: the next sweep would take them for what there was.
+func TestSweepKeepsNoSizeThatALimitBroughtAbout(t *testing.T) {
+	f := newFleet(t)
+	for i := range int64(50) {
+		id := seg(fmt.Sprintf("%05d", i))
+		require.NoError(t, f.ledger.Import(t.Context(), []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 12_600 + 17*i, At: f.now.AddDate(0, 0, -3)}}}}))
+		f.sizes[id] = validate.Count(9_999)
+	}
+	today := f.now
+	for _, f.now = range []time.Time{today.AddDate(0, 0, -1), today} {
+		s := f.sweep()
+		require.Len(t, s.Cases, 50)
+		require.Equal(t, validate.Capped, s.Cases[0].Kind)
+	}
+	require.Len(t, f.alerter.firing, 51, "and an incident")
+}
+
 // A run goes live after the ledger was read and before the store comes to its
 // segment: what is there is what that run stored.
 func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
@@ -934,6 +952,21 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 			require.Len(t, f.alerter.firing, c.cases)
 		})
 	}
+}
+
+// A segment that is listed twice is no run's doing.
+func TestSweepOfARunThatGoesLiveMeanwhileListedTwice(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	m, err := segment.NewMonitor(f.config)
+	require.NoError(t, err)
+	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+		f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: segment.Committed, Users: 1203, At: time.Now()})
+		_ = yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil) &&
+			yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(17), At: time.Now()}, nil)
+	})
+	require.NoError(t, err)
+	require.Len(t, s.Cases, 1)
 }
 
 func TestSweepOfNoListing(t *testing.T) {

@@ -100,8 +100,12 @@ func open(ctx context.Context, ledger iter.Seq2[Tracked, error]) *cursor {
 	segments, ended := newRelay[Tracked](4), make(chan error, 1)
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		defer segments.end()
-		ended <- readAhead(ctx, ledger, segments)
+		err := errEnded // unless it returns
+		defer func() {
+			ended <- err
+			segments.end()
+		}()
+		err = readAhead(ctx, ledger, segments)
 	})
 	c := &cursor{segments: segments, ended: ended, stop: func() {
 		cancel()

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 )
@@ -47,6 +49,9 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	known.DisallowUnknownFields()
 	if err := known.Decode(&w); err != nil {
 		return fmt.Errorf("segment: plan: %w", err)
+	}
+	if _, err := known.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("segment: plan: there is more after its end")
 	}
 	if w.Steps == nil {
 		return fmt.Errorf("segment: plan: %w", badInput("steps", "missing", "the steps of a plan, [] if there are none"))

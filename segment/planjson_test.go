@@ -58,6 +58,15 @@ func TestPlanJSONText(t *testing.T) {
 }
 
 // TestPlanJSONRefuses: a plan that lost something on the way is none.
+// A decoder reads up to the end of a value, and no further.
+func TestPlanJSONRefusesMore(t *testing.T) {
+	var p segment.Plan
+	require.NoError(t, p.UnmarshalJSON([]byte(`{"jobs":0,"affected":0,"steps":[]} `)))
+	for _, more := range []string{"{}", "}", "x"} {
+		require.ErrorContains(t, p.UnmarshalJSON([]byte(`{"jobs":0,"affected":0,"steps":[]} `+more)), "after its end")
+	}
+}
+
 func TestPlanJSONRefuses(t *testing.T) {
 	p, err := segment.PlanReruns([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(2), name(1)), segment.Copy(name(3), name(2)),

@@ -52,6 +52,7 @@ type Case struct {
 	Report   validate.Report `json:"report"`            // with the band that its history allows
 
 	missing bool // from the store's listing
+	twice   bool // in it, or more often
 }
 
 // gravest puts the gravest case first: by severity, kind, users at stake, name.

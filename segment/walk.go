@@ -1,10 +1,10 @@
 package segment
 
 import (
-	"cmp"
 	"context"
 	"iter"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,20 +15,39 @@ func (w *watch) walk(ctx context.Context, sizes iter.Seq2[Current, error]) error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group errgroup.Group
+	var ended atomic.Int64 // of those who judge, how many did not return
 	judges := runtime.GOMAXPROCS(0)
 	pairs := newRelay[pair](judges)
 	for range judges {
+		ended.Add(1)
 		group.Go(func() error {
-			for batch := range pairs.full {
-				if err := w.judgeAll(ctx, batch); err != nil {
+			err := errEnded // unless it returns
+			defer func() {
+				if err != nil {
 					cancel(err)
-					return err
 				}
-				pairs.giveBack(batch)
-			}
-			return nil
+			}()
+			err = w.judgeEach(ctx, pairs)
+			ended.Add(-1)
+			return err
 		})
 	}
 	err := w.feed(ctx, sizes, pairs)
-	return cmp.Or(group.Wait(), err)
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if ended.Load() > 0 {
+		return errEnded
+	}
+	return err
+}
+
+func (w *watch) judgeEach(ctx context.Context, pairs *relay[pair]) error {
+	for batch := range pairs.full {
+		if err := w.judgeAll(ctx, batch); err != nil {
+			return err
+		}
+		pairs.giveBack(batch)
+	}
+	return nil
 }

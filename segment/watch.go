@@ -105,7 +105,9 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 	}
 	e.falls(t)
 	if p.listed > 1 || !validate.Clean(&e.policy, &e.out) {
-		t.cases = append(t.cases, newCase(&p.tracked, p.current.Segment, e.check(ctx, w.monitor.validator)))
+		c := newCase(&p.tracked, p.current.Segment, e.check(ctx, w.monitor.validator))
+		c.twice = p.listed > 1
+		t.cases = append(t.cases, c)
 		return nil
 	}
 	t.healthy++

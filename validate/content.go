@@ -193,7 +193,25 @@ func (e *explanation) exchanged(p *pair) (least, most int64) {
 	users := float64(p.users())
 	least = max(0, int64(math.Ceil(low*users))-fewer)
 	most = max(0, int64(math.Ceil(high*users))-fewer) + unseen
+	if loss := float64(fewer) / users; !p.distinct && c.lacks(loss) {
+		most = min(most, c.strangersAtMost(users)+unseen)
+	}
 	return least, min(most, p.users())
+}
+
+// lacks reports that no more of the sampled users are missing than a loss of
+// that share makes likely. Then what came in place of others speaks for how many
+// those are: how many are missing says too little, next to a loss that is known.
+func (c *comparison) lacks(share float64) bool {
+	expected := share * float64(c.held)
+	return float64(c.missing) <= expected+3*math.Sqrt(expected)
+}
+
+// strangersAtMost is how many users of so many the other side may hold that the
+// source does not, or not as often.
+func (c *comparison) strangersAtMost(users float64) int64 {
+	_, high := bounds(min(1, float64(c.surplus)/float64(c.held)), len(c.users))
+	return int64(math.Ceil(high * users))
 }
 
 // difference says how the users differ that are as many as they should be.

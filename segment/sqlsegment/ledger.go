@@ -167,9 +167,9 @@ func scanRecord(scan scanner) (r segment.Record, err error) {
 	return r, nil
 }
 
-// pageSize is how many rows are read at a time. Between pages no statement is
-// open, so that the ledger can be written to while it is read, on one connection
-// too, and nobody waits for a reader.
+// pageSize is how many rows are read at a time. Whoever takes them holds no
+// statement open, so that the ledger can be written to while it is read: on one
+// connection, too, nobody waits for longer than the page after takes.
 const pageSize = 1000
 
 // Segments implements segment.Ledger. What is packed is unpacked while the next

@@ -1,0 +1,61 @@
+package segment_test
+
+import (
+	"context"
+	"iter"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// A rule or a ledger that ends its goroutine, as a failed assertion does, leaves
+// segments unseen: that is no sweep of all.
+func TestSweepWhoseCallbackEndsItsGoroutine(t *testing.T) {
+	fleet := func(t *testing.T) *fleet {
+		f := newFleet(t)
+		for n := range 10 {
+			f.runs(segment.ID{SiteGroup: "s", Name: strconv.Itoa(n)}, 5300, 5300, 5300)
+		}
+		return f
+	}
+	for name, procs := range map[string]int{"one judge": 1, "two judges": 2} {
+		t.Run(name, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			f := fleet(t)
+			f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+				runtime.Goexit()
+				return segment.Rule{}, nil
+			}
+			s, err := f.trySweep(f.listing(), nil)
+			require.ErrorContains(t, err, "ended its goroutine")
+			require.False(t, s.Complete)
+		})
+	}
+	t.Run("ledger", func(t *testing.T) {
+		f := fleet(t)
+		f.config.Ledger = endsReading{f.ledger}
+		s, err := f.trySweep(f.listing(), nil)
+		require.ErrorContains(t, err, "ended its goroutine")
+		require.False(t, s.Complete)
+	})
+}
+
+type endsReading struct{ *segment.Memory }
+
+func (l endsReading) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
+	return func(yield func(segment.Tracked, error) bool) {
+		n := 0
+		for s, err := range l.Memory.Segments(ctx) {
+			if n++; n == 5 {
+				runtime.Goexit()
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
