@@ -29,7 +29,11 @@ func (w *watch) conclude(ctx context.Context, complete bool) error {
 // askAgain takes back cases that a later run explains: the ledger is read before
 // the store is counted, so a run may go live between the two. Where the store holds
 // as many users as that run's guard passed, the next sweep judges the segment.
+// Very many cases have another reason, and must be told without asking for each.
 func (w *watch) askAgain(ctx context.Context) error {
+	if len(w.cases) > mostAsked {
+		return nil
+	}
 	var failures []error
 	for id, c := range w.cases {
 		stored := &c.Report.Stored
@@ -47,6 +51,9 @@ func (w *watch) askAgain(ctx context.Context) error {
 	}
 	return wrap("asking for runs that went live meanwhile", first(failures))
 }
+
+// mostAsked is for how many cases the ledger is asked once more, one by one.
+const mostAsked = 1000
 
 // keep has sizes kept of segments that no guard stands before, so that there is a
 // history to judge the next ones by. It waits until the store was listed: in one
