@@ -89,12 +89,3 @@ func TestMD5Lanes(t *testing.T) {
 		require.Equal(t, lanes, md5Lanes.sum(h), "what a sample keeps of a user is enough")
 	}
 }
-
-// TestRarestHash: the highest rank there is belongs to the hash without a bit
-// set, and is counted.
-func TestRarestHash(t *testing.T) {
-	var r registers
-	r.add(0)
-	require.EqualValues(t, maxRank, r[0])
-	require.EqualValues(t, 1, r.estimate())
-}
