@@ -98,7 +98,7 @@ func (w *window) cutAt(limit int64) bool {
 			over++
 		}
 	}
-	return over > 0 && on <= 3*over
+	return on <= 3*over // one lies on it at least, so that none above is too few
 }
 
 // clearlyAbove keeps ordinary moves around a number apart from a cap at it.

@@ -3,6 +3,7 @@ package validate
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,9 +74,88 @@ func TestBandReferences(t *testing.T) {
 
 func TestBandOddWeekday(t *testing.T) {
 	sizes := repeat(30, 1000)
-	sizes[30-7] = 10 // the same weekday a week ago was bad, two weeks ago good
+	sizes[30-7] = 11 // the same weekday a week ago was bad, two weeks ago good
 	band := bandOf(days(sizes...))
+	require.Equal(t, bandPoints, band.Points, "neither is left out")
 	require.InDelta(t, 1000, band.Lowest, 0, "the better of the two counts for the low edge")
+}
+
+// TestBandOneWeekday: where one of the same weekdays is known, it counts for both
+// edges.
+func TestBandOneWeekday(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		days   int // before midnight
+		users  int64
+	}{
+		{"more a week ago", 7, 5001},
+		{"fewer a week ago", 7, 301},
+		{"more two weeks ago", 14, 5001},
+		{"fewer two weeks ago", 14, 301},
+	} {
+		history := days(repeat(20, 1003)...)
+		history = slices.DeleteFunc(history, func(s Size) bool {
+			return s.At.Equal(midnight.AddDate(0, 0, -7)) || s.At.Equal(midnight.AddDate(0, 0, -14))
+		})
+		history = append(history, Size{Users: c.users, At: midnight.AddDate(0, 0, -c.days)})
+		slices.SortFunc(history, func(a, b Size) int { return a.At.Compare(b.At) })
+		band := bandOf(history)
+		require.Equal(t, []float64{min(1003, float64(c.users)), max(1003, float64(c.users))}, []float64{band.Lowest, band.Highest}, c.reason)
+	}
+}
+
+// TestNear: half a day off is the same weekday, a second more is not.
+func TestNear(t *testing.T) {
+	const at = 100 * day
+	for off, want := range map[int64]bool{0: true, sameDay: true, -sameDay: true, sameDay + 1: false, -sameDay - 1: false} {
+		_, ok := near([]point{{5, at + off}}, at)
+		require.Equal(t, want, ok, "%d seconds off", off)
+	}
+	users, _ := near([]point{{5, at - 20}, {6, at + 10}, {7, at + 30}}, at)
+	require.EqualValues(t, 6, users, "the closest")
+}
+
+// TestBandNarrows: from fourteen sizes on, a step is bounded by twice the largest
+// ever seen, and by the floors; that references of a growing segment lie far back
+// does not matter then.
+func TestBandNarrows(t *testing.T) {
+	growing := func(n int, by float64) []Size {
+		sizes := make([]int64, n)
+		for i := range sizes {
+			sizes[i] = int64(1_234_567 * math.Pow(by, float64(i))) // no limit
+		}
+		return days(sizes...)
+	}
+	low := func(band Band) float64 { return math.Log(float64(band.Previous) / float64(band.Low)) }
+	require.Greater(t, low(bandOf(growing(13, 1.1))), 0.5, "a week ago it had half the size")
+	require.InDelta(t, 0.2, low(bandOf(growing(14, 1.1))), 1e-5, "the floor is more than 2 ln 1.1")
+	require.InDelta(t, 2*math.Log(1.2), low(bandOf(growing(14, 1.2))), 1e-5)
+	w := newWindow(growing(14, 1.2), "", nil)
+	require.InDelta(t, 2*math.Log(1.2)*math.Sqrt(3), low(newBand(w.points(), midnight.AddDate(0, 0, 2))), 1e-5, "three days away")
+}
+
+// TestMarginOfSmallSizes: from a hundred users on, edges are capped, however much
+// the segment moves.
+func TestMarginOfSmallSizes(t *testing.T) {
+	require.InDelta(t, 0.60, dropEdge.margin(30, 0.5, 1, 100), 0)
+	require.InDelta(t, 0.65, riseEdge.margin(30, 0.5, 1, 100), 0)
+	require.InDelta(t, 4*0.5, dropEdge.margin(30, 0.5, 1, 99), 0)
+	require.InDelta(t, 4*0.5, riseEdge.margin(30, 0.5, 1, 99), 0)
+}
+
+// TestRounding: users are whole, and what logarithms lose costs none.
+func TestRounding(t *testing.T) {
+	for _, c := range []struct {
+		x           float64
+		ceil, floor int64
+	}{
+		{0.5, 1, 0}, {3.5, 4, 3}, {4, 4, 4}, {4 + 1e-12, 4, 4}, {4 - 1e-12, 4, 4}, {1e6 + 1e-4, 1e6, 1e6}, {1e6 - 1e-4, 1e6, 1e6},
+		{1e6 + 0.5, 1e6 + 1, 1e6}, {1e300, math.MaxInt64, math.MaxInt64},
+	} {
+		require.Equal(t, []int64{c.ceil, c.floor}, []int64{ceil(c.x), floor(c.x)}, "%v", c.x)
+	}
+	require.EqualValues(t, math.MaxInt64, wholeUsers(math.MaxInt64), "which float64 holds as one more")
+	require.EqualValues(t, 1<<62, wholeUsers(1<<62))
 }
 
 func TestWindow(t *testing.T) {
@@ -87,6 +167,10 @@ func TestWindow(t *testing.T) {
 	require.Len(t, w.points(), 1, "sizes on a cap are left out while another is clearly above")
 	w = newWindow(days(10000, 10000, 10100, 10000), "", nil)
 	require.Len(t, w.points(), 4, "but not where the segment just has that size")
+	w = newWindow(days(10000, 10000, 10200, 10000), "", nil)
+	require.Len(t, w.points(), 4, "nor where the other is 2% above")
+	w = newWindow(days(10000, 10000, 10201, 10000), "", nil)
+	require.Len(t, w.points(), 1, "but where it is more than that")
 	w = newWindow(days(555, 700), "", []Cap{{Users: 555, Origin: "ours"}})
 	require.Len(t, w.points(), 1, "nor on one of the policy's own")
 	w = newWindow(days(append(repeat(29, 10000), 20000)...), "", nil)
@@ -110,8 +194,9 @@ func TestMovesMatchScan(t *testing.T) {
 	for range 5000 {
 		var points []point
 		at := int64(1_700_000_000)
+		step := int64(1 + random.IntN(2)*(sameDay-1)) // also exactly at half a day from a week
 		for range 1 + random.IntN(30) {
-			at += random.Int64N(3 * day)
+			at += random.Int64N(3*day/step) * step
 			points = append(points, point{1 + random.Int64N(1000), at})
 		}
 		var all []float64

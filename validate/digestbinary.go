@@ -167,7 +167,7 @@ func (r *reader) digest() *Digest {
 	}
 	d.users, d.page = r.number("users", math.MaxInt64), r.number("page", math.MaxInt64)
 	d.checkpoints.doublings = uint8(r.number("doublings", 62)) //nolint:gosec // at most 62
-	if stride := d.checkpoints.stride(cmp.Or(d.page, defaultPage)); stride <= 0 || stride>>d.checkpoints.doublings != cmp.Or(d.page, defaultPage) {
+	if page := cmp.Or(d.page, defaultPage); d.checkpoints.stride(page)>>d.checkpoints.doublings != page {
 		r.fail("page: %d doubled %d times is too large", d.page, d.checkpoints.doublings)
 	}
 	r.words(d.sum[:])

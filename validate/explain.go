@@ -102,7 +102,7 @@ func (s *snapshot) marks(a algorithm) []checkpoint {
 		return marks
 	}
 	for _, c := range s.checkpoints.list {
-		if c.users > marks[len(marks)-1].users && c.users < s.users {
+		if c.users < s.users {
 			marks = append(marks, c)
 		}
 	}
@@ -227,10 +227,8 @@ func (d *mismatch) between(marks []checkpoint, added sum, users int64) (run, boo
 		for to < len(marks) && marks[to].users-m.users < users {
 			to++
 		}
-		for k := to; k < len(marks) && marks[k].users-m.users == users; k++ {
-			if d.algorithm.subtract(marks[k].sum, m.sum) == added {
-				return run{from: m.users, to: marks[k].users}, true
-			}
+		if to < len(marks) && marks[to].users-m.users == users && d.algorithm.subtract(marks[to].sum, m.sum) == added {
+			return run{from: m.users, to: marks[to].users}, true
 		}
 	}
 	return run{}, false

@@ -1,8 +1,11 @@
 package validate
 
 import (
+	"crypto/md5" //nolint:gosec // a fingerprint that every SQL engine can make, not a secret
+	"fmt"
 	"math"
 	"math/big"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -67,5 +70,22 @@ func TestLuckIsNoLessThanTheChance(t *testing.T) {
 				require.GreaterOrEqual(t, math.Pow(10, float64(luckOf(int64(all), int64(lost), int64(lost), int64(runs), true)))*(1+1e-9), atEnd, "%d of %d in %d runs, one at the end", lost, all, runs)
 			}
 		}
+	}
+}
+
+// TestMD5Lanes: the lanes are what engines read of the text of an MD5, eight
+// hexadecimal digits each.
+func TestMD5Lanes(t *testing.T) {
+	for i := range 1000 {
+		user := strconv.Itoa(i)
+		text := fmt.Sprintf("%x", md5.Sum([]byte(user))) //nolint:gosec // as above
+		lanes, h := md5Hash(user)
+		for lane := range 4 {
+			want, err := strconv.ParseUint(text[8*lane:8*lane+8], 16, 64)
+			require.NoError(t, err)
+			require.Equal(t, want, lanes[lane], "lane %d of %q", lane, user)
+		}
+		require.Equal(t, text, fmt.Sprintf("%016x%016x", h.high, h.low))
+		require.Equal(t, lanes, md5Lanes.sum(h), "what a sample keeps of a user is enough")
 	}
 }

@@ -93,7 +93,10 @@ func TestSummaryRefuses(t *testing.T) {
 		`[]`:                                    "array",
 		`{"users":5,"fingerprint":"md5"}`:       "hash:sum-sum-sum-sum",
 		`{"users":5,"fingerprint":"md5:1-2-3"}`: "3 sums, want 4",
-		`{"users":5,"fingerprint":"m:000000000000000G-0000000000000001-0000000000000002-0000000000000003"}`: "sum 1: want 16 lower-case",
+		`{"users":5,"fingerprint":"m:000000000000000G-0000000000000001-0000000000000002-0000000000000003"}`:  "sum 1: want 16 lower-case",
+		`{"users":5,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-00000000000003"}`:    "sum 4: want 16 lower-case",
+		`{"users":5,"fingerprint":"m:00000000000000ab-0000000000000001-00000000000000020-0000000000000003"}`: "sum 3: want 16 lower-case",
+		`{"users":5,"fingerprint":"m:00000000000000AB-0000000000000001-0000000000000002-0000000000000003"}`:  "sum 1: want 16 lower-case",
 	} {
 		var s validate.Summary
 		require.ErrorContains(t, json.Unmarshal([]byte(text), &s), reason, text)
