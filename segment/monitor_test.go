@@ -969,6 +969,32 @@ func TestSweepOfARunThatGoesLiveMeanwhileListedTwice(t *testing.T) {
 	require.Len(t, s.Cases, 1)
 }
 
+// A ledger that counts how often it is asked for the sizes of one segment.
+type asked struct {
+	*segment.Memory
+	times int
+}
+
+func (a *asked) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+	a.times++
+	return a.Memory.Sizes(ctx, id, n)
+}
+
+// Where very many segments are affected, asking for each would hold up the alerts.
+func TestSweepOfVeryManyCasesAsksForNone(t *testing.T) {
+	for cases, want := range map[int]int{1000: 1000, 1001: 0} {
+		f := newFleet(t)
+		for i := range cases {
+			f.runs(seg(fmt.Sprint(i)), 1000)
+			f.sizes[seg(fmt.Sprint(i))] = validate.Count(int64(100 + i%300))
+		}
+		ledger := &asked{Memory: f.ledger}
+		f.config.Ledger = ledger
+		require.Len(t, f.sweep().Cases, cases)
+		require.Equal(t, want, ledger.times)
+	}
+}
+
 func TestSweepOfNoListing(t *testing.T) {
 	f := newFleet(t)
 	m, err := segment.NewMonitor(f.config)
