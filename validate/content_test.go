@@ -82,3 +82,52 @@ func TestHowManyUsersWereReplaced(t *testing.T) {
 	_, err = check(by(50), expected, some)
 	require.ErrorIs(t, err, validate.Different, "200 were replaced")
 }
+
+// TestReadingToleranceIsForReading: what reading may lose, storing may not, where
+// it is known what was read; and reading may lose it once.
+func TestReadingToleranceIsForReading(t *testing.T) {
+	source := users(1000, 1)
+	exchanged := func(n int) validate.Summary {
+		all := slices.Clone(source)
+		for i, stranger := range users(n, 2) {
+			all[100*i+7] = stranger
+		}
+		return digest(all).Summary()
+	}
+	all := digest(source).Summary()
+	five := validate.Margin{Users: 5}
+	policy := validate.Policy{Reading: validate.Tolerance{Short: five, Surplus: five}}
+	for _, c := range []struct {
+		reason       string
+		read, stored validate.Summary
+		found        []string
+	}{
+		{"five were read in place of others", exchanged(5), exchanged(5), []string{}},
+		{"eight were", exchanged(8), exchanged(8), []string{"different@read"}},
+		{"one is stored in place of another that was read", all, exchanged(1), []string{"different@store"}},
+		{"five where the read users are not known", validate.Count(1000), exchanged(5), []string{}},
+		{"eight where the read users are not known", validate.Count(1000), exchanged(8), []string{"different@store"}},
+	} {
+		report, err := validate.Check(t.Context(), policy, validate.Output{Expected: digest(source).Summary(), Read: c.read, Stored: c.stored})
+		require.Equal(t, c.found, found(report), c.reason)
+		require.Equal(t, len(c.found) == 0, err == nil, c.reason)
+	}
+}
+
+// TestProvenExchangeWithinATolerance: what sums prove without samples is judged
+// by its number, and may be just what is allowed.
+func TestProvenExchangeWithinATolerance(t *testing.T) {
+	source := users(50_000, 1)
+	stored := digest(slices.Concat(source[:7000], source[3000:4000], source[8000:])).Summary()
+	for allowed, want := range map[int64][]string{
+		1000: {"gap@store?", "repeated@store?"},
+		999:  {"gap@store?", "repeated@store?", "different@store"},
+	} {
+		margin := validate.Margin{Users: allowed}
+		report, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Tolerance{Short: margin, Surplus: margin}}, validate.Output{
+			Expected: digest(source).Summary(), Stored: printed(stored.Users(), stored.Fingerprint()),
+		})
+		require.Equal(t, want, found(report), "%d allowed", allowed)
+		require.Equal(t, allowed == 1000, err == nil)
+	}
+}

@@ -94,7 +94,9 @@ func TestSampleShrinks(t *testing.T) {
 		want   int
 	}{
 		{"no two alike", func([]uint64) {}, sampleSize},
-		{"three alike where it ends", func(highs []uint64) { highs[sampleSize], highs[sampleSize+1] = highs[sampleSize-1], highs[sampleSize-1] }, sampleSize + 2},
+		{"three alike where it ends", func(highs []uint64) {
+			highs[sampleSize], highs[sampleSize+1] = highs[sampleSize-1], highs[sampleSize-1]
+		}, sampleSize + 2},
 		{"all alike from there on", func(highs []uint64) {
 			for i := sampleSize; i < most; i++ {
 				highs[i] = highs[sampleSize-1]
