@@ -226,6 +226,20 @@ func TestLuckText(t *testing.T) {
 	require.False(t, luck(-9).plausible(), "at the limit a cause is claimed")
 }
 
+// TestUnseen: users that the sample does not speak for are those beyond the
+// distinct ones times its average, 2 ± 1/√16 here, by more than three standard
+// errors; as many more may be.
+func TestUnseen(t *testing.T) {
+	var c comparison
+	for i := range int64(16) {
+		c.add(i, 1+i%2*2, 0) // 1 and 3, and so 2 on average, by a standard deviation of 1
+	}
+	for users, want := range map[int64]int64{200: 0, 275: 0, 276: 76 + 75, 1200: 1000 + 75} {
+		source := snapshot{contents: contents{users: users, sample: sample{users: make([]sampled, 100)}}}
+		require.Equal(t, want, c.unseen(&source), "%d users", users)
+	}
+}
+
 // TestBounds: at either end of Wilson's interval the share found is three
 // standard errors of that end away, which is how it is defined.
 func TestBounds(t *testing.T) {

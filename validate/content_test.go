@@ -131,3 +131,25 @@ func TestProvenExchangeWithinATolerance(t *testing.T) {
 		require.Equal(t, allowed == 1000, err == nil)
 	}
 }
+
+// TestStrangersBesides: where users are missing, too, the share of strangers is
+// one of what is there.
+func TestStrangersBesides(t *testing.T) {
+	source := users(20_000, 1)
+	stored := append(lose(0.25)(source), users(2000, 2)...) // one in 8.5
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: digest(source).Summary(), Stored: digest(shuffled(stored)).Summary()})
+	require.ErrorIs(t, err, validate.Short)
+	require.Regexp(t, `^about 1[12]\.\d% of 1[67],\d{3} users \(.* sampled\) are stored that the source does not hold$`, detail(t, report, validate.Different).Detail)
+}
+
+// TestHintsOfOtherSteps: what is known of one step takes no hint from another.
+func TestHintsOfOtherSteps(t *testing.T) {
+	policy := validate.Policy{Caps: []validate.Cap{{Users: 1237, Origin: "the mail tool"}}}
+	read := users(2*1237, 1)
+	report, err := validate.Check(t.Context(), policy, validate.Output{
+		Expected: count(5000), Read: digest(read).Summary(), Stored: digest(read[:1111]).Summary(),
+	})
+	require.ErrorIs(t, err, validate.Truncated)
+	require.Equal(t, "read", detail(t, report, validate.Short).Step)
+	require.Contains(t, detail(t, report, validate.Short).Hint, "exactly 2 × 1,237, a known limit (the mail tool)")
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/sdk/metric"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -21,6 +22,9 @@ func TestGlobalProviders(t *testing.T) {
 	require.NoError(t, err)
 
 	b := newBench(t)
+	traces, meters := otel.GetTracerProvider(), otel.GetMeterProvider()
+	defer otel.SetTracerProvider(traces) // the other tests show that none need be set
+	defer otel.SetMeterProvider(meters)
 	otel.SetTracerProvider(b.traces)
 	otel.SetMeterProvider(b.meters)
 	_, err = validate.Check(t.Context(), validate.Policy{}, out)
@@ -53,4 +57,26 @@ func TestEachListenerAlone(t *testing.T) {
 	require.Len(t, b.spans.Ended(), 1)
 	require.Len(t, b.metrics(t), 2)
 	require.Equal(t, 1, strings.Count(log.String(), "output checked"))
+}
+
+// TestOneOfTwoMeasured: each histogram is told, though a view drops the other; and
+// no shortfall where one side is not known.
+func TestOneOfTwoMeasured(t *testing.T) {
+	const duration, shortfall = "segmentguard.check.duration", "segmentguard.check.shortfall"
+	for dropped, told := range map[string]string{duration: shortfall + " {user}", shortfall: duration + " s"} {
+		b := newBench(t)
+		b.reader = metric.NewManualReader()
+		b.meters = metric.NewMeterProvider(metric.WithReader(b.reader), metric.WithView(
+			metric.NewView(metric.Instrument{Name: dropped}, metric.Stream{Aggregation: metric.AggregationDrop{}})))
+		_, err := b.validator(t).Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(5)})
+		require.NoError(t, err)
+		require.Len(t, b.metrics(t), 1)
+		require.Contains(t, b.metrics(t), told)
+	}
+	b := newBench(t)
+	for _, out := range []validate.Output{{Expected: count(5)}, {Expected: validate.Unknown(), Stored: count(5)}} {
+		_, err := b.validator(t).Check(t.Context(), validate.Policy{}, out)
+		require.ErrorIs(t, err, validate.Unverified)
+	}
+	require.NotContains(t, b.metrics(t), shortfall+" {user}")
 }
