@@ -147,3 +147,14 @@ func TestDifferenceTexts(t *testing.T) {
 		require.Equal(t, "stored as many users as expected, but not the same ones"+c.says, e.difference(&pair{stage: storing, before: &expected}), c.reason)
 	}
 }
+
+// TestPlaces: five runs are named, and of more how many.
+func TestPlaces(t *testing.T) {
+	runs := []run{{0, 1, -1}, {10, 20, -1}, {30, 31, -1}, {40, 50, -1}, {60, 70, -1}, {80, 81, -1}, {90, 91, -1}}
+	for n, want := range map[int]string{
+		1: "1", 2: "1 and 11–20", 5: "1, 11–20, 31, 41–50 and 61–70",
+		6: "1, 11–20, 31, 41–50, 61–70 and 1 more run", 7: "1, 11–20, 31, 41–50, 61–70 and 2 more runs",
+	} {
+		require.Equal(t, want, places(runs[:n]))
+	}
+}
