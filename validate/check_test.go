@@ -665,6 +665,14 @@ func TestAdmit(t *testing.T) {
 			want:   []string{"dropped@size"},
 		},
 		{
+			name: "mapped, and of an earlier one it is not known what was read", reason: "no number is not a number of 0",
+			policy: mapped,
+			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), History: []validate.Size{
+				{Users: 29000, At: noon.Add(-time.Hour)}, {Users: 30000, Read: 41000, At: noon},
+			}},
+			want:   []string{"dropped@size"},
+		},
+		{
 			name: "mapped ids to come, read now", reason: "what was read at the very time may be the same",
 			policy: mapped,
 			output: out{Expected: count(12001), SelfReported: true, Read: count(12001), History: []validate.Size{
