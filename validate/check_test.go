@@ -670,7 +670,7 @@ func TestAdmit(t *testing.T) {
 			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), History: []validate.Size{
 				{Users: 29000, At: noon.Add(-time.Hour)}, {Users: 30000, Read: 41000, At: noon},
 			}},
-			want:   []string{"dropped@size"},
+			want: []string{"dropped@size"},
 		},
 		{
 			name: "mapped ids to come, read now", reason: "what was read at the very time may be the same",
