@@ -540,7 +540,8 @@ func TestBadInput(t *testing.T) {
 		{"history negative", "Output.History[0]", func(_ *validate.Policy, o *validate.Output) { o.History, o.At = daily(-5, 5), noon }},
 		{"history out of order within a second", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.History, o.At = flat(3, 5), noon
-			o.History[2].At = o.History[1].At.Add(-time.Millisecond)
+			o.History[2].At = o.History[1].At.Add(100 * time.Millisecond)
+			o.History[1].At = o.History[1].At.Add(900 * time.Millisecond)
 		}},
 		{"history out of order behind a size of nothing", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.History, o.At = daily(5, 0, 5), noon
