@@ -538,6 +538,24 @@ func TestBadInput(t *testing.T) {
 			o.History[2].At = noon.AddDate(0, -1, 0)
 		}},
 		{"history negative", "Output.History[0]", func(_ *validate.Policy, o *validate.Output) { o.History, o.At = daily(-5, 5), noon }},
+		{"history out of order within a second", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+			o.History, o.At = flat(3, 5), noon
+			o.History[2].At = o.History[1].At.Add(100 * time.Millisecond)
+			o.History[1].At = o.History[1].At.Add(900 * time.Millisecond)
+		}},
+		{"history out of order behind a size of nothing", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+			o.History, o.At = daily(5, 0, 5), noon
+			o.History[2].At = o.History[0].At.Add(time.Hour)
+		}},
+		{"history out of order behind one that was read", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+			o.History, o.At = daily(5, 5, 5), noon
+			o.History[0].Read, o.History[2].Read = 5, 5
+			o.History[2].At = o.History[0].At.Add(time.Hour)
+		}},
+		{"history read negative", "Output.History[1]", func(_ *validate.Policy, o *validate.Output) {
+			o.History, o.At = flat(3, 5), noon
+			o.History[1].Read = -1
+		}},
 		{"history after the output", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.History, o.At = flat(3, 5), noon.AddDate(0, 0, -2)
 		}},
@@ -556,6 +574,19 @@ func TestBadInput(t *testing.T) {
 			require.ErrorIs(t, err, validate.Unverified)
 			require.False(t, report.Passed())
 		})
+	}
+}
+
+// TestGoodHistories: sizes may share a moment, be zero, and be as old as time.
+func TestGoodHistories(t *testing.T) {
+	beginning := time.Time{}.Add(1)
+	for name, history := range map[string][]validate.Size{
+		"at the beginning of time": {{Users: 5, At: beginning}, {Users: 5, At: beginning}},
+		"twice at a time":          {{Users: 5, At: noon.Add(-1)}, {Users: 0, At: noon.Add(-1)}, {Users: 5, Read: 6, At: noon.Add(-1)}},
+		"at the output's time":     {{Users: 5, At: noon.Add(-1)}, {Users: 5, At: noon}},
+	} {
+		_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(5), History: history, At: noon})
+		require.NoError(t, err, name)
 	}
 }
 
@@ -633,6 +664,14 @@ func TestAdmit(t *testing.T) {
 			policy: mapped,
 			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), History: []validate.Size{{Users: 30000, Read: 41000, At: noon}}},
 			want:   []string{"dropped@size"},
+		},
+		{
+			name: "mapped, and of an earlier one it is not known what was read", reason: "no number is not a number of 0",
+			policy: mapped,
+			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), History: []validate.Size{
+				{Users: 29000, At: noon.Add(-time.Hour)}, {Users: 30000, Read: 41000, At: noon},
+			}},
+			want: []string{"dropped@size"},
 		},
 		{
 			name: "mapped ids to come, read now", reason: "what was read at the very time may be the same",

@@ -116,6 +116,41 @@ func holding(n int, lost ...run) *comparison {
 	return comparedOf(counts...)
 }
 
+// TestPagesWithoutSample: a page without a sampled user is as its neighbours are,
+// where they are alike, and as the only neighbour at an end.
+func TestPagesWithoutSample(t *testing.T) {
+	var marks []checkpoint
+	for users := int64(0); users <= 50; users += 10 {
+		marks = append(marks, checkpoint{users: users})
+	}
+	there, lost, twice := compared{0, 1, 1}, compared{0, 1, 0}, compared{0, 1, 2}
+	for _, c := range []struct {
+		reason string
+		at     map[int64]compared // by page
+		want   []int64
+	}{
+		{"all are sampled", map[int64]compared{0: there, 1: lost, 2: twice, 3: lost, 4: there}, []int64{0, -1, 1, -1, 0}},
+		{"between two that are missing", map[int64]compared{0: there, 1: lost, 3: lost, 4: there}, []int64{0, -1, -1, -1, 0}},
+		{"between one that is missing and one that is not", map[int64]compared{0: there, 1: lost, 3: there, 4: lost}, []int64{0, -1, 0, 0, -1}},
+		{"between one that is there and one that is missing", map[int64]compared{0: there, 1: there, 3: lost, 4: there}, []int64{0, 0, 0, -1, 0}},
+		{"before all others", map[int64]compared{2: lost, 3: there, 4: there}, []int64{-1, -1, -1, 0, 0}},
+		{"behind all others", map[int64]compared{0: there, 1: there, 2: twice}, []int64{0, 0, 1, 1, 1}},
+		{"no page is sampled", nil, []int64{0, 0, 0, 0, 0}},
+	} {
+		var sampled comparison
+		for page := range int64(5) {
+			if u, ok := c.at[page]; ok {
+				sampled.add(10*page+3, u.source, u.stored)
+			}
+		}
+		require.Equal(t, c.want, sampled.pages(marks), c.reason)
+	}
+	repeating := &comparison{repeats: true}
+	repeating.add(3, 1, 0)
+	repeating.add(23, 1, 0)
+	require.Equal(t, []int64{-1, 0, -1, 0, 0}, repeating.pages(marks), "a page of repeats need not lack them")
+}
+
 // TestUnlikely: as many of the longest runs are told as chance is least likely
 // to make, in the order of the source.
 func TestUnlikely(t *testing.T) {
@@ -124,6 +159,10 @@ func TestUnlikely(t *testing.T) {
 	require.Equal(t, []run{early, single, middle, end}, holding(1000, early, single, middle, end).gaps())
 	require.Empty(t, holding(10).gaps())
 
+	var twos []run
+	for from := int64(20); from < 420; from += 20 {
+		twos = append(twos, run{from, from + 2, -1})
+	}
 	for _, c := range []struct {
 		reason      string
 		lost, found []run
@@ -135,6 +174,8 @@ func TestUnlikely(t *testing.T) {
 		{"with the end among them", []run{end, middle, early}, []run{early, middle, end}, luckOf(1000, 120, 120, 3, true)},
 		{"one user besides is chance", []run{single, middle}, []run{middle}, luckOf(1000, 61, 60, 1, false)},
 		{"three users of a thousand", []run{single, {700, 702, -1}}, nil, 0},
+		{"two of every twenty", twos, nil, 0},
+		{"two of every twenty, and three", append([]run{{10, 13, -1}}, twos...), append([]run{{10, 13, -1}}, twos...), luckOf(1000, 43, 43, 21, false)},
 	} {
 		found, chance := unlikely(holding(1000, c.lost...).gaps(), 1000)
 		require.Equal(t, c.found, found, c.reason)
@@ -179,6 +220,20 @@ func TestLuckText(t *testing.T) {
 	require.NotContains(t, luck(-15).String(), "under")
 	require.True(t, luck(-8.9).plausible())
 	require.False(t, luck(-9).plausible(), "at the limit a cause is claimed")
+}
+
+// TestUnseen: users that the sample does not speak for are those beyond the
+// distinct ones times its average, 2 ± 1/√16 here, by more than three standard
+// errors; as many more may be.
+func TestUnseen(t *testing.T) {
+	var c comparison
+	for i := range int64(16) {
+		c.add(i, 1+i%2*2, 0) // 1 and 3, and so 2 on average, by a standard deviation of 1
+	}
+	for users, want := range map[int64]int64{200: 0, 275: 0, 276: 76 + 75, 1200: 1000 + 75} {
+		source := snapshot{contents: contents{users: users, sample: sample{users: make([]sampled, 100)}}}
+		require.Equal(t, want, c.unseen(&source), "%d users", users)
+	}
 }
 
 // TestBounds: at either end of Wilson's interval the share found is three

@@ -82,3 +82,74 @@ func TestHowManyUsersWereReplaced(t *testing.T) {
 	_, err = check(by(50), expected, some)
 	require.ErrorIs(t, err, validate.Different, "200 were replaced")
 }
+
+// TestReadingToleranceIsForReading: what reading may lose, storing may not, where
+// it is known what was read; and reading may lose it once.
+func TestReadingToleranceIsForReading(t *testing.T) {
+	source := users(1000, 1)
+	exchanged := func(n int) validate.Summary {
+		all := slices.Clone(source)
+		for i, stranger := range users(n, 2) {
+			all[100*i+7] = stranger
+		}
+		return digest(all).Summary()
+	}
+	all := digest(source).Summary()
+	five := validate.Margin{Users: 5}
+	policy := validate.Policy{Reading: validate.Tolerance{Short: five, Surplus: five}}
+	for _, c := range []struct {
+		reason       string
+		read, stored validate.Summary
+		found        []string
+	}{
+		{"five were read in place of others", exchanged(5), exchanged(5), []string{}},
+		{"eight were", exchanged(8), exchanged(8), []string{"different@read"}},
+		{"one is stored in place of another that was read", all, exchanged(1), []string{"different@store"}},
+		{"five where the read users are not known", validate.Count(1000), exchanged(5), []string{}},
+		{"eight where the read users are not known", validate.Count(1000), exchanged(8), []string{"different@store"}},
+	} {
+		report, err := validate.Check(t.Context(), policy, validate.Output{Expected: digest(source).Summary(), Read: c.read, Stored: c.stored})
+		require.Equal(t, c.found, found(report), c.reason)
+		require.Equal(t, len(c.found) == 0, err == nil, c.reason)
+	}
+}
+
+// TestProvenExchangeWithinATolerance: what sums prove without samples is judged
+// by its number, and may be just what is allowed.
+func TestProvenExchangeWithinATolerance(t *testing.T) {
+	source := users(50_000, 1)
+	stored := digest(slices.Concat(source[:7000], source[3000:4000], source[8000:])).Summary()
+	for allowed, want := range map[int64][]string{
+		1000: {"gap@store?", "repeated@store?"},
+		999:  {"gap@store?", "repeated@store?", "different@store"},
+	} {
+		margin := validate.Margin{Users: allowed}
+		report, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Tolerance{Short: margin, Surplus: margin}}, validate.Output{
+			Expected: digest(source).Summary(), Stored: printed(stored.Users(), stored.Fingerprint()),
+		})
+		require.Equal(t, want, found(report), "%d allowed", allowed)
+		require.Equal(t, allowed == 1000, err == nil)
+	}
+}
+
+// TestStrangersBesides: where users are missing, too, the share of strangers is
+// one of what is there.
+func TestStrangersBesides(t *testing.T) {
+	source := users(20_000, 1)
+	stored := append(lose(0.25)(source), users(2000, 2)...) // one in 8.5
+	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: digest(source).Summary(), Stored: digest(shuffled(stored)).Summary()})
+	require.ErrorIs(t, err, validate.Short)
+	require.Regexp(t, `^about 1[12]\.\d% of 1[67],\d{3} users \(.* sampled\) are stored that the source does not hold$`, detail(t, report, validate.Different).Detail)
+}
+
+// TestHintsOfOtherSteps: what is known of one step takes no hint from another.
+func TestHintsOfOtherSteps(t *testing.T) {
+	policy := validate.Policy{Caps: []validate.Cap{{Users: 1237, Origin: "the mail tool"}}}
+	read := users(2*1237, 1)
+	report, err := validate.Check(t.Context(), policy, validate.Output{
+		Expected: count(5000), Read: digest(read).Summary(), Stored: digest(read[:1111]).Summary(),
+	})
+	require.ErrorIs(t, err, validate.Truncated)
+	require.Equal(t, "read", detail(t, report, validate.Short).Step)
+	require.Contains(t, detail(t, report, validate.Short).Hint, "exactly 2 × 1,237, a known limit (the mail tool)")
+}

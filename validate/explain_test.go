@@ -126,3 +126,35 @@ func TestGuessMended(t *testing.T) {
 	_, ok := d.solve(marks, []int64{0, 0, 0, 0, 0, 0})
 	require.False(t, ok, "two runs")
 }
+
+// TestDifferenceTexts: how many users were replaced is said where a sample shows
+// any.
+func TestDifferenceTexts(t *testing.T) {
+	expected := Count(100)
+	same, lost, extra := [2]int64{1, 1}, [2]int64{1, 0}, [2]int64{1, 2}
+	for _, c := range []struct {
+		reason string
+		counts [][2]int64
+		says   string
+	}{
+		{"no sampled user differs", [][2]int64{same, same, same, same}, ""},
+		{"one is missing", [][2]int64{same, lost, same, same}, ": about 25.0% of 100 users (1 of 4 sampled) replaced"},
+		{"one is there too often", [][2]int64{same, same, same, extra}, ": about 25.0% of 100 users (1 of 4 sampled) replaced"},
+		{"two for one", [][2]int64{lost, lost, same, extra}, ": about 25.0% of 100 users (1 of 4 sampled) replaced"},
+		{"none is there", [][2]int64{lost, lost}, ": of 2 sampled users of the source none is stored; ids written in another way (case, spaces, a prefix) are other users"},
+	} {
+		e := explanation{common: comparedOf(c.counts...)}
+		require.Equal(t, "stored as many users as expected, but not the same ones"+c.says, e.difference(&pair{stage: storing, before: &expected}), c.reason)
+	}
+}
+
+// TestPlaces: five runs are named, and of more how many.
+func TestPlaces(t *testing.T) {
+	runs := []run{{0, 1, -1}, {10, 20, -1}, {30, 31, -1}, {40, 50, -1}, {60, 70, -1}, {80, 81, -1}, {90, 91, -1}}
+	for n, want := range map[int]string{
+		1: "1", 2: "1 and 11–20", 5: "1, 11–20, 31, 41–50 and 61–70",
+		6: "1, 11–20, 31, 41–50, 61–70 and 1 more run", 7: "1, 11–20, 31, 41–50, 61–70 and 2 more runs",
+	} {
+		require.Equal(t, want, places(runs[:n]))
+	}
+}

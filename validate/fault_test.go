@@ -180,6 +180,7 @@ var faults = []fault{
 		})(s)
 	}, kinds(different), "but not the same ones: about 6.", "one in sixteen ends in 7"},
 	{"another source's users", 100_000, func(s []string) []string { return users(len(s), 99) }, kinds(different), "none is stored", "two sources swapped"},
+	{"thousands where there was one", 1, func([]string) []string { return users(20_000, 99) }, kinds(surplus), "stored 20,000 users where 1 was expected", "the sample cannot speak of that one"},
 	{"a smaller source's users", 100_000, func([]string) []string { return users(70_000, 99) }, kinds(different, short), "none is stored", "two sources swapped"},
 }
 

@@ -44,10 +44,7 @@ func (d *mismatch) lost(c *comparison) (causes []cause) {
 // cutAt tells of a lost end: at the very number of users that are there, where
 // nothing else was lost, and else at about the last sampled user that is there.
 func (d *mismatch) cutAt(c *comparison, end run, chance luck) cause {
-	at, about := int64(0), "about "
-	if end.from > 0 {
-		at = c.users[end.from-1].first + 1
-	}
+	at, about := c.users[end.from-1].first+1, "about " // not all are missing
 	if at <= d.users && d.users <= c.users[end.from].first && c.surplus == 0 && int64(c.absent) == end.users() {
 		at, about = d.users, ""
 	}

@@ -46,6 +46,10 @@ func TestEdgesOfVerdicts(t *testing.T) {
 			want:   []string{"short@read"},
 		},
 		{
+			name: "on a cap that a moving side ended at", reason: "it holds all that there was at last",
+			output: out{Expected: validate.Between(count(950), count(1000)), Stored: count(1000)},
+		},
+		{
 			name: "read on a cap of 1,000 within the tolerance", reason: "from 1,000 on it is no chance",
 			policy: validate.Policy{Reading: validate.Within(0.05), Tolerance: validate.Within(0.05)},
 			output: out{Expected: count(1010), Read: count(1000), Stored: count(1000)},

@@ -20,3 +20,41 @@ func TestDifference(t *testing.T) {
 	require.Positive(t, difference(0, least))
 	require.Negative(t, difference(least, 0))
 }
+
+// TestStepTexts: what can be said is said, and nothing is divided by zero.
+func TestStepTexts(t *testing.T) {
+	none, five := Count(0), Count(5)
+	mapped := step{stage: mapping, share: Share{Min: 0.7, Max: 0.9}, before: &none, after: &five}
+	require.Equal(t, "mapped 5 of 0 users (0 to 0 allowed, 70% to 90%)", mapped.mapped(5, 0))
+
+	for _, c := range []struct {
+		reason        string
+		before, after int64
+		noise         float64
+		want          string
+	}{
+		{"as wide as the difference and the noise", 1000, 960, 10, " or a tolerance of 5.0%"},
+		{"rounded up", 1000, 960, 10.5, " or a tolerance of 5.1%"},
+		{"all of them", 1000, 0, 0, " or a tolerance of 100.0%"},
+		{"more than all", 1000, 0, 1, ""},
+		{"of nothing", 0, 5, 1, ""},
+	} {
+		before, after := Count(c.before), Count(c.after)
+		s := step{stage: storing, before: &before, after: &after}
+		require.Equal(t, c.want, s.deciding(c.noise), c.reason)
+	}
+}
+
+// TestBandTellsWhatIsOutside: a size that is allowed, but on a limit, is not told
+// the sizes that are.
+func TestBandTellsWhatIsOutside(t *testing.T) {
+	band := Band{Low: 10, High: 20, Points: 30, Usual: 0.05}
+	for users, outside := range map[int64]bool{9: true, 10: false, 20: false, 21: true} {
+		size := Count(users)
+		text := "usual moves are within 5%"
+		if outside {
+			text += ", so 10 to 20 are allowed"
+		}
+		require.Equal(t, text, band.why(&size), "%d users", users)
+	}
+}

@@ -104,6 +104,17 @@ func TestSummaryRefuses(t *testing.T) {
 	}
 }
 
+// TestFingerprintOfNobody: an engine sums nothing up to 0, and that is right.
+func TestFingerprintOfNobody(t *testing.T) {
+	for _, hash := range []validate.Hash{validate.XXH3, validate.MD5} {
+		report, err := validate.Check(t.Context(), validate.Policy{AllowEmpty: true}, validate.Output{
+			Expected: validate.NewDigest(hash).Summary(), Stored: printed(0, validate.Fingerprint{Hash: hash}),
+		})
+		require.NoError(t, err)
+		require.True(t, report.SameUsers)
+	}
+}
+
 func FuzzFingerprintText(f *testing.F) {
 	f.Add("md5x4/v1", uint64(1), uint64(2), uint64(3), uint64(math.MaxUint64))
 	f.Add("engine:function(0,1)", uint64(0), uint64(0), uint64(0), uint64(0))

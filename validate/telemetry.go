@@ -70,13 +70,16 @@ func nobody(c Config) bool {
 
 // unset is OpenTelemetry's global provider as long as nobody has set one, nil if
 // somebody already has.
-var unset = func() trace.TracerProvider {
-	tp := otel.GetTracerProvider()
+var unset = delegate(otel.GetTracerProvider())
+
+// delegate is a global provider that stands for the one which is yet to be set,
+// and nil of any other.
+func delegate(tp trace.TracerProvider) trace.TracerProvider {
 	if t := reflect.TypeOf(tp); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "go.opentelemetry.io/otel/internal/global" {
 		return nil
 	}
 	return tp
-}()
+}
 
 // start begins a span. While no provider is set and no span is around, nobody
 // can see it, and starting it anyway would be most of what a check allocates.
