@@ -954,6 +954,57 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 	}
 }
 
+// Cases that no run can explain do not keep others from being asked for.
+func TestSweepOfARunThatGoesLiveMeanwhileAmongMissing(t *testing.T) {
+	f := newFleet(t)
+	for i := range 50 {
+		f.runs(seg(fmt.Sprint("gone ", i)), 1000, 1000)
+	}
+	f.runs(seg("cars"), 1000, 1000)
+	m, err := segment.NewMonitor(f.config)
+	require.NoError(t, err)
+	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+		f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: segment.Committed, Users: 1203, At: time.Now()})
+		yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil)
+	})
+	require.NoError(t, err)
+	require.Len(t, s.Cases, 50)
+	require.Equal(t, 1, s.Healthy)
+}
+
+// A ledger that refuses a size, and whatever comes with it.
+type refusing struct {
+	*segment.Memory
+	segment segment.ID
+}
+
+func (r refusing) Import(ctx context.Context, sizes []segment.Imported) error {
+	for _, i := range sizes {
+		if i.Segment == r.segment {
+			return &validate.InputError{Field: "Imported.Segment", Value: i.Segment, Want: "another"}
+		}
+	}
+	return r.Memory.Import(ctx, sizes)
+}
+
+// One size that cannot be kept costs no other.
+func TestSweepKeepsWhatCanBeKept(t *testing.T) {
+	f := newFleet(t)
+	const segments = 3000 // more than are handed to a ledger at once
+	for i := range segments {
+		f.sizes[seg(fmt.Sprint(i))] = validate.Count(int64(1000 + i))
+	}
+	f.config.Ledger = refusing{f.ledger, seg("0")}
+	_, err := f.trySweep(f.listing(), nil)
+	require.ErrorContains(t, err, "keeping sizes of segments that no guard stands before")
+	kept := 0
+	for tracked, err := range f.ledger.Segments(t.Context()) {
+		require.NoError(t, err)
+		kept += len(tracked.Sizes)
+	}
+	require.Equal(t, segments-1, kept)
+}
+
 // A segment that is listed twice is no run's doing.
 func TestSweepOfARunThatGoesLiveMeanwhileListedTwice(t *testing.T) {
 	f := newFleet(t)
