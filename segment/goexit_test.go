@@ -15,9 +15,9 @@ import (
 // A rule or a ledger that ends its goroutine, as a failed assertion does, leaves
 // segments unseen: that is no sweep of all.
 func TestSweepWhoseCallbackEndsItsGoroutine(t *testing.T) {
-	fleet := func(t *testing.T) *fleet {
+	fleet := func(t *testing.T, segments int) *fleet {
 		f := newFleet(t)
-		for n := range 10 {
+		for n := range segments {
 			f.runs(segment.ID{SiteGroup: "s", Name: strconv.Itoa(n)}, 5300, 5300, 5300)
 		}
 		return f
@@ -25,7 +25,7 @@ func TestSweepWhoseCallbackEndsItsGoroutine(t *testing.T) {
 	for name, procs := range map[string]int{"one judge": 1, "two judges": 2} {
 		t.Run(name, func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
-			f := fleet(t)
+			f := fleet(t, 8000) // more than wait for a judge, or reading would end anyway
 			f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
 				runtime.Goexit()
 				return segment.Rule{}, nil
@@ -36,7 +36,7 @@ func TestSweepWhoseCallbackEndsItsGoroutine(t *testing.T) {
 		})
 	}
 	t.Run("ledger", func(t *testing.T) {
-		f := fleet(t)
+		f := fleet(t, 10)
 		f.config.Ledger = endsReading{f.ledger}
 		s, err := f.trySweep(f.listing(), nil)
 		require.ErrorContains(t, err, "ended its goroutine")

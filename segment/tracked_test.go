@@ -79,6 +79,29 @@ func TestImportedOnce(t *testing.T) {
 	require.Len(t, tracked.Sizes, 3)
 }
 
+// TestImportedBeforeAnAcceptance: what a human put an end to does not come back;
+// what came before the first size that is known does.
+func TestImportedBeforeAnAcceptance(t *testing.T) {
+	first := validate.Size{Users: 5, At: tonight}
+	older, newer := validate.Size{Users: 4, At: tonight.Add(-1)}, validate.Size{Users: 6, At: tonight.Add(1)}
+	for _, c := range []struct {
+		reason  string
+		tracked Tracked
+		want    []int64
+	}{
+		{"nothing was accepted", Tracked{Sizes: []validate.Size{first}}, []int64{4, 5, 6}},
+		{"the first was accepted", Tracked{Sizes: []validate.Size{first}, Accepted: &Acceptance{}}, []int64{5, 6}},
+		{"what was accepted is suspect now", Tracked{Accepted: &Acceptance{}}, []int64{4, 6}},
+	} {
+		c.tracked.Import([]validate.Size{older, newer})
+		var users []int64
+		for _, size := range c.tracked.Sizes {
+			users = append(users, size.Users)
+		}
+		require.Equal(t, c.want, users, c.reason)
+	}
+}
+
 // TestStates: which attempts are live or about to be.
 func TestStates(t *testing.T) {
 	for state, goes := range map[State]bool{Accepted: true, Committed: true, Observed: true, Rejected: false, Unknown: false} {
