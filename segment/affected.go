@@ -15,7 +15,7 @@ func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 			return nil, wrap("segment: affected by alerts", err)
 		}
 		if s.Open != nil && s.Open.Incident == nil {
-			found = append(found, Affected{ID: s.Segment, Users: atStake(&s.Open.Report)})
+			found = append(found, Affected{Segment: s.Segment, Users: atStake(&s.Open.Report)})
 		}
 	}
 	return found, nil
@@ -24,7 +24,7 @@ func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 // AffectedByAttempts are the segments of attempts by a build, a kind of job or a
 // time, whatever became of them: a bug found at noon touched runs that looked
 // fine. What was rejected is among them, as its segment is out of date.
-func AffectedByAttempts(ctx context.Context, l Ledger, f AttemptFilter) ([]Affected, error) {
+func AffectedByLog(ctx context.Context, l Ledger, f LogFilter) ([]Affected, error) {
 	users := map[ID]int64{}
 	for r, err := range l.Attempts(ctx, f) {
 		if err != nil {
@@ -34,7 +34,7 @@ func AffectedByAttempts(ctx context.Context, l Ledger, f AttemptFilter) ([]Affec
 	}
 	var found []Affected
 	for _, id := range slices.SortedFunc(maps.Keys(users), ID.Compare) {
-		found = append(found, Affected{ID: id, Users: users[id]})
+		found = append(found, Affected{Segment: id, Users: users[id]})
 	}
 	return found, nil
 }

@@ -22,7 +22,7 @@ func (a *attempt) reject(ctx context.Context) error {
 		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
 	}
 	a.leftover = a.discard(ctx)
-	err := join(verdict, a.leftover, a.recordAfter(ctx, Rejected))
+	err := join(verdict, a.leftover, a.recordAfter(ctx, RunRejected))
 	if a.stopped(ctx) && !a.unprotected() {
 		return err
 	}
@@ -32,8 +32,8 @@ func (a *attempt) reject(ctx context.Context) error {
 // unknown is the way out after a commit that failed: the output may be live, so
 // nothing is discarded.
 func (a *attempt) unknown(ctx context.Context, failure error) error {
-	err := &UnknownError{Segment: a.run.Job.To, Run: a.run.ID, Err: failure}
-	return join(err, a.recordAfter(ctx, Unknown), a.fire(ctx, err.Error()))
+	err := &UnknownError{Segment: a.run.Job.To, RunID: a.run.ID, Err: failure}
+	return join(err, a.recordAfter(ctx, RunUnknown), a.fire(ctx, err.Error()))
 }
 
 // abandon tidies up after a callback that panicked or ended its goroutine, and
@@ -57,7 +57,7 @@ var errEnded = errors.New("a callback panicked or ended its goroutine")
 func (a *attempt) abandoned(ctx context.Context) error {
 	switch {
 	case a.live:
-		return &LiveError{Segment: a.run.Job.To, Run: a.run.ID, Err: errEnded}
+		return &LiveError{Segment: a.run.Job.To, RunID: a.run.ID, Err: errEnded}
 	case a.committing:
 		return a.unknown(ctx, errEnded)
 	}
@@ -110,12 +110,12 @@ func (a *attempt) fire(ctx context.Context, text string) error {
 	}
 	return wrap("alerting", a.guard.alerts.fire(ctx, Alert{
 		Segment:   a.run.Job.To,
-		Severity:  severity(&a.report),
+		Urgency:   urgencyOf(&a.report),
 		Kind:      gravest(&a.report),
 		Text:      next(text, a.rule.Runbook),
 		Protected: !a.unprotected() && !a.committing,
 		Job:       a.run.Job,
-		Run:       a.run.ID,
+		RunID:     a.run.ID,
 		Attempt:   a.run.Attempt,
 		Build:     a.run.Build,
 		Rule:      a.rule.Name,
@@ -126,19 +126,19 @@ func (a *attempt) fire(ctx context.Context, text string) error {
 	}))
 }
 
-func (a *attempt) record(state State) Record {
+func (a *attempt) record(state RunState) Record {
 	return Record{
 		Segment: a.run.Job.To,
-		Run:     a.run.ID,
+		RunID:   a.run.ID,
 		Attempt: a.run.Attempt,
 		State:   state,
-		Job:     a.run.Job.ID,
-		Kind:    a.run.Job.Kind,
+		JobID:   a.run.Job.ID,
+		JobKind: a.run.Job.Kind,
 		Build:   a.run.Build,
 		Users:   a.report.Stored.Users(),
 		Read:    a.report.Read.Users(),
 		Counter: a.run.Counter,
-		Live:    state == Rejected && a.unprotected(),
+		Live:    state == RunRejected && a.unprotected(),
 		At:      a.at,
 		Report:  a.report,
 	}
@@ -146,7 +146,7 @@ func (a *attempt) record(state State) Record {
 
 // recordOutside records in the guard's own history, never in the job's
 // transaction.
-func (a *attempt) recordOutside(ctx context.Context, state State) error {
+func (a *attempt) recordOutside(ctx context.Context, state RunState) error {
 	if a.guard.config.History == nil || a.run.nameless() {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (a *attempt) recordOutside(ctx context.Context, state State) error {
 }
 
 // recordAfter records what became of the run, even if the job was told to stop.
-func (a *attempt) recordAfter(ctx context.Context, state State) error {
+func (a *attempt) recordAfter(ctx context.Context, state RunState) error {
 	return afterwards(ctx, func(ctx context.Context) error { return a.recordOutside(ctx, state) })
 }
 

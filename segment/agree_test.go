@@ -19,8 +19,8 @@ func TestAgree(t *testing.T) {
 	}{
 		{"the same count", five, validate.Count(5), true},
 		{"another count", five, validate.Count(6), false},
-		{"moved upwards", five, validate.Between(five, validate.Count(6)), false},
-		{"moved downwards", five, validate.Between(validate.Count(4), five), false},
+		{"moved upwards", five, validate.Moving(five, validate.Count(6)), false},
+		{"moved downwards", five, validate.Moving(validate.Count(4), five), false},
 		{"the same users", validate.Fingerprinted(5, print1), validate.Fingerprinted(5, print1), true},
 		{"other users", validate.Fingerprinted(5, print1), validate.Fingerprinted(5, print2), false},
 		{"another count of the same users", validate.Fingerprinted(5, print1), validate.Fingerprinted(6, print1), false},

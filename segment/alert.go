@@ -27,23 +27,23 @@ type BatchAlerter interface {
 }
 
 // An AlertSeverity says how soon somebody must look.
-type AlertSeverity string
+type Urgency string
 
 // Alert severities.
 const (
-	Page   AlertSeverity = "page"   // proven: users are missing, or not the right ones
-	Ticket AlertSeverity = "ticket" // suspected by the history alone, let through with a warning, or not verifiable
+	Page   Urgency = "page"   // proven: users are missing, or not the right ones
+	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, or not verifiable
 )
 
 // An Alert is about one segment.
 type Alert struct {
 	Segment   ID              `json:"segment"`
-	Severity  AlertSeverity   `json:"severity"`
+	Urgency   Urgency         `json:"severity"`
 	Kind      validate.Kind   `json:"kind"`      // the gravest
 	Text      string          `json:"text"`      // what happened, on one line
 	Protected bool            `json:"protected"` // the live segment still holds the users it had before
 	Job       Job             `json:"job"`
-	Run       string          `json:"run"`
+	RunID     string          `json:"run"`
 	Attempt   int             `json:"attempt"`
 	Build     string          `json:"build,omitempty"`
 	Rule      string          `json:"rule,omitempty"`
@@ -61,7 +61,7 @@ type Alert struct {
 }
 
 // severity is the alert's, for what a report found.
-func severity(r *validate.Report) AlertSeverity {
+func urgencyOf(r *validate.Report) Urgency {
 	for _, f := range r.Findings {
 		if f.Severity == validate.Warn {
 			continue
@@ -88,17 +88,17 @@ type logAlerter struct{ logger *slog.Logger }
 
 func (l logAlerter) Fire(ctx context.Context, a Alert) error {
 	level := slog.LevelError
-	if a.Severity == Ticket {
+	if a.Urgency == Ticket {
 		level = slog.LevelWarn
 	}
 	l.logger.LogAttrs(ctx, level, "segment affected",
 		slog.String("segment", a.Segment.String()),
-		slog.String("severity", string(a.Severity)),
+		slog.String("severity", string(a.Urgency)),
 		slog.String("kind", string(a.Kind)),
 		slog.String("text", a.Text),
 		slog.Bool("protected", a.Protected),
 		slog.String("job", a.Job.ID),
-		slog.String("run", a.Run),
+		slog.String("run", a.RunID),
 		slog.Int("attempt", a.Attempt),
 		slog.String("build", a.Build),
 		slog.String("runbook", a.Runbook),

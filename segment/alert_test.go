@@ -16,12 +16,12 @@ import (
 func TestLogAlerter(t *testing.T) {
 	var log bytes.Buffer
 	to := segment.LogAlerter(slog.New(slog.NewTextHandler(&log, nil)))
-	a := segment.Alert{Segment: seg("cars"), Severity: segment.Page, Kind: validate.Empty, Text: "nothing is stored"}
+	a := segment.Alert{Segment: seg("cars"), Urgency: segment.Page, Kind: validate.Empty, Text: "nothing is stored"}
 	require.NoError(t, to.Fire(t.Context(), a))
 	require.Contains(t, log.String(), "level=ERROR")
 	require.Contains(t, log.String(), "segment=site-a/cars")
 	log.Reset()
-	a.Severity = segment.Ticket
+	a.Urgency = segment.Ticket
 	require.NoError(t, to.Fire(t.Context(), a))
 	require.Contains(t, log.String(), "level=WARN")
 
@@ -41,7 +41,7 @@ func TestIncidentText(t *testing.T) {
 	}
 	end := ") since 2024-03-18T10:44:00Z, 7 users at stake; likely cause: a limit; next: look"
 	require.Equal(t, "5000 segments of 1 site group affected alike (capped"+end, i.String())
-	i.Segments, i.SiteGroups, i.Job = 1, 2, segment.KindCopy
+	i.Segments, i.SiteGroups, i.JobKind = 1, 2, segment.JobKindCopy
 	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs"+end, i.String())
 	i.Build = "7"
 	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs, build 7"+end, i.String())
@@ -55,8 +55,8 @@ func TestIncidentSumsUp(t *testing.T) {
 	open := func(name string, users int64, since time.Time, runbook string) {
 		require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg(name)}, func(s *segment.AlertState) {
 			s.Open = &segment.Alert{
-				Segment: seg(name), Severity: segment.Page, Kind: validate.Empty, Run: "tonight", Text: "cause of " + name,
-				Job: segment.Job{Kind: segment.KindCopy}, Build: "7", Since: since, Runbook: runbook,
+				Segment: seg(name), Urgency: segment.Page, Kind: validate.Empty, RunID: "tonight", Text: "cause of " + name,
+				Job: segment.Job{Kind: segment.JobKindCopy}, Build: "7", Since: since, Runbook: runbook,
 				Report: validate.Report{Expected: validate.Count(users)},
 			}
 		}))

@@ -25,7 +25,7 @@ func (s *AlertState) IsZero() bool { return s.Open == nil && s.Told == nil }
 // standing one, and nobody is told again.
 type fault struct {
 	kind     validate.Kind
-	severity AlertSeverity
+	severity Urgency
 	job      JobKind
 }
 
@@ -33,7 +33,7 @@ func faultOf(a *Alert) fault {
 	if a == nil {
 		return fault{}
 	}
-	return fault{a.Kind, a.Severity, a.Job.Kind}
+	return fault{a.Kind, a.Urgency, a.Job.Kind}
 }
 
 // pending reports whether the alerter is to be told.
@@ -53,13 +53,13 @@ func (s *AlertState) open(a Alert) {
 		}
 	}
 	if s.Open != nil && a.bySweep() { // the guard's fault stands below it, until a run passes
-		a.Run, a.Attempt = s.Open.Run, s.Open.Attempt
+		a.RunID, a.Attempt = s.Open.RunID, s.Open.Attempt
 	}
 	s.Open = &a
 }
 
 // bySweep reports that no run of a job was found to be wrong, but what is live.
-func (a *Alert) bySweep() bool { return a.Run == "" }
+func (a *Alert) bySweep() bool { return a.RunID == "" }
 
 // beyond reports whether a run that passed leaves the alert standing: it brought
 // the very number of users again that a sweep found to be wrong, by looking at
@@ -73,8 +73,8 @@ func (a *Alert) beyond(r *validate.Report) bool {
 func counts(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
 
 func (a *Alert) graver(than *Alert) bool {
-	if a.Severity != than.Severity {
-		return a.Severity == Page
+	if a.Urgency != than.Urgency {
+		return a.Urgency == Page
 	}
 	return a.Kind.Compare(than.Kind) < 0
 }

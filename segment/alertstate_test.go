@@ -17,7 +17,7 @@ func TestSeverity(t *testing.T) {
 	unverified, short := validate.Finding{Kind: validate.Unverified, Severity: validate.Fail}, validate.Finding{Kind: validate.Short, Severity: validate.Fail}
 	for _, c := range []struct {
 		findings []validate.Finding
-		want     AlertSeverity
+		want     Urgency
 	}{
 		{nil, Ticket},
 		{[]validate.Finding{warns}, Ticket},
@@ -26,7 +26,7 @@ func TestSeverity(t *testing.T) {
 		{[]validate.Finding{dropped, warns, short}, Page},
 		{[]validate.Finding{{Kind: validate.Short}}, Page},
 	} {
-		require.Equal(t, c.want, severity(&validate.Report{Findings: c.findings}), "%v", c.findings)
+		require.Equal(t, c.want, urgencyOf(&validate.Report{Findings: c.findings}), "%v", c.findings)
 	}
 }
 
@@ -34,7 +34,7 @@ func TestSeverity(t *testing.T) {
 // the alerter knows first of all; another fault begins anew.
 func TestAlertOpens(t *testing.T) {
 	alert := func(kind validate.Kind, hour int, build string) *Alert {
-		return &Alert{Kind: kind, Severity: Page, Run: "a", Build: build, Since: tonight.Add(time.Duration(hour) * time.Hour)}
+		return &Alert{Kind: kind, Urgency: Page, RunID: "a", Build: build, Since: tonight.Add(time.Duration(hour) * time.Hour)}
 	}
 	for _, c := range []struct {
 		reason     string
@@ -58,7 +58,7 @@ func TestAlertOpens(t *testing.T) {
 // TestGraver: a page is graver than a ticket; of the same severity, the kind
 // tells.
 func TestGraver(t *testing.T) {
-	empty, short, ticket := Alert{Severity: Page, Kind: validate.Empty}, Alert{Severity: Page, Kind: validate.Short}, Alert{Severity: Ticket, Kind: validate.Empty}
+	empty, short, ticket := Alert{Urgency: Page, Kind: validate.Empty}, Alert{Urgency: Page, Kind: validate.Short}, Alert{Urgency: Ticket, Kind: validate.Empty}
 	require.True(t, empty.graver(&short))
 	require.False(t, short.graver(&empty))
 	require.False(t, short.graver(&short), "the same is not graver")

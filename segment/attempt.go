@@ -66,7 +66,7 @@ func (a *attempt) prepare(ctx context.Context) bool {
 	if err := a.rule.problem(); err != nil {
 		return a.refuse(err)
 	}
-	if !a.admitting && !a.rule.Settle.isZero() && a.run.WrittenAt.IsZero() {
+	if !a.admitting && !a.rule.Lag.isZero() && a.run.WrittenAt.IsZero() {
 		return a.refuse(badInput("Run.WrittenAt", "missing", "the last acknowledged write, as the rule lets the store settle"))
 	}
 	a.readHistory(ctx)
@@ -123,11 +123,11 @@ func (a *attempt) output() validate.Output {
 		Name:         a.run.Job.To.String(),
 		JobKind:      string(a.run.Job.Kind),
 		Expected:     a.run.Expected,
-		SelfReported: a.run.Job.Kind == KindLookalike,
+		SelfReported: a.run.Job.Kind == JobKindLookalike,
 		Read:         a.run.Read,
 		Written:      a.run.Written,
 		WrittenAt:    a.run.WrittenAt,
-		History:      a.sizes,
+		Sizes:        a.sizes,
 		Counter:      a.run.Counter,
 		At:           a.at,
 	}
@@ -178,9 +178,9 @@ func (a *attempt) recordBefore(ctx context.Context) error {
 	case a.rule.Mode == Observe:
 		return nil
 	case a.run.History != nil:
-		return a.run.History.Record(ctx, a.record(Committed))
+		return a.run.History.Record(ctx, a.record(RunCommitted))
 	}
-	return a.recordOutside(ctx, Accepted)
+	return a.recordOutside(ctx, RunPassed)
 }
 
 // published records what is live and tells whether anything is wrong with it.
@@ -197,16 +197,16 @@ func (a *attempt) published(ctx context.Context) error {
 		})
 		return nil
 	}
-	return &LiveError{Segment: a.run.Job.To, Run: a.run.ID, Err: err}
+	return &LiveError{Segment: a.run.Job.To, RunID: a.run.ID, Err: err}
 }
 
 // recordLive records outside what was not recorded in the job's transaction.
 func (a *attempt) recordLive(ctx context.Context) error {
 	switch {
 	case a.rule.Mode == Observe:
-		return a.recordAfter(ctx, Observed)
+		return a.recordAfter(ctx, RunObserved)
 	case a.run.History == nil:
-		return a.recordAfter(ctx, Committed)
+		return a.recordAfter(ctx, RunCommitted)
 	}
 	return nil
 }

@@ -20,9 +20,9 @@ func (w *watch) conclude(ctx context.Context, complete bool) error {
 	suspicious := w.signatures()
 	w.trace()
 	for _, id := range sorted(w.cases) {
-		w.sweep.Cases = append(w.sweep.Cases, *w.cases[id])
+		w.sweep.Findings = append(w.sweep.Findings, *w.cases[id])
 	}
-	slices.SortFunc(w.sweep.Cases, gravestFirst)
+	slices.SortFunc(w.sweep.Findings, gravestFirst)
 	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx), asked)
 }
 
@@ -63,9 +63,9 @@ func (w *watch) keep(ctx context.Context) error {
 	var failures []error
 	w.seen = slices.DeleteFunc(w.seen, func(s sighting) bool { return w.cases[s.segment] != nil })
 	for chunk := range slices.Chunk(longestUnknown(w.seen), batchSize) {
-		sizes := make([]Imported, len(chunk))
+		sizes := make([]SizeImport, len(chunk))
 		for i, s := range chunk {
-			sizes[i] = Imported{Segment: s.segment, Sizes: []validate.Size{s.size}}
+			sizes[i] = SizeImport{Segment: s.segment, Sizes: []validate.Size{s.size}}
 		}
 		err := w.monitor.config.Ledger.Import(ctx, sizes)
 		if _, bad := errors.AsType[*validate.InputError](err); bad { // one of them: the others are kept
@@ -83,7 +83,7 @@ func (w *watch) keep(ctx context.Context) error {
 // end well: out of order, it may still have come.
 func (w *watch) dropMissing() {
 	w.sweep.Missing = 0
-	maps.DeleteFunc(w.cases, func(_ ID, c *Case) bool { return c.missing })
+	maps.DeleteFunc(w.cases, func(_ ID, c *SegmentFinding) bool { return c.missing })
 }
 
 // signatures makes cases of segments that share a size with others that were
@@ -127,7 +127,7 @@ func (w *watch) shared(f fall, finding validate.Finding) {
 	c, ok := w.cases[f.segment]
 	if !ok {
 		w.sweep.Healthy--
-		fresh := newCase(&Tracked{Segment: f.segment, Last: f.last}, f.segment, validate.Report{
+		fresh := newCase(&SegmentState{Segment: f.segment, Last: f.last}, f.segment, validate.Report{
 			Expected: validate.Count(f.was), Stored: validate.Count(f.now),
 		})
 		c = &fresh
@@ -151,7 +151,7 @@ func (w *watch) trace() {
 	}
 }
 
-func (w *watch) upstream(id ID, c *Case, seen map[ID]bool) (ID, bool) {
+func (w *watch) upstream(id ID, c *SegmentFinding, seen map[ID]bool) (ID, bool) {
 	job, ok := w.monitor.jobs[id]
 	if !ok {
 		return ID{}, false
@@ -176,7 +176,7 @@ func (w *watch) remember(ctx context.Context, suspicious []fall) error {
 	ledger := w.monitor.config.Ledger
 	for _, f := range suspicious {
 		failures = append(failures, wrap("taking a size out of the baseline", ledger.Suspect(ctx, f.segment, Suspicion{
-			Run: f.last.Run, By: "sweep", Why: "several segments stopped at this size", At: w.sweep.At,
+			RunID: f.last.RunID, By: "sweep", Why: "several segments stopped at this size", At: w.sweep.At,
 		})))
 	}
 	for _, r := range w.settled {
@@ -235,8 +235,8 @@ func (w *watch) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
 			changes[id] = func(*AlertState) {}
 		}
 	}
-	for i := range w.sweep.Cases {
-		c := &w.sweep.Cases[i]
+	for i := range w.sweep.Findings {
+		c := &w.sweep.Findings[i]
 		rule, err := w.monitor.rule(ctx, c.Segment, &c.Last)
 		if err != nil {
 			failures = append(failures, err)
@@ -251,7 +251,7 @@ func (w *watch) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
 // sweep found it live.
 func (w *watch) came(a *Alert) bool {
 	return slices.ContainsFunc(w.settled, func(r Record) bool {
-		return r.State == Committed && r.Segment == a.Segment && r.Run == a.Run && r.Attempt == a.Attempt
+		return r.State == RunCommitted && r.Segment == a.Segment && r.RunID == a.RunID && r.Attempt == a.Attempt
 	})
 }
 

@@ -216,7 +216,7 @@ func pathTo(cameFrom map[int32]int32, j int32) (jobs []int32) {
 func (g *graph) describe(found []tangle, steps []Step) []Conflict {
 	var conflicts []Conflict
 	for _, t := range found {
-		conflicts = append(conflicts, Conflict{Kind: t.kind, Steps: g.pick(steps, t.jobs), HoldsUp: g.pick(steps, t.holdsUp), Also: t.also})
+		conflicts = append(conflicts, Conflict{Kind: t.kind, Steps: g.pick(steps, t.jobs), Waiting: g.pick(steps, t.holdsUp), LaterConflicts: t.also})
 	}
 	return conflicts
 }

@@ -12,7 +12,7 @@ import (
 // A desk brings alerts to the alerter, each fault of a segment once. With a
 // ledger that holds for all desks that share it: what is wrong is written down
 // first, and then one of them tells the alerter.
-type desk struct {
+type notifier struct {
 	ledger  Ledger // nil: nobody remembers what was told
 	alerter Alerter
 }
@@ -21,7 +21,7 @@ type desk struct {
 const claim = 2 * patience
 
 // fire says what a run found to be wrong with a segment.
-func (d desk) fire(ctx context.Context, a Alert) error {
+func (d notifier) fire(ctx context.Context, a Alert) error {
 	fire := func(ctx context.Context) error { return d.alerter.Fire(ctx, a) }
 	if d.ledger == nil {
 		return afterwards(ctx, fire)
@@ -39,7 +39,7 @@ func (d desk) fire(ctx context.Context, a Alert) error {
 
 // resolve says that a run of a segment passed, so that nothing is wrong with it
 // any more, as far as one run can tell.
-func (d desk) resolve(ctx context.Context, id ID, passed *validate.Report) error {
+func (d notifier) resolve(ctx context.Context, id ID, passed *validate.Report) error {
 	return afterwards(ctx, func(ctx context.Context) error {
 		if d.ledger == nil {
 			return d.alerter.Resolve(ctx, id)
@@ -56,7 +56,7 @@ func (d desk) resolve(ctx context.Context, id ID, passed *validate.Report) error
 // change writes down what is wrong with segments, or no longer, and tells the
 // alerter what it does not know. The incidents that stand are told with it: of
 // an alerter that forgot them they could not hold their segments' pages back.
-func (d desk) change(ctx context.Context, ids []ID, change func(*AlertState), standing ...Alert) (written bool, err error) {
+func (d notifier) change(ctx context.Context, ids []ID, change func(*AlertState), standing ...Alert) (written bool, err error) {
 	due := map[ID]AlertState{}
 	now := time.Now()
 	err = d.ledger.ChangeAlerts(ctx, ids, func(s *AlertState) {
@@ -74,7 +74,7 @@ func (d desk) change(ctx context.Context, ids []ID, change func(*AlertState), st
 }
 
 // tell tells the alerter of what is due, and writes down what it knows now.
-func (d desk) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
+func (d notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
 	if len(due) == 0 {
 		return nil
 	}
@@ -98,10 +98,10 @@ func (d desk) tell(ctx context.Context, due map[ID]AlertState, standing []Alert)
 }
 
 // deliver returns which of what is due the alerter took.
-func (d desk) deliver(ctx context.Context, due map[ID]AlertState, standing []Alert) (told map[ID]bool, err error) {
+func (d notifier) deliver(ctx context.Context, due map[ID]AlertState, standing []Alert) (told map[ID]bool, err error) {
 	told = map[ID]bool{}
 	if batch, ok := d.alerter.(BatchAlerter); ok {
-		firing, resolved := batches(due)
+		firing, resolved := dueAlerts(due)
 		if err := batch.Tell(ctx, append(standing, firing...), resolved); err != nil {
 			return told, err
 		}
@@ -120,7 +120,7 @@ func (d desk) deliver(ctx context.Context, due map[ID]AlertState, standing []Ale
 	return told, first(failures)
 }
 
-func (d desk) deliverOne(ctx context.Context, s *AlertState) error {
+func (d notifier) deliverOne(ctx context.Context, s *AlertState) error {
 	if s.Open == nil {
 		return d.alerter.Resolve(ctx, s.Segment)
 	}
@@ -129,7 +129,7 @@ func (d desk) deliverOne(ctx context.Context, s *AlertState) error {
 
 // batches are the alerts to fire, and those to resolve: also where another
 // fault took its place.
-func batches(due map[ID]AlertState) (firing, resolved []Alert) {
+func dueAlerts(due map[ID]AlertState) (firing, resolved []Alert) {
 	for _, id := range inTurn(due) {
 		s := due[id]
 		if s.Open != nil {
@@ -158,7 +158,7 @@ func later(s AlertState) int {
 
 // remind tells an alerter that keeps alerts by itself of those that stand, in
 // case it forgot.
-func (d desk) remind(ctx context.Context, before map[ID]AlertState) error {
+func (d notifier) remind(ctx context.Context, before map[ID]AlertState) error {
 	batch, ok := d.alerter.(BatchAlerter)
 	if !ok {
 		return nil

@@ -87,7 +87,7 @@ func TestStandingIncidentIsToldFirst(t *testing.T) {
 func TestStandingFaultKeepsItsBuild(t *testing.T) {
 	f := newFleet(t)
 	b := &batch{recorder: newRecorder()}
-	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: b})
+	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: b})
 	require.NoError(t, err)
 	night := func(build string, stored int64) {
 		_, _ = g.Commit(t.Context(), segment.Run{
@@ -136,7 +136,7 @@ func TestClaimRunsOut(t *testing.T) {
 // it is what holds now.
 func TestLaterRunsFindingReplaces(t *testing.T) {
 	f := newFleet(t)
-	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: f.alerter})
 	require.NoError(t, err)
 	down := errors.New("store down")
 	for _, stored := range []func(context.Context) (validate.Summary, error){
@@ -191,7 +191,7 @@ func (w waiting) Resolve(context.Context, segment.ID) error { return nil }
 func TestAlertWithoutItsLedger(t *testing.T) {
 	f := newFleet(t)
 	down := errors.New("ledger down")
-	g, err := segment.NewGuard(segment.Config{History: deaf{f.ledger, down}, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{History: deaf{f.ledger, down}, Alerter: f.alerter})
 	require.NoError(t, err)
 	_, err = g.Commit(t.Context(), segment.Run{
 		ID: "r", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
@@ -229,18 +229,18 @@ func TestAffected(t *testing.T) {
 	f.sweep()
 	open, err = segment.AffectedByAlerts(t.Context(), f.ledger)
 	require.NoError(t, err)
-	require.Equal(t, []segment.Affected{{ID: seg("cars"), Users: 1000}}, open)
-	touched, err := segment.AffectedByAttempts(t.Context(), f.ledger, segment.AttemptFilter{Build: "build-7", Kind: segment.KindCopy})
+	require.Equal(t, []segment.Affected{{Segment: seg("cars"), Users: 1000}}, open)
+	touched, err := segment.AffectedByLog(t.Context(), f.ledger, segment.LogFilter{Build: "build-7", JobKind: segment.JobKindCopy})
 	require.NoError(t, err)
-	require.Equal(t, []segment.Affected{{ID: seg("cars"), Users: 1000}, {ID: seg("fine"), Users: 80}}, touched, "runs that looked fine included")
-	none, err := segment.AffectedByAttempts(t.Context(), f.ledger, segment.AttemptFilter{Build: "build-8"})
+	require.Equal(t, []segment.Affected{{Segment: seg("cars"), Users: 1000}, {Segment: seg("fine"), Users: 80}}, touched, "runs that looked fine included")
+	none, err := segment.AffectedByLog(t.Context(), f.ledger, segment.LogFilter{Build: "build-8"})
 	require.NoError(t, err)
 	require.Empty(t, none)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = segment.AffectedByAlerts(ctx, f.ledger)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = segment.AffectedByAttempts(ctx, f.ledger, segment.AttemptFilter{})
+	_, err = segment.AffectedByLog(ctx, f.ledger, segment.LogFilter{})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -275,15 +275,15 @@ func TestSweepAndGuardOnOneSegment(t *testing.T) {
 	}{
 		{
 			"a page stands", "a suspicion is no news where users are proven to be missing",
-			segment.Alert{Severity: segment.Page, Kind: validate.Empty, Run: "tonight"}, 480, nil,
+			segment.Alert{Urgency: segment.Page, Kind: validate.Empty, RunID: "tonight"}, 480, nil,
 		},
 		{
 			"a ticket gives way", "what is live lacks users, which is more than a suspicion",
-			segment.Alert{Severity: segment.Ticket, Kind: validate.Risen, Run: "tonight"}, 999, []string{"fire page short site-a/cars"},
+			segment.Alert{Urgency: segment.Ticket, Kind: validate.Risen, RunID: "tonight"}, 999, []string{"fire page short site-a/cars"},
 		},
 		{
 			"a graver kind", "nothing is graver than nothing",
-			segment.Alert{Severity: segment.Page, Kind: validate.Short, Run: "tonight"}, 0, []string{"fire page empty site-a/cars"},
+			segment.Alert{Urgency: segment.Page, Kind: validate.Short, RunID: "tonight"}, 0, []string{"fire page empty site-a/cars"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestSweepAndGuardOnOneSegment(t *testing.T) {
 				s.Open, s.Told = &c.open, &c.open
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.stored)
-			require.Len(t, f.sweep().Cases, 1)
+			require.Len(t, f.sweep().Findings, 1)
 			require.Equal(t, c.news, f.alerter.news(), c.reason)
 		})
 	}
@@ -320,7 +320,7 @@ func TestSweepTellsWithoutOneRule(t *testing.T) {
 	}
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorIs(t, err, lost)
-	require.Len(t, s.Cases, 2)
+	require.Len(t, s.Findings, 2)
 	require.Equal(t, []string{"fire page short site-a/cars", "fire ticket unverified site-a/deleted"}, f.alerter.news())
 }
 
@@ -348,7 +348,7 @@ func TestSweepOverALedgerThatBreaks(t *testing.T) {
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorIs(t, err, lost)
 	require.False(t, s.Complete)
-	require.Len(t, s.Cases, 1)
+	require.Len(t, s.Findings, 1)
 	require.Equal(t, []string{"fire page short site-a/a"}, f.alerter.news())
 }
 
@@ -359,11 +359,11 @@ type breaking struct {
 	err error
 }
 
-func (b breaking) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
-	return func(yield func(segment.Tracked, error) bool) {
+func (b breaking) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
+	return func(yield func(segment.SegmentState, error) bool) {
 		for t := range b.Memory.Segments(ctx) {
 			if yield(t, nil) {
-				yield(segment.Tracked{}, b.err)
+				yield(segment.SegmentState{}, b.err)
 			}
 			return
 		}
@@ -384,7 +384,7 @@ func TestCasesGravestFirst(t *testing.T) {
 		f.sizes[seg(name)] = validate.Count(sizes[2])
 	}
 	var names []string
-	for _, c := range f.sweep().Cases {
+	for _, c := range f.sweep().Findings {
 		names = append(names, c.Segment.Name)
 	}
 	require.Equal(t, []string{"empty", "short, most", "short a", "short b", "warned, capped"}, names)
@@ -451,8 +451,8 @@ func TestSweepOverAListingThatPanics(t *testing.T) {
 		m, err := segment.NewMonitor(f.config)
 		require.NoError(t, err)
 		require.PanicsWithValue(t, "lost", func() {
-			_, _ = m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
-				yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1000)}, nil)
+			_, _ = m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+				yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(1000)}, nil)
 				panic("lost")
 			})
 		})

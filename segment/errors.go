@@ -11,12 +11,12 @@ import (
 // was not recorded, or its alert not resolved. Do not run the job again.
 type LiveError struct {
 	Segment ID
-	Run     string
+	RunID   string
 	Err     error
 }
 
 func (e *LiveError) Error() string {
-	return fmt.Sprintf("%s: run %s is live, do not run it again, but %v", e.Segment, e.Run, e.Err)
+	return fmt.Sprintf("%s: run %s is live, do not run it again, but %v", e.Segment, e.RunID, e.Err)
 }
 
 // Unwrap returns what went wrong.
@@ -26,12 +26,12 @@ func (e *LiveError) Unwrap() error { return e.Err }
 // not, and nobody knows. Look before the job runs again.
 type UnknownError struct {
 	Segment ID
-	Run     string
+	RunID   string
 	Err     error
 }
 
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("%s: run %s is live or not, nobody knows: the commit failed: %v", e.Segment, e.Run, e.Err)
+	return fmt.Sprintf("%s: run %s is live or not, nobody knows: the commit failed: %v", e.Segment, e.RunID, e.Err)
 }
 
 // Unwrap returns the commit's error.

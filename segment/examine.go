@@ -35,22 +35,22 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 		AllowEmpty: true, // where that is what the last run left, or a human accepted
 	}
 	e.out = validate.Output{
-		JobKind:      string(p.tracked.Last.Kind),
+		JobKind:      string(p.tracked.Last.JobKind),
 		Expected:     validate.Unknown(),
 		SelfReported: true,
 		Stored:       p.current.Stored,
-		History:      e.sizes,
+		Sizes:        e.sizes,
 		Counter:      w.monitor.config.Counter,
 		At:           e.at,
 	}
-	if p.tracked.Live == nil || p.tracked.Last.State == Accepted || p.tracked.Last.State == Unknown {
+	if p.tracked.Live == nil || p.tracked.Last.State == RunPassed || p.tracked.Last.State == RunUnknown {
 		return e
 	}
 	live := *p.tracked.Live
-	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Settle.Max)) {
+	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Lag.Max)) {
 		return e
 	}
-	e.since, e.out.History = live.At, before(e.sizes, live.At.Add(-1))
+	e.since, e.out.Sizes = live.At, before(e.sizes, live.At.Add(-1))
 	if e.overtaken(live) {
 		return e
 	}
@@ -62,7 +62,7 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 // it is the one of before: a run has the time at which it was judged, and may
 // have gone live after the store was listed. That explains an hour at most.
 func (e *examination) overtaken(live validate.Size) bool {
-	previous, ok := e.latest(e.out.History)
+	previous, ok := e.latest(e.out.Sizes)
 	return ok && e.at.Sub(live.At) < uncertain && e.out.Stored.Users() == previous.Users && previous.Users != live.Users
 }
 
@@ -128,7 +128,7 @@ func longestUnknown(seen []sighting) []sighting {
 // keep has the current size kept where no run tells it.
 func (e *examination) keep(t *tally) {
 	stored, last := &e.out.Stored, &e.pair.tracked.Last
-	if last.Run != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+	if last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
 		return
 	}
 	latest, ok := e.latest(e.sizes)
@@ -152,7 +152,7 @@ func (e *examination) falls(t *tally) {
 	}
 	id, last := e.pair.current.Segment, e.pair.tracked.Last
 	if stored := &e.out.Stored; stored.RelErr() == 0 {
-		if was, ok := earlier(e.out.History, e.since, counter); ok && fell(was, stored.Users()) {
+		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
 			t.stored = append(t.stored, fall{was, stored.Users(), id, last, e.kept()})
 		}
 	}
@@ -198,7 +198,7 @@ const uncertain = time.Hour
 // if there are as many as before, it is not.
 func (e *examination) settle(t *tally) {
 	last, stored := &e.pair.tracked.Last, &e.out.Stored
-	if last.State != Unknown && last.State != Accepted || stored.RelErr() > 0 ||
+	if last.State != RunUnknown && last.State != RunPassed || stored.RelErr() > 0 ||
 		last.Counter != e.out.Counter || e.at.Sub(last.At) < uncertain {
 		return
 	}
@@ -207,14 +207,14 @@ func (e *examination) settle(t *tally) {
 		previous = latest.Users
 	}
 	r := Record{
-		Segment: e.pair.current.Segment, Run: last.Run, Attempt: last.Attempt, Job: last.Job, Kind: last.Kind,
+		Segment: e.pair.current.Segment, RunID: last.RunID, Attempt: last.Attempt, JobID: last.JobID, JobKind: last.JobKind,
 		Build: last.Build, Users: last.Users, Read: last.Read, Counter: last.Counter, At: last.At,
 	}
 	switch users := stored.Users(); {
 	case users == last.Users && users != previous:
-		r.State = Committed
+		r.State = RunCommitted
 	case users == previous && users != last.Users:
-		r.State = Rejected
+		r.State = RunRejected
 	default:
 		return
 	}

@@ -12,10 +12,10 @@ import (
 
 // listing is the store's own: every segment with its size, in byte order of the
 // ids, the empty ones too.
-func listing(sizes map[segment.ID]int64, ids ...segment.ID) iter.Seq2[segment.Current, error] {
-	return func(yield func(segment.Current, error) bool) {
+func listing(sizes map[segment.ID]int64, ids ...segment.ID) iter.Seq2[segment.CurrentSize, error] {
+	return func(yield func(segment.CurrentSize, error) bool) {
 		for _, id := range ids {
-			if !yield(segment.Current{Segment: id, Stored: validate.Count(sizes[id])}, nil) {
+			if !yield(segment.CurrentSize{Segment: id, Stored: validate.Count(sizes[id])}, nil) {
 				return
 			}
 		}
@@ -29,7 +29,7 @@ func ExampleMonitor_Sweep() {
 	like, copied := segment.ID{SiteGroup: "site-a", Name: "cars-like"}, segment.ID{SiteGroup: "site-b", Name: "cars-like"}
 	ledger := segment.NewMemory()
 	yesterday := time.Now().AddDate(0, 0, -1)
-	err := ledger.Import(ctx, []segment.Imported{
+	err := ledger.Import(ctx, []segment.SizeImport{
 		{Segment: like, Sizes: []validate.Size{{Users: 41_000, At: yesterday}}},
 		{Segment: copied, Sizes: []validate.Size{{Users: 38_000, At: yesterday}}},
 	})
@@ -48,7 +48,7 @@ func ExampleMonitor_Sweep() {
 		panic(err)
 	}
 	fmt.Print(sweep)
-	plan, err := segment.PlanReruns([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected())
+	plan, err := segment.New([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected())
 	if err != nil {
 		panic(err)
 	}
@@ -62,11 +62,11 @@ func ExampleMonitor_Sweep() {
 
 // A search index shows today's users some time after they were written. Until it
 // says that it is complete up to the last write, its count proves nothing.
-func ExampleSettle() {
-	guard, err := segment.NewGuard(segment.Config{
+func ExampleLag() {
+	guard, err := segment.NewGuard(segment.GuardConfig{
 		Alerter: quiet,
 		Rules: func(context.Context, segment.Job) (segment.Rule, error) {
-			return segment.Rule{Settle: segment.Settle{Min: time.Millisecond, Every: time.Millisecond, Max: time.Second}}, nil
+			return segment.Rule{Lag: segment.Lag{Min: time.Millisecond, Every: time.Millisecond, Max: time.Second}}, nil
 		},
 	})
 	if err != nil {

@@ -11,21 +11,21 @@ import (
 // to another site group with it, and a third job finds users by that copy. All
 // three must run again, in this order and in no other; the copy of the boats
 // was never touched.
-func ExamplePlanReruns() {
+func ExampleNew() {
 	buyers := segment.ID{SiteGroup: "site-a", Name: "buyers"}
 	cars := segment.ID{SiteGroup: "site-a", Name: "cars"}
 	carsB := segment.ID{SiteGroup: "site-b", Name: "cars"}
 	likeCars := segment.ID{SiteGroup: "site-b", Name: "like-cars"}
 	boats := segment.ID{SiteGroup: "site-b", Name: "boats"}
 
-	plan, err := segment.PlanReruns(
+	plan, err := segment.New(
 		[]segment.Job{ // all jobs of the platform, in any order
 			segment.Copy(boats, segment.ID{SiteGroup: "site-a", Name: "boats"}),
 			segment.Lookalike(likeCars, carsB),
 			segment.Copy(carsB, cars),
 			segment.Lookalike(cars, buyers),
 		},
-		[]segment.Affected{{ID: carsB, Users: 10_000}, {ID: cars, Users: 812_345}},
+		[]segment.Affected{{Segment: carsB, Users: 10_000}, {Segment: cars, Users: 812_345}},
 	)
 	if err != nil {
 		fmt.Println(err)

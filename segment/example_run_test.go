@@ -28,7 +28,7 @@ func ExamplePlan_Run() {
 	boatsA, boatsB := segment.ID{SiteGroup: "site-a", Name: "boats"}, segment.ID{SiteGroup: "site-b", Name: "boats"}
 	likeCars := segment.ID{SiteGroup: "site-b", Name: "like-cars"}
 	jobs := []segment.Job{segment.Copy(carsB, carsA), segment.Copy(boatsB, boatsA), segment.Lookalike(likeCars, carsB)}
-	guard, err := segment.NewGuard(segment.Config{History: segment.NewMemory(), Alerter: pager{}})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: pager{}})
 	if err != nil {
 		panic(err)
 	}
@@ -53,7 +53,7 @@ func ExamplePlan_Run() {
 		}
 	}
 
-	plan, err := segment.PlanReruns(jobs, []segment.Affected{{ID: carsB, Users: 812_345}, {ID: boatsB, Users: 9_100}})
+	plan, err := segment.New(jobs, []segment.Affected{{Segment: carsB, Users: 812_345}, {Segment: boatsB, Users: 9_100}})
 	if err != nil {
 		panic(err)
 	}

@@ -28,7 +28,7 @@ func (s *store) publish(context.Context) error { s.live = s.staged; return nil }
 func (s *store) discard(context.Context) error { s.staged = 0; return nil }
 
 func ExampleGuard_Commit() {
-	guard, err := segment.NewGuard(segment.Config{History: segment.NewMemory(), Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -51,7 +51,7 @@ func ExampleGuard_Commit() {
 // A store that cannot stage is judged before its first write: what is known to be
 // wrong by then does not reach it.
 func ExampleGuard_Admit() {
-	guard, err := segment.NewGuard(segment.Config{Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -68,7 +68,7 @@ func ExampleGuard_Admit() {
 // And it is judged again when all is written. The job fails hard, and says that
 // the users are gone: nothing can keep them where what is written is live.
 func ExampleRun_live() {
-	guard, err := segment.NewGuard(segment.Config{Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -86,7 +86,7 @@ func ExampleRun_live() {
 // A store that keeps generations protects the live one: write under a stamp that
 // no other attempt has, and purge the others once it is verified.
 func ExampleRun_stamped() {
-	guard, err := segment.NewGuard(segment.Config{Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -106,7 +106,7 @@ func ExampleRun_stamped() {
 // segment's history.
 func ExampleLookalike() {
 	history := segment.NewMemory()
-	guard, err := segment.NewGuard(segment.Config{History: history, Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -129,7 +129,7 @@ func ExampleLookalike() {
 // A rule that only observes tells of everything and stops nothing: the way to
 // begin.
 func ExampleRule_observe() {
-	guard, err := segment.NewGuard(segment.Config{
+	guard, err := segment.NewGuard(segment.GuardConfig{
 		Alerter: quiet,
 		Rules: func(context.Context, segment.Job) (segment.Rule, error) {
 			return segment.Rule{Mode: segment.Observe, Runbook: "https://example.com/runbooks/segments"}, nil

@@ -46,8 +46,8 @@ func TestSweepWhoseCallbackEndsItsGoroutine(t *testing.T) {
 
 type endsReading struct{ *segment.Memory }
 
-func (l endsReading) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
-	return func(yield func(segment.Tracked, error) bool) {
+func (l endsReading) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
+	return func(yield func(segment.SegmentState, error) bool) {
 		n := 0
 		for s, err := range l.Memory.Segments(ctx) {
 			if n++; n == 5 {

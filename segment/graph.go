@@ -135,10 +135,10 @@ func (g *graph) rank() {
 			count++
 		}
 	}
-	keys := make([]urgency, 0, count)
+	keys := make([]precedence, 0, count)
 	for i := range g.jobs {
 		if s := g.to[i]; g.again[s] {
-			keys = append(keys, urgency{g.jobs[i].Priority, g.users[s], int32(i)})
+			keys = append(keys, precedence{g.jobs[i].Priority, g.users[s], int32(i)})
 		}
 	}
 	g.sort(keys)
@@ -265,7 +265,7 @@ func (g *graph) unwritten() []Affected {
 		}
 	}
 	slices.SortFunc(list, func(a, b Affected) int {
-		return cmp.Or(cmp.Compare(b.Users, a.Users), a.ID.Compare(b.ID))
+		return cmp.Or(cmp.Compare(b.Users, a.Users), a.Segment.Compare(b.Segment))
 	})
 	return list
 }

@@ -17,7 +17,7 @@ import (
 
 // A Config says what a Guard judges by and where it reports to. The zero Config
 // judges every job by the strictest rule, remembers nothing and logs alerts.
-type Config struct {
+type GuardConfig struct {
 	// Rules finds what holds for a job, per segment, client or kind. nil: the
 	// zero Rule for all. An error leaves the run unverified.
 	Rules func(context.Context, Job) (Rule, error)
@@ -40,11 +40,11 @@ type Config struct {
 // A Guard stands between a job's output and its going live. It is safe for
 // concurrent use, and guards on many machines may share one history.
 type Guard struct {
-	config    Config
+	config    GuardConfig
 	validator *validate.Validator
 	quiet     *validate.Validator // judges readings of a store that settles; only the last one counts
 	tracer    trace.Tracer
-	alerts    desk
+	alerts    notifier
 }
 
 const (
@@ -53,7 +53,7 @@ const (
 )
 
 // NewGuard returns a Guard, or an error if an instrument cannot be created.
-func NewGuard(c Config) (*Guard, error) {
+func NewGuard(c GuardConfig) (*Guard, error) {
 	validator, err := validate.New(validate.Config{TracerProvider: c.TracerProvider, MeterProvider: c.MeterProvider, Logger: c.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
@@ -75,7 +75,7 @@ func NewGuard(c Config) (*Guard, error) {
 		validator: validator,
 		quiet:     quiet,
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		alerts:    desk{ledger, c.Alerter},
+		alerts:    notifier{ledger, c.Alerter},
 	}, nil
 }
 

@@ -39,7 +39,7 @@ type bench struct {
 	fail         map[string]error // what is to fail, by event
 	end          func(string)     // ends the goroutine, by event
 	alerts       []segment.Alert
-	config       segment.Config
+	config       segment.GuardConfig
 	run          segment.Run
 }
 
@@ -47,7 +47,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}, end: func(string) {}}
-	b.config = segment.Config{History: b, Alerter: b}
+	b.config = segment.GuardConfig{History: b, Alerter: b}
 	b.run = segment.Run{
 		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
 		Expected: validate.Count(5300),
@@ -108,7 +108,7 @@ func (b *bench) rule(r segment.Rule) {
 func (b *bench) past(sizes ...int64) {
 	for i, users := range sizes {
 		require.NoError(b.t, b.ledger.Record(b.t.Context(), segment.Record{
-			Segment: cars, Run: fmt.Sprint("past", i), State: segment.Committed, Users: users,
+			Segment: cars, RunID: fmt.Sprint("past", i), State: segment.RunCommitted, Users: users,
 			At: time.Now().Add(time.Duration(i-len(sizes)) * time.Hour),
 		}))
 	}
@@ -142,9 +142,9 @@ func (b *bench) last() segment.Record {
 
 // record is the whole of what was recorded last.
 func (b *bench) record(last segment.Attempt) segment.Record {
-	for r, err := range b.ledger.Attempts(b.t.Context(), segment.AttemptFilter{}) {
+	for r, err := range b.ledger.Attempts(b.t.Context(), segment.LogFilter{}) {
 		require.NoError(b.t, err)
-		if r.Run == last.Run && r.Attempt == last.Attempt {
+		if r.RunID == last.RunID && r.Attempt == last.Attempt {
 			return r
 		}
 	}
@@ -183,7 +183,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.EqualError(t, err, "site-b/cars: stored 4,100 of 5,300 users (22.6% short, 0 allowed)")
 				require.False(t, r.Passed())
 				require.False(t, segment.Retryable(err))
-				require.Equal(t, segment.Page, b.alerts[0].Severity)
+				require.Equal(t, segment.Page, b.alerts[0].Urgency)
 				require.True(t, b.alerts[0].Protected)
 				require.Equal(t, err.Error()+" (discarded: the live segment keeps its users)", b.alerts[0].Text)
 				require.Equal(t, "v1", b.alerts[0].Build)
@@ -200,7 +200,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.ErrorIs(t, err, errDown)
 				require.Equal(t, int64(5300), r.Expected.Users(), "the report tells what is known")
 				require.True(t, segment.Retryable(err))
-				require.Equal(t, segment.Ticket, b.alerts[0].Severity, "nothing is proven")
+				require.Equal(t, segment.Ticket, b.alerts[0].Urgency, "nothing is proven")
 			},
 		},
 		{
@@ -214,7 +214,7 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "observed, bad rule", reason: "a rule that only observes stops nothing, whatever else is wrong with it",
-			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe, Settle: settles}) }, // and no WrittenAt
+			set:    func(b *bench) { b.rule(segment.Rule{Mode: segment.Observe, Lag: settles}) }, // and no WrittenAt
 			events: []string{"commit", "observed", "fire"}, live: 5300, baseline: []int64{},
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
@@ -249,7 +249,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, r.Findings, 1)
 				require.Equal(t, "site-b/cars: live, with a warning: unverified: reading the history: connection refused", b.alerts[0].Text)
-				require.Equal(t, segment.Ticket, b.alerts[0].Severity)
+				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 			},
 		},
 		{
@@ -314,7 +314,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.ErrorIs(t, unknown, errDown)
 				require.EqualError(t, err, "site-b/cars: run monday is live or not, nobody knows: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
-				require.Equal(t, segment.Unknown, b.last().State)
+				require.Equal(t, segment.RunUnknown, b.last().State)
 				require.Equal(t, err.Error(), b.alerts[0].Text)
 				require.False(t, b.alerts[0].Protected)
 			},
@@ -348,7 +348,7 @@ func TestOrderOfEvents(t *testing.T) {
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.True(t, r.Passed())
-				require.Equal(t, segment.Ticket, b.alerts[0].Severity)
+				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 				require.Equal(t, validate.Dropped, b.alerts[0].Kind)
 				require.Contains(t, b.alerts[0].Text, "live, with a warning: dropped: 5,300 users, 73.6% below")
 			},
@@ -359,7 +359,7 @@ func TestOrderOfEvents(t *testing.T) {
 			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{20100, 20100, 20100},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Dropped)
-				require.Equal(t, segment.Ticket, b.alerts[0].Severity, "only its history suspects it")
+				require.Equal(t, segment.Ticket, b.alerts[0].Urgency, "only its history suspects it")
 			},
 		},
 		{
@@ -522,7 +522,7 @@ func TestBadRuns(t *testing.T) {
 		t.Run(field, func(t *testing.T) {
 			b := newBench(t)
 			if field == "Run.WrittenAt" {
-				b.rule(segment.Rule{Settle: segment.Settle{Max: time.Minute, Every: time.Second}})
+				b.rule(segment.Rule{Lag: segment.Lag{Max: time.Minute, Every: time.Second}})
 			}
 			edit(&b.run)
 			_, err := b.commit()
@@ -705,7 +705,7 @@ func TestCancelled(t *testing.T) {
 				}
 				return b.Sizes(context.WithoutCancel(ctx), id, n)
 			}, func(ctx context.Context, r segment.Record) error {
-				if at == "accepted" && r.State == segment.Accepted {
+				if at == "accepted" && r.State == segment.RunPassed {
 					stop()
 					b.events = append(b.events, "accepted")
 					return nil
@@ -849,7 +849,7 @@ func TestLogs(t *testing.T) {
 func TestClocksApart(t *testing.T) {
 	b := newBench(t)
 	ahead := time.Now().Add(time.Hour)
-	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, Run: "x", State: segment.Committed, Users: 5300, At: ahead}))
+	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, RunID: "x", State: segment.RunCommitted, Users: 5300, At: ahead}))
 	_, err := b.commit()
 	require.NoError(t, err)
 	sizes, err := b.ledger.Sizes(t.Context(), cars, 10)
@@ -863,7 +863,7 @@ func TestClocksApartJudgedByTheLastSize(t *testing.T) {
 	b := newBench(t)
 	b.past(5300, 5300, 5300)
 	ahead := time.Now().Add(time.Hour)
-	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, Run: "grown", State: segment.Committed, Users: 12_345, At: ahead}))
+	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, RunID: "grown", State: segment.RunCommitted, Users: 12_345, At: ahead}))
 	b.run.Job = segment.Lookalike(cars, cars)
 	b.run.Expected, b.staged = validate.Count(12_345), 12_345
 	report, err := b.commit()
@@ -892,7 +892,7 @@ func TestRejectedNeverInBaseline(t *testing.T) {
 // segment.
 func TestConcurrentCommits(t *testing.T) {
 	ledger := segment.NewMemory()
-	guard, err := segment.NewGuard(segment.Config{History: ledger})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: ledger})
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	errs := make([]error, 64)

@@ -32,28 +32,28 @@ type History interface {
 }
 
 // A State is how far an attempt came.
-type State string
+type RunState string
 
 // The states of an attempt.
 const (
-	Accepted  State = "accepted"  // passed, about to be committed
-	Committed State = "committed" // live
-	Rejected  State = "rejected"  // failed, or could not be verified; discarded
-	Observed  State = "observed"  // live in observe mode, whatever was found
-	Unknown   State = "unknown"   // the commit failed: live or not, nobody knows
+	RunPassed    RunState = "accepted"  // passed, about to be committed
+	RunCommitted RunState = "committed" // live
+	RunRejected  RunState = "rejected"  // failed, or could not be verified; discarded
+	RunObserved  RunState = "observed"  // live in observe mode, whatever was found
+	RunUnknown   RunState = "unknown"   // the commit failed: live or not, nobody knows
 )
 
 // goesLive reports whether an attempt in this state is live or about to be.
-func (s State) goesLive() bool { return s == Accepted || s == Committed || s == Observed }
+func (s RunState) goesLive() bool { return s == RunPassed || s == RunCommitted || s == RunObserved }
 
 // A Record is what a history keeps of one attempt.
 type Record struct {
 	Segment ID              `json:"segment"`
-	Run     string          `json:"run"`
+	RunID   string          `json:"run"`
 	Attempt int             `json:"attempt"`
-	State   State           `json:"state"`
-	Job     string          `json:"job"`
-	Kind    JobKind         `json:"kind"`
+	State   RunState        `json:"state"`
+	JobID   string          `json:"job"`
+	JobKind JobKind         `json:"kind"`
 	Build   string          `json:"build,omitempty"`
 	Users   int64           `json:"users"`          // stored; 0 where that was not read back
 	Read    int64           `json:"read,omitempty"` // what the job took in; 0: not measured
@@ -66,7 +66,7 @@ type Record struct {
 // InBaseline reports whether later sizes are judged by this one: it is live,
 // and nothing was wrong with it.
 func (r *Record) InBaseline() bool {
-	return r.State == Committed || r.State == Observed && r.Report.Passed()
+	return r.State == RunCommitted || r.State == RunObserved && r.Report.Passed()
 }
 
 // Size is the record as a point of the baseline.
@@ -77,12 +77,12 @@ func (r *Record) Size() validate.Size {
 // sized refuses a word on a size that was never read back.
 func (r *Record) sized() error {
 	if r.Report.Stored.IsZero() || r.Report.Stored.IsUnknown() {
-		return fmt.Errorf("run %q: its size was never read back", r.Run)
+		return fmt.Errorf("run %q: its size was never read back", r.RunID)
 	}
 	return nil
 }
 
 // compare orders records by segment, run and attempt.
 func (r Record) compare(other Record) int {
-	return cmp.Or(r.Segment.Compare(other.Segment), strings.Compare(r.Run, other.Run), cmp.Compare(r.Attempt, other.Attempt))
+	return cmp.Or(r.Segment.Compare(other.Segment), strings.Compare(r.RunID, other.RunID), cmp.Compare(r.Attempt, other.Attempt))
 }

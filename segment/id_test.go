@@ -90,7 +90,7 @@ func TestSiteGroupsAreEscaped(t *testing.T) {
 func TestJobs(t *testing.T) {
 	a, b, c := segment.ID{SiteGroup: "a", Name: "x"}, segment.ID{SiteGroup: "b", Name: "x"}, segment.ID{SiteGroup: "c", Name: "x"}
 	job := segment.Copy(b, a)
-	require.Equal(t, segment.Job{ID: "copy a/x to b/x", Kind: segment.KindCopy, From: []segment.ID{a}, To: b}, job, "the order of io.Copy: to, from")
+	require.Equal(t, segment.Job{ID: "copy a/x to b/x", Kind: segment.JobKindCopy, From: []segment.ID{a}, To: b}, job, "the order of io.Copy: to, from")
 	seeds := []segment.ID{a, b}
 	job = segment.Lookalike(c, seeds...)
 	require.Equal(t, "lookalike a/x + b/x to c/x", job.ID)

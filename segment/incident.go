@@ -15,10 +15,10 @@ import (
 // build, and the same kind of failure. It is told once, over the alerts of its
 // segments.
 type Incident struct {
-	Job        JobKind       `json:"job"`
+	JobKind    JobKind       `json:"job"`
 	Kind       validate.Kind `json:"kind"`
 	Build      string        `json:"build,omitempty"`
-	Severity   AlertSeverity `json:"severity"`
+	Urgency    Urgency       `json:"severity"`
 	Segments   int           `json:"segments"`
 	SiteGroups int           `json:"site_groups"`
 	Users      int64         `json:"users"` // at stake in them
@@ -65,21 +65,21 @@ func incidents(states map[ID]AlertState) []Incident {
 	}
 	slices.SortFunc(found, func(a, b Incident) int {
 		return cmp.Or(
-			cmp.Compare(a.Severity, b.Severity), a.Kind.Compare(b.Kind), cmp.Compare(b.Segments, a.Segments),
-			cmp.Compare(a.Job, b.Job), cmp.Compare(a.Build, b.Build),
+			cmp.Compare(a.Urgency, b.Urgency), a.Kind.Compare(b.Kind), cmp.Compare(b.Segments, a.Segments),
+			cmp.Compare(a.JobKind, b.JobKind), cmp.Compare(a.Build, b.Build),
 		)
 	})
 	return found
 }
 
 func newIncident(key sameness, alerts []*Alert) Incident {
-	i := Incident{Job: key.job, Kind: key.kind, Build: key.build, Segments: len(alerts), Severity: Ticket}
+	i := Incident{JobKind: key.job, Kind: key.kind, Build: key.build, Segments: len(alerts), Urgency: Ticket}
 	groups, runbooks := map[string]bool{}, map[string]bool{}
 	var most int64 = -1
 	for _, a := range alerts {
 		groups[a.Segment.SiteGroup] = true
 		runbooks[a.Runbook] = true
-		i.Severity = min(i.Severity, a.Severity) // "page" before "ticket"
+		i.Urgency = min(i.Urgency, a.Urgency) // "page" before "ticket"
 		if i.Since.IsZero() || a.Since.Before(i.Since) {
 			i.Since = a.Since
 		}
@@ -122,13 +122,13 @@ func causeOf(a *Alert) string {
 
 // alert is the incident as an alerter takes it.
 func (i *Incident) alert(at time.Time) Alert {
-	key := sameness{i.Job, i.Kind, i.Build}
+	key := sameness{i.JobKind, i.Kind, i.Build}
 	return Alert{
 		Segment:  key.id(),
-		Severity: i.Severity,
+		Urgency:  i.Urgency,
 		Kind:     i.Kind,
 		Text:     i.String(),
-		Job:      Job{Kind: i.Job},
+		Job:      Job{Kind: i.JobKind},
 		Build:    i.Build,
 		Since:    i.Since,
 		At:       at,
@@ -144,8 +144,8 @@ func (i *Incident) String() string {
 		alike = ""
 	}
 	fmt.Fprintf(&b, "%s of %s affected%s (%s", some(i.Segments, "segment"), some(i.SiteGroups, "site group"), alike, i.Kind)
-	if i.Job != "" {
-		fmt.Fprintf(&b, ", %s jobs", i.Job)
+	if i.JobKind != "" {
+		fmt.Fprintf(&b, ", %s jobs", i.JobKind)
 	}
 	if i.Build != "" {
 		fmt.Fprintf(&b, ", build %s", i.Build)

@@ -11,8 +11,8 @@ type JobKind string
 
 // The kinds of jobs that write segments from segments.
 const (
-	KindLookalike JobKind = "lookalike" // a model's output: it is the job's own word for how many users there should be
-	KindCopy      JobKind = "copy"      // the users of another segment
+	JobKindLookalike JobKind = "lookalike" // a model's output: it is the job's own word for how many users there should be
+	JobKindCopy      JobKind = "copy"      // the users of another segment
 )
 
 // A Job makes one segment from others.
@@ -25,10 +25,10 @@ type Job struct {
 }
 
 // Copy is the job that copies one segment, in the order of io.Copy.
-func Copy(to, from ID) Job { return newJob(KindCopy, to, from) }
+func Copy(to, from ID) Job { return newJob(JobKindCopy, to, from) }
 
 // Lookalike is the job that finds users similar to those of the seeds.
-func Lookalike(to ID, seeds ...ID) Job { return newJob(KindLookalike, to, seeds...) }
+func Lookalike(to ID, seeds ...ID) Job { return newJob(JobKindLookalike, to, seeds...) }
 
 // newJob names the job by all that makes it: two copies into one segment are
 // two jobs.

@@ -23,17 +23,17 @@ type Ledger interface {
 	// seen in the store. They are marked Unguarded. A size of the same time and
 	// counter as one that is there already is left out, and so is one from before
 	// the size that was accepted last. All or nothing.
-	Import(ctx context.Context, sizes []Imported) error
+	Import(ctx context.Context, sizes []SizeImport) error
 	// Forget drops what is known at hand of segments that were deleted on
 	// purpose, and they have no open alert any more. The log of their attempts
 	// stays.
 	Forget(ctx context.Context, ids ...ID) error
 	// Segments yields every segment that is known, in byte order of the ids'
 	// texts. An error ends the sequence.
-	Segments(ctx context.Context) iter.Seq2[Tracked, error]
+	Segments(ctx context.Context) iter.Seq2[SegmentState, error]
 	// Attempts yields, in byte order of the segments' texts, the last record of
 	// each attempt that f lets through. An error ends the sequence.
-	Attempts(ctx context.Context, f AttemptFilter) iter.Seq2[Record, error]
+	Attempts(ctx context.Context, f LogFilter) iter.Seq2[Record, error]
 	// Alerts yields every alert that is open, or that the alerter was told of
 	// last, in byte order of the segments' texts. An error ends the sequence.
 	Alerts(ctx context.Context) iter.Seq2[AlertState, error]
@@ -45,40 +45,40 @@ type Ledger interface {
 }
 
 // An AttemptFilter says which attempts are asked for; the zero one, all.
-type AttemptFilter struct {
-	Build string    // of this build; empty: any
-	Kind  JobKind   // of jobs of this kind; empty: any
-	Since time.Time // recorded for this time or later; zero: from the beginning
-	Until time.Time // recorded for a time before; zero: up to now
+type LogFilter struct {
+	Build   string    // of this build; empty: any
+	JobKind JobKind   // of jobs of this kind; empty: any
+	Since   time.Time // recorded for this time or later; zero: from the beginning
+	Until   time.Time // recorded for a time before; zero: up to now
 }
 
 // Match reports whether r is asked for.
-func (f AttemptFilter) Match(r *Record) bool {
-	return (f.Build == "" || r.Build == f.Build) && (f.Kind == "" || r.Kind == f.Kind) &&
+func (f LogFilter) Match(r *Record) bool {
+	return (f.Build == "" || r.Build == f.Build) && (f.JobKind == "" || r.JobKind == f.JobKind) &&
 		(f.Since.IsZero() || !r.At.Before(f.Since)) && (f.Until.IsZero() || r.At.Before(f.Until))
 }
 
 // An Acceptance is a human's word that a size is right.
 type Acceptance struct {
-	Run string    `json:"run"` // whose size it is, of the run's last recorded attempt
-	By  string    `json:"by"`
-	Why string    `json:"why"`
-	At  time.Time `json:"at"` // when it was accepted
+	RunID string    `json:"run"` // whose size it is, of the run's last recorded attempt
+	By    string    `json:"by"`
+	Why   string    `json:"why"`
+	At    time.Time `json:"at"` // when it was accepted
 }
 
 // Problem is what is wrong with it as an input, nil if nothing is.
-func (a Acceptance) Problem() error { return wordProblem("Acceptance", a.Run, a.By, a.Why, a.At) }
+func (a Acceptance) Validate() error { return wordProblem("Acceptance", a.RunID, a.By, a.Why, a.At) }
 
 // A Suspicion is somebody's word that a size is wrong.
 type Suspicion struct {
-	Run string    `json:"run"` // whose size it is, of the run's last recorded attempt
-	By  string    `json:"by"`
-	Why string    `json:"why"`
-	At  time.Time `json:"at"` // when it was suspected
+	RunID string    `json:"run"` // whose size it is, of the run's last recorded attempt
+	By    string    `json:"by"`
+	Why   string    `json:"why"`
+	At    time.Time `json:"at"` // when it was suspected
 }
 
 // Problem is what is wrong with it as an input, nil if nothing is.
-func (s Suspicion) Problem() error { return wordProblem("Suspicion", s.Run, s.By, s.Why, s.At) }
+func (s Suspicion) Validate() error { return wordProblem("Suspicion", s.RunID, s.By, s.Why, s.At) }
 
 func wordProblem(what, run, by, why string, at time.Time) error {
 	switch {
@@ -95,13 +95,13 @@ func wordProblem(what, run, by, why string, at time.Time) error {
 }
 
 // Imported are sizes of one segment that no guard recorded.
-type Imported struct {
+type SizeImport struct {
 	Segment ID              `json:"segment"`
 	Sizes   []validate.Size `json:"sizes"`
 }
 
 // Problem is what is wrong with it as an input, nil if nothing is.
-func (i Imported) Problem() error {
+func (i SizeImport) Validate() error {
 	if i.Segment.IsZero() {
 		return badInput("Imported.Segment", "empty", "the segment whose sizes they are")
 	}

@@ -13,24 +13,24 @@ import (
 // TestAttemptFilter: each bound is one of its own.
 func TestAttemptFilter(t *testing.T) {
 	at := time.Date(2024, 3, 18, 12, 0, 0, 0, time.UTC)
-	r := segment.Record{Build: "7", Kind: segment.KindCopy, At: at}
+	r := segment.Record{Build: "7", JobKind: segment.JobKindCopy, At: at}
 	for _, c := range []struct {
-		filter segment.AttemptFilter
+		filter segment.LogFilter
 		want   bool
 	}{
-		{segment.AttemptFilter{}, true},
-		{segment.AttemptFilter{Build: "7"}, true},
-		{segment.AttemptFilter{Build: "8"}, false},
-		{segment.AttemptFilter{Kind: segment.KindCopy}, true},
-		{segment.AttemptFilter{Kind: segment.KindLookalike}, false},
-		{segment.AttemptFilter{Build: "7", Kind: segment.KindLookalike}, false},
-		{segment.AttemptFilter{Since: at}, true},
-		{segment.AttemptFilter{Since: at.Add(1)}, false},
-		{segment.AttemptFilter{Since: at.Add(-1)}, true},
-		{segment.AttemptFilter{Until: at}, false},
-		{segment.AttemptFilter{Until: at.Add(1)}, true},
-		{segment.AttemptFilter{Since: at, Until: at.Add(1)}, true},
-		{segment.AttemptFilter{Since: at.Add(1), Until: at.Add(2)}, false},
+		{segment.LogFilter{}, true},
+		{segment.LogFilter{Build: "7"}, true},
+		{segment.LogFilter{Build: "8"}, false},
+		{segment.LogFilter{JobKind: segment.JobKindCopy}, true},
+		{segment.LogFilter{JobKind: segment.JobKindLookalike}, false},
+		{segment.LogFilter{Build: "7", JobKind: segment.JobKindLookalike}, false},
+		{segment.LogFilter{Since: at}, true},
+		{segment.LogFilter{Since: at.Add(1)}, false},
+		{segment.LogFilter{Since: at.Add(-1)}, true},
+		{segment.LogFilter{Until: at}, false},
+		{segment.LogFilter{Until: at.Add(1)}, true},
+		{segment.LogFilter{Since: at, Until: at.Add(1)}, true},
+		{segment.LogFilter{Since: at.Add(1), Until: at.Add(2)}, false},
 	} {
 		require.Equal(t, c.want, c.filter.Match(&r), "%+v", c.filter)
 	}
@@ -41,22 +41,22 @@ func TestAttemptFilter(t *testing.T) {
 func TestWordsHaveProblems(t *testing.T) {
 	now := time.Now()
 	id := segment.ID{SiteGroup: "a", Name: "x"}
-	sizes := func(s validate.Size) segment.Imported {
-		return segment.Imported{Segment: id, Sizes: []validate.Size{{Users: 1, At: now}, s}}
+	sizes := func(s validate.Size) segment.SizeImport {
+		return segment.SizeImport{Segment: id, Sizes: []validate.Size{{Users: 1, At: now}, s}}
 	}
 	for field, err := range map[string]error{
-		"Acceptance.Run":              segment.Acceptance{By: "ann", Why: "right", At: now}.Problem(),
-		"Acceptance.By":               segment.Acceptance{Run: "1", Why: "right", At: now}.Problem(),
-		"Suspicion.Why":               segment.Suspicion{Run: "1", By: "ann", At: now}.Problem(),
-		"Suspicion.At":                segment.Suspicion{Run: "1", By: "ann", Why: "wrong"}.Problem(),
-		"Imported.Segment is empty":   segment.Imported{}.Problem(),
-		"Imported.Segment is \"a/\\x": segment.Imported{Segment: segment.ID{SiteGroup: "a", Name: "\xff"}}.Problem(),
-		"Imported.Sizes.At":           sizes(validate.Size{Users: 1}).Problem(),
-		"Imported.Sizes is {-1":       sizes(validate.Size{Users: -1, At: now}).Problem(),
-		"Imported.Sizes is {1 -1":     sizes(validate.Size{Users: 1, Read: -1, At: now}).Problem(),
+		"Acceptance.Run":              segment.Acceptance{By: "ann", Why: "right", At: now}.Validate(),
+		"Acceptance.By":               segment.Acceptance{RunID: "1", Why: "right", At: now}.Validate(),
+		"Suspicion.Why":               segment.Suspicion{RunID: "1", By: "ann", At: now}.Validate(),
+		"Suspicion.At":                segment.Suspicion{RunID: "1", By: "ann", Why: "wrong"}.Validate(),
+		"Imported.Segment is empty":   segment.SizeImport{}.Validate(),
+		"Imported.Segment is \"a/\\x": segment.SizeImport{Segment: segment.ID{SiteGroup: "a", Name: "\xff"}}.Validate(),
+		"Imported.Sizes.At":           sizes(validate.Size{Users: 1}).Validate(),
+		"Imported.Sizes is {-1":       sizes(validate.Size{Users: -1, At: now}).Validate(),
+		"Imported.Sizes is {1 -1":     sizes(validate.Size{Users: 1, Read: -1, At: now}).Validate(),
 	} {
 		require.ErrorContains(t, err, field)
 	}
-	require.NoError(t, segment.Acceptance{Run: "1", By: "ann", Why: "right", At: now}.Problem())
-	require.NoError(t, sizes(validate.Size{At: now}).Problem(), "no users are a size")
+	require.NoError(t, segment.Acceptance{RunID: "1", By: "ann", Why: "right", At: now}.Validate())
+	require.NoError(t, sizes(validate.Size{At: now}).Validate(), "no users are a size")
 }

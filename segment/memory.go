@@ -15,7 +15,7 @@ import (
 // process ends. The zero Memory is not ready, NewMemory is.
 type Memory struct {
 	mu       sync.Mutex
-	segments map[ID]*Tracked
+	segments map[ID]*SegmentState
 	attempts map[runKey]map[int]Record // the last record of each attempt
 	alerts   map[ID]AlertState
 }
@@ -27,7 +27,7 @@ type runKey struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{segments: map[ID]*Tracked{}, attempts: map[runKey]map[int]Record{}, alerts: map[ID]AlertState{}}
+	return &Memory{segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]Record{}, alerts: map[ID]AlertState{}}
 }
 
 // Sizes implements History.
@@ -51,18 +51,18 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	attempts := m.attempts[runKey{r.Segment, r.Run}]
+	attempts := m.attempts[runKey{r.Segment, r.RunID}]
 	for newer := range attempts {
 		if newer > r.Attempt && r.State.goesLive() {
-			return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.Run, ErrSuperseded, newer)
+			return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.RunID, ErrSuperseded, newer)
 		}
 	}
-	if state := attempts[r.Attempt].State; state == Committed || state == Observed {
-		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Segment, r.Attempt, r.Run, ErrSuperseded)
+	if state := attempts[r.Attempt].State; state == RunCommitted || state == RunObserved {
+		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Segment, r.Attempt, r.RunID, ErrSuperseded)
 	}
 	if attempts == nil {
 		attempts = map[int]Record{}
-		m.attempts[runKey{r.Segment, r.Run}] = attempts
+		m.attempts[runKey{r.Segment, r.RunID}] = attempts
 	}
 	attempts[r.Attempt] = r
 	m.tracked(r.Segment).Record(r)
@@ -70,10 +70,10 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 }
 
 // tracked is what is known of a segment, from here on also if nothing was.
-func (m *Memory) tracked(id ID) *Tracked {
+func (m *Memory) tracked(id ID) *SegmentState {
 	t, ok := m.segments[id]
 	if !ok {
-		t = &Tracked{Segment: id}
+		t = &SegmentState{Segment: id}
 		m.segments[id] = t
 	}
 	return t
@@ -93,12 +93,12 @@ func (m *Memory) Accept(ctx context.Context, id ID, a Acceptance) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := a.Problem(); err != nil {
+	if err := a.Validate(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, err := m.last(id, a.Run)
+	r, err := m.last(id, a.RunID)
 	if err == nil {
 		err = m.tracked(id).Accept(r, a)
 	}
@@ -114,12 +114,12 @@ func (m *Memory) Suspect(ctx context.Context, id ID, s Suspicion) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := s.Problem(); err != nil {
+	if err := s.Validate(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, err := m.last(id, s.Run)
+	r, err := m.last(id, s.RunID)
 	if err != nil {
 		return fmt.Errorf("segment: suspect: %s: %w", id, err)
 	}
@@ -128,12 +128,12 @@ func (m *Memory) Suspect(ctx context.Context, id ID, s Suspicion) error {
 }
 
 // Import implements Ledger.
-func (m *Memory) Import(ctx context.Context, sizes []Imported) error {
+func (m *Memory) Import(ctx context.Context, sizes []SizeImport) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	for _, i := range sizes {
-		if err := i.Problem(); err != nil {
+		if err := i.Validate(); err != nil {
 			return err
 		}
 	}
@@ -167,8 +167,8 @@ func (m *Memory) close(id ID) {
 }
 
 // Segments implements Ledger. It yields what was known when it began.
-func (m *Memory) Segments(ctx context.Context) iter.Seq2[Tracked, error] {
-	return all(ctx, func() (found []Tracked) {
+func (m *Memory) Segments(ctx context.Context) iter.Seq2[SegmentState, error] {
+	return all(ctx, func() (found []SegmentState) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for _, id := range sorted(m.segments) {
@@ -181,7 +181,7 @@ func (m *Memory) Segments(ctx context.Context) iter.Seq2[Tracked, error] {
 }
 
 // Attempts implements Ledger. It yields what was known when it began.
-func (m *Memory) Attempts(ctx context.Context, f AttemptFilter) iter.Seq2[Record, error] {
+func (m *Memory) Attempts(ctx context.Context, f LogFilter) iter.Seq2[Record, error] {
 	return all(ctx, func() (found []Record) {
 		m.mu.Lock()
 		defer m.mu.Unlock()

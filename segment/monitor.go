@@ -47,7 +47,7 @@ type Monitor struct {
 	jobs      map[ID]*Job // by what they write
 	tracer    trace.Tracer
 	affected  metric.Int64Histogram
-	alerts    desk
+	alerts    notifier
 }
 
 // NewMonitor returns a Monitor, or an error if there is no ledger or an
@@ -77,7 +77,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		affected:  affected,
-		alerts:    desk{c.Ledger, c.Alerter},
+		alerts:    notifier{c.Ledger, c.Alerter},
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
@@ -90,7 +90,7 @@ func (m *Monitor) job(id ID, last *Attempt) Job {
 	if job, ok := m.jobs[id]; ok {
 		return *job
 	}
-	return Job{ID: last.Job, Kind: last.Kind, To: id}
+	return Job{ID: last.JobID, Kind: last.JobKind, To: id}
 }
 
 // rule is what holds for a segment.
@@ -118,7 +118,7 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, er
 // The sweep is valid even with an error, as far as it came: what was found until
 // then has been alerted. Without an error every segment was judged, and every
 // alert told. A sweep whose sizes come out of order ends with an *OrderError.
-func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[Current, error]) (Sweep, error) {
+func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) (Sweep, error) {
 	if sizes == nil {
 		return Sweep{}, fmt.Errorf("segment: sweep: %w", badInput("sizes", "nil", "the current sizes of all segments"))
 	}

@@ -32,12 +32,12 @@ func newStill(n int) *still {
 	return l
 }
 
-func (l *still) Segments(context.Context) iter.Seq2[segment.Tracked, error] {
+func (l *still) Segments(context.Context) iter.Seq2[segment.SegmentState, error] {
 	last := l.sizes[len(l.sizes)-1]
-	return func(yield func(segment.Tracked, error) bool) {
+	return func(yield func(segment.SegmentState, error) bool) {
 		for _, id := range l.ids {
-			if !yield(segment.Tracked{Segment: id, Sizes: l.sizes, Last: segment.Attempt{
-				Run: "r", State: segment.Committed, Kind: segment.KindCopy, Users: last.Users, At: last.At,
+			if !yield(segment.SegmentState{Segment: id, Sizes: l.sizes, Last: segment.Attempt{
+				RunID: "r", State: segment.RunCommitted, JobKind: segment.JobKindCopy, Users: last.Users, At: last.At,
 			}}, nil) {
 				return
 			}
@@ -45,11 +45,11 @@ func (l *still) Segments(context.Context) iter.Seq2[segment.Tracked, error] {
 	}
 }
 
-func (l *still) current() iter.Seq2[segment.Current, error] {
+func (l *still) current() iter.Seq2[segment.CurrentSize, error] {
 	stored := validate.Count(l.sizes[len(l.sizes)-1].Users)
-	return func(yield func(segment.Current, error) bool) {
+	return func(yield func(segment.CurrentSize, error) bool) {
 		for _, id := range l.ids {
-			if !yield(segment.Current{Segment: id, Stored: stored}, nil) {
+			if !yield(segment.CurrentSize{Segment: id, Stored: stored}, nil) {
 				return
 			}
 		}

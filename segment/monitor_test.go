@@ -47,35 +47,35 @@ func (f *fleet) runs(id segment.ID, sizes ...int64) {
 }
 
 func (f *fleet) run(id segment.ID, run string, users int64, at time.Time) {
-	f.record(segment.Record{Segment: id, Run: run, State: segment.Committed, Users: users, At: at})
+	f.record(segment.Record{Segment: id, RunID: run, State: segment.RunCommitted, Users: users, At: at})
 	f.sizes[id] = validate.Count(users)
 }
 
 func (f *fleet) record(r segment.Record) {
-	r.Kind, r.Job, r.Build = segment.KindCopy, "copy to "+r.Segment.String(), "build-7"
+	r.JobKind, r.JobID, r.Build = segment.JobKindCopy, "copy to "+r.Segment.String(), "build-7"
 	r.Report.Stored = validate.Count(r.Users)
 	require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
 }
 
 // listing is what the store shows, in the right order.
-func (f *fleet) listing() []segment.Current {
-	var all []segment.Current
+func (f *fleet) listing() []segment.CurrentSize {
+	var all []segment.CurrentSize
 	for id, stored := range f.sizes {
-		all = append(all, segment.Current{Segment: id, Stored: stored, At: f.now})
+		all = append(all, segment.CurrentSize{Segment: id, Stored: stored, At: f.now})
 	}
-	slices.SortFunc(all, func(a, b segment.Current) int { return a.Segment.Compare(b.Segment) })
+	slices.SortFunc(all, func(a, b segment.CurrentSize) int { return a.Segment.Compare(b.Segment) })
 	return all
 }
 
-func listed(all []segment.Current, last error) iter.Seq2[segment.Current, error] {
-	return func(yield func(segment.Current, error) bool) {
+func listed(all []segment.CurrentSize, last error) iter.Seq2[segment.CurrentSize, error] {
+	return func(yield func(segment.CurrentSize, error) bool) {
 		for _, c := range all {
 			if !yield(c, nil) {
 				return
 			}
 		}
 		if last != nil {
-			yield(segment.Current{}, last)
+			yield(segment.CurrentSize{}, last)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (f *fleet) sweep() segment.Sweep {
 	return s
 }
 
-func (f *fleet) trySweep(all []segment.Current, last error) (segment.Sweep, error) {
+func (f *fleet) trySweep(all []segment.CurrentSize, last error) (segment.Sweep, error) {
 	f.t.Helper()
 	m, err := segment.NewMonitor(f.config)
 	require.NoError(f.t, err)
@@ -112,7 +112,7 @@ func (r *recorder) Fire(_ context.Context, a segment.Alert) error {
 		return r.fail
 	}
 	r.firing[a.Segment] = a
-	r.events = append(r.events, fmt.Sprintf("fire %s %s %s", a.Severity, a.Kind, a.Segment))
+	r.events = append(r.events, fmt.Sprintf("fire %s %s %s", a.Urgency, a.Kind, a.Segment))
 	return nil
 }
 
@@ -198,7 +198,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 		{
 			name: "never was in the store", reason: "its first run was rejected, so there is nothing to miss",
 			set: func(f *fleet) {
-				f.record(segment.Record{Segment: seg("cars"), Run: "r", State: segment.Rejected, Users: 10, At: f.now})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "r", State: segment.RunRejected, Users: 10, At: f.now})
 			},
 		},
 		{
@@ -220,7 +220,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "rejected since", reason: "a run that was discarded left live what was there before",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1000, 1000)
-				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Users: 10, At: f.now.Add(-time.Hour)})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Users: 10, At: f.now.Add(-time.Hour)})
 			},
 			segments: 1, healthy: 1,
 		},
@@ -228,7 +228,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "live, and would have failed", reason: "what only observes leaves a broken segment live: it is off its history",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1000, 1000)
-				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Observed, Users: 13, At: f.now.Add(-time.Hour)})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunObserved, Users: 13, At: f.now.Add(-time.Hour)})
 				f.sizes[seg("cars")] = validate.Count(13)
 			},
 			segments: 1, cases: []string{"ticket dropped site-a/cars: off its history: 13 users, 98.7% below its lowest of the last week (1,000); only 2 earlier sizes known, so 634 to 1,733 are allowed"},
@@ -256,7 +256,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 				f.runs(seg("cars"), 1001, 1001, 1051) // two hours ago
 				f.sizes[seg("cars")] = validate.Count(1030)
 				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
-					return segment.Rule{Settle: segment.Settle{Min: time.Hour, Every: time.Minute, Max: 3 * time.Hour}}, nil
+					return segment.Rule{Lag: segment.Lag{Min: time.Hour, Every: time.Minute, Max: 3 * time.Hour}}, nil
 				}
 			},
 			segments: 1, healthy: 1,
@@ -265,8 +265,8 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "accepted, and not live", reason: "a human called the size of a discarded run right: what is live is the one of before",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				f.record(segment.Record{Segment: seg("cars"), Run: "less", State: segment.Rejected, Users: 903, At: f.now.Add(-time.Hour)})
-				require.NoError(f.t, f.ledger.Accept(f.t.Context(), seg("cars"), segment.Acceptance{Run: "less", By: "ann", Why: "a new rule", At: f.now}))
+				f.record(segment.Record{Segment: seg("cars"), RunID: "less", State: segment.RunRejected, Users: 903, At: f.now.Add(-time.Hour)})
+				require.NoError(f.t, f.ledger.Accept(f.t.Context(), seg("cars"), segment.Acceptance{RunID: "less", By: "ann", Why: "a new rule", At: f.now}))
 			},
 			segments: 1, healthy: 1,
 		},
@@ -274,15 +274,15 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "rejected, and other sizes since", reason: "what a run left live is what is expected, not what somebody saw",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 1003, At: f.now.Add(-time.Hour)}}}}))
-				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Users: 13, At: f.now.Add(-time.Minute)})
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 1003, At: f.now.Add(-time.Hour)}}}}))
+				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Users: 13, At: f.now.Add(-time.Minute)})
 			},
 			segments: 1, healthy: 1,
 		},
 		{
 			name: "only ever empty", reason: "nothing says how many users there should be",
 			set: func(f *fleet) {
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{At: f.now.Add(-time.Hour)}}}}))
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{At: f.now.Add(-time.Hour)}}}}))
 				f.sizes[seg("cars")] = validate.Count(13)
 			},
 			segments: 1, unwatched: 1,
@@ -309,7 +309,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 				for i, users := range []int64{1001, 1001, 1001, 480} {
 					sizes = append(sizes, validate.Size{Users: users, At: f.now.Add(-25*time.Hour).AddDate(0, 0, i-3)})
 				}
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: sizes}}))
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: sizes}}))
 				f.sizes[seg("cars")] = validate.Count(480)
 				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
 					return segment.Rule{Policy: validate.Policy{Caps: []validate.Cap{{Users: 480, Origin: "ours"}}}}, nil
@@ -320,14 +320,14 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 		{
 			name: "imported, and not in the store", reason: "no guard is needed to miss it",
 			set: func(f *fleet) {
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.Imported{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
+				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
 			},
 			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "not in the store after a commit that failed", reason: "it may have been live",
 			set: func(f *fleet) {
-				f.record(segment.Record{Segment: seg("cars"), Run: "r", State: segment.Unknown, Users: 10, At: f.now.Add(-2 * time.Hour)})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "r", State: segment.RunUnknown, Users: 10, At: f.now.Add(-2 * time.Hour)})
 			},
 			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
@@ -335,7 +335,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "observed, and not read back", reason: "zero users that nobody counted are not expected",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				r := segment.Record{Segment: seg("cars"), Run: "observed", State: segment.Observed, At: f.now.Add(-time.Hour)}
+				r := segment.Record{Segment: seg("cars"), RunID: "observed", State: segment.RunObserved, At: f.now.Add(-time.Hour)}
 				require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
 			},
 			segments: 1, healthy: 1,
@@ -344,8 +344,8 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "unknown, then rejected", reason: "the first of them may be live",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				f.record(segment.Record{Segment: seg("cars"), Run: "lost", State: segment.Unknown, Users: 1050, At: f.now.Add(-80 * time.Minute)})
-				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Users: 3, At: f.now.Add(-70 * time.Minute)})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "lost", State: segment.RunUnknown, Users: 1050, At: f.now.Add(-80 * time.Minute)})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Users: 3, At: f.now.Add(-70 * time.Minute)})
 				f.sizes[seg("cars")] = validate.Count(1050)
 			},
 			segments: 1, healthy: 1,
@@ -354,7 +354,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "rejected, and live all the same", reason: "without staging the guard discards nothing: what it alerted is what is there",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				f.record(segment.Record{Segment: seg("cars"), Run: "bad", State: segment.Rejected, Live: true, Users: 1050, At: f.now.Add(-70 * time.Minute)})
+				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1050, At: f.now.Add(-70 * time.Minute)})
 				f.sizes[seg("cars")] = validate.Count(1050)
 			},
 			segments: 1, healthy: 1,
@@ -363,7 +363,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "stored as an estimate", reason: "an estimate is no exact number for later ones",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				r := segment.Record{Segment: seg("cars"), Run: "about", State: segment.Committed, Users: 1050, At: f.now.Add(-70 * time.Minute)}
+				r := segment.Record{Segment: seg("cars"), RunID: "about", State: segment.RunCommitted, Users: 1050, At: f.now.Add(-70 * time.Minute)}
 				r.Report.Stored = validate.Estimate(1050, 0.01)
 				require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
 				f.sizes[seg("cars")] = validate.Estimate(1040, 0.01)
@@ -382,8 +382,8 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			s := f.sweep()
 			require.Equal(t, []int{c.segments, c.healthy, c.unwatched, c.missing}, []int{s.Segments, s.Healthy, s.Unwatched, s.Missing}, c.reason)
 			var cases []string
-			for _, k := range s.Cases {
-				cases = append(cases, fmt.Sprintf("%s %s %s", k.Severity, k.Kind, k.Text))
+			for _, k := range s.Findings {
+				cases = append(cases, fmt.Sprintf("%s %s %s", k.Urgency, k.Kind, k.Text))
 			}
 			require.Equal(t, c.cases, cases, c.reason)
 			require.Len(t, f.alerter.firing, len(c.cases), "each case is alerted")
@@ -395,13 +395,13 @@ func TestSweepOfABrokenListing(t *testing.T) {
 	failed := errors.New("connection reset")
 	for _, c := range []struct {
 		name, reason string
-		set          func(*fleet) ([]segment.Current, error)
+		set          func(*fleet) ([]segment.CurrentSize, error)
 		cases        int
 		check        func(*testing.T, error)
 	}{
 		{
 			name: "ends in an error", reason: "what was read is judged, the rest is not called missing or fine",
-			set: func(f *fleet) ([]segment.Current, error) {
+			set: func(f *fleet) ([]segment.CurrentSize, error) {
 				f.sizes[seg("a")] = validate.Count(9)
 				return f.listing()[:1], failed
 			},
@@ -410,7 +410,7 @@ func TestSweepOfABrokenListing(t *testing.T) {
 		},
 		{
 			name: "out of order", reason: "a segment passed over would be called missing",
-			set: func(f *fleet) ([]segment.Current, error) {
+			set: func(f *fleet) ([]segment.CurrentSize, error) {
 				all := f.listing()
 				all[1], all[2] = all[2], all[1]
 				return all, nil
@@ -430,7 +430,7 @@ func TestSweepOfABrokenListing(t *testing.T) {
 			s, err := f.trySweep(c.set(f))
 			c.check(t, err)
 			require.False(t, s.Complete)
-			require.Len(t, s.Cases, c.cases, c.reason)
+			require.Len(t, s.Findings, c.cases, c.reason)
 			require.Zero(t, s.Missing, c.reason)
 			require.Len(t, f.alerter.firing, c.cases, "what was found is told all the same")
 		})
@@ -442,16 +442,16 @@ func TestSweepOfASegmentListedTwice(t *testing.T) {
 	f.runs(seg("a"), 10, 10)
 	f.runs(seg("b"), 10, 10)
 	all := f.listing()
-	s, err := f.trySweep([]segment.Current{all[0], all[0], all[1]}, nil)
+	s, err := f.trySweep([]segment.CurrentSize{all[0], all[0], all[1]}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []int{2, 1}, []int{s.Segments, s.Healthy})
-	require.Len(t, s.Cases, 1)
-	require.Equal(t, "site-a/a: could not be verified: it is listed 2 times among the current sizes, the first time with 10 users", s.Cases[0].Text)
+	require.Len(t, s.Findings, 1)
+	require.Equal(t, "site-a/a: could not be verified: it is listed 2 times among the current sizes, the first time with 10 users", s.Findings[0].Text)
 	fresh := newFleet(t)
 	all[0].Segment = seg("fresh")
-	s, err = fresh.trySweep([]segment.Current{all[0], all[0]}, nil)
+	s, err = fresh.trySweep([]segment.CurrentSize{all[0], all[0]}, nil)
 	require.NoError(t, err)
-	require.Len(t, s.Cases, 1, "also where there is nothing else to judge it by")
+	require.Len(t, s.Findings, 1, "also where there is nothing else to judge it by")
 	require.Zero(t, s.Unwatched)
 }
 
@@ -482,7 +482,7 @@ func TestSweepRetriesAnAlerterThatFails(t *testing.T) {
 	f.alerter.fail = errors.New("no route to host")
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorIs(t, err, f.alerter.fail)
-	require.Len(t, s.Cases, 1, "the verdict does not depend on the alerter")
+	require.Len(t, s.Findings, 1, "the verdict does not depend on the alerter")
 	f.alerter.fail = nil
 	f.sweep()
 	require.Equal(t, []string{"fire page short site-a/cars"}, f.alerter.news())
@@ -500,7 +500,7 @@ func TestSweepRetriesAnAlerterThatFails(t *testing.T) {
 func TestSweepLeavesTheGuardsAlertOpen(t *testing.T) {
 	f := newFleet(t)
 	f.runs(cars, 5, 5)
-	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: f.alerter})
 	require.NoError(t, err)
 	run := segment.Run{
 		ID: "tonight", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
@@ -531,7 +531,7 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 	}
 	f.sweep()
 	require.Len(t, f.alerter.news(), 11, "the segments and their incident")
-	g, err := segment.NewGuard(segment.Config{History: f.ledger, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: f.alerter})
 	require.NoError(t, err)
 	pass := func(id string, read validate.Summary, users int64) {
 		_, err := g.Commit(t.Context(), segment.Run{
@@ -558,7 +558,7 @@ func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 	f := newFleet(t)
 	f.runs(seg("cars"), 1000, 1000)
 	require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
-		s.Open = &segment.Alert{Segment: seg("cars"), Run: "tonight", Severity: segment.Page, Kind: validate.Short}
+		s.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short}
 		s.Told = s.Open
 	}))
 	f.sizes[seg("cars")] = validate.Count(0)
@@ -573,7 +573,7 @@ func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 func TestLateKnowledgeIsNotTheLastRun(t *testing.T) {
 	f := newFleet(t)
 	f.run(seg("cars"), "later", 1200, f.now.Add(-2*time.Hour))
-	f.record(segment.Record{Segment: seg("cars"), Run: "lost", State: segment.Committed, Users: 1100, At: f.now.Add(-3 * time.Hour)})
+	f.record(segment.Record{Segment: seg("cars"), RunID: "lost", State: segment.RunCommitted, Users: 1100, At: f.now.Add(-3 * time.Hour)})
 	require.Equal(t, 1, f.sweep().Healthy)
 }
 
@@ -584,7 +584,7 @@ func TestNewerAttemptIsTheLastWhateverClocksSay(t *testing.T) {
 	f.sizes[seg("cars")] = validate.Count(1180)
 	for attempt, users := range []int64{1200, 1180} {
 		f.record(segment.Record{
-			Segment: seg("cars"), Run: "today", Attempt: attempt, State: segment.Committed,
+			Segment: seg("cars"), RunID: "today", Attempt: attempt, State: segment.RunCommitted,
 			Users: users, At: f.now.Add(-time.Duration(2+attempt) * time.Hour),
 		})
 	}
@@ -617,10 +617,10 @@ func TestHumansResolveAlerts(t *testing.T) {
 	delete(f.sizes, seg("gone"))
 	f.sweep()
 	require.Len(t, f.alerter.news(), 2)
-	require.NoError(t, f.ledger.Accept(t.Context(), seg("cars"), segment.Acceptance{Run: "run 2", By: "ann", Why: "the rule was changed", At: f.now}))
+	require.NoError(t, f.ledger.Accept(t.Context(), seg("cars"), segment.Acceptance{RunID: "run 2", By: "ann", Why: "the rule was changed", At: f.now}))
 	require.NoError(t, f.ledger.Forget(t.Context(), seg("gone")))
 	s := f.sweep()
-	require.Empty(t, s.Cases)
+	require.Empty(t, s.Findings)
 	require.Equal(t, []string{"resolve site-a/cars", "resolve site-a/gone"}, f.alerter.news())
 }
 
@@ -637,8 +637,8 @@ func TestSweepKeepsSizesThatNoGuardKnows(t *testing.T) {
 	f.sizes[seg("uploaded")] = validate.Count(300)
 	for range 3 {
 		s := f.sweep()
-		require.Len(t, s.Cases, 1, "the bad size is not kept, so that it stays one")
-		require.Equal(t, validate.Dropped, s.Cases[0].Kind)
+		require.Len(t, s.Findings, 1, "the bad size is not kept, so that it stays one")
+		require.Equal(t, validate.Dropped, s.Findings[0].Kind)
 		f.now = f.now.AddDate(0, 0, 1)
 	}
 	sizes, err := f.ledger.Sizes(t.Context(), seg("uploaded"), 60)
@@ -684,7 +684,7 @@ func TestSweepComparesOneCounter(t *testing.T) {
 	require.Equal(t, 1, f.sweep().Healthy, "by now there is")
 	for range 3 { // several sweeps a day, and the guard's runs in between
 		f.now = f.now.Add(time.Hour)
-		f.record(segment.Record{Segment: seg("cars"), Run: f.now.String(), State: segment.Committed, Users: 1000, At: f.now.Add(-time.Minute)})
+		f.record(segment.Record{Segment: seg("cars"), RunID: f.now.String(), State: segment.RunCommitted, Users: 1000, At: f.now.Add(-time.Minute)})
 		require.Equal(t, 1, f.sweep().Healthy)
 	}
 	sizes, err := f.ledger.Sizes(t.Context(), seg("cars"), 60)
@@ -692,7 +692,7 @@ func TestSweepComparesOneCounter(t *testing.T) {
 	require.Len(t, slices.DeleteFunc(sizes, func(s validate.Size) bool { return s.Counter == "" }), 2, "one a day is kept")
 	f.now = f.now.AddDate(0, 0, 1)
 	f.sizes[seg("cars")] = validate.Count(600)
-	require.Equal(t, validate.Dropped, f.sweep().Cases[0].Kind)
+	require.Equal(t, validate.Dropped, f.sweep().Findings[0].Kind)
 }
 
 // A commit that failed left it open whether the segment is live. A sweep sees.
@@ -701,22 +701,22 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 		name, reason string
 		stored, live int64
 		ago          time.Duration
-		state        segment.State
+		state        segment.RunState
 		baseline     int
 		told         []string
 	}{
-		{"live", "just as many users are there as the run had stored", 1100, 1100, 90 * time.Minute, segment.Committed, 3, []string{"resolve site-a/cars"}},
-		{"not live", "the users of before are there", 1100, 1000, 90 * time.Minute, segment.Rejected, 2, nil},
-		{"neither", "some other number proves nothing", 1100, 1050, 90 * time.Minute, segment.Unknown, 2, nil},
-		{"both", "the same number as before proves nothing either", 1000, 1000, 90 * time.Minute, segment.Unknown, 2, nil},
-		{"on its way", "the run may still be about to go live", 1100, 1000, 5 * time.Minute, segment.Unknown, 2, nil},
+		{"live", "just as many users are there as the run had stored", 1100, 1100, 90 * time.Minute, segment.RunCommitted, 3, []string{"resolve site-a/cars"}},
+		{"not live", "the users of before are there", 1100, 1000, 90 * time.Minute, segment.RunRejected, 2, nil},
+		{"neither", "some other number proves nothing", 1100, 1050, 90 * time.Minute, segment.RunUnknown, 2, nil},
+		{"both", "the same number as before proves nothing either", 1000, 1000, 90 * time.Minute, segment.RunUnknown, 2, nil},
+		{"on its way", "the run may still be about to go live", 1100, 1000, 5 * time.Minute, segment.RunUnknown, 2, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), 1000, 1000)
-			f.record(segment.Record{Segment: seg("cars"), Run: "tonight", State: segment.Unknown, Users: c.stored, At: f.now.Add(-c.ago)})
+			f.record(segment.Record{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Users: c.stored, At: f.now.Add(-c.ago)})
 			require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
-				s.Open = &segment.Alert{Segment: seg("cars"), Run: "tonight", Severity: segment.Ticket, Kind: validate.Unverified}
+				s.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Ticket, Kind: validate.Unverified}
 				s.Told = s.Open
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.live)
@@ -743,15 +743,15 @@ func TestSweepNamesWhatIsUpstream(t *testing.T) {
 	f.runs(copied, 5000, 5000, 5000, 2000)
 	f.runs(other, 1000, 1000)
 	s := f.sweep()
-	require.Len(t, s.Cases, 2)
-	for _, c := range s.Cases {
+	require.Len(t, s.Findings, 2)
+	for _, c := range s.Findings {
 		if c.Segment == copied {
 			require.Equal(t, like, c.Upstream)
 		} else {
 			require.Zero(t, c.Upstream)
 		}
 	}
-	require.ElementsMatch(t, []segment.Affected{{ID: copied, Users: 5000}, {ID: like, Users: 5000}}, s.Affected())
+	require.ElementsMatch(t, []segment.Affected{{Segment: copied, Users: 5000}, {Segment: like, Users: 5000}}, s.Affected())
 	require.Contains(t, f.alerter.firing[copied].Text, "it is made from site-a/like, which is affected itself")
 }
 
@@ -760,8 +760,8 @@ func TestSweepOfRejectedReads(t *testing.T) {
 	f := newFleet(t)
 	for i := range int64(9) {
 		id := seg(strconv.FormatInt(i, 10))
-		f.record(segment.Record{Segment: id, Run: "good", State: segment.Committed, Users: 20_000 + i, Read: 30_000 + i, At: f.now.AddDate(0, 0, -1)})
-		f.record(segment.Record{Segment: id, Run: "bad", State: segment.Rejected, Users: 8000 + i, Read: 9_999, At: f.now.Add(-time.Hour)})
+		f.record(segment.Record{Segment: id, RunID: "good", State: segment.RunCommitted, Users: 20_000 + i, Read: 30_000 + i, At: f.now.AddDate(0, 0, -1)})
+		f.record(segment.Record{Segment: id, RunID: "bad", State: segment.RunRejected, Users: 8000 + i, Read: 9_999, At: f.now.Add(-time.Hour)})
 		f.sizes[id] = validate.Count(20_000 + i)
 	}
 	require.Equal(t, 9, f.sweep().Healthy)
@@ -784,8 +784,8 @@ func TestSweepNamesNoOtherUpstream(t *testing.T) {
 		f.runs(seg("copied"), 5001, 5001, 5001, 2001)
 		c.source(f)
 		s := f.sweep()
-		require.Len(t, s.Cases, 2)
-		for _, found := range s.Cases {
+		require.Len(t, s.Findings, 2)
+		for _, found := range s.Findings {
 			if found.Segment == seg("copied") {
 				require.Equal(t, c.want, found.Upstream, c.reason)
 			}
@@ -808,14 +808,14 @@ func TestIncidents(t *testing.T) {
 	incident := s.Incidents[0]
 	incident.Since = time.Time{}
 	require.Equal(t, segment.Incident{
-		Job: segment.KindCopy, Kind: validate.Short, Build: "build-7", Severity: segment.Page,
+		JobKind: segment.JobKindCopy, Kind: validate.Short, Build: "build-7", Urgency: segment.Page,
 		Segments: 4, SiteGroups: 2, Users: 4000,
 		Cause: "stored 900 of 1,000 users (10.0% short, 0 allowed)", Next: "https://runbooks.example/copies",
 	}, incident)
 	news := f.alerter.news()
 	require.Len(t, news, 5)
 	require.Equal(t, "fire page short incident/copy short build-7", news[0], "it comes first, to hold back its segments' pages")
-	require.Empty(t, f.sweep().Cases[0].Upstream)
+	require.Empty(t, f.sweep().Findings[0].Upstream)
 	require.Empty(t, f.alerter.news(), "it stands, like its segments' alerts")
 	for id := range f.sizes {
 		if id.Name != "s0" {
@@ -856,8 +856,8 @@ func TestSweepAsJSON(t *testing.T) {
 	again, err := json.Marshal(back)
 	require.NoError(t, err)
 	require.JSONEq(t, string(data), string(again))
-	require.False(t, back.Cases[0].Report.Passed())
-	require.Equal(t, s.Cases[0].Text, back.Cases[0].Text)
+	require.False(t, back.Findings[0].Report.Passed())
+	require.Equal(t, s.Findings[0].Text, back.Findings[0].Text)
 }
 
 // Ids are mapped on the way, so that a limit on the reading leaves no two stored
@@ -867,7 +867,7 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	day := func(id segment.ID, days int, read int64) {
 		stored := int64((0.7 + 0.25*random.Float64()) * float64(read))
-		f.record(segment.Record{Segment: id, Run: fmt.Sprint(days), State: segment.Committed, Users: stored, Read: read, At: f.now.Add(-time.Hour).AddDate(0, 0, -days)})
+		f.record(segment.Record{Segment: id, RunID: fmt.Sprint(days), State: segment.RunCommitted, Users: stored, Read: read, At: f.now.Add(-time.Hour).AddDate(0, 0, -days)})
 		f.sizes[id] = validate.Count(stored)
 	}
 	for i := range 40_000 {
@@ -883,7 +883,7 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	}
 	// A few others are exactly on small known limits by chance.
 	hit := func(s segment.Sweep) (names []string) {
-		for _, c := range s.Cases {
+		for _, c := range s.Findings {
 			if strings.Contains(c.Text, "read exactly 9,999 users, as 49 other segments that were larger, too: a limit at work") {
 				require.Equal(t, validate.Capped, c.Kind)
 				names = append(names, c.Segment.Name)
@@ -896,7 +896,7 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	names := hit(s)
 	require.Len(t, names, 50)
 	require.Equal(t, "00049", names[49])
-	require.Equal(t, s.Segments, s.Healthy+len(s.Cases))
+	require.Equal(t, s.Segments, s.Healthy+len(s.Findings))
 	sizes, err := f.ledger.Sizes(t.Context(), seg("00007"), 60)
 	require.NoError(t, err)
 	require.Len(t, sizes, 1, "a size that a limit brought about is no baseline")
@@ -912,14 +912,14 @@ func TestSweepKeepsNoSizeThatALimitBroughtAbout(t *testing.T) {
 	f := newFleet(t)
 	for i := range int64(50) {
 		id := seg(fmt.Sprintf("%05d", i))
-		require.NoError(t, f.ledger.Import(t.Context(), []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 12_600 + 17*i, At: f.now.AddDate(0, 0, -3)}}}}))
+		require.NoError(t, f.ledger.Import(t.Context(), []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 12_600 + 17*i, At: f.now.AddDate(0, 0, -3)}}}}))
 		f.sizes[id] = validate.Count(9_999)
 	}
 	today := f.now
 	for _, f.now = range []time.Time{today.AddDate(0, 0, -1), today} {
 		s := f.sweep()
-		require.Len(t, s.Cases, 50)
-		require.Equal(t, validate.Capped, s.Cases[0].Kind)
+		require.Len(t, s.Findings, 50)
+		require.Equal(t, validate.Capped, s.Findings[0].Kind)
 	}
 	require.Len(t, f.alerter.firing, 51, "and an incident")
 }
@@ -930,24 +930,24 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 	for _, c := range []struct {
 		reason         string
 		users, stored  int64
-		state          segment.State
+		state          segment.RunState
 		cases, healthy int
 	}{
-		{"it passed, and just its users are there", 1203, 1203, segment.Committed, 0, 1},
-		{"others are there", 1203, 1202, segment.Committed, 1, 0},
-		{"it was discarded, and its users are there all the same", 1203, 1203, segment.Rejected, 1, 0},
+		{"it passed, and just its users are there", 1203, 1203, segment.RunCommitted, 0, 1},
+		{"others are there", 1203, 1202, segment.RunCommitted, 1, 0},
+		{"it was discarded, and its users are there all the same", 1203, 1203, segment.RunRejected, 1, 0},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), 1000, 1000)
 			m, err := segment.NewMonitor(f.config)
 			require.NoError(t, err)
-			s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
-				f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: c.state, Users: c.users, At: time.Now()})
-				yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(c.stored), At: time.Now()}, nil)
+			s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+				f.record(segment.Record{Segment: seg("cars"), RunID: "meanwhile", State: c.state, Users: c.users, At: time.Now()})
+				yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(c.stored), At: time.Now()}, nil)
 			})
 			require.NoError(t, err)
-			require.Len(t, s.Cases, c.cases, c.reason)
+			require.Len(t, s.Findings, c.cases, c.reason)
 			require.Equal(t, c.healthy, s.Healthy)
 			require.Len(t, f.alerter.firing, c.cases)
 		})
@@ -963,12 +963,12 @@ func TestSweepOfARunThatGoesLiveMeanwhileAmongMissing(t *testing.T) {
 	f.runs(seg("cars"), 1000, 1000)
 	m, err := segment.NewMonitor(f.config)
 	require.NoError(t, err)
-	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
-		f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: segment.Committed, Users: 1203, At: time.Now()})
-		yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil)
+	s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+		f.record(segment.Record{Segment: seg("cars"), RunID: "meanwhile", State: segment.RunCommitted, Users: 1203, At: time.Now()})
+		yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil)
 	})
 	require.NoError(t, err)
-	require.Len(t, s.Cases, 50)
+	require.Len(t, s.Findings, 50)
 	require.Equal(t, 1, s.Healthy)
 }
 
@@ -978,7 +978,7 @@ type refusing struct {
 	segment segment.ID
 }
 
-func (r refusing) Import(ctx context.Context, sizes []segment.Imported) error {
+func (r refusing) Import(ctx context.Context, sizes []segment.SizeImport) error {
 	for _, i := range sizes {
 		if i.Segment == r.segment {
 			return &validate.InputError{Field: "Imported.Segment", Value: i.Segment, Want: "another"}
@@ -1011,13 +1011,13 @@ func TestSweepOfARunThatGoesLiveMeanwhileListedTwice(t *testing.T) {
 	f.runs(seg("cars"), 1000, 1000)
 	m, err := segment.NewMonitor(f.config)
 	require.NoError(t, err)
-	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
-		f.record(segment.Record{Segment: seg("cars"), Run: "meanwhile", State: segment.Committed, Users: 1203, At: time.Now()})
-		_ = yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil) &&
-			yield(segment.Current{Segment: seg("cars"), Stored: validate.Count(17), At: time.Now()}, nil)
+	s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+		f.record(segment.Record{Segment: seg("cars"), RunID: "meanwhile", State: segment.RunCommitted, Users: 1203, At: time.Now()})
+		_ = yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(1203), At: time.Now()}, nil) &&
+			yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(17), At: time.Now()}, nil)
 	})
 	require.NoError(t, err)
-	require.Len(t, s.Cases, 1)
+	require.Len(t, s.Findings, 1)
 }
 
 // A ledger that counts how often it is asked for the sizes of one segment.
@@ -1041,7 +1041,7 @@ func TestSweepOfVeryManyCasesAsksForNone(t *testing.T) {
 		}
 		ledger := &asked{Memory: f.ledger}
 		f.config.Ledger = ledger
-		require.Len(t, f.sweep().Cases, cases)
+		require.Len(t, f.sweep().Findings, cases)
 		require.Equal(t, want, ledger.times)
 	}
 }
@@ -1066,7 +1066,7 @@ func TestSweepOverALedgerThatRepeats(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	require.Equal(t, "ledger out of order: site-a/a came twice", order.Error())
 	require.False(t, s.Complete)
-	require.Empty(t, s.Cases)
+	require.Empty(t, s.Findings)
 }
 
 // A repeating ledger yields its first segment twice.
@@ -1081,15 +1081,15 @@ func TestListingFailsWithinASegment(t *testing.T) {
 	require.NoError(t, err)
 	broken := errors.New("broken")
 	current := f.listing()[0]
-	s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+	s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
 		_ = yield(current, nil) && yield(current, broken)
 	})
 	require.ErrorIs(t, err, broken)
 	require.False(t, s.Complete)
 }
 
-func (r repeating) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
-	return func(yield func(segment.Tracked, error) bool) {
+func (r repeating) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
+	return func(yield func(segment.SegmentState, error) bool) {
 		first := true
 		for t, err := range r.Memory.Segments(ctx) {
 			if first && !yield(t, err) || !yield(t, err) {

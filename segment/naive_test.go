@@ -36,7 +36,7 @@ func draw(r *rand.Rand, n nature) world {
 			jobs = 2 + r.IntN(2)
 		}
 		for range jobs {
-			j := segment.Job{ID: fmt.Sprintf("job %02d", len(w.jobs)), Kind: segment.KindLookalike, To: name(s), Priority: r.IntN(3)}
+			j := segment.Job{ID: fmt.Sprintf("job %02d", len(w.jobs)), Kind: segment.JobKindLookalike, To: name(s), Priority: r.IntN(3)}
 			for range r.IntN(4) {
 				switch {
 				case n.cycles && r.IntN(4) == 0:
@@ -49,7 +49,7 @@ func draw(r *rand.Rand, n nature) world {
 		}
 	}
 	for range r.IntN(4) {
-		w.affected = append(w.affected, segment.Affected{ID: name(r.IntN(segments + 1)), Users: r.Int64N(3)})
+		w.affected = append(w.affected, segment.Affected{Segment: name(r.IntN(segments + 1)), Users: r.Int64N(3)})
 	}
 	r.Shuffle(len(w.jobs), func(i, j int) { // the names say nothing about the order
 		w.jobs[i].ID, w.jobs[j].ID = w.jobs[j].ID, w.jobs[i].ID
@@ -77,7 +77,7 @@ type naive struct {
 func plan(w world) *naive {
 	p := &naive{world: w, users: map[segment.ID]int64{}, again: map[segment.ID]bool{}, steps: map[string]segment.Step{}, held: map[string]bool{}}
 	for _, a := range w.affected {
-		p.users[a.ID], p.again[a.ID] = max(p.users[a.ID], a.Users), true
+		p.users[a.Segment], p.again[a.Segment] = max(p.users[a.Segment], a.Users), true
 	}
 	for range w.jobs { // each round finds one more, or nothing
 		for _, j := range w.jobs {
@@ -178,7 +178,7 @@ func (p *naive) order() (order []string) {
 func (p *naive) unwritten() (list []segment.Affected) {
 	for id, users := range p.users {
 		if len(p.writers(id)) == 0 {
-			list = append(list, segment.Affected{ID: id, Users: users})
+			list = append(list, segment.Affected{Segment: id, Users: users})
 		}
 	}
 	return list

@@ -75,7 +75,7 @@ func TestSort(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		g := &graph{}
-		var list []urgency
+		var list []precedence
 		prefix := strings.Repeat("x", r.IntN(20))
 		seen := map[string]bool{}
 		for range r.IntN(60) {
@@ -88,10 +88,10 @@ func TestSort(t *testing.T) {
 			}
 			seen[string(name)] = true
 			g.jobs = append(g.jobs, Job{ID: string(name), Priority: r.IntN(2)})
-			list = append(list, urgency{g.jobs[len(g.jobs)-1].Priority, 0, int32(len(list))})
+			list = append(list, precedence{g.jobs[len(g.jobs)-1].Priority, 0, int32(len(list))})
 		}
 		g.sort(list)
-		require.True(t, slices.IsSortedFunc(list, func(a, b urgency) int {
+		require.True(t, slices.IsSortedFunc(list, func(a, b precedence) int {
 			if a.priority != b.priority {
 				return b.priority - a.priority
 			}

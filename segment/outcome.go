@@ -20,7 +20,7 @@ type Outcome struct {
 
 // A Result is a step that ran.
 type Result struct {
-	Job     string    `json:"job"`
+	JobID   string    `json:"job"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Err     error     `json:"-"` // why it failed; in JSON its text
@@ -29,8 +29,8 @@ type Result struct {
 // A Blocked step was not started, because one that it waits for, directly or
 // through others, failed.
 type Blocked struct {
-	Job string `json:"job"`
-	By  string `json:"by"` // the job that failed; of several, the first in the plan
+	JobID string `json:"job"`
+	By    string `json:"by"` // the job that failed; of several, the first in the plan
 }
 
 type plainResult Result
@@ -65,7 +65,7 @@ func (r *Result) UnmarshalJSON(data []byte) error {
 
 // failure is why the step failed, on one line: errors that were joined are not.
 func (r *Result) failure() string {
-	text := fmt.Sprintf("%s: %v", shown(r.Job), r.Err)
+	text := fmt.Sprintf("%s: %v", shown(r.JobID), r.Err)
 	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
 }
 
@@ -98,7 +98,7 @@ func (o Outcome) summary() string {
 type IncompleteError struct {
 	Outcome   Outcome
 	Conflicts int   // of the plan, none of whose jobs ran
-	Unwritten int   // affected segments that no job writes
+	NoWriter  int   // affected segments that no job writes
 	Err       error // why the run was told to stop; nil if it was not
 }
 
@@ -109,8 +109,8 @@ func (e *IncompleteError) Error() string {
 	if e.Conflicts > 0 {
 		text += ", " + counted(e.Conflicts, "conflict") + " to solve"
 	}
-	if e.Unwritten > 0 {
-		text += ", " + counted(e.Unwritten, "affected segment") + " that no job writes"
+	if e.NoWriter > 0 {
+		text += ", " + counted(e.NoWriter, "affected segment") + " that no job writes"
 	}
 	if e.Err != nil {
 		text += ": stopped: " + e.Err.Error()

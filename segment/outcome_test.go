@@ -13,9 +13,9 @@ import (
 // TestIncompleteButNotStopped: a run that was told to stop after its last step
 // was stopped by nothing; what is missing is what the plan could not hold.
 func TestIncompleteButNotStopped(t *testing.T) {
-	p, err := segment.PlanReruns([]segment.Job{
+	p, err := segment.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(3), name(2)), segment.Copy(name(2), name(3)),
-	}, []segment.Affected{{ID: name(1)}, {ID: name(2)}})
+	}, []segment.Affected{{Segment: name(1)}, {Segment: name(2)}})
 	require.NoError(t, err)
 	require.Len(t, p.Steps, 1)
 	require.Len(t, p.Conflicts, 1)
@@ -36,7 +36,7 @@ func TestIncompleteButNotStopped(t *testing.T) {
 // TestIncompleteCauses: why the run was stopped, and why each step failed.
 func TestIncompleteCauses(t *testing.T) {
 	broken := errors.New("broken")
-	e := &segment.IncompleteError{Err: errDown, Outcome: segment.Outcome{Failed: []segment.Result{{Job: "a", Err: broken}, {Job: "b"}}}}
+	e := &segment.IncompleteError{Err: errDown, Outcome: segment.Outcome{Failed: []segment.Result{{JobID: "a", Err: broken}, {JobID: "b"}}}}
 	require.Equal(t, []error{errDown, broken}, e.Unwrap())
 	e.Err = nil
 	require.Equal(t, []error{broken}, e.Unwrap())

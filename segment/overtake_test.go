@@ -49,7 +49,7 @@ func (r *race) commit(ctx context.Context, me *racer) error {
 		me.step()
 		return r.ledger.Record(ctx, record)
 	}}
-	guard, err := segment.NewGuard(segment.Config{History: ledger, Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: ledger, Alerter: quiet})
 	if err != nil {
 		return err
 	}

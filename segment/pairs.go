@@ -8,8 +8,8 @@ import (
 
 // A pair is what the store and the ledger hold of one segment.
 type pair struct {
-	current Current
-	tracked Tracked
+	current CurrentSize
+	tracked SegmentState
 	listed  int // how often the store's sizes name it
 }
 
@@ -18,12 +18,12 @@ type pair struct {
 // only one of the two knows is a pair, too.
 type feeder struct {
 	ledger *cursor
-	pairs  *relay[pair]
+	pairs  *batches[pair]
 }
 
 // feed hands on what it reads. If reading panics, those who judge end all the
 // same.
-func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], pairs *relay[pair]) error {
+func (w *watch) feed(ctx context.Context, sizes iter.Seq2[CurrentSize, error], pairs *batches[pair]) error {
 	defer pairs.end()
 	f := feeder{open(ctx, w.monitor.config.Ledger.Segments(ctx)), pairs}
 	defer f.ledger.stop()
@@ -31,7 +31,7 @@ func (w *watch) feed(ctx context.Context, sizes iter.Seq2[Current, error], pairs
 	return join(err, f.pairs.flush(ctx))
 }
 
-func (f *feeder) join(ctx context.Context, sizes iter.Seq2[Current, error]) error {
+func (f *feeder) join(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) error {
 	var last *pair
 	for current, err := range sizes {
 		if err != nil {
@@ -55,7 +55,7 @@ func (f *feeder) join(ctx context.Context, sizes iter.Seq2[Current, error]) erro
 		}
 		last.current, last.listed = current, 1
 		if !known {
-			last.tracked = Tracked{}
+			last.tracked = SegmentState{}
 			continue
 		}
 		last.tracked = *f.ledger.head
@@ -85,19 +85,19 @@ func (f *feeder) upTo(ctx context.Context, id *ID) (known bool, err error) {
 
 // A cursor is a place in the ledger. Another goroutine reads ahead of it.
 type cursor struct {
-	segments *relay[Tracked]
+	segments *batches[SegmentState]
 	ended    <-chan error // how the reading ended, after the last batch
 	stop     func()
 
-	batch []Tracked
+	batch []SegmentState
 	next  int
-	head  *Tracked // nil at the end
-	err   error    // at the end
+	head  *SegmentState // nil at the end
+	err   error         // at the end
 }
 
-func open(ctx context.Context, ledger iter.Seq2[Tracked, error]) *cursor {
+func open(ctx context.Context, ledger iter.Seq2[SegmentState, error]) *cursor {
 	ctx, cancel := context.WithCancel(ctx)
-	segments, ended := newRelay[Tracked](4), make(chan error, 1)
+	segments, ended := newBatches[SegmentState](4), make(chan error, 1)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		err := errEnded // unless it returns
@@ -116,8 +116,8 @@ func open(ctx context.Context, ledger iter.Seq2[Tracked, error]) *cursor {
 }
 
 // readAhead hands on the ledger. What came before an error is handed on.
-func readAhead(ctx context.Context, ledger iter.Seq2[Tracked, error], segments *relay[Tracked]) error {
-	var last *Tracked
+func readAhead(ctx context.Context, ledger iter.Seq2[SegmentState, error], segments *batches[SegmentState]) error {
+	var last *SegmentState
 	for t, err := range ledger {
 		if err != nil {
 			return join(wrap("reading the ledger", err), segments.flush(ctx))

@@ -14,15 +14,15 @@ import (
 // was listed and what was said of it first; what came before an error, too.
 func TestJoinListsEachSegmentOnce(t *testing.T) {
 	broken := errors.New("broken")
-	yields := func(names []string, last error) iter.Seq2[Current, error] {
-		return func(yield func(Current, error) bool) {
+	yields := func(names []string, last error) iter.Seq2[CurrentSize, error] {
+		return func(yield func(CurrentSize, error) bool) {
 			for i, n := range names {
-				if !yield(Current{Segment: ID{Name: n}, Stored: validate.Count(int64(i + 1))}, nil) {
+				if !yield(CurrentSize{Segment: ID{Name: n}, Stored: validate.Count(int64(i + 1))}, nil) {
 					return
 				}
 			}
 			if last != nil {
-				yield(Current{Segment: ID{Name: "a"}}, last)
+				yield(CurrentSize{Segment: ID{Name: "a"}}, last)
 			}
 		}
 	}
@@ -45,8 +45,8 @@ func TestJoinListsEachSegmentOnce(t *testing.T) {
 		{"an error with a segment that was listed", []string{"a"}, broken, []got{{"a", 1, 1}}},
 	} {
 		var all []got
-		pairs := newRelay[pair](1)
-		f := feeder{open(t.Context(), func(func(Tracked, error) bool) {}), pairs}
+		pairs := newBatches[pair](1)
+		f := feeder{open(t.Context(), func(func(SegmentState, error) bool) {}), pairs}
 		err := f.join(t.Context(), yields(c.names, c.last))
 		f.ledger.stop()
 		require.NoError(t, pairs.flush(t.Context()))

@@ -3,8 +3,8 @@ package segment
 // An Affected segment holds the wrong users, or may: a sweep or an alert names
 // it, or the build that made it had a bug.
 type Affected struct {
-	ID    ID    `json:"segment"`
-	Users int64 `json:"users,omitempty"` // at stake; 0: not known
+	Segment ID    `json:"segment"`
+	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
 }
 
 // A Plan says which jobs must run again, and in which order. [PlanReruns] makes
@@ -16,7 +16,7 @@ type Plan struct {
 	Steps []Step
 	// Unwritten are affected segments that no job writes, most users first. What
 	// reads them is planned all the same: repair them before it runs.
-	Unwritten []Affected
+	NoWriter []Affected
 	// Conflicts are what keeps jobs out of Steps, in the order in which to solve
 	// them. Then plan again: what was done stays done.
 	Conflicts []Conflict
@@ -52,10 +52,10 @@ type Conflict struct {
 	// HoldsUp are the jobs that wait for it, directly or through others, and are
 	// in no conflict themselves. A job that several conflicts hold up is listed
 	// with the last of them, so that it is free once they are solved in order.
-	HoldsUp []Step `json:"holds_up,omitempty"`
+	Waiting []Step `json:"holds_up,omitempty"`
 	// Also are the later conflicts, by their index in Plan.Conflicts, with which
 	// more of what it holds up is listed.
-	Also []int `json:"also,omitempty"`
+	LaterConflicts []int `json:"also,omitempty"`
 }
 
 // PlanReruns plans every job that writes an affected segment, and everything
@@ -65,7 +65,7 @@ type Conflict struct {
 //
 // A plan is made of what can be planned; look at its Unwritten and Conflicts. An
 // error is a *validate.InputError and says what is wrong with the input.
-func PlanReruns(jobs []Job, affected []Affected) (Plan, error) {
+func New(jobs []Job, affected []Affected) (Plan, error) {
 	g, err := newGraph(jobs, affected)
 	if err != nil {
 		return Plan{}, err
@@ -77,7 +77,7 @@ func PlanReruns(jobs []Job, affected []Affected) (Plan, error) {
 	steps := g.steps()
 	return Plan{
 		Steps:     steps[:planned:planned],
-		Unwritten: g.unwritten(),
+		NoWriter:  g.unwritten(),
 		Conflicts: g.describe(conflicts, steps),
 		made:      true,
 	}, nil

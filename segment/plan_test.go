@@ -39,17 +39,17 @@ func TestPlan(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		w := draw(r, nature{})
-		got, err := segment.PlanReruns(w.jobs, w.affected)
+		got, err := segment.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		want := plan(w)
 		require.Empty(t, got.Conflicts, "seed %d", seed)
 		require.Equal(t, append([]string{}, want.order()...), ids(got.Steps), "seed %d: complete, and in order", seed)
-		require.ElementsMatch(t, want.unwritten(), got.Unwritten, "seed %d", seed)
+		require.ElementsMatch(t, want.unwritten(), got.NoWriter, "seed %d", seed)
 		requireSteps(t, want, got.Steps)
 		requireOrder(t, got.Steps)
 		for range 3 {
 			o := w.shuffled(r)
-			again, err := segment.PlanReruns(o.jobs, o.affected)
+			again, err := segment.New(o.jobs, o.affected)
 			require.NoError(t, err)
 			require.Equal(t, got, again, "seed %d: the same for any order of the input", seed)
 		}
@@ -85,16 +85,16 @@ func TestPlanConflicts(t *testing.T) {
 	for seed := uint64(0); cyclic < 1000; seed++ {
 		r := rand.New(rand.NewPCG(seed, 2))
 		w := draw(r, nature{cycles: true, writers: seed%2 == 0})
-		got, err := segment.PlanReruns(w.jobs, w.affected)
+		got, err := segment.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		want := plan(w)
 		require.Equal(t, append([]string{}, want.order()...), ids(got.Steps), "seed %d: everything that hangs on no conflict is planned", seed)
-		require.ElementsMatch(t, want.unwritten(), got.Unwritten, "seed %d", seed)
+		require.ElementsMatch(t, want.unwritten(), got.NoWriter, "seed %d", seed)
 		requireSteps(t, want, got.Steps)
 		requireOrder(t, got.Steps)
 		requireConflicts(t, want, got)
 		o := w.shuffled(r)
-		again, err := segment.PlanReruns(o.jobs, o.affected)
+		again, err := segment.New(o.jobs, o.affected)
 		require.NoError(t, err)
 		require.Equal(t, got, again, "seed %d: the same for any order of the input", seed)
 		had := map[segment.ConflictKind]int{}
@@ -116,7 +116,7 @@ func requireConflicts(t *testing.T, want *naive, got segment.Plan) {
 	members := map[string]bool{}
 	for i, c := range got.Conflicts {
 		requireSteps(t, want, c.Steps)
-		requireSteps(t, want, c.HoldsUp)
+		requireSteps(t, want, c.Waiting)
 		switch c.Kind {
 		case segment.ConflictCycle:
 			for j, s := range c.Steps {
@@ -130,7 +130,7 @@ func requireConflicts(t *testing.T, want *naive, got segment.Plan) {
 		for _, s := range c.Steps {
 			members[s.Job.ID] = true
 		}
-		for _, s := range c.HoldsUp {
+		for _, s := range c.Waiting {
 			_, twice := listed[s.Job.ID]
 			require.False(t, twice, "it is listed once")
 			listed[s.Job.ID] = i
@@ -170,7 +170,7 @@ func requireHoldsUp(t *testing.T, want *naive, conflicts []segment.Conflict, lis
 	for i, c := range conflicts {
 		found := map[int]bool{i: true}
 		for todo := []int{i}; len(todo) > 0; todo = todo[1:] {
-			for _, also := range conflicts[todo[0]].Also {
+			for _, also := range conflicts[todo[0]].LaterConflicts {
 				require.Greater(t, also, todo[0], "a later one")
 				if !found[also] {
 					found[also] = true
@@ -178,8 +178,8 @@ func requireHoldsUp(t *testing.T, want *naive, conflicts []segment.Conflict, lis
 				}
 			}
 		}
-		for _, also := range c.Also {
-			all := append(ids(conflicts[also].Steps), ids(conflicts[also].HoldsUp)...)
+		for _, also := range c.LaterConflicts {
+			all := append(ids(conflicts[also].Steps), ids(conflicts[also].Waiting)...)
 			require.True(t, slices.ContainsFunc(all, func(id string) bool { return holds(c, id) }), "more of what it holds up is there")
 		}
 		for id := range want.steps {
@@ -212,60 +212,60 @@ func TestPlanOrder(t *testing.T) {
 		{
 			"dependency before priority",
 			[]segment.Job{job("late", 9, b, a), job("early", 0, a)},
-			[]segment.Affected{{ID: a}},
+			[]segment.Affected{{Segment: a}},
 			[]string{"early", "late"},
 		},
 		{
 			"a chain of high priority is not kept waiting by what has a low one",
 			[]segment.Job{job("1", 9, a), job("2", 9, b, a), job("3", 9, c, b), job("0", 0, d)},
-			[]segment.Affected{{ID: a}, {ID: d, Users: 1_000_000}},
+			[]segment.Affected{{Segment: a}, {Segment: d, Users: 1_000_000}},
 			[]string{"1", "2", "3", "0"},
 		},
 		{
 			"priority before users",
 			[]segment.Job{job("many", 0, a), job("urgent", 1, b)},
-			[]segment.Affected{{ID: a, Users: 100}, {ID: b, Users: 1}},
+			[]segment.Affected{{Segment: a, Users: 100}, {Segment: b, Users: 1}},
 			[]string{"urgent", "many"},
 		},
 		{
 			"users before names",
 			[]segment.Job{job("a", 0, a), job("b", 0, b)},
-			[]segment.Affected{{ID: a, Users: 1}, {ID: b, Users: 2}},
+			[]segment.Affected{{Segment: a, Users: 1}, {Segment: b, Users: 2}},
 			[]string{"b", "a"},
 		},
 		{
 			"then names",
 			[]segment.Job{job("b", 0, a), job("a", 0, b)},
-			[]segment.Affected{{ID: a, Users: 1}, {ID: b, Users: 1}},
+			[]segment.Affected{{Segment: a, Users: 1}, {Segment: b, Users: 1}},
 			[]string{"a", "b"},
 		},
 		{
 			"negative priorities come last",
 			[]segment.Job{job("a", -1, a), job("b", 0, b)},
-			[]segment.Affected{{ID: a}, {ID: b}},
+			[]segment.Affected{{Segment: a}, {Segment: b}},
 			[]string{"b", "a"},
 		},
 		{
 			"affected twice: the more users count, not the last word",
 			[]segment.Job{job("a", 0, a), job("b", 0, b)},
-			[]segment.Affected{{ID: b, Users: 5}, {ID: a, Users: 4}, {ID: b, Users: 3}},
+			[]segment.Affected{{Segment: b, Users: 5}, {Segment: a, Users: 4}, {Segment: b, Users: 3}},
 			[]string{"b", "a"},
 		},
 		{
 			"a job given twice runs once",
 			[]segment.Job{job("a", 0, a), job("a", 0, a)},
-			[]segment.Affected{{ID: a}},
+			[]segment.Affected{{Segment: a}},
 			[]string{"a"},
 		},
 		{
 			"a seed given twice is waited for once",
 			[]segment.Job{job("a", 0, a), job("b", 0, b, a, a)},
-			[]segment.Affected{{ID: a}},
+			[]segment.Affected{{Segment: a}},
 			[]string{"a", "b"},
 		},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			got, err := segment.PlanReruns(c.jobs, c.affected)
+			got, err := segment.New(c.jobs, c.affected)
 			require.NoError(t, err)
 			require.Equal(t, c.order, ids(got.Steps))
 			require.Empty(t, got.Conflicts)
@@ -276,7 +276,7 @@ func TestPlanOrder(t *testing.T) {
 // TestPlanIsItsOwn: what happens to the input afterwards is not the plan's.
 func TestPlanIsItsOwn(t *testing.T) {
 	jobs := []segment.Job{segment.Copy(name(1), name(0))}
-	got, err := segment.PlanReruns(jobs, []segment.Affected{{ID: name(0)}})
+	got, err := segment.New(jobs, []segment.Affected{{Segment: name(0)}})
 	require.NoError(t, err)
 	jobs[0].From[0] = name(7)
 	require.Equal(t, []segment.ID{name(0)}, got.Steps[0].Job.From)
@@ -304,12 +304,12 @@ func TestPlanRefuses(t *testing.T) {
 		{"one name for two jobs: other seeds", "jobs[1].ID", []segment.Job{fine, {ID: fine.ID, Kind: fine.Kind, To: fine.To}}, nil},
 		{"one name for two jobs: other kind", "jobs[1].ID", []segment.Job{fine, {ID: fine.ID, From: fine.From, To: fine.To}}, nil},
 		{"one name for two jobs: other priority", "jobs[1].ID", []segment.Job{fine, {ID: fine.ID, Kind: fine.Kind, From: fine.From, To: fine.To, Priority: 1}}, nil},
-		{"an affected segment without a name", "affected[1].ID", nil, []segment.Affected{{ID: name(0)}, {}}},
-		{"an affected segment that is not UTF-8", "affected[0].ID", nil, []segment.Affected{{ID: segment.ID{Name: "\xff"}}}},
-		{"fewer than no users", "affected[0].Users", nil, []segment.Affected{{ID: name(0), Users: -1}}},
+		{"an affected segment without a name", "affected[1].ID", nil, []segment.Affected{{Segment: name(0)}, {}}},
+		{"an affected segment that is not UTF-8", "affected[0].ID", nil, []segment.Affected{{Segment: segment.ID{Name: "\xff"}}}},
+		{"fewer than no users", "affected[0].Users", nil, []segment.Affected{{Segment: name(0), Users: -1}}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			got, err := segment.PlanReruns(c.jobs, c.affected)
+			got, err := segment.New(c.jobs, c.affected)
 			requireInputError(t, c.field, err)
 			require.Equal(t, segment.Plan{}, got)
 		})
@@ -333,14 +333,14 @@ func TestPlanDeep(t *testing.T) {
 	for i := range length {
 		jobs = append(jobs, segment.Job{ID: strconv.Itoa(i), From: []segment.ID{name(i)}, To: name(i + 1)})
 	}
-	affected := []segment.Affected{{ID: name(0)}}
-	got, err := segment.PlanReruns(jobs, affected)
+	affected := []segment.Affected{{Segment: name(0)}}
+	got, err := segment.New(jobs, affected)
 	require.NoError(t, err)
 	require.Len(t, got.Steps, length)
 	jobs[0].From = append(jobs[0].From, name(length/2))
-	got, err = segment.PlanReruns(jobs, affected)
+	got, err = segment.New(jobs, affected)
 	require.NoError(t, err)
 	require.Len(t, got.Conflicts, 1)
 	require.Len(t, got.Conflicts[0].Steps, length/2)
-	require.Len(t, got.Conflicts[0].HoldsUp, length-length/2)
+	require.Len(t, got.Conflicts[0].Waiting, length-length/2)
 }

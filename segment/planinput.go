@@ -35,7 +35,7 @@ func idsOf(jobs []Job, affected []Affected) iter.Seq[*ID] {
 			}
 		}
 		for i := range affected {
-			if !yield(&affected[i].ID) {
+			if !yield(&affected[i].Segment) {
 				return
 			}
 		}
@@ -115,8 +115,8 @@ func (j *Job) problem(place int) error {
 }
 
 func (a *Affected) problem(place int) error {
-	if !plannable(&a.ID) {
-		return idProblem(fmt.Sprintf("affected[%d].ID", place), a.ID)
+	if !plannable(&a.Segment) {
+		return idProblem(fmt.Sprintf("affected[%d].ID", place), a.Segment)
 	}
 	if a.Users < 0 {
 		return badInput(fmt.Sprintf("affected[%d].Users", place), a.Users, "0 or more")

@@ -30,7 +30,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		return nil, errNoPlan()
 	}
 	jobs, affected := p.counts()
-	return json.Marshal(planJSON{jobs, affected, &p.Steps, p.Unwritten, p.Conflicts})
+	return json.Marshal(planJSON{jobs, affected, &p.Steps, p.NoWriter, p.Conflicts})
 }
 
 // counts are how many jobs the plan names, and affected segments.
@@ -56,8 +56,8 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if w.Steps == nil {
 		return fmt.Errorf("segment: plan: %w", badInput("steps", "missing", "the steps of a plan, [] if there are none"))
 	}
-	read := Plan{Steps: *w.Steps, Unwritten: w.Unwritten, Conflicts: w.Conflicts}
-	made, err := PlanReruns(read.source())
+	read := Plan{Steps: *w.Steps, NoWriter: w.Unwritten, Conflicts: w.Conflicts}
+	made, err := New(read.source())
 	if err != nil {
 		return fmt.Errorf("segment: plan: %w", err)
 	}
@@ -85,10 +85,10 @@ func (w *planJSON) miscounts(made Plan) error {
 func (p Plan) source() ([]Job, []Affected) {
 	lists := [][]Step{p.Steps}
 	for i := range p.Conflicts {
-		lists = append(lists, p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp)
+		lists = append(lists, p.Conflicts[i].Steps, p.Conflicts[i].Waiting)
 	}
 	jobs := make([]Job, 0, len(p.Steps))
-	affected := slices.Clone(p.Unwritten)
+	affected := slices.Clone(p.NoWriter)
 	for _, steps := range lists {
 		for i := range steps {
 			jobs = append(jobs, steps[i].Job)
@@ -105,8 +105,8 @@ func (p Plan) differs(made Plan) error {
 	if err := stepsDiffer("steps", p.Steps, made.Steps); err != nil {
 		return err
 	}
-	if !slices.Equal(p.Unwritten, made.Unwritten) {
-		return badInput("unwritten", fmt.Sprint(p.Unwritten), fmt.Sprint(made.Unwritten))
+	if !slices.Equal(p.NoWriter, made.NoWriter) {
+		return badInput("unwritten", fmt.Sprint(p.NoWriter), fmt.Sprint(made.NoWriter))
 	}
 	if len(p.Conflicts) != len(made.Conflicts) {
 		return badInput("conflicts", len(p.Conflicts), fmt.Sprintf("%d of them", len(made.Conflicts)))
@@ -117,10 +117,10 @@ func (p Plan) differs(made Plan) error {
 		if a.Kind != b.Kind {
 			return badInput(field+".kind", string(a.Kind), string(b.Kind))
 		}
-		if !slices.Equal(a.Also, b.Also) {
-			return badInput(field+".also", fmt.Sprint(a.Also), fmt.Sprint(b.Also))
+		if !slices.Equal(a.LaterConflicts, b.LaterConflicts) {
+			return badInput(field+".also", fmt.Sprint(a.LaterConflicts), fmt.Sprint(b.LaterConflicts))
 		}
-		if err := join(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.HoldsUp, b.HoldsUp)); err != nil {
+		if err := join(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.Waiting, b.Waiting)); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func TestPlanJSON(t *testing.T) {
 	for seed := range uint64(500) {
 		w := draw(rand.New(rand.NewPCG(seed, 6)), nature{cycles: true, writers: true})
-		p, err := segment.PlanReruns(w.jobs, w.affected)
+		p, err := segment.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		requireSameThroughJSON(t, p)
 	}
@@ -35,9 +35,9 @@ func requireSameThroughJSON(t *testing.T, p segment.Plan) {
 // TestPlanJSONText: the names in it are a contract.
 func TestPlanJSONText(t *testing.T) {
 	a, b, c := segment.ID{SiteGroup: "a", Name: "x"}, segment.ID{SiteGroup: "b", Name: "x"}, segment.ID{SiteGroup: "c", Name: "x"}
-	p, err := segment.PlanReruns(
+	p, err := segment.New(
 		[]segment.Job{segment.Copy(b, a), segment.Lookalike(c, b), segment.Copy(c, a)},
-		[]segment.Affected{{ID: b, Users: 5}, {ID: a, Users: 7}},
+		[]segment.Affected{{Segment: b, Users: 5}, {Segment: a, Users: 7}},
 	)
 	require.NoError(t, err)
 	data, err := json.Marshal(p)
@@ -68,10 +68,10 @@ func TestPlanJSONRefusesMore(t *testing.T) {
 }
 
 func TestPlanJSONRefuses(t *testing.T) {
-	p, err := segment.PlanReruns([]segment.Job{
+	p, err := segment.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(2), name(1)), segment.Copy(name(3), name(2)),
 		segment.Copy(name(5), name(4)), segment.Copy(name(4), name(5)), segment.Copy(name(6), name(5)),
-	}, []segment.Affected{{ID: name(0), Users: 9}, {ID: name(1), Users: 3}, {ID: name(4)}, {ID: at("site-z", "lost")}})
+	}, []segment.Affected{{Segment: name(0), Users: 9}, {Segment: name(1), Users: 3}, {Segment: name(4)}, {Segment: at("site-z", "lost")}})
 	require.NoError(t, err)
 	data, err := json.Marshal(p)
 	require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestPlanJSONRefuses(t *testing.T) {
 func FuzzPlanJSON(f *testing.F) {
 	for seed := range uint64(20) {
 		w := draw(rand.New(rand.NewPCG(seed, 7)), nature{cycles: true, writers: true})
-		p, err := segment.PlanReruns(w.jobs, w.affected)
+		p, err := segment.New(w.jobs, w.affected)
 		require.NoError(f, err)
 		data, err := json.Marshal(p)
 		require.NoError(f, err)
@@ -171,17 +171,17 @@ func FuzzPlanJSON(f *testing.F) {
 // TestPlanJSONComparesEachConflict: a plan of which any conflict lists other
 // steps than its jobs make is none.
 func TestPlanJSONComparesEachConflict(t *testing.T) {
-	p, err := segment.PlanReruns([]segment.Job{
+	p, err := segment.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(0), name(1)),
 		segment.Copy(name(3), name(2)), segment.Copy(name(2), name(3)), segment.Copy(name(4), name(3)),
-	}, []segment.Affected{{ID: name(0)}, {ID: name(2)}})
+	}, []segment.Affected{{Segment: name(0)}, {Segment: name(2)}})
 	require.NoError(t, err)
 	require.Len(t, p.Conflicts, 2)
 	good, err := json.Marshal(p)
 	require.NoError(t, err)
 	for _, edit := range []func(*segment.Plan){
 		func(p *segment.Plan) { p.Conflicts[1].Steps[0].After = []string{"x"} },
-		func(p *segment.Plan) { p.Conflicts[len(p.Conflicts)-1].HoldsUp[0].After = []string{"x"} },
+		func(p *segment.Plan) { p.Conflicts[len(p.Conflicts)-1].Waiting[0].After = []string{"x"} },
 		func(p *segment.Plan) { p.Conflicts[1].Kind = segment.ConflictWriters },
 	} {
 		var bad segment.Plan
@@ -201,10 +201,10 @@ func FuzzPlanNames(f *testing.F) {
 	f.Add("\xff", "\xff", "", "", "", "\xff", int64(-1), 0)
 	f.Fuzz(func(t *testing.T, id, kind, group1, name1, group2, name2 string, users int64, priority int) {
 		from, to := at(group1, name1), at(group2, name2)
-		p, err := segment.PlanReruns([]segment.Job{
+		p, err := segment.New([]segment.Job{
 			{ID: id, Kind: segment.JobKind(kind), From: []segment.ID{from}, To: to, Priority: priority},
 			{ID: id + "'", From: []segment.ID{to}, To: from},
-		}, []segment.Affected{{ID: to, Users: users}})
+		}, []segment.Affected{{Segment: to, Users: users}})
 		if err != nil {
 			var bad *validate.InputError
 			require.ErrorAs(t, err, &bad)

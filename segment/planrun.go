@@ -106,10 +106,10 @@ func (p Plan) Run(ctx context.Context, o RunOptions, run func(context.Context, J
 
 // incomplete is what is missing, nil if nothing is.
 func (p Plan) incomplete(ctx context.Context, o Outcome) error {
-	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.Unwritten) == 0 {
+	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.NoWriter) == 0 {
 		return nil
 	}
-	err := &IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), Unwritten: len(p.Unwritten)}
+	err := &IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), NoWriter: len(p.NoWriter)}
 	if len(o.Done) < len(p.Steps) && ctx.Err() != nil {
 		err.Err = context.Cause(ctx)
 	}
@@ -120,7 +120,7 @@ func annotateRun(span trace.Span, p *Plan, o *Outcome, err error) {
 	span.SetAttributes(
 		attribute.Int("segmentguard.plan.steps", len(p.Steps)),
 		attribute.Int("segmentguard.plan.conflicts", len(p.Conflicts)),
-		attribute.Int("segmentguard.plan.unwritten", len(p.Unwritten)),
+		attribute.Int("segmentguard.plan.unwritten", len(p.NoWriter)),
 		attribute.Int("segmentguard.plan.done", len(o.Done)),
 		attribute.Int("segmentguard.plan.failed", len(o.Failed)),
 		attribute.Int("segmentguard.plan.blocked", len(o.Blocked)),

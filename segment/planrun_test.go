@@ -36,9 +36,9 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 			j.From = append(j.From, name(before))
 		}
 		jobs = append(jobs, j)
-		affected = append(affected, segment.Affected{ID: name(i), Users: int64(len(after) - i)})
+		affected = append(affected, segment.Affected{Segment: name(i), Users: int64(len(after) - i)})
 	}
-	got, err := segment.PlanReruns(jobs, affected)
+	got, err := segment.New(jobs, affected)
 	require.NoError(t, err)
 	require.Empty(t, got.Conflicts)
 	for i, s := range got.Steps {
@@ -49,7 +49,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 
 func results(list []segment.Result) (jobs []string) {
 	for _, r := range list {
-		jobs = append(jobs, r.Job)
+		jobs = append(jobs, r.JobID)
 	}
 	return jobs
 }
@@ -104,7 +104,7 @@ func TestRunLimit(t *testing.T) {
 func TestRunQueue(t *testing.T) {
 	for seed := range uint64(200) {
 		w := draw(rand.New(rand.NewPCG(seed, 3)), nature{})
-		p, err := segment.PlanReruns(w.jobs, w.affected)
+		p, err := segment.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		order := []string{}
 		_, _ = p.Run(t.Context(), segment.RunOptions{}, func(_ context.Context, j segment.Job) error {
@@ -141,7 +141,7 @@ func TestRunFailure(t *testing.T) {
 				})
 				require.Equal(t, []string{"0", "3", "5"}, results(outcome.Done))
 				require.Equal(t, []string{"1"}, results(outcome.Failed))
-				require.Equal(t, []segment.Blocked{{Job: "2", By: "1"}, {Job: "4", By: "1"}}, outcome.Blocked)
+				require.Equal(t, []segment.Blocked{{JobID: "2", By: "1"}, {JobID: "4", By: "1"}}, outcome.Blocked)
 				require.Empty(t, outcome.NeverStarted)
 				require.ErrorContains(t, outcome.Failed[0].Err, c.text)
 				require.Contains(t, outcome.String(), "3 done, 1 failed, 2 blocked\n  failed: 1: ")
@@ -187,7 +187,7 @@ func TestRunBlockedBy(t *testing.T) {
 			}
 			return fmt.Errorf("%s: %w", j.ID, errBoom)
 		})
-		require.Equal(t, []segment.Blocked{{Job: "2", By: "0"}, {Job: "3", By: "0"}}, outcome.Blocked)
+		require.Equal(t, []segment.Blocked{{JobID: "2", By: "0"}, {JobID: "3", By: "0"}}, outcome.Blocked)
 		require.EqualError(t, err, "rerun plan: 0 done, 2 failed, 2 blocked: 0: 0: boom (and 1 more)")
 	}
 }
@@ -212,7 +212,7 @@ func TestRunCancelled(t *testing.T) {
 	})
 	require.Equal(t, []string{"0"}, results(outcome.Done))
 	require.Equal(t, []string{"1"}, results(outcome.Failed))
-	require.Equal(t, []segment.Blocked{{Job: "3", By: "1"}}, outcome.Blocked)
+	require.Equal(t, []segment.Blocked{{JobID: "3", By: "1"}}, outcome.Blocked)
 	require.Equal(t, []string{"2", "4", "5"}, outcome.NeverStarted)
 	require.ErrorIs(t, err, why)
 	require.ErrorContains(t, err, "1 done, 1 failed, 1 blocked, 3 never started: stopped: the store goes down for maintenance")
@@ -246,10 +246,10 @@ func TestRunTimes(t *testing.T) {
 		second, err := p.Run(t.Context(), segment.RunOptions{Resume: first}, func(context.Context, segment.Job) error { return nil })
 		require.NoError(t, err)
 		at := func(d time.Duration) time.Time { return start.Add(d).UTC() }
-		require.Equal(t, []segment.Result{{Job: "0", Started: at(0), Ended: at(time.Minute)}}, first.Done)
-		require.Equal(t, []segment.Result{{Job: "1", Started: at(time.Minute), Ended: at(2 * time.Minute), Err: errBoom}}, first.Failed)
+		require.Equal(t, []segment.Result{{JobID: "0", Started: at(0), Ended: at(time.Minute)}}, first.Done)
+		require.Equal(t, []segment.Result{{JobID: "1", Started: at(time.Minute), Ended: at(2 * time.Minute), Err: errBoom}}, first.Failed)
 		later := at(time.Hour + 2*time.Minute)
-		require.Equal(t, []segment.Result{first.Done[0], {Job: "1", Started: later, Ended: later}}, second.Done)
+		require.Equal(t, []segment.Result{first.Done[0], {JobID: "1", Started: later, Ended: later}}, second.Done)
 	})
 }
 
@@ -330,11 +330,11 @@ func TestRunIncomplete(t *testing.T) {
 		affected []segment.Affected
 		want     string
 	}{
-		{"a segment that nothing makes again", []segment.Job{fine}, []segment.Affected{{ID: name(0)}}, "rerun plan: 1 done, 1 affected segment that no job writes"},
-		{"a conflict", []segment.Job{fine, twice, segment.Copy(name(2), name(1))}, []segment.Affected{{ID: name(1)}}, "rerun plan: 1 done, 1 conflict to solve"},
+		{"a segment that nothing makes again", []segment.Job{fine}, []segment.Affected{{Segment: name(0)}}, "rerun plan: 1 done, 1 affected segment that no job writes"},
+		{"a conflict", []segment.Job{fine, twice, segment.Copy(name(2), name(1))}, []segment.Affected{{Segment: name(1)}}, "rerun plan: 1 done, 1 conflict to solve"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			p, err := segment.PlanReruns(c.jobs, c.affected)
+			p, err := segment.New(c.jobs, c.affected)
 			require.NoError(t, err)
 			outcome, err := p.Run(t.Context(), segment.RunOptions{}, succeed)
 			require.EqualError(t, err, c.want)
@@ -342,7 +342,7 @@ func TestRunIncomplete(t *testing.T) {
 			require.NotErrorIs(t, err, context.Canceled)
 		})
 	}
-	p, err := segment.PlanReruns([]segment.Job{fine, twice}, nil)
+	p, err := segment.New([]segment.Job{fine, twice}, nil)
 	require.NoError(t, err)
 	outcome, err := p.Run(t.Context(), segment.RunOptions{}, succeed)
 	require.NoError(t, err, "nothing is affected")
@@ -360,7 +360,7 @@ func TestRunRefuses(t *testing.T) {
 	double.Steps = append(double.Steps, double.Steps[2])
 	done := func(jobs ...string) (o segment.Outcome) {
 		for _, j := range jobs {
-			o.Done = append(o.Done, segment.Result{Job: j})
+			o.Done = append(o.Done, segment.Result{JobID: j})
 		}
 		return o
 	}
@@ -375,10 +375,10 @@ func TestRunRefuses(t *testing.T) {
 		{"a step was taken out that others wait for", "Plan.Steps[0].After", lost, segment.RunOptions{}},
 		{"a step was added twice", "Plan.Steps[3].Job.ID", double, segment.RunOptions{}},
 		{"the outcome of another plan: done", "Outcome.Done[1]", p, segment.RunOptions{Resume: done("0", "7")}},
-		{"the outcome of another plan: failed", "Outcome.Failed[0]", p, segment.RunOptions{Resume: segment.Outcome{Failed: []segment.Result{{Job: "7"}}}}},
-		{"the outcome of another plan: blocked", "Outcome.Blocked[0]", p, segment.RunOptions{Resume: segment.Outcome{Blocked: []segment.Blocked{{Job: "7"}}}}},
+		{"the outcome of another plan: failed", "Outcome.Failed[0]", p, segment.RunOptions{Resume: segment.Outcome{Failed: []segment.Result{{JobID: "7"}}}}},
+		{"the outcome of another plan: blocked", "Outcome.Blocked[0]", p, segment.RunOptions{Resume: segment.Outcome{Blocked: []segment.Blocked{{JobID: "7"}}}}},
 		{"the outcome of another plan: never started", "Outcome.NeverStarted[0]", p, segment.RunOptions{Resume: segment.Outcome{NeverStarted: []string{"7"}}}},
-		{"what failed is not done, wherever a queue of one's own lists it", "Outcome.Done[1].Err", p, segment.RunOptions{Resume: segment.Outcome{Done: []segment.Result{{Job: "0"}, {Job: "1", Err: errBoom}}}}},
+		{"what failed is not done, wherever a queue of one's own lists it", "Outcome.Done[1].Err", p, segment.RunOptions{Resume: segment.Outcome{Done: []segment.Result{{JobID: "0"}, {JobID: "1", Err: errBoom}}}}},
 		{"one outcome for each step", "Outcome.NeverStarted[0]", p, segment.RunOptions{Resume: segment.Outcome{Done: done("0").Done, NeverStarted: []string{"0"}}}},
 		{"done before what it waits for was made again", "Outcome.Done", p, segment.RunOptions{Resume: done("0", "2")}},
 	} {
@@ -402,7 +402,7 @@ func TestRunRefuses(t *testing.T) {
 func TestResume(t *testing.T) {
 	for seed := range uint64(150) {
 		w := draw(rand.New(rand.NewPCG(seed, 4)), nature{cycles: true, writers: true})
-		p, err := segment.PlanReruns(w.jobs, w.affected)
+		p, err := segment.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		for prefix := range len(p.Steps) + 1 {
 			for _, stop := range []string{"cancelled", "failing"} {
@@ -430,7 +430,7 @@ func TestResume(t *testing.T) {
 					times[j.ID]++
 					return nil
 				})
-				require.Equal(t, len(p.Conflicts) == 0 && len(p.Unwritten) == 0, err == nil)
+				require.Equal(t, len(p.Conflicts) == 0 && len(p.NoWriter) == 0, err == nil)
 				require.Equal(t, ids(p.Steps), append([]string{}, results(second.Done)...))
 				for _, s := range p.Steps {
 					require.Equal(t, 1, times[s.Job.ID], "%s, seed %d, stopped after %d", s.Job.ID, seed, prefix)
@@ -465,9 +465,9 @@ func throughJSON(t *testing.T, o segment.Outcome) (back segment.Outcome) {
 func TestOutcomeJSON(t *testing.T) {
 	at := time.Date(2024, 3, 22, 9, 0, 0, 0, time.UTC)
 	data, err := json.Marshal(segment.Outcome{
-		Done:         []segment.Result{{Job: "a", Started: at, Ended: at.Add(time.Second)}},
-		Failed:       []segment.Result{{Job: "b", Started: at, Ended: at, Err: fmt.Errorf("reading: %w", fs.ErrNotExist)}},
-		Blocked:      []segment.Blocked{{Job: "c", By: "b"}},
+		Done:         []segment.Result{{JobID: "a", Started: at, Ended: at.Add(time.Second)}},
+		Failed:       []segment.Result{{JobID: "b", Started: at, Ended: at, Err: fmt.Errorf("reading: %w", fs.ErrNotExist)}},
+		Blocked:      []segment.Blocked{{JobID: "c", By: "b"}},
 		NeverStarted: []string{"d"},
 	})
 	require.NoError(t, err)
@@ -487,7 +487,7 @@ func TestReady(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		w := draw(r, nature{cycles: true, writers: true})
-		p, err := segment.PlanReruns(w.jobs, w.affected)
+		p, err := segment.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		var o segment.Outcome
 		order := []string{}
@@ -500,13 +500,13 @@ func TestReady(t *testing.T) {
 			}
 			next := ready[r.IntN(len(ready))].Job.ID
 			order = append(order, next)
-			o.Done = append(o.Done, segment.Result{Job: next})
+			o.Done = append(o.Done, segment.Result{JobID: next})
 		}
 		require.Empty(t, p.Ready(o))
 		require.ElementsMatch(t, ids(p.Steps), order)
 	}
 	p := planned(t, nil, nil)
-	require.Equal(t, []string{"0", "1"}, ids(p.Ready(segment.Outcome{Failed: []segment.Result{{Job: "0"}}})), "what failed is left to do")
+	require.Equal(t, []string{"0", "1"}, ids(p.Ready(segment.Outcome{Failed: []segment.Result{{JobID: "0"}}})), "what failed is left to do")
 }
 
 // openAlerts are the alerts that are open, by segment.
@@ -531,7 +531,7 @@ func (a *openAlerts) Resolve(_ context.Context, id segment.ID) error {
 
 // TestStepThatWaitsForItself is no plan: it would never start.
 func TestStepThatWaitsForItself(t *testing.T) {
-	p, err := segment.PlanReruns([]segment.Job{segment.Copy(name(1), name(0))}, []segment.Affected{{ID: name(1)}})
+	p, err := segment.New([]segment.Job{segment.Copy(name(1), name(0))}, []segment.Affected{{Segment: name(1)}})
 	require.NoError(t, err)
 	p.Steps[0].After = []string{p.Steps[0].Job.ID}
 	_, err = p.Run(t.Context(), segment.RunOptions{}, func(context.Context, segment.Job) error { return nil })
@@ -546,14 +546,14 @@ func TestRunGuarded(t *testing.T) {
 	jobs := []segment.Job{segment.Copy(copied, like), segment.Lookalike(like, seed)}
 	live := map[segment.ID]int64{seed: 5000, like: 9000, copied: 9000}
 	alerts := &openAlerts{open: map[segment.ID]string{}}
-	guard, err := segment.NewGuard(segment.Config{History: segment.NewMemory(), Alerter: alerts})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: alerts})
 	require.NoError(t, err)
-	stores := map[segment.JobKind]int64{segment.KindLookalike: 0, segment.KindCopy: 10_000} // the bugs
+	stores := map[segment.JobKind]int64{segment.JobKindLookalike: 0, segment.JobKindCopy: 10_000} // the bugs
 	runs := 0
 	job := func(ctx context.Context, j segment.Job) error {
 		runs++
 		expected := int64(20_000)
-		if j.Kind == segment.KindCopy {
+		if j.Kind == segment.JobKindCopy {
 			expected = live[j.From[0]]
 		}
 		stored := min(expected, stores[j.Kind])
@@ -567,20 +567,20 @@ func TestRunGuarded(t *testing.T) {
 	require.ErrorIs(t, job(t.Context(), jobs[1]), validate.Empty)
 	require.Equal(t, map[segment.ID]string{like: "empty"}, alerts.open)
 
-	plan, err := segment.PlanReruns(jobs, []segment.Affected{{ID: like, Users: live[like]}})
+	plan, err := segment.New(jobs, []segment.Affected{{Segment: like, Users: live[like]}})
 	require.NoError(t, err)
 	outcome, err := plan.Run(t.Context(), segment.RunOptions{Limit: 2}, job)
 	require.ErrorIs(t, err, validate.Empty, "nothing was fixed yet")
-	require.Equal(t, []segment.Blocked{{Job: jobs[0].ID, By: jobs[1].ID}}, outcome.Blocked)
+	require.Equal(t, []segment.Blocked{{JobID: jobs[0].ID, By: jobs[1].ID}}, outcome.Blocked)
 	require.Equal(t, map[segment.ID]string{like: "empty"}, alerts.open)
 
-	stores[segment.KindLookalike] = 1_000_000 // one fix is deployed
+	stores[segment.JobKindLookalike] = 1_000_000 // one fix is deployed
 	outcome, err = plan.Run(t.Context(), segment.RunOptions{Resume: throughJSON(t, outcome)}, job)
 	require.ErrorIs(t, err, validate.Capped)
 	require.Equal(t, []string{jobs[1].ID}, results(outcome.Done))
 	require.Equal(t, map[segment.ID]string{copied: "capped"}, alerts.open, "the alert of the segment that is whole again is resolved")
 
-	stores[segment.KindCopy] = 1_000_000 // and the other
+	stores[segment.JobKindCopy] = 1_000_000 // and the other
 	before := runs
 	_, err = plan.Run(t.Context(), segment.RunOptions{Resume: throughJSON(t, outcome)}, job)
 	require.NoError(t, err)

@@ -64,8 +64,8 @@ func (p Plan) stake() (segments map[ID]int64, users int64) {
 	_, affected := p.source()
 	segments = make(map[ID]int64, len(affected))
 	for _, a := range affected {
-		if _, known := segments[a.ID]; !known {
-			segments[a.ID] = a.Users
+		if _, known := segments[a.Segment]; !known {
+			segments[a.Segment] = a.Users
 			users = add(users, a.Users)
 		}
 	}
@@ -84,7 +84,7 @@ func add(a, b int64) int64 {
 func (p Plan) heldUp() int {
 	jobs := map[string]bool{}
 	for i := range p.Conflicts {
-		for _, steps := range [][]Step{p.Conflicts[i].Steps, p.Conflicts[i].HoldsUp} {
+		for _, steps := range [][]Step{p.Conflicts[i].Steps, p.Conflicts[i].Waiting} {
 			for j := range steps {
 				jobs[steps[j].Job.ID] = true
 			}
@@ -111,10 +111,10 @@ func (w *planWriter) shape() (first, longest int) {
 // byHand lists what no job writes: it comes first, because steps that read it
 // would only spread it again.
 func (w *planWriter) byHand() {
-	if len(w.plan.Unwritten) == 0 {
+	if len(w.plan.NoWriter) == 0 {
 		return
 	}
-	n := len(w.plan.Unwritten)
+	n := len(w.plan.NoWriter)
 	w.printf("\nFirst, by hand: no job writes %s\n", plural(n, "this affected segment.", "these affected segments."))
 	readers := map[ID][]int{}
 	for i := range w.plan.Steps {
@@ -122,9 +122,9 @@ func (w *planWriter) byHand() {
 			readers[id] = append(readers[id], i+1)
 		}
 	}
-	for _, a := range w.plan.Unwritten {
-		w.printf("  - %s%s", shown(a.ID.String()), stake(a.Users))
-		if by := readers[a.ID]; len(by) > 0 {
+	for _, a := range w.plan.NoWriter {
+		w.printf("  - %s%s", shown(a.Segment.String()), stake(a.Users))
+		if by := readers[a.Segment]; len(by) > 0 {
 			w.printf("; read by %s", stepNumbers(by))
 		}
 		w.printf("\n")
@@ -202,10 +202,10 @@ func (w *planWriter) conflicts() {
 		w.printf("\n  Conflict %s: %s\n", thousands(int64(i+1)), c.what())
 		w.list(c.Steps)
 		switch {
-		case len(c.HoldsUp) > 0:
-			w.printf("    It holds up %s%s:\n", counted(len(c.HoldsUp), "job"), c.more(", and more"))
-			w.list(c.HoldsUp)
-		case len(c.Also) > 0:
+		case len(c.Waiting) > 0:
+			w.printf("    It holds up %s%s:\n", counted(len(c.Waiting), "job"), c.more(", and more"))
+			w.list(c.Waiting)
+		case len(c.LaterConflicts) > 0:
 			w.printf("    It holds up jobs%s.\n", c.more(""))
 		default:
 			w.printf("    It holds up no other job.\n")
@@ -231,11 +231,11 @@ func (c *Conflict) what() string {
 
 // more says where else to look for what the conflict holds up.
 func (c *Conflict) more(what string) string {
-	if len(c.Also) == 0 {
+	if len(c.LaterConflicts) == 0 {
 		return ""
 	}
-	numbers := make([]int, len(c.Also))
-	for i, also := range c.Also {
+	numbers := make([]int, len(c.LaterConflicts))
+	for i, also := range c.LaterConflicts {
 		numbers[i] = also + 1
 	}
 	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), stepNumbers(numbers))

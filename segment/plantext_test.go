@@ -35,12 +35,12 @@ func TestPlanText(t *testing.T) {
 		segment.Lookalike(at("site-i", "trains"), at("site-i", "trains")),
 		segment.Lookalike(at("site-i", "all"), at("site-i", "trains"), at("site-f", "planes")),
 	}
-	p, err := segment.PlanReruns(jobs, []segment.Affected{
-		{ID: at("site-a", "cars"), Users: 812_345},
-		{ID: at("site-b", "cars"), Users: 10_000},
-		{ID: at("site-a", "vans"), Users: 1_000_000},
-		{ID: at("site-i", "trains")},
-		{ID: at("site-z", "lost"), Users: 1},
+	p, err := segment.New(jobs, []segment.Affected{
+		{Segment: at("site-a", "cars"), Users: 812_345},
+		{Segment: at("site-b", "cars"), Users: 10_000},
+		{Segment: at("site-a", "vans"), Users: 1_000_000},
+		{Segment: at("site-i", "trains")},
+		{Segment: at("site-z", "lost"), Users: 1},
 	})
 	require.NoError(t, err)
 	require.Equal(t, `Rerun 5 jobs for 5 affected segments, 1,822,346 users at stake.
@@ -80,7 +80,7 @@ Not planned: 8 jobs. Solve the conflicts in this order and plan again; the outco
 
 func TestPlanTextSmall(t *testing.T) {
 	job := segment.Job{ID: "one", To: at("a", "x")}
-	huge := []segment.Affected{{ID: at("a", "x"), Users: math.MaxInt64}, {ID: at("a", "y"), Users: 1}}
+	huge := []segment.Affected{{Segment: at("a", "x"), Users: math.MaxInt64}, {Segment: at("a", "y"), Users: 1}}
 	for _, c := range []struct {
 		reason   string
 		jobs     []segment.Job
@@ -88,18 +88,18 @@ func TestPlanTextSmall(t *testing.T) {
 		want     string
 	}{
 		{"nothing to do is said, not left blank", []segment.Job{job}, nil, "Nothing is affected, no job to rerun.\n"},
-		{"only by hand", nil, []segment.Affected{{ID: at("a", "x")}}, "Rerun 0 jobs for 1 affected segment.\n\nFirst, by hand: no job writes this affected segment.\n  - a/x\n"},
+		{"only by hand", nil, []segment.Affected{{Segment: at("a", "x")}}, "Rerun 0 jobs for 1 affected segment.\n\nFirst, by hand: no job writes this affected segment.\n  - a/x\n"},
 		{"users add up to what can be said", []segment.Job{job}, huge[:2], "Rerun 1 job for 2 affected segments, 9,223,372,036,854,775,807 users at stake.\n"},
-		{"one of everything", []segment.Job{job}, []segment.Affected{{ID: at("a", "x"), Users: 1}}, "Rerun 1 job for 1 affected segment, 1 user at stake.\n1 can start at once; the longest chain has 1 step.\n\n  1. one (to a/x): affected, 1 user at stake\n"},
+		{"one of everything", []segment.Job{job}, []segment.Affected{{Segment: at("a", "x"), Users: 1}}, "Rerun 1 job for 1 affected segment, 1 user at stake.\n1 can start at once; the longest chain has 1 step.\n\n  1. one (to a/x): affected, 1 user at stake\n"},
 		{
 			"one conflict that holds up nothing else",
 			[]segment.Job{segment.Copy(at("a", "x"), at("a", "x"))},
-			[]segment.Affected{{ID: at("a", "x")}},
+			[]segment.Affected{{Segment: at("a", "x")}},
 			"Rerun 0 jobs for 1 affected segment.\n1 conflict holds up 1 more job: see the end.\n\nNot planned: 1 job. Solve the conflict and plan again; the outcome so far resumes the new plan.\n\n  Conflict 1: this job reads what it writes itself\n      - copy a/x to a/x: affected, reads a/x\n    It holds up no other job.\n",
 		},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			p, err := segment.PlanReruns(c.jobs, c.affected)
+			p, err := segment.New(c.jobs, c.affected)
 			require.NoError(t, err)
 			require.Equal(t, c.want, p.String()[:len(c.want)])
 		})
@@ -124,17 +124,17 @@ func TestPlanTextTellsTheLongestChain(t *testing.T) {
 		want     string
 	}{
 		{
-			copies([2]int{0, 1}, [2]int{1, 2}, [2]int{2, 3}, [2]int{1, 4}), []segment.Affected{{ID: name(1)}},
+			copies([2]int{0, 1}, [2]int{1, 2}, [2]int{2, 3}, [2]int{1, 4}), []segment.Affected{{Segment: name(1)}},
 			"1 can start at once; the longest chain has 3 steps.",
 		},
 		{
 			several, []segment.Affected{
-				{ID: name(1), Users: 100}, {ID: name(2), Users: 100}, {ID: name(3), Users: 100}, {ID: name(5), Users: 50}, {ID: name(7), Users: 40},
+				{Segment: name(1), Users: 100}, {Segment: name(2), Users: 100}, {Segment: name(3), Users: 100}, {Segment: name(5), Users: 50}, {Segment: name(7), Users: 40},
 			},
 			"the longest chain has 4 steps.",
 		},
 	} {
-		p, err := segment.PlanReruns(c.jobs, c.affected)
+		p, err := segment.New(c.jobs, c.affected)
 		require.NoError(t, err)
 		require.Contains(t, p.String(), c.want)
 	}
@@ -149,10 +149,10 @@ func TestPlanTextNumbers(t *testing.T) {
 		id := at("a", fmt.Sprintf("s%04d", i))
 		all = append(all, id)
 		jobs = append(jobs, segment.Copy(id, at("b", "x")))
-		affected = append(affected, segment.Affected{ID: id})
+		affected = append(affected, segment.Affected{Segment: id})
 	}
 	jobs = append(jobs, segment.Job{ID: "last", To: at("c", "x"), From: append(append(append([]segment.ID{}, all[:3]...), all[10:12]...), all[500:]...)})
-	p, err := segment.PlanReruns(jobs, affected)
+	p, err := segment.New(jobs, affected)
 	require.NoError(t, err)
 	require.Contains(t, p.String(), "\n      1. copy b/x to a/s0000: affected\n")
 	require.Contains(t, p.String(), "\n  1,100. copy b/x to a/s1099: affected\n")

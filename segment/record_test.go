@@ -14,13 +14,13 @@ func TestRecordSaysWhatIsLive(t *testing.T) {
 	for _, c := range []struct {
 		live   bool
 		staged int64
-		state  segment.State
+		state  segment.RunState
 		want   bool
 	}{
-		{true, 4100, segment.Rejected, true},
-		{true, 5300, segment.Committed, false},
-		{false, 4100, segment.Rejected, false},
-		{false, 5300, segment.Committed, false},
+		{true, 4100, segment.RunRejected, true},
+		{true, 5300, segment.RunCommitted, false},
+		{false, 4100, segment.RunRejected, false},
+		{false, 5300, segment.RunCommitted, false},
 	} {
 		b := newBench(t)
 		b.staged = c.staged
@@ -28,7 +28,7 @@ func TestRecordSaysWhatIsLive(t *testing.T) {
 			b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
 		}
 		_, err := b.commit()
-		require.Equal(t, c.state == segment.Rejected, err != nil)
+		require.Equal(t, c.state == segment.RunRejected, err != nil)
 		require.Equal(t, c.state, b.last().State)
 		require.Equal(t, c.want, b.last().Live, "live %v, %d users", c.live, c.staged)
 	}

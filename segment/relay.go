@@ -9,20 +9,20 @@ const batchSize = 1024
 // A relay hands on items from one goroutine to others, in batches that they give
 // back: making new ones, and having them collected, costs more than judging what
 // is in them.
-type relay[T any] struct {
+type batches[T any] struct {
 	full  chan []T
 	spare chan []T
 	batch []T // which is being filled
 }
 
 // newRelay has so many full batches wait, for at most as many takers.
-func newRelay[T any](waiting int) *relay[T] {
-	return &relay[T]{full: make(chan []T, waiting), spare: make(chan []T, 2*waiting+1)} // all that there are
+func newBatches[T any](waiting int) *batches[T] {
+	return &batches[T]{full: make(chan []T, waiting), spare: make(chan []T, 2*waiting+1)} // all that there are
 }
 
 // add returns the place for one more item, with whatever was there before. The
 // places since the last full batch stay where they are until the next add.
-func (r *relay[T]) add(ctx context.Context) (*T, error) {
+func (r *batches[T]) add(ctx context.Context) (*T, error) {
 	if len(r.batch) == cap(r.batch) {
 		if err := r.flush(ctx); err != nil {
 			return nil, err
@@ -38,7 +38,7 @@ func (r *relay[T]) add(ctx context.Context) (*T, error) {
 }
 
 // flush hands on what was added.
-func (r *relay[T]) flush(ctx context.Context) error {
+func (r *batches[T]) flush(ctx context.Context) error {
 	batch := r.batch
 	if r.batch = nil; len(batch) == 0 {
 		return nil
@@ -51,7 +51,7 @@ func (r *relay[T]) flush(ctx context.Context) error {
 	}
 }
 
-func (r *relay[T]) giveBack(batch []T) {
+func (r *batches[T]) giveBack(batch []T) {
 	if cap(batch) == 0 { // the first one
 		return
 	}
@@ -62,4 +62,4 @@ func (r *relay[T]) giveBack(batch []T) {
 }
 
 // end says that no more will come.
-func (r *relay[T]) end() { close(r.full) }
+func (r *batches[T]) end() { close(r.full) }

@@ -12,7 +12,7 @@ type Rule struct {
 	Name    string
 	Mode    Mode
 	Policy  validate.Policy
-	Settle  Settle
+	Lag     Lag
 	Runbook string // where to read what to do about a failure; alerts carry it
 
 	// Drift is how far the live segment may move away from what the last run
@@ -37,22 +37,22 @@ const (
 // until two readings in a row pass and agree, or Max after Run.WrittenAt is
 // over. Each reading must say up to when it is complete (Summary.AsOf): a count
 // that still shows yesterday's users looks like any other.
-type Settle struct{ Min, Max, Every time.Duration }
+type Lag struct{ Min, Max, Every time.Duration }
 
-func (s Settle) isZero() bool { return s == Settle{} }
+func (s Lag) isZero() bool { return s == Lag{} }
 
 func (r *Rule) problem() error {
 	switch {
 	case r.Mode != Enforce && r.Mode != Observe:
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
-	case r.Settle.isZero():
+	case r.Lag.isZero():
 		return nil
-	case r.Settle.Min < 0:
-		return badInput("Rule.Settle.Min", r.Settle.Min, "0 or more")
-	case r.Settle.Every <= 0:
-		return badInput("Rule.Settle.Every", r.Settle.Every, "above 0: a pass needs two readings")
-	case r.Settle.Max < r.Settle.Min+r.Settle.Every:
-		return badInput("Rule.Settle.Max", r.Settle.Max, "at least Min + Every: a pass needs two readings")
+	case r.Lag.Min < 0:
+		return badInput("Rule.Settle.Min", r.Lag.Min, "0 or more")
+	case r.Lag.Every <= 0:
+		return badInput("Rule.Settle.Every", r.Lag.Every, "above 0: a pass needs two readings")
+	case r.Lag.Max < r.Lag.Min+r.Lag.Every:
+		return badInput("Rule.Settle.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
 	}
 	return nil
 }

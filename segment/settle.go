@@ -11,7 +11,7 @@ import (
 // judge reads back what is stored and judges the output by it.
 func (a *attempt) judge(ctx context.Context) {
 	out := a.output()
-	if a.rule.Settle.isZero() {
+	if a.rule.Lag.isZero() {
 		out.Stored = a.readBack(ctx)
 		a.report, _ = a.guard.validator.Check(ctx, a.rule.Policy, out)
 		return
@@ -19,7 +19,7 @@ func (a *attempt) judge(ctx context.Context) {
 	agreed := a.settle(ctx, &out)
 	a.report, _ = a.guard.validator.Check(ctx, a.rule.Policy, out)
 	if a.report.Passed() && !agreed {
-		a.unverified(fmt.Errorf("no two readings in a row passed and agreed within %v of the last write: %w", a.rule.Settle.Max, validate.ErrLagging))
+		a.unverified(fmt.Errorf("no two readings in a row passed and agreed within %v of the last write: %w", a.rule.Lag.Max, validate.ErrLagging))
 	}
 }
 
@@ -37,7 +37,7 @@ func (a *attempt) readBack(ctx context.Context) validate.Summary {
 // reports whether they did. out holds the last reading. However late it starts,
 // it reads twice.
 func (a *attempt) settle(ctx context.Context, out *validate.Output) (agreed bool) {
-	s := a.rule.Settle
+	s := a.rule.Lag
 	written := a.run.WrittenAt
 	if now := time.Now(); written.After(now) { // by a clock that is ahead of ours
 		written = now
@@ -78,7 +78,7 @@ func (a *attempt) passes(ctx context.Context, out validate.Output) bool {
 // unexplained is the output without the means to look closer at its sides.
 func unexplained(out validate.Output) validate.Output {
 	for _, side := range []*validate.Summary{&out.Expected, &out.Read, &out.Written, &out.Stored} {
-		*side = side.OnDifference(nil)
+		*side = side.WithRemeasure(nil)
 	}
 	return out
 }

@@ -23,7 +23,7 @@ type reading struct {
 	err   error
 }
 
-var settles = segment.Settle{Min: time.Minute, Max: 10 * time.Minute, Every: 30 * time.Second}
+var settles = segment.Lag{Min: time.Minute, Max: 10 * time.Minute, Every: 30 * time.Second}
 
 // TestSettle: stores that settle, never do, or still show yesterday's size.
 func TestSettle(t *testing.T) {
@@ -84,7 +84,7 @@ func TestSettle(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
-				b.rule(segment.Rule{Settle: settles})
+				b.rule(segment.Rule{Lag: settles})
 				written := time.Now()
 				b.run.WrittenAt = written
 				b.run.Stored = func(context.Context) (validate.Summary, error) {
@@ -116,7 +116,7 @@ func TestSettle(t *testing.T) {
 func TestSettleLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.rule(segment.Rule{Settle: settles})
+		b.rule(segment.Rule{Lag: settles})
 		b.run.WrittenAt = time.Now().Add(-time.Hour)
 		b.run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(5300).AsOf(time.Now()), nil }
 		_, err := b.commit()
@@ -138,7 +138,7 @@ func TestSettleCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
-				b.rule(segment.Rule{Settle: settles})
+				b.rule(segment.Rule{Lag: settles})
 				b.run.WrittenAt = time.Now()
 				b.run.Stored = func(context.Context) (validate.Summary, error) {
 					return validate.Count(c.users).AsOf(time.Now()), b.event("stored")
@@ -162,7 +162,7 @@ func TestSettleCancelled(t *testing.T) {
 func TestSettleClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.rule(segment.Rule{Settle: settles})
+		b.rule(segment.Rule{Lag: settles})
 		start := time.Now()
 		b.run.WrittenAt = start.Add(365 * 24 * time.Hour)
 		b.run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(5300).AsOf(time.Now()), nil }
@@ -196,15 +196,15 @@ func TestSettleLooksCloser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
-				b.rule(segment.Rule{Settle: settles, Policy: validate.Policy{Tolerance: c.tolerance}})
+				b.rule(segment.Rule{Lag: settles, Policy: validate.Policy{Tolerance: c.tolerance}})
 				b.run.WrittenAt = time.Now()
 				looks := 0
-				b.run.Expected = bare(digest(5300)).OnDifference(func(context.Context) (validate.Summary, error) {
+				b.run.Expected = bare(digest(5300)).WithRemeasure(func(context.Context) (validate.Summary, error) {
 					looks++
 					return digest(5300), nil
 				})
 				b.run.Stored = func(context.Context) (validate.Summary, error) {
-					return bare(digest(5200)).AsOf(time.Now()).OnDifference(func(context.Context) (validate.Summary, error) {
+					return bare(digest(5200)).AsOf(time.Now()).WithRemeasure(func(context.Context) (validate.Summary, error) {
 						return digest(5200), nil
 					}), nil
 				}
@@ -222,7 +222,7 @@ func TestShortestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, late := range []time.Duration{0, time.Hour} {
 			b := newBench(t)
-			b.rule(segment.Rule{Settle: segment.Settle{Min: time.Minute, Max: 90 * time.Second, Every: 30 * time.Second}})
+			b.rule(segment.Rule{Lag: segment.Lag{Min: time.Minute, Max: 90 * time.Second, Every: 30 * time.Second}})
 			b.run.WrittenAt = time.Now().Add(-late)
 			readings := 0
 			b.run.Stored = func(context.Context) (validate.Summary, error) {
@@ -237,13 +237,13 @@ func TestShortestSettle(t *testing.T) {
 }
 
 func TestSettleRules(t *testing.T) {
-	for want, s := range map[string]segment.Settle{
+	for want, s := range map[string]segment.Lag{
 		"Rule.Settle.Min is -1s, want 0 or more":             {Min: -time.Second, Max: time.Minute, Every: time.Second},
 		"Rule.Settle.Every is 0s, want above 0":              {Max: time.Minute},
 		"Rule.Settle.Max is 1m0s, want at least Min + Every": {Min: time.Minute, Max: time.Minute, Every: time.Second},
 	} {
 		b := newBench(t)
-		b.rule(segment.Rule{Settle: s})
+		b.rule(segment.Rule{Lag: s})
 		b.run.WrittenAt = time.Now()
 		_, err := b.commit()
 		require.ErrorContains(t, err, want)

@@ -16,28 +16,28 @@ func TestOnlyUncertainRunsAreSettled(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
 		before       []int64
-		last         segment.State
+		last         segment.RunState
 		counter      string
 		stored       validate.Summary
 		ago          time.Duration
-		want         segment.State
+		want         segment.RunState
 	}{
-		{"accepted", "the process died between the record and the end", []int64{1000}, segment.Accepted, "", validate.Count(1100), 2 * time.Hour, segment.Committed},
-		{"unknown", "the commit failed, and its users are there", []int64{1000}, segment.Unknown, "", validate.Count(1100), 2 * time.Hour, segment.Committed},
-		{"rejected", "what is found later does not make a rejected run right", []int64{1000}, segment.Rejected, "", validate.Count(1100), 2 * time.Hour, segment.Rejected},
-		{"observed", "its outcome is known", []int64{1000}, segment.Observed, "", validate.Count(1100), 2 * time.Hour, segment.Observed},
-		{"estimated", "an estimate is on a number by chance", []int64{1000}, segment.Unknown, "", validate.Estimate(1100, 0.001), 2 * time.Hour, segment.Unknown},
-		{"another counter", "it counts something else", []int64{1000}, segment.Unknown, "index", validate.Count(1100), 2 * time.Hour, segment.Unknown},
-		{"an hour ago", "by then it is not on its way any more", []int64{1000}, segment.Unknown, "", validate.Count(1100), time.Hour, segment.Committed},
-		{"just now", "it may still be on its way", []int64{1000}, segment.Unknown, "", validate.Count(1100), time.Hour - 1, segment.Unknown},
-		{"the first run, of one user", "no size before is not a size of one", nil, segment.Unknown, "", validate.Count(1), 2 * time.Hour, segment.Committed},
-		{"the first run, of none", "no size before is not a size of zero", nil, segment.Unknown, "", validate.Count(0), 2 * time.Hour, segment.Committed},
+		{"accepted", "the process died between the record and the end", []int64{1000}, segment.RunPassed, "", validate.Count(1100), 2 * time.Hour, segment.RunCommitted},
+		{"unknown", "the commit failed, and its users are there", []int64{1000}, segment.RunUnknown, "", validate.Count(1100), 2 * time.Hour, segment.RunCommitted},
+		{"rejected", "what is found later does not make a rejected run right", []int64{1000}, segment.RunRejected, "", validate.Count(1100), 2 * time.Hour, segment.RunRejected},
+		{"observed", "its outcome is known", []int64{1000}, segment.RunObserved, "", validate.Count(1100), 2 * time.Hour, segment.RunObserved},
+		{"estimated", "an estimate is on a number by chance", []int64{1000}, segment.RunUnknown, "", validate.Estimate(1100, 0.001), 2 * time.Hour, segment.RunUnknown},
+		{"another counter", "it counts something else", []int64{1000}, segment.RunUnknown, "index", validate.Count(1100), 2 * time.Hour, segment.RunUnknown},
+		{"an hour ago", "by then it is not on its way any more", []int64{1000}, segment.RunUnknown, "", validate.Count(1100), time.Hour, segment.RunCommitted},
+		{"just now", "it may still be on its way", []int64{1000}, segment.RunUnknown, "", validate.Count(1100), time.Hour - 1, segment.RunUnknown},
+		{"the first run, of one user", "no size before is not a size of one", nil, segment.RunUnknown, "", validate.Count(1), 2 * time.Hour, segment.RunCommitted},
+		{"the first run, of none", "no size before is not a size of zero", nil, segment.RunUnknown, "", validate.Count(0), 2 * time.Hour, segment.RunCommitted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), c.before...)
 			f.record(segment.Record{
-				Segment: seg("cars"), Run: "tonight", State: c.last, Counter: c.counter, Users: c.stored.Users(), At: f.now.Add(-c.ago),
+				Segment: seg("cars"), RunID: "tonight", State: c.last, Counter: c.counter, Users: c.stored.Users(), At: f.now.Add(-c.ago),
 			})
 			f.sizes[seg("cars")] = c.stored
 			f.sweep()
@@ -100,6 +100,6 @@ func TestRunOnItsWayIsNotJudged(t *testing.T) {
 		f.runs(seg("cars"), 1000)
 		f.run(seg("cars"), "tonight", 1200, f.now.Add(-c.ago))
 		f.sizes[seg("cars")] = validate.Count(c.users)
-		require.Len(t, f.sweep().Cases, c.cases, c.reason)
+		require.Len(t, f.sweep().Findings, c.cases, c.reason)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // A Current is the size of one segment as the store holds it now.
-type Current struct {
+type CurrentSize struct {
 	Segment ID
 	Stored  validate.Summary // counted in the store
 	At      time.Time        // when it was counted; zero: when the sweep began
@@ -21,28 +21,28 @@ type Sweep struct {
 	At time.Time `json:"at"`
 	// Complete says that every current size was judged, and every segment of
 	// the ledger looked for. If it is not set, the rest may be anything but fine.
-	Complete  bool       `json:"complete"`
-	Segments  int        `json:"segments"`  // in the store
-	Healthy   int        `json:"healthy"`   // judged, and nothing found
-	Unwatched int        `json:"unwatched"` // in the store, and nothing known to judge them by
-	Missing   int        `json:"missing"`   // known, and not in the store; they are among the cases
-	Cases     []Case     `json:"cases"`     // the affected segments, gravest first
-	Incidents []Incident `json:"incidents"` // over the alerts that are open now, also those of guards
+	Complete  bool             `json:"complete"`
+	Segments  int              `json:"segments"`  // in the store
+	Healthy   int              `json:"healthy"`   // judged, and nothing found
+	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
+	Missing   int              `json:"missing"`   // known, and not in the store; they are among the cases
+	Findings  []SegmentFinding `json:"cases"`     // the affected segments, gravest first
+	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
 }
 
 // Affected are the sweep's cases, as PlanReruns takes them.
 func (s *Sweep) Affected() []Affected {
-	affected := make([]Affected, len(s.Cases))
-	for i, c := range s.Cases {
-		affected[i] = Affected{ID: c.Segment, Users: c.Users}
+	affected := make([]Affected, len(s.Findings))
+	for i, c := range s.Findings {
+		affected[i] = Affected{Segment: c.Segment, Users: c.Users}
 	}
 	return affected
 }
 
 // A Case is an affected segment.
-type Case struct {
+type SegmentFinding struct {
 	Segment  ID              `json:"segment"`
-	Severity AlertSeverity   `json:"severity"`
+	Urgency  Urgency         `json:"severity"`
 	Kind     validate.Kind   `json:"kind"`              // the gravest
 	Text     string          `json:"text"`              // what was found, on one line
 	Users    int64           `json:"users"`             // at stake: as many as the segment should hold
@@ -56,9 +56,9 @@ type Case struct {
 }
 
 // gravest puts the gravest case first: by severity, kind, users at stake, name.
-func gravestFirst(a, b Case) int {
+func gravestFirst(a, b SegmentFinding) int {
 	return cmp.Or(
-		cmp.Compare(a.Severity, b.Severity), // "page" before "ticket"
+		cmp.Compare(a.Urgency, b.Urgency), // "page" before "ticket"
 		a.Kind.Compare(b.Kind),
 		cmp.Compare(b.Users, a.Users),
 		a.Segment.Compare(b.Segment),
@@ -80,16 +80,16 @@ func (e *OrderError) Error() string {
 }
 
 // newCase is the case of a segment with a report that is not clean.
-func newCase(t *Tracked, id ID, r validate.Report) Case {
+func newCase(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 	r.Name = id.String() // not before: it costs as much as judging a healthy segment
-	c := Case{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
+	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
 	c.judge()
 	return c
 }
 
 // judge reads the report again, after a finding was added.
-func (c *Case) judge() {
-	c.Severity, c.Kind = severity(&c.Report), gravest(&c.Report)
+func (c *SegmentFinding) judge() {
+	c.Urgency, c.Kind = urgencyOf(&c.Report), gravest(&c.Report)
 	c.Text = (&validate.Error{Report: c.Report}).Error()
 	if c.Report.Passed() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
@@ -98,14 +98,14 @@ func (c *Case) judge() {
 }
 
 // add adds what was found beside what the check of the segment alone found.
-func (c *Case) add(f validate.Finding) {
+func (c *SegmentFinding) add(f validate.Finding) {
 	c.Report.Findings = append(c.Report.Findings, f)
 	slices.SortStableFunc(c.Report.Findings, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) })
 	c.judge()
 }
 
 // alert is what people read of the case.
-func (c *Case) alert(at time.Time, rule *Rule, job Job) Alert {
+func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	text := c.Text
 	if c.Kind != validate.Unverified {
 		text += " (live: the segment is not protected)"
@@ -113,7 +113,7 @@ func (c *Case) alert(at time.Time, rule *Rule, job Job) Alert {
 	text += c.origin()
 	return Alert{
 		Segment:  c.Segment,
-		Severity: c.Severity,
+		Urgency:  c.Urgency,
 		Kind:     c.Kind,
 		Text:     next(text, rule.Runbook),
 		Job:      job,

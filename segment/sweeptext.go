@@ -12,7 +12,7 @@ func (s Sweep) String() string {
 	if !s.Complete {
 		b.WriteString("Incomplete: what is not listed may be anything but fine.\n")
 	}
-	fmt.Fprintf(&b, "%s: %s healthy, %s affected", counted(s.Segments, "segment"), thousands(int64(s.Healthy)), thousands(int64(len(s.Cases))))
+	fmt.Fprintf(&b, "%s: %s healthy, %s affected", counted(s.Segments, "segment"), thousands(int64(s.Healthy)), thousands(int64(len(s.Findings))))
 	if s.Missing > 0 {
 		fmt.Fprintf(&b, " (of which %s missing)", thousands(int64(s.Missing)))
 	}
@@ -21,16 +21,16 @@ func (s Sweep) String() string {
 	}
 	b.WriteString(".\n")
 	for i := range s.Incidents {
-		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Severity, &s.Incidents[i])
+		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency, &s.Incidents[i])
 	}
-	for i := range s.Cases {
-		fmt.Fprintf(&b, "%s: %s%s\n", s.Cases[i].Severity, shown(s.Cases[i].Text), s.Cases[i].origin())
+	for i := range s.Findings {
+		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, shown(s.Findings[i].Text), s.Findings[i].origin())
 	}
 	return b.String()
 }
 
 // origin says which segment explains the case, where one does.
-func (c *Case) origin() string {
+func (c *SegmentFinding) origin() string {
 	if c.Upstream.IsZero() {
 		return ""
 	}

@@ -14,7 +14,7 @@ import (
 func TestSweepText(t *testing.T) {
 	since := time.Date(2024, 3, 19, 10, 44, 0, 0, time.UTC)
 	incident := segment.Incident{
-		Job: segment.KindCopy, Kind: validate.Capped, Severity: segment.Page, Segments: 5, SiteGroups: 2, Users: 50_000, Since: since,
+		JobKind: segment.JobKindCopy, Kind: validate.Capped, Urgency: segment.Page, Segments: 5, SiteGroups: 2, Users: 50_000, Since: since,
 		Cause: "a limit", Next: "look",
 	}
 	for _, c := range []struct {
@@ -34,9 +34,9 @@ func TestSweepText(t *testing.T) {
 			"all there is", "a line for each incident and case", segment.Sweep{
 				Complete: true, Segments: 10, Healthy: 6, Unwatched: 3, Missing: 1,
 				Incidents: []segment.Incident{incident},
-				Cases: []segment.Case{
-					{Segment: seg("a"), Severity: segment.Page, Text: "g/a: stored 5 of 9 users"},
-					{Segment: seg("b"), Severity: segment.Ticket, Text: "g/b: two\nlines", Upstream: seg("a")},
+				Findings: []segment.SegmentFinding{
+					{Segment: seg("a"), Urgency: segment.Page, Text: "g/a: stored 5 of 9 users"},
+					{Segment: seg("b"), Urgency: segment.Ticket, Text: "g/b: two\nlines", Upstream: seg("a")},
 				},
 			},
 			"10 segments: 6 healthy, 2 affected (of which 1 missing), 3 with nothing to judge them by.\n" +

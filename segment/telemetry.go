@@ -114,8 +114,8 @@ func affectedHistogram(meters metric.MeterProvider) (metric.Int64Histogram, erro
 // found nothing counts 0 once.
 func (m *Monitor) tell(ctx context.Context, span trace.Span, s *Sweep, err error) {
 	counts := map[[2]string]int64{}
-	for _, c := range s.Cases {
-		counts[[2]string{string(c.Last.Kind), string(c.Kind)}]++
+	for _, c := range s.Findings {
+		counts[[2]string{string(c.Last.JobKind), string(c.Kind)}]++
 	}
 	if len(counts) == 0 {
 		m.affected.Record(ctx, 0, metric.WithAttributes(attribute.String("segmentguard.verdict", sweepVerdict(s, err))))
@@ -132,23 +132,23 @@ func (m *Monitor) tell(ctx context.Context, span trace.Span, s *Sweep, err error
 		attribute.Int("segmentguard.segments.healthy", s.Healthy),
 		attribute.Int("segmentguard.segments.unwatched", s.Unwatched),
 		attribute.Int("segmentguard.segments.missing", s.Missing),
-		attribute.Int("segmentguard.segments.affected", len(s.Cases)),
+		attribute.Int("segmentguard.segments.affected", len(s.Findings)),
 		attribute.String("segmentguard.verdict", sweepVerdict(s, err)),
 	)
 	switch {
 	case err != nil:
 		span.SetAttributes(attribute.String("error.type", "incomplete"))
 		span.SetStatus(codes.Error, err.Error())
-	case len(s.Cases) > 0:
-		span.SetAttributes(attribute.String("error.type", string(s.Cases[0].Kind)))
-		span.SetStatus(codes.Error, strconv.Itoa(len(s.Cases))+" segments affected")
+	case len(s.Findings) > 0:
+		span.SetAttributes(attribute.String("error.type", string(s.Findings[0].Kind)))
+		span.SetStatus(codes.Error, strconv.Itoa(len(s.Findings))+" segments affected")
 	}
 }
 
 // sweepVerdict tells what was not looked at apart from what is fine.
 func sweepVerdict(s *Sweep, err error) string {
 	switch {
-	case len(s.Cases) > 0:
+	case len(s.Findings) > 0:
 		return "failed"
 	case err != nil || !s.Complete:
 		return "unverified"

@@ -15,7 +15,7 @@ func TestSweepVerdict(t *testing.T) {
 	require.Equal(t, "passed", sweepVerdict(&Sweep{Complete: true}, nil))
 	require.Equal(t, "unverified", sweepVerdict(&Sweep{Complete: true}, broken))
 	require.Equal(t, "unverified", sweepVerdict(&Sweep{}, nil))
-	require.Equal(t, "failed", sweepVerdict(&Sweep{Complete: true, Cases: []Case{{}}}, nil))
+	require.Equal(t, "failed", sweepVerdict(&Sweep{Complete: true, Findings: []SegmentFinding{{}}}, nil))
 }
 
 // TestGravest: what fails comes before what only warns.

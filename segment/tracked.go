@@ -14,7 +14,7 @@ const KeptSizes = 60
 // A Tracked is what a ledger keeps at hand of a segment, in one place: what a
 // sweep over all segments reads. Its methods are how that changes; a ledger
 // calls them in the same transaction in which it writes its log.
-type Tracked struct {
+type SegmentState struct {
 	Segment  ID              `json:"segment"`
 	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, the last KeptSizes
 	Last     Attempt         `json:"last,omitzero"`      // what was recorded last; zero: nothing was
@@ -24,11 +24,11 @@ type Tracked struct {
 
 // An Attempt is a record without its report and the segment it is about.
 type Attempt struct {
-	Run     string    `json:"run"`
+	RunID   string    `json:"run"`
 	Attempt int       `json:"attempt"`
-	State   State     `json:"state"`
-	Job     string    `json:"job"`
-	Kind    JobKind   `json:"kind"`
+	State   RunState  `json:"state"`
+	JobID   string    `json:"job"`
+	JobKind JobKind   `json:"kind"`
 	Build   string    `json:"build,omitempty"`
 	Users   int64     `json:"users"`
 	Read    int64     `json:"read,omitempty"`
@@ -37,14 +37,14 @@ type Attempt struct {
 }
 
 func (r *Record) attempt() Attempt {
-	return Attempt{r.Run, r.Attempt, r.State, r.Job, r.Kind, r.Build, r.Users, r.Read, r.Counter, r.At}
+	return Attempt{r.RunID, r.Attempt, r.State, r.JobID, r.JobKind, r.Build, r.Users, r.Read, r.Counter, r.At}
 }
 
 // live reports whether its output is live for certain.
-func (a *Attempt) live() bool { return a.State == Committed || a.State == Observed }
+func (a *Attempt) live() bool { return a.State == RunCommitted || a.State == RunObserved }
 
 // Record adds an attempt's new state.
-func (t *Tracked) Record(r Record) {
+func (t *SegmentState) Record(r Record) {
 	if r.InBaseline() {
 		t.keep(r.Size())
 	}
@@ -58,7 +58,7 @@ func (t *Tracked) Record(r Record) {
 // before reports whether it went live before another attempt and became known
 // after it. Of one run's attempts the newer is the later, whatever clocks say.
 func (r *Record) before(last *Attempt) bool {
-	if r.Run == last.Run {
+	if r.RunID == last.RunID {
 		return r.Attempt < last.Attempt
 	}
 	return r.At.Before(last.At)
@@ -66,10 +66,10 @@ func (r *Record) before(last *Attempt) bool {
 
 // live keeps what is live after an attempt. A run that was rejected leaves live
 // what was there before; what an estimate counted, or nobody did, is not known.
-func (t *Tracked) live(r *Record) {
+func (t *SegmentState) live(r *Record) {
 	switch {
-	case r.State == Rejected && !r.Live, r.State == Accepted:
-	case (r.State == Committed || r.State == Observed && r.sized() == nil) && r.Report.Stored.RelErr() == 0:
+	case r.State == RunRejected && !r.Live, r.State == RunPassed:
+	case (r.State == RunCommitted || r.State == RunObserved && r.sized() == nil) && r.Report.Stored.RelErr() == 0:
 		size := r.Size()
 		t.Live = &size
 	default:
@@ -78,7 +78,7 @@ func (t *Tracked) live(r *Record) {
 }
 
 // Accept starts the baseline anew from the size of a run's last attempt.
-func (t *Tracked) Accept(r Record, a Acceptance) error {
+func (t *SegmentState) Accept(r Record, a Acceptance) error {
 	if err := r.sized(); err != nil {
 		return err
 	}
@@ -87,14 +87,14 @@ func (t *Tracked) Accept(r Record, a Acceptance) error {
 }
 
 // Suspect takes the size of a run's last attempt out of the baseline.
-func (t *Tracked) Suspect(r Record) {
+func (t *SegmentState) Suspect(r Record) {
 	size := r.Size()
 	t.Sizes = slices.DeleteFunc(t.Sizes, func(s validate.Size) bool { return same(s, size) })
 }
 
 // Import adds sizes that no guard recorded. What an acceptance put an end to does
 // not come back.
-func (t *Tracked) Import(sizes []validate.Size) {
+func (t *SegmentState) Import(sizes []validate.Size) {
 	for _, size := range sizes {
 		over := t.Accepted != nil && len(t.Sizes) > 0 && size.At.Before(t.Sizes[0].At)
 		known := func(s validate.Size) bool { return s.At.Equal(size.At) && s.Counter == size.Counter }
@@ -107,7 +107,7 @@ func (t *Tracked) Import(sizes []validate.Size) {
 
 // keep adds a size to the baseline, in order of time: a guard whose clock is
 // behind must not make the history bad input.
-func (t *Tracked) keep(size validate.Size) {
+func (t *SegmentState) keep(size validate.Size) {
 	i, _ := slices.BinarySearchFunc(t.Sizes, size, func(a, b validate.Size) int {
 		if a.At.After(b.At) {
 			return 1

@@ -10,9 +10,9 @@ import (
 )
 
 // attempted is the record of one attempt, so many hours before tonight.
-func attempted(run string, attempt int, state State, users int64, hours int) Record {
+func attempted(run string, attempt int, state RunState, users int64, hours int) Record {
 	return Record{
-		Run: run, Attempt: attempt, State: state, Users: users, At: tonight.Add(-time.Duration(hours) * time.Hour),
+		RunID: run, Attempt: attempt, State: state, Users: users, At: tonight.Add(-time.Duration(hours) * time.Hour),
 		Report: validate.Report{Stored: validate.Count(users)},
 	}
 }
@@ -26,19 +26,19 @@ func TestWhatIsLast(t *testing.T) {
 		last         string
 		users, liveN int64 // -1: nobody knows what is live
 	}{
-		{"known late, live before", attempted("b", 1, Committed, 5, 1), attempted("a", 1, Committed, 4, 2), "b", 5, 5},
-		{"live later", attempted("a", 1, Committed, 4, 2), attempted("b", 1, Committed, 5, 1), "b", 5, 5},
-		{"rejected by a clock that is behind", attempted("b", 1, Committed, 5, 1), attempted("a", 1, Rejected, 4, 2), "a", 4, 5},
-		{"live after a rejected one of a clock ahead", attempted("b", 1, Rejected, 4, 1), attempted("a", 1, Committed, 5, 2), "a", 5, 5},
-		{"the same attempt again", attempted("a", 1, Committed, 4, 1), attempted("a", 1, Committed, 5, 2), "a", 5, 5},
-		{"an older attempt", attempted("a", 2, Committed, 5, 2), attempted("a", 1, Committed, 4, 1), "a", 5, 5},
-		{"observed", attempted("a", 1, Committed, 4, 2), attempted("b", 1, Observed, 5, 1), "b", 5, 5},
-		{"unknown", attempted("a", 1, Committed, 4, 2), attempted("b", 1, Unknown, 5, 1), "b", 5, -1},
+		{"known late, live before", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunCommitted, 4, 2), "b", 5, 5},
+		{"live later", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunCommitted, 5, 1), "b", 5, 5},
+		{"rejected by a clock that is behind", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunRejected, 4, 2), "a", 4, 5},
+		{"live after a rejected one of a clock ahead", attempted("b", 1, RunRejected, 4, 1), attempted("a", 1, RunCommitted, 5, 2), "a", 5, 5},
+		{"the same attempt again", attempted("a", 1, RunCommitted, 4, 1), attempted("a", 1, RunCommitted, 5, 2), "a", 5, 5},
+		{"an older attempt", attempted("a", 2, RunCommitted, 5, 2), attempted("a", 1, RunCommitted, 4, 1), "a", 5, 5},
+		{"observed", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunObserved, 5, 1), "b", 5, 5},
+		{"unknown", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunUnknown, 5, 1), "b", 5, -1},
 	} {
-		var tracked Tracked
+		var tracked SegmentState
 		tracked.Record(c.first)
 		tracked.Record(c.then)
-		require.Equal(t, c.last, tracked.Last.Run, c.reason)
+		require.Equal(t, c.last, tracked.Last.RunID, c.reason)
 		require.Equal(t, c.users, tracked.Last.Users, c.reason)
 		if c.liveN < 0 {
 			require.Nil(t, tracked.Live, c.reason)
@@ -47,10 +47,10 @@ func TestWhatIsLast(t *testing.T) {
 		require.NotNil(t, tracked.Live, c.reason)
 		require.Equal(t, c.liveN, tracked.Live.Users, c.reason)
 	}
-	unread := attempted("b", 1, Observed, 0, 1)
+	unread := attempted("b", 1, RunObserved, 0, 1)
 	unread.Report.Stored = validate.Summary{}
-	tracked := Tracked{}
-	tracked.Record(attempted("a", 1, Committed, 4, 2))
+	tracked := SegmentState{}
+	tracked.Record(attempted("a", 1, RunCommitted, 4, 2))
 	tracked.Record(unread)
 	require.Nil(t, tracked.Live, "live, and never read back")
 }
@@ -65,14 +65,14 @@ func TestOneSizeIsTakenOut(t *testing.T) {
 		{Users: 5, Read: 6, At: tonight.Add(1), Counter: "x"},
 		{Users: 5, Read: 6, At: tonight, Counter: "y"},
 	}
-	tracked := Tracked{Sizes: append([]validate.Size{bad}, others...)}
+	tracked := SegmentState{Sizes: append([]validate.Size{bad}, others...)}
 	tracked.Suspect(Record{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x"})
 	require.Equal(t, others, tracked.Sizes)
 }
 
 // TestImportedOnce: a size is known by its time and counter.
 func TestImportedOnce(t *testing.T) {
-	var tracked Tracked
+	var tracked SegmentState
 	for range 2 {
 		tracked.Import([]validate.Size{{Users: 5, At: tonight}, {Users: 6, At: tonight, Counter: "x"}, {Users: 5, At: tonight.Add(1)}})
 	}
@@ -86,12 +86,12 @@ func TestImportedBeforeAnAcceptance(t *testing.T) {
 	older, newer := validate.Size{Users: 4, At: tonight.Add(-1)}, validate.Size{Users: 6, At: tonight.Add(1)}
 	for _, c := range []struct {
 		reason  string
-		tracked Tracked
+		tracked SegmentState
 		want    []int64
 	}{
-		{"nothing was accepted", Tracked{Sizes: []validate.Size{first}}, []int64{4, 5, 6}},
-		{"the first was accepted", Tracked{Sizes: []validate.Size{first}, Accepted: &Acceptance{}}, []int64{5, 6}},
-		{"what was accepted is suspect now", Tracked{Accepted: &Acceptance{}}, []int64{4, 6}},
+		{"nothing was accepted", SegmentState{Sizes: []validate.Size{first}}, []int64{4, 5, 6}},
+		{"the first was accepted", SegmentState{Sizes: []validate.Size{first}, Accepted: &Acceptance{}}, []int64{5, 6}},
+		{"what was accepted is suspect now", SegmentState{Accepted: &Acceptance{}}, []int64{4, 6}},
 	} {
 		c.tracked.Import([]validate.Size{older, newer})
 		var users []int64
@@ -104,7 +104,7 @@ func TestImportedBeforeAnAcceptance(t *testing.T) {
 
 // TestStates: which attempts are live or about to be.
 func TestStates(t *testing.T) {
-	for state, goes := range map[State]bool{Accepted: true, Committed: true, Observed: true, Rejected: false, Unknown: false} {
+	for state, goes := range map[RunState]bool{RunPassed: true, RunCommitted: true, RunObserved: true, RunRejected: false, RunUnknown: false} {
 		require.Equal(t, goes, state.goesLive(), state)
 	}
 }

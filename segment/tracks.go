@@ -36,7 +36,7 @@ func newTracks(p *Plan, resume *Outcome) (*tracks, error) {
 			return nil, badInput(fmt.Sprintf("Plan.Steps[%d].Job.ID", i), strconv.Quote(id), "each job once")
 		}
 		numbers[id] = int32(i)
-		t.results[i].Job = id
+		t.results[i].JobID = id
 	}
 	if err := t.link(numbers); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (t *tracks) resume(numbers map[string]int32, o *Outcome) error {
 		return n, nil
 	}
 	for i, r := range o.Done {
-		n, err := check("Done", i, r.Job)
+		n, err := check("Done", i, r.JobID)
 		if err != nil {
 			return err
 		}
@@ -92,12 +92,12 @@ func (t *tracks) resume(numbers map[string]int32, o *Outcome) error {
 		t.state[n], t.results[n] = StepDone, r
 	}
 	for i, r := range o.Failed {
-		if _, err := check("Failed", i, r.Job); err != nil {
+		if _, err := check("Failed", i, r.JobID); err != nil {
 			return err
 		}
 	}
 	for i, b := range o.Blocked {
-		if _, err := check("Blocked", i, b.Job); err != nil {
+		if _, err := check("Blocked", i, b.JobID); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (t *tracks) countDone() error {
 			continue
 		}
 		if t.waits[i] > 0 { // all before it were counted
-			return badInput("Outcome.Done", strconv.Quote(t.results[i].Job), "a step for which all that it waits for is done too")
+			return badInput("Outcome.Done", strconv.Quote(t.results[i].JobID), "a step for which all that it waits for is done too")
 		}
 		t.finished++
 		for _, next := range t.next.of(int32(i)) {
@@ -138,9 +138,9 @@ func (t *tracks) outcome() Outcome {
 			o.Failed = append(o.Failed, t.results[i])
 			by[i] = n
 		case StepBlocked:
-			o.Blocked = append(o.Blocked, Blocked{Job: t.results[i].Job, By: t.results[by[i]].Job})
+			o.Blocked = append(o.Blocked, Blocked{JobID: t.results[i].JobID, By: t.results[by[i]].JobID})
 		default:
-			o.NeverStarted = append(o.NeverStarted, t.results[i].Job)
+			o.NeverStarted = append(o.NeverStarted, t.results[i].JobID)
 		}
 		if by[i] == none {
 			continue

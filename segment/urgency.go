@@ -8,7 +8,7 @@ import (
 )
 
 // An urgency decides between jobs that could come next, before their names do.
-type urgency struct {
+type precedence struct {
 	priority int
 	users    int64
 	job      int32
@@ -24,12 +24,12 @@ type spelling struct {
 }
 
 // sort sorts by priority, users at stake and name.
-func (g *graph) sort(list []urgency) {
-	slices.SortFunc(list, func(a, b urgency) int {
+func (g *graph) sort(list []precedence) {
+	slices.SortFunc(list, func(a, b precedence) int {
 		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(b.users, a.users))
 	})
 	var names []spelling
-	for same := range equalRuns(list, func(a, b *urgency) bool { return a.priority == b.priority && a.users == b.users }) {
+	for same := range equalRuns(list, func(a, b *precedence) bool { return a.priority == b.priority && a.users == b.users }) {
 		names = names[:0]
 		for _, u := range same {
 			names = append(names, spelling{name: g.jobs[u.job].ID, job: u.job})

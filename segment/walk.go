@@ -11,13 +11,13 @@ import (
 
 // walk goes through the sizes and the ledger side by side. One goroutine reads,
 // the others judge, and finish what was read even if the reading fails.
-func (w *watch) walk(ctx context.Context, sizes iter.Seq2[Current, error]) error {
+func (w *watch) walk(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group errgroup.Group
 	var ended atomic.Int64 // of those who judge, how many did not return
 	judges := runtime.GOMAXPROCS(0)
-	pairs := newRelay[pair](judges)
+	pairs := newBatches[pair](judges)
 	for range judges {
 		ended.Add(1)
 		group.Go(func() error {
@@ -42,7 +42,7 @@ func (w *watch) walk(ctx context.Context, sizes iter.Seq2[Current, error]) error
 	return err
 }
 
-func (w *watch) judgeEach(ctx context.Context, pairs *relay[pair]) error {
+func (w *watch) judgeEach(ctx context.Context, pairs *batches[pair]) error {
 	for batch := range pairs.full {
 		if err := w.judgeAll(ctx, batch); err != nil {
 			return err

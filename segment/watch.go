@@ -15,7 +15,7 @@ type watch struct {
 	states  map[ID]AlertState // the alerts, as they were when it began
 
 	mu      sync.Mutex
-	cases   map[ID]*Case
+	cases   map[ID]*SegmentFinding
 	healthy map[ID]bool // of the segments with an alert
 	stored  []fall
 	read    []fall
@@ -26,9 +26,9 @@ type watch struct {
 func (m *Monitor) watch(ctx context.Context) (*watch, error) {
 	w := &watch{
 		monitor: m,
-		sweep:   Sweep{At: time.Now().UTC(), Cases: []Case{}, Incidents: []Incident{}},
+		sweep:   Sweep{At: time.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
 		states:  map[ID]AlertState{},
-		cases:   map[ID]*Case{},
+		cases:   map[ID]*SegmentFinding{},
 		healthy: map[ID]bool{},
 	}
 	for s, err := range m.config.Ledger.Alerts(ctx) {
@@ -44,7 +44,7 @@ func (m *Monitor) watch(ctx context.Context) (*watch, error) {
 type tally struct {
 	segments, healthy, unwatched, missing int
 
-	cases        []Case
+	cases        []SegmentFinding
 	well         []ID
 	stored, read []fall
 	settled      []Record
@@ -104,7 +104,7 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil
 	}
 	e.falls(t)
-	if p.listed > 1 || !validate.Clean(&e.policy, &e.out) {
+	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
 		c := newCase(&p.tracked, p.current.Segment, e.check(ctx, w.monitor.validator))
 		c.twice = p.listed > 1
 		t.cases = append(t.cases, c)
@@ -120,17 +120,17 @@ func (w *watch) judge(ctx context.Context, p *pair, t *tally) error {
 
 // everLive reports whether the segment should be in the store: of one whose
 // first run was rejected nothing is.
-func (t *Tracked) everLive() bool {
-	return len(t.Sizes) > 0 || t.Last.live() || t.Last.State == Unknown
+func (t *SegmentState) everLive() bool {
+	return len(t.Sizes) > 0 || t.Last.live() || t.Last.State == RunUnknown
 }
 
 // new reports whether the segment came to be so late that the store may have been
 // listed before.
-func (w *watch) new(t *Tracked) bool {
+func (w *watch) new(t *SegmentState) bool {
 	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
 }
 
-func missing(t *Tracked) Case {
+func missing(t *SegmentState) SegmentFinding {
 	c := newCase(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",

@@ -17,26 +17,26 @@ func TestMissingFromTheListing(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		runs   int
-		state  segment.State
+		state  segment.RunState
 		ago    time.Duration
 		want   int
 	}{
-		{"the first run, just now", 1, segment.Committed, 30 * time.Minute, 0},
-		{"the first run, long ago", 1, segment.Committed, 61 * time.Minute, 1},
-		{"the second run, just now", 2, segment.Committed, 30 * time.Minute, 1},
-		{"never live", 1, segment.Rejected, 3 * time.Hour, 0},
-		{"live or not, nobody knows", 1, segment.Unknown, 3 * time.Hour, 1},
+		{"the first run, just now", 1, segment.RunCommitted, 30 * time.Minute, 0},
+		{"the first run, long ago", 1, segment.RunCommitted, 61 * time.Minute, 1},
+		{"the second run, just now", 2, segment.RunCommitted, 30 * time.Minute, 1},
+		{"never live", 1, segment.RunRejected, 3 * time.Hour, 0},
+		{"live or not, nobody knows", 1, segment.RunUnknown, 3 * time.Hour, 1},
 	} {
 		f := newFleet(t)
 		for i := range c.runs {
 			f.record(segment.Record{
-				Segment: seg("gone"), Run: fmt.Sprint("run ", i), State: c.state, Users: 1000,
+				Segment: seg("gone"), RunID: fmt.Sprint("run ", i), State: c.state, Users: 1000,
 				At: f.now.Add(-c.ago).AddDate(0, 0, i+1-c.runs),
 			})
 		}
 		s := f.sweep()
 		require.Equal(t, c.want, s.Missing, c.reason)
-		require.Len(t, s.Cases, c.want, c.reason)
+		require.Len(t, s.Findings, c.want, c.reason)
 	}
 }
 
@@ -54,8 +54,8 @@ func TestSignatureSpoilsNoGoodSize(t *testing.T) {
 			f.sizes[id] = validate.Count(10_000)
 		}
 		s := f.sweep()
-		require.Len(t, s.Cases, 6)
-		for _, c := range s.Cases {
+		require.Len(t, s.Findings, 6)
+		for _, c := range s.Findings {
 			require.Contains(t, c.Report.String(), "a limit at work")
 			sizes, err := f.ledger.Sizes(t.Context(), c.Segment, 60)
 			require.NoError(t, err)
@@ -96,5 +96,5 @@ func TestSweepCountsAllBatches(t *testing.T) {
 	}
 	s := f.sweep()
 	require.Equal(t, []int{2 * each, each, each, each}, []int{s.Segments, s.Healthy, s.Unwatched, s.Missing})
-	require.Len(t, s.Cases, each)
+	require.Len(t, s.Findings, each)
 }

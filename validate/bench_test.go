@@ -11,7 +11,7 @@ import (
 func BenchmarkCheck(b *testing.B) {
 	for name, out := range map[string]validate.Output{
 		"counts":  {Name: "site-b/cars", Expected: count(50000), Stored: count(50000)},
-		"history": {Name: "site-b/cars", Expected: count(50000), Stored: count(50000), History: flat(30, 50100), At: noon},
+		"history": {Name: "site-b/cars", Expected: count(50000), Stored: count(50000), Sizes: flat(30, 50100), At: noon},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -25,7 +25,7 @@ func BenchmarkCheck(b *testing.B) {
 }
 
 func TestCheckAllocates(t *testing.T) {
-	out := validate.Output{Name: "site-b/cars", Expected: count(50000), Stored: count(50000), History: flat(30, 50100), At: noon}
+	out := validate.Output{Name: "site-b/cars", Expected: count(50000), Stored: count(50000), Sizes: flat(30, 50100), At: noon}
 	ctx := t.Context()
 	allocs := testing.AllocsPerRun(100, func() {
 		if _, err := validate.Check(ctx, validate.Policy{}, out); err != nil {

@@ -26,7 +26,7 @@ var (
 	}
 	printed   = validate.Fingerprinted
 	onePct    = validate.Policy{Tolerance: validate.Within(0.01)}
-	mapped    = validate.Policy{Mapping: validate.Share{Min: 0.70, Max: 0.95}}
+	mapped    = validate.Policy{Mapping: validate.Ratio{Min: 0.70, Max: 0.95}}
 	emptiable = validate.Policy{AllowEmpty: true}
 )
 
@@ -73,7 +73,7 @@ type verdictCase struct {
 func (c verdictCase) run(t *testing.T) {
 	t.Helper()
 	out := c.output
-	if len(out.History) > 0 && out.At.IsZero() {
+	if len(out.Sizes) > 0 && out.At.IsZero() {
 		out.At = noon
 	}
 	report, err := validate.Check(t.Context(), c.policy, out)
@@ -159,31 +159,31 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "source moved", reason: "S may lie anywhere from the lower to the higher",
-			output: out{Expected: validate.Between(count(1000), count(1100)), Stored: count(1050)},
+			output: out{Expected: validate.Moving(count(1000), count(1100)), Stored: count(1050)},
 		},
 		{
 			name: "source moved, ends included", reason: "each end is right",
-			output: out{Expected: validate.Between(count(1100), count(1000)), Stored: count(1000)},
+			output: out{Expected: validate.Moving(count(1100), count(1000)), Stored: count(1000)},
 		},
 		{
 			name: "source moved, below", reason: "each end has its own margin",
-			policy: onePct, output: out{Expected: validate.Between(count(1000), count(1100)), Stored: count(989)},
+			policy: onePct, output: out{Expected: validate.Moving(count(1000), count(1100)), Stored: count(989)},
 			want: []string{"short@store"},
 		},
 		{
 			name: "source moved, above", reason: "each end has its own margin",
-			policy: onePct, output: out{Expected: validate.Between(count(1000), count(1100)), Stored: count(1112)},
+			policy: onePct, output: out{Expected: validate.Moving(count(1000), count(1100)), Stored: count(1112)},
 			want: []string{"surplus@store"},
 		},
 		{
 			name: "store moved across the edge", reason: "a read-back that moved vouches only for both its ends",
-			output: out{Expected: count(1000), Stored: validate.Between(count(900), count(1000))},
+			output: out{Expected: count(1000), Stored: validate.Moving(count(900), count(1000))},
 			want:   []string{"unverified@store"},
 		},
 		{
 			name: "store maybe empty", reason: "a tolerance of all lets 0 pass by count, and then nobody knows if anything is there",
 			policy: validate.Policy{Tolerance: validate.Within(1)},
-			output: out{Expected: count(1000), Stored: validate.Between(count(0), count(1000))},
+			output: out{Expected: count(1000), Stored: validate.Moving(count(0), count(1000))},
 			want:   []string{"unverified@store"},
 		},
 		{
@@ -238,12 +238,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "nothing expected, allowed, history forbids", reason: "zero after users is a fault, whatever was expected",
-			policy: emptiable, output: out{Expected: count(0), Stored: count(0), History: flat(30, 5000)},
+			policy: emptiable, output: out{Expected: count(0), Stored: count(0), Sizes: flat(30, 5000)},
 			want: []string{"empty@size", "dropped@size"},
 		},
 		{
 			name: "nothing expected, zero accepted", reason: "a baseline that began anew at zero lets zero pass",
-			policy: emptiable, output: out{Expected: count(0), Stored: count(0), History: flat(1, 0)},
+			policy: emptiable, output: out{Expected: count(0), Stored: count(0), Sizes: flat(1, 0)},
 		},
 		{
 			name: "unknown, no history", reason: "nothing vouches for the size",
@@ -252,22 +252,22 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "unknown, only zeros before", reason: "a history without users vouches for no number of them",
-			output: out{Expected: unknown, Stored: count(500), History: flat(3, 0)},
+			output: out{Expected: unknown, Stored: count(500), Sizes: flat(3, 0)},
 			want:   []string{"unverified@size"},
 		},
 		{
 			name: "unknown, history agrees", reason: "history decides the size, alone",
-			output: out{Expected: unknown, Stored: count(5010), History: flat(30, 5000)},
+			output: out{Expected: unknown, Stored: count(5010), Sizes: flat(30, 5000)},
 		},
 		{
 			name: "unknown, history differs", reason: "history decides the size, alone, whatever the policy says of histories",
 			policy: validate.Policy{OffHistory: validate.OffHistoryWarns},
-			output: out{Expected: unknown, Stored: count(1777), History: flat(30, 5000)},
+			output: out{Expected: unknown, Stored: count(1777), Sizes: flat(30, 5000)},
 			want:   []string{"dropped@size"},
 		},
 		{
 			name: "unknown, stored short of read", reason: "the measured steps are judged",
-			output: out{Expected: unknown, Read: count(5000), Stored: count(4999), History: flat(30, 5000)},
+			output: out{Expected: unknown, Read: count(5000), Stored: count(4999), Sizes: flat(30, 5000)},
 			want:   []string{"short@store"},
 		},
 		{
@@ -277,7 +277,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "unknown, nothing stored, zero accepted", reason: "an accepted zero does",
-			policy: emptiable, output: out{Expected: unknown, Stored: count(0), History: flat(1, 0)},
+			policy: emptiable, output: out{Expected: unknown, Stored: count(0), Sizes: flat(1, 0)},
 		},
 		{
 			name: "expected not measured", reason: "bad input",
@@ -325,7 +325,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "read on a cap between", reason: "a source that grew beyond the cap while it was read was there once, but hardly at that moment",
-			output: out{Expected: validate.Between(count(9000), count(20000)), Read: count(10000), Stored: count(10000)},
+			output: out{Expected: validate.Moving(count(9000), count(20000)), Read: count(10000), Stored: count(10000)},
 			want:   []string{"capped@read?"},
 		},
 		{
@@ -368,7 +368,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "same fingerprints, off history", reason: "size and history are still judged",
-			output: out{Expected: printed(1000, md5Of(7)), SelfReported: true, Stored: printed(1000, md5Of(7)), History: flat(30, 50000)},
+			output: out{Expected: printed(1000, md5Of(7)), SelfReported: true, Stored: printed(1000, md5Of(7)), Sizes: flat(30, 50000)},
 			want:   []string{"capped@size", "dropped@size"},
 		},
 		{
@@ -415,7 +415,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "all ids mapped", reason: "with one, they have other ids, be it one for each",
-			policy: validate.Policy{Mapping: validate.Share{Min: 1, Max: 1}},
+			policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}},
 			output: out{Expected: count(1000), Read: printed(1000, md5Of(7)), Written: printed(1000, md5Of(8)), Stored: printed(1000, md5Of(8))},
 		},
 		{
@@ -439,35 +439,35 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "off history, vouched", reason: "an independent Expected vouches for the size: the fault lies upstream",
-			output: out{Expected: count(2001), Stored: count(2001), History: flat(30, 5000)},
+			output: out{Expected: count(2001), Stored: count(2001), Sizes: flat(30, 5000)},
 			want:   []string{"dropped@size?"},
 		},
 		{
 			name: "off history, vouched, policy fails", reason: "OffHistoryFails",
 			policy: validate.Policy{OffHistory: validate.OffHistoryFails},
-			output: out{Expected: count(2001), Stored: count(2001), History: flat(30, 5000)},
+			output: out{Expected: count(2001), Stored: count(2001), Sizes: flat(30, 5000)},
 			want:   []string{"dropped@size"},
 		},
 		{
 			name: "off history, self-reported", reason: "a model's own output does not vouch for its size",
-			output: out{Expected: count(2001), SelfReported: true, Stored: count(2001), History: flat(30, 5000)},
+			output: out{Expected: count(2001), SelfReported: true, Stored: count(2001), Sizes: flat(30, 5000)},
 			want:   []string{"dropped@size"},
 		},
 		{
 			name: "off history, self-reported, policy warns", reason: "OffHistoryWarns",
 			policy: validate.Policy{OffHistory: validate.OffHistoryWarns},
-			output: out{Expected: count(2001), SelfReported: true, Stored: count(2001), History: flat(30, 5000)},
+			output: out{Expected: count(2001), SelfReported: true, Stored: count(2001), Sizes: flat(30, 5000)},
 			want:   []string{"dropped@size?"},
 		},
 		{
 			name: "risen", reason: "far above its history",
-			output: out{Expected: count(50001), SelfReported: true, Stored: count(50001), History: flat(30, 5000)},
+			output: out{Expected: count(50001), SelfReported: true, Stored: count(50001), Sizes: flat(30, 5000)},
 			want:   []string{"risen@size"},
 		},
 		{
 			name: "on a cap below its history, vouched", reason: "fails always: the limit is upstream, and known",
 			policy: validate.Policy{OffHistory: validate.OffHistoryWarns},
-			output: out{Expected: count(10000), Stored: count(10000), History: flat(30, 10300)},
+			output: out{Expected: count(10000), Stored: count(10000), Sizes: flat(30, 10300)},
 			want:   []string{"capped@size", "dropped@size"},
 		},
 		{
@@ -475,20 +475,20 @@ func TestVerdicts(t *testing.T) {
 			policy: mapped,
 			output: out{
 				Expected: unknown, Read: count(10000), Written: count(8500), Stored: count(8500),
-				History: []validate.Size{{Users: 9100, Read: 11000, At: noon.Add(-time.Hour)}},
+				Sizes: []validate.Size{{Users: 9100, Read: 11000, At: noon.Add(-time.Hour)}},
 			},
 			want: []string{"capped@read", "dropped@read"},
 		},
 		{
 			name: "estimate at the band's edge", reason: "passes only if S ± 3σ lies inside the band",
-			output: out{Expected: unknown, Stored: validate.Estimate(4150, 0.01), History: flat(30, 5000)},
+			output: out{Expected: unknown, Stored: validate.Estimate(4150, 0.01), Sizes: flat(30, 5000)},
 			want:   []string{"unverified@size"},
 		},
 		{
 			name: "all at once", reason: "a finding is never lost because another was found first",
 			output: out{
 				Expected: printed(812345, md5Of(1)), Read: printed(10000, xxh3Of(1)), Written: count(9000),
-				Stored: count(0), SelfReported: true, History: flat(30, 800000),
+				Stored: count(0), SelfReported: true, Sizes: flat(30, 800000),
 			},
 			want: []string{"empty@store", "capped@read", "short@read", "short@map", "short@store", "dropped@size", "unverified@read"},
 		},
@@ -515,49 +515,49 @@ func TestBadInput(t *testing.T) {
 		{"fingerprint of nothing", "Output.Stored", func(_ *validate.Policy, o *validate.Output) {
 			o.Stored = printed(5, validate.Fingerprint{Hash: validate.MD5})
 		}},
-		{"between nothing", "Output.Read", func(_ *validate.Policy, o *validate.Output) { o.Read = validate.Between(count(5), validate.Summary{}) }},
+		{"between nothing", "Output.Read", func(_ *validate.Policy, o *validate.Output) { o.Read = validate.Moving(count(5), validate.Summary{}) }},
 		{"as of nothing", "Output.Written", func(_ *validate.Policy, o *validate.Output) { o.Written = validate.Summary{}.AsOf(noon) }},
 		{"unmeasured without a reason", "Output.Written", func(_ *validate.Policy, o *validate.Output) { o.Written = validate.Unmeasured(nil) }},
 		{"share NaN", "Policy.Tolerance.Short.Share", func(p *validate.Policy, _ *validate.Output) { p.Tolerance = validate.Within(math.NaN()) }},
 		{"share above 1", "Policy.Tolerance.Short.Share", func(p *validate.Policy, _ *validate.Output) { p.Tolerance = validate.Within(50) }},
 		{"share negative", "Policy.Reading.Surplus.Share", func(p *validate.Policy, _ *validate.Output) { p.Reading.Surplus.Share = -0.1 }},
 		{"margin negative", "Policy.Tolerance.Surplus.Users", func(p *validate.Policy, _ *validate.Output) { p.Tolerance.Surplus.Users = -1 }},
-		{"mapping reversed", "Policy.Mapping", func(p *validate.Policy, _ *validate.Output) { p.Mapping = validate.Share{Min: 0.9, Max: 0.7} }},
-		{"mapping without a maximum", "Policy.Mapping", func(p *validate.Policy, _ *validate.Output) { p.Mapping = validate.Share{Min: 0.9} }},
+		{"mapping reversed", "Policy.Mapping", func(p *validate.Policy, _ *validate.Output) { p.Mapping = validate.Ratio{Min: 0.9, Max: 0.7} }},
+		{"mapping without a maximum", "Policy.Mapping", func(p *validate.Policy, _ *validate.Output) { p.Mapping = validate.Ratio{Min: 0.9} }},
 		{"mapping NaN", "Policy.Mapping", func(p *validate.Policy, _ *validate.Output) { p.Mapping.Max = math.NaN() }},
 		{"cap without an origin", "Policy.Caps[0]", func(p *validate.Policy, _ *validate.Output) { p.Caps = []validate.Cap{{Users: 7}} }},
 		{"cap of nothing", "Policy.Caps[0]", func(p *validate.Policy, _ *validate.Output) { p.Caps = []validate.Cap{{Origin: "x"}} }},
 		{"off history unknown", "Policy.OffHistory", func(p *validate.Policy, _ *validate.Output) { p.OffHistory = "ignore" }},
-		{"history without its time", "Output.At", func(_ *validate.Policy, o *validate.Output) { o.History = flat(3, 5) }},
+		{"history without its time", "Output.At", func(_ *validate.Policy, o *validate.Output) { o.Sizes = flat(3, 5) }},
 		{"history size without a time", "Output.History[1].At", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = flat(3, 5), noon
-			o.History[1].At = time.Time{}
+			o.Sizes, o.At = flat(3, 5), noon
+			o.Sizes[1].At = time.Time{}
 		}},
 		{"history out of order", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = flat(3, 5), noon
-			o.History[2].At = noon.AddDate(0, -1, 0)
+			o.Sizes, o.At = flat(3, 5), noon
+			o.Sizes[2].At = noon.AddDate(0, -1, 0)
 		}},
-		{"history negative", "Output.History[0]", func(_ *validate.Policy, o *validate.Output) { o.History, o.At = daily(-5, 5), noon }},
+		{"history negative", "Output.History[0]", func(_ *validate.Policy, o *validate.Output) { o.Sizes, o.At = daily(-5, 5), noon }},
 		{"history out of order within a second", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = flat(3, 5), noon
-			o.History[2].At = o.History[1].At.Add(100 * time.Millisecond)
-			o.History[1].At = o.History[1].At.Add(900 * time.Millisecond)
+			o.Sizes, o.At = flat(3, 5), noon
+			o.Sizes[2].At = o.Sizes[1].At.Add(100 * time.Millisecond)
+			o.Sizes[1].At = o.Sizes[1].At.Add(900 * time.Millisecond)
 		}},
 		{"history out of order behind a size of nothing", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = daily(5, 0, 5), noon
-			o.History[2].At = o.History[0].At.Add(time.Hour)
+			o.Sizes, o.At = daily(5, 0, 5), noon
+			o.Sizes[2].At = o.Sizes[0].At.Add(time.Hour)
 		}},
 		{"history out of order behind one that was read", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = daily(5, 5, 5), noon
-			o.History[0].Read, o.History[2].Read = 5, 5
-			o.History[2].At = o.History[0].At.Add(time.Hour)
+			o.Sizes, o.At = daily(5, 5, 5), noon
+			o.Sizes[0].Read, o.Sizes[2].Read = 5, 5
+			o.Sizes[2].At = o.Sizes[0].At.Add(time.Hour)
 		}},
 		{"history read negative", "Output.History[1]", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = flat(3, 5), noon
-			o.History[1].Read = -1
+			o.Sizes, o.At = flat(3, 5), noon
+			o.Sizes[1].Read = -1
 		}},
 		{"history after the output", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
-			o.History, o.At = flat(3, 5), noon.AddDate(0, 0, -2)
+			o.Sizes, o.At = flat(3, 5), noon.AddDate(0, 0, -2)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -585,7 +585,7 @@ func TestGoodHistories(t *testing.T) {
 		"twice at a time":          {{Users: 5, At: noon.Add(-1)}, {Users: 0, At: noon.Add(-1)}, {Users: 5, Read: 6, At: noon.Add(-1)}},
 		"at the output's time":     {{Users: 5, At: noon.Add(-1)}, {Users: 5, At: noon}},
 	} {
-		_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(5), History: history, At: noon})
+		_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: count(5), Sizes: history, At: noon})
 		require.NoError(t, err, name)
 	}
 }
@@ -601,7 +601,7 @@ func TestUnmeasured(t *testing.T) {
 	}
 	for name, edit := range sides {
 		t.Run(name, func(t *testing.T) {
-			out := validate.Output{Expected: count(5), Stored: count(5), History: flat(3, 5), At: noon}
+			out := validate.Output{Expected: count(5), Stored: count(5), Sizes: flat(3, 5), At: noon}
 			edit(&out)
 			report, err := validate.Check(t.Context(), validate.Policy{}, out)
 			require.False(t, report.Passed())
@@ -628,7 +628,7 @@ func TestAdmit(t *testing.T) {
 		{name: "nothing to store, allowed", reason: "AllowEmpty", policy: emptiable, output: out{Expected: count(0)}},
 		{
 			name: "nothing to store, allowed, history forbids", reason: "zero after users",
-			policy: emptiable, output: out{Expected: count(0), History: flat(3, 100)}, want: []string{"empty@size", "dropped@size"},
+			policy: emptiable, output: out{Expected: count(0), Sizes: flat(3, 100)}, want: []string{"empty@size", "dropped@size"},
 		},
 		{
 			name: "unknown, read nothing", reason: "nothing vouches for an empty output, and it would empty the live segment",
@@ -636,39 +636,39 @@ func TestAdmit(t *testing.T) {
 		},
 		{
 			name: "unknown, read nothing, zero accepted", reason: "an accepted zero does",
-			policy: emptiable, output: out{Expected: validate.Unknown(), Read: count(0), History: flat(1, 0)},
+			policy: emptiable, output: out{Expected: validate.Unknown(), Read: count(0), Sizes: flat(1, 0)},
 		},
 		{
 			name: "nothing to map, history forbids", reason: "zero after users, also where nobody knows how many were read before",
-			policy: validate.Policy{AllowEmpty: true, Mapping: mapped.Mapping}, output: out{Expected: count(0), History: flat(3, 100)},
+			policy: validate.Policy{AllowEmpty: true, Mapping: mapped.Mapping}, output: out{Expected: count(0), Sizes: flat(3, 100)},
 			want: []string{"empty@size", "dropped@size"},
 		},
 		{
 			name: "unknown, nothing read", reason: "a gate that judged nothing must not read as a pass",
-			output: out{Expected: validate.Unknown(), History: flat(3, 100)}, want: []string{"unverified@"},
+			output: out{Expected: validate.Unknown(), Sizes: flat(3, 100)}, want: []string{"unverified@"},
 		},
 		{
 			name: "unknown, read off its history", reason: "history decides, alone",
-			output: out{Expected: validate.Unknown(), Read: count(31), History: flat(30, 5000)}, want: []string{"dropped@size"},
+			output: out{Expected: validate.Unknown(), Read: count(31), Sizes: flat(30, 5000)}, want: []string{"dropped@size"},
 		},
 		{
 			name: "model's word off its history", reason: "the size is known before it is written",
-			output: out{Expected: count(31), SelfReported: true, History: flat(30, 5000)}, want: []string{"dropped@size"},
+			output: out{Expected: count(31), SelfReported: true, Sizes: flat(30, 5000)}, want: []string{"dropped@size"},
 		},
 		{
 			name: "mapped ids to come", reason: "stored sizes are no measure for what is not mapped yet",
-			policy: mapped, output: out{Expected: count(12000), Read: count(12000), History: flat(30, 8000)},
+			policy: mapped, output: out{Expected: count(12000), Read: count(12000), Sizes: flat(30, 8000)},
 		},
 		{
 			name: "mapped ids to come, read before", reason: "what was read before is",
 			policy: mapped,
-			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), History: []validate.Size{{Users: 30000, Read: 41000, At: noon}}},
+			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), Sizes: []validate.Size{{Users: 30000, Read: 41000, At: noon}}},
 			want:   []string{"dropped@size"},
 		},
 		{
 			name: "mapped, and of an earlier one it is not known what was read", reason: "no number is not a number of 0",
 			policy: mapped,
-			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), History: []validate.Size{
+			output: out{Expected: count(12000), SelfReported: true, Read: count(12000), Sizes: []validate.Size{
 				{Users: 29000, At: noon.Add(-time.Hour)}, {Users: 30000, Read: 41000, At: noon},
 			}},
 			want: []string{"dropped@size"},
@@ -676,7 +676,7 @@ func TestAdmit(t *testing.T) {
 		{
 			name: "mapped ids to come, read now", reason: "what was read at the very time may be the same",
 			policy: mapped,
-			output: out{Expected: count(12001), SelfReported: true, Read: count(12001), History: []validate.Size{
+			output: out{Expected: count(12001), SelfReported: true, Read: count(12001), Sizes: []validate.Size{
 				{Users: 30000, Read: 41000, At: noon.Add(-time.Hour)}, {Users: 9000, Read: 12001, At: noon},
 			}},
 			want: []string{"dropped@size"},
@@ -687,7 +687,7 @@ func TestAdmit(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if len(c.output.History) > 0 {
+			if len(c.output.Sizes) > 0 {
 				c.output.At = noon
 			}
 			report, err := validate.Admit(t.Context(), c.policy, c.output)
@@ -734,7 +734,7 @@ func TestAdviceDecides(t *testing.T) {
 	for range 2000 {
 		n := 1 + random.Int64N(int64(1)<<(1+random.IntN(40)))
 		out := validate.Output{
-			Expected: validate.Between(count(n), count(n+random.Int64N(1+n/50))),
+			Expected: validate.Moving(count(n), count(n+random.Int64N(1+n/50))),
 			Stored:   validate.Estimate(n+random.Int64N(1+n/100), 0.001+0.05*random.Float64()),
 		}
 		_, err := validate.Check(t.Context(), validate.Policy{}, out)

@@ -47,7 +47,7 @@ func drawSide(random *rand.Rand, near int64) Summary {
 	case 0:
 		return Estimate(users, 0.02)
 	case 1:
-		return Between(Count(users), Count(users+random.Int64N(1000)))
+		return Moving(Count(users), Count(users+random.Int64N(1000)))
 	case 2:
 		return Count(drawCap(random))
 	case 3:
@@ -59,10 +59,10 @@ func drawSide(random *rand.Rand, near int64) Summary {
 }
 
 func drawOutput(random *rand.Rand) (p Policy, out Output) {
-	out = Output{Expected: Unknown(), SelfReported: random.IntN(2) == 0, History: drawHistory(random), At: midnight}
+	out = Output{Expected: Unknown(), SelfReported: random.IntN(2) == 0, Sizes: drawHistory(random), At: midnight}
 	near := int64(1000)
-	if n := len(out.History); n > 0 {
-		near = out.History[n-1].Users
+	if n := len(out.Sizes); n > 0 {
+		near = out.Sizes[n-1].Users
 	}
 	out.Stored = drawSide(random, near)
 	switch random.IntN(3) {
@@ -98,7 +98,7 @@ func TestCleanIsACheckWithoutFindings(t *testing.T) {
 		p, out := drawOutput(random)
 		report, _ := quiet.Check(t.Context(), p, out)
 		want := report.Passed() && len(report.Findings) == 0
-		require.Equal(t, want, Clean(&p, &out), "%+v\n%s", out, report)
+		require.Equal(t, want, NoFindings(&p, &out), "%+v\n%s", out, report)
 		if want {
 			clean++
 		}
@@ -141,9 +141,9 @@ func TestCalmIsWithinTheBand(t *testing.T) {
 }
 
 func TestCleanAllocates(t *testing.T) {
-	p, out := Policy{}, Output{Expected: Count(50_123), Stored: Count(50_123), History: days(repeat(30, 50_123)...), At: midnight}
+	p, out := Policy{}, Output{Expected: Count(50_123), Stored: Count(50_123), Sizes: days(repeat(30, 50_123)...), At: midnight}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		if !Clean(&p, &out) {
+		if !NoFindings(&p, &out) {
 			t.Error("not clean")
 		}
 	}))

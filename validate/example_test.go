@@ -83,7 +83,7 @@ func ExampleEstimate() {
 // Where ids are mapped from one site group to another and some have no
 // counterpart, reading and storing stay exact.
 func ExamplePolicy_mapped() {
-	policy := validate.Policy{Mapping: validate.Share{Min: 0.70, Max: 0.95}}
+	policy := validate.Policy{Mapping: validate.Ratio{Min: 0.70, Max: 0.95}}
 	_, err := validate.Check(context.Background(), policy, validate.Output{
 		Name:     "site-b/cars",
 		Expected: validate.Count(812_345),

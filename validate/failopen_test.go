@@ -16,7 +16,7 @@ import (
 func TestFailOpen(t *testing.T) {
 	type out = validate.Output
 	self := func(stored int64, history []validate.Size) out {
-		return out{Expected: count(stored), SelfReported: true, Stored: count(stored), History: history, At: noon}
+		return out{Expected: count(stored), SelfReported: true, Stored: count(stored), Sizes: history, At: noon}
 	}
 	for _, c := range []struct {
 		name   string
@@ -38,7 +38,7 @@ func TestFailOpen(t *testing.T) {
 		},
 		{
 			name: "no rows, no check", reason: "a history without rows does not make an unknown size right",
-			output: out{Expected: validate.Unknown(), Stored: count(10000), History: []validate.Size{}},
+			output: out{Expected: validate.Unknown(), Stored: count(10000), Sizes: []validate.Size{}},
 		},
 		{
 			name: "previous value small", reason: "a segment of 40 that doubles tenfold is judged like any other",
@@ -50,7 +50,7 @@ func TestFailOpen(t *testing.T) {
 		},
 		{
 			name: "baseline contains the value", reason: "a size later than the output is not its history",
-			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon.Add(-time.Hour), History: append(flat(9, 5000), validate.Size{Users: 10, At: noon})},
+			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon.Add(-time.Hour), Sizes: append(flat(9, 5000), validate.Size{Users: 10, At: noon})},
 		},
 		{
 			name: "baseline contains the very value", reason: "a size of the very time of the output may be the output",
@@ -59,7 +59,7 @@ func TestFailOpen(t *testing.T) {
 		{
 			name: "another counter saw them", reason: "sizes by different counters differ, but none of them is zero",
 			policy: emptiable,
-			output: out{Expected: count(0), SelfReported: true, Stored: count(0), Counter: "ids", History: flat(30, 5000), At: noon},
+			output: out{Expected: count(0), SelfReported: true, Stored: count(0), Counter: "ids", Sizes: flat(30, 5000), At: noon},
 		},
 		{
 			name: "baseline poisoned by a cap", reason: "the second day at the cap is as wrong as the first",
@@ -79,11 +79,11 @@ func TestFailOpen(t *testing.T) {
 		},
 		{
 			name: "same instant", reason: "a gap of no time must not become a margin of NaN or none",
-			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon, History: []validate.Size{{Users: 5000, At: noon}}},
+			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon, Sizes: []validate.Size{{Users: 5000, At: noon}}},
 		},
 		{
 			name: "negative gap", reason: "the square root of a negative gap is NaN, and every comparison with it false",
-			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon.AddDate(-1, 0, 0), History: flat(30, 5000)},
+			output: out{Expected: count(10), SelfReported: true, Stored: count(10), At: noon.AddDate(-1, 0, 0), Sizes: flat(30, 5000)},
 		},
 		{
 			name: "lagging store", reason: "the old count equals the expected one, and tells nothing of this write",
@@ -139,7 +139,7 @@ func TestRepair(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, err := validate.Check(t.Context(), validate.Policy{OffHistory: validate.OffHistoryFails}, validate.Output{
-				Expected: count(1e6), SelfReported: true, Stored: count(1e6), History: daily(append(weeks, bad...)...), At: noon,
+				Expected: count(1e6), SelfReported: true, Stored: count(1e6), Sizes: daily(append(weeks, bad...)...), At: noon,
 			})
 			require.NoError(t, err, "%v", report)
 		})
@@ -155,7 +155,7 @@ func TestSpike(t *testing.T) {
 			sizes = append(sizes, validate.Size{Users: 10000, At: noon.AddDate(0, 0, 1+day)})
 		}
 		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
-			Expected: count(10000), SelfReported: true, Stored: count(10000), History: sizes, At: noon.AddDate(0, 0, 1+after),
+			Expected: count(10000), SelfReported: true, Stored: count(10000), Sizes: sizes, At: noon.AddDate(0, 0, 1+after),
 		})
 		require.NoError(t, err, "%d days after: %v", after, report)
 	}

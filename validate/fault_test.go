@@ -455,7 +455,7 @@ func TestOnDifference(t *testing.T) {
 	looks := 0
 	side := func(users []string, err error) validate.Summary {
 		d := digest(users)
-		return validate.Fingerprinted(d.Users(), d.Summary().Fingerprint()).OnDifference(func(context.Context) (validate.Summary, error) {
+		return validate.Fingerprinted(d.Users(), d.Summary().Fingerprint()).WithRemeasure(func(context.Context) (validate.Summary, error) {
 			looks++
 			return d.Summary(), err
 		})
@@ -483,7 +483,7 @@ func TestOnDifference(t *testing.T) {
 	_, err = validate.Check(t.Context(), within(0.01), validate.Output{Expected: side(source, nil), Stored: side(lose(0.005)(source), errBroken)})
 	require.ErrorIs(t, err, unverified)
 
-	moved := side(source, nil).OnDifference(func(context.Context) (validate.Summary, error) { return digest(replaced).Summary(), nil })
+	moved := side(source, nil).WithRemeasure(func(context.Context) (validate.Summary, error) { return digest(replaced).Summary(), nil })
 	report, err = check(moved, side(replaced, nil))
 	require.ErrorIs(t, err, different, "what was found stands, though the sides agree by now")
 	require.False(t, report.Passed())

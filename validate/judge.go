@@ -322,6 +322,6 @@ func (j *judge) largest() *Summary {
 }
 
 func (j *judge) lastWasEmpty() bool {
-	n := len(j.out.History)
-	return n > 0 && j.out.History[n-1].Users == 0
+	n := len(j.out.Sizes)
+	return n > 0 && j.out.Sizes[n-1].Users == 0
 }

@@ -47,7 +47,7 @@ func TestEdgesOfVerdicts(t *testing.T) {
 		},
 		{
 			name: "on a cap that a moving side ended at", reason: "it holds all that there was at last",
-			output: out{Expected: validate.Between(count(950), count(1000)), Stored: count(1000)},
+			output: out{Expected: validate.Moving(count(950), count(1000)), Stored: count(1000)},
 		},
 		{
 			name: "read on a cap of 1,000 within the tolerance", reason: "from 1,000 on it is no chance",
@@ -132,7 +132,7 @@ func TestCloserLookIsNotWasted(t *testing.T) {
 			if !look {
 				return s
 			}
-			return s.OnDifference(func(context.Context) (validate.Summary, error) {
+			return s.WithRemeasure(func(context.Context) (validate.Summary, error) {
 				looks++
 				return exact, nil
 			})
@@ -155,12 +155,12 @@ func TestCloserLookAtAnotherSize(t *testing.T) {
 		"more users":      digest(source).Summary(),
 		"fewer users":     digest(source[:2400]).Summary(),
 		"not measured":    {},
-		"moves":           validate.Between(count(2500), count(2600)),
-		"moves, up to it": validate.Between(count(2400), count(2500)),
+		"moves":           validate.Moving(count(2500), count(2600)),
+		"moves, up to it": validate.Moving(count(2400), count(2500)),
 	} {
 		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
 			Expected: validate.Fingerprinted(3000, expected.Fingerprint()),
-			Stored: validate.Fingerprinted(2500, stored.Fingerprint()).OnDifference(func(context.Context) (validate.Summary, error) {
+			Stored: validate.Fingerprinted(2500, stored.Fingerprint()).WithRemeasure(func(context.Context) (validate.Summary, error) {
 				return again, nil
 			}),
 		})
@@ -194,12 +194,12 @@ func TestVerdictTexts(t *testing.T) {
 		},
 		{
 			"one at least expected", validate.Policy{},
-			validate.Output{Expected: validate.Between(count(1), count(3)), Stored: count(9)},
+			validate.Output{Expected: validate.Moving(count(1), count(3)), Stored: count(9)},
 			"stored 9 users where 1 to 3 were expected",
 		},
 		{
 			"none to one expected", validate.Policy{},
-			validate.Output{Expected: validate.Between(count(0), count(1)), Stored: count(9)},
+			validate.Output{Expected: validate.Moving(count(0), count(1)), Stored: count(9)},
 			"stored 9 users where 0 to 1 were expected",
 		},
 	} {

@@ -20,7 +20,7 @@ type Output struct {
 	Written      Summary   // what it set out to store, ids mapped; zero: not measured
 	WrittenAt    time.Time // the last acknowledged write; a Stored that is not complete up to it is Unverified
 	Stored       Summary   // what is stored, read back; required
-	History      []Size    // committed sizes, oldest first; nil means none
+	Sizes        []Size    // committed sizes, oldest first; nil means none
 	Counter      string    // what counted Stored; sizes of the history by another counter are no measure for it
 	At           time.Time // when the output was made; required with a history, not before its last size
 }
@@ -62,15 +62,15 @@ func sideProblem(field string, s *Summary) *InputError {
 }
 
 func (out *Output) historyProblem() *InputError {
-	if len(out.History) == 0 {
+	if len(out.Sizes) == 0 {
 		return nil
 	}
 	if out.At.IsZero() {
 		return badInput("Output.At", "missing", "the time of the output, as a history is given")
 	}
 	last := time.Time{}.Unix()
-	for i := range out.History {
-		size := &out.History[i]
+	for i := range out.Sizes {
+		size := &out.Sizes[i]
 		if at := size.At.Unix(); at > last && size.Users >= 0 && size.Read >= 0 {
 			last = at // the common case: without the checks below, in a third of the time
 			continue
@@ -80,12 +80,12 @@ func (out *Output) historyProblem() *InputError {
 			return sizeProblem(i, "", fmt.Sprintf("%d users, %d read", size.Users, size.Read), "0 or more")
 		case size.At.IsZero():
 			return sizeProblem(i, ".At", "missing", "the time of the commit")
-		case i > 0 && size.At.Before(out.History[i-1].At):
+		case i > 0 && size.At.Before(out.Sizes[i-1].At):
 			return sizeProblem(i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")
 		}
 	}
-	if last := len(out.History) - 1; out.History[last].At.After(out.At) {
-		return sizeProblem(last, ".At", out.History[last].At.Format(time.RFC3339),
+	if last := len(out.Sizes) - 1; out.Sizes[last].At.After(out.At) {
+		return sizeProblem(last, ".At", out.Sizes[last].At.Format(time.RFC3339),
 			"a time not after Output.At: a baseline must not hold the size it judges")
 	}
 	return nil
@@ -95,14 +95,14 @@ func (out *Output) historyProblem() *InputError {
 // are earlier ones: one of them may be the very size that is judged, and would
 // vouch for itself.
 func (out *Output) before() []Size {
-	n := len(out.History)
-	for n > 0 && !out.History[n-1].At.Before(out.At) {
+	n := len(out.Sizes)
+	for n > 0 && !out.Sizes[n-1].At.Before(out.At) {
 		n--
 	}
 	if n == 0 {
-		return out.History
+		return out.Sizes
 	}
-	return out.History[:n]
+	return out.Sizes[:n]
 }
 
 func sizeProblem(i int, field, value, want string) *InputError {

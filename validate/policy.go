@@ -11,7 +11,7 @@ import (
 type Policy struct {
 	Tolerance  Tolerance  `json:"tolerance,omitzero"`    // storing: Stored against Written, else Read, else Expected
 	Reading    Tolerance  `json:"reading,omitzero"`      // Read against Expected
-	Mapping    Share      `json:"mapping,omitzero"`      // Written over Read; zero: exactly one, the same ids; {1, 1}: other ids, one for each
+	Mapping    Ratio      `json:"mapping,omitzero"`      // Written over Read; zero: exactly one, the same ids; {1, 1}: other ids, one for each
 	AllowEmpty bool       `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected
 	Distinct   bool       `json:"distinct,omitempty"`    // the store keeps a user once: distinct users are compared
 	Caps       []Cap      `json:"caps,omitempty"`        // limits of your own, besides KnownCaps
@@ -40,7 +40,7 @@ func Within(share float64) Tolerance {
 
 // A Share is a band for a part of a whole: {0.70, 0.95} where 70% to 95% of ids
 // have a counterpart.
-type Share struct {
+type Ratio struct {
 	Min float64 `json:"min"`
 	Max float64 `json:"max"`
 }
@@ -77,10 +77,10 @@ func shareOf(n int64, share float64, round func(float64) float64, lean float64) 
 }
 
 // isZero reports that nothing is mapped: Written is exactly Read.
-func (s Share) isZero() bool { return s == Share{} }
+func (s Ratio) isZero() bool { return s == Ratio{} }
 
 // bounds are the fewest and most of n users that the share allows.
-func (s Share) bounds(n int64) (fewest, most int64) {
+func (s Ratio) bounds(n int64) (fewest, most int64) {
 	if s.isZero() {
 		return n, n
 	}

@@ -38,7 +38,7 @@ func TestShareMatchesDecimals(t *testing.T) {
 		if low == 0 && high == 0 {
 			continue // the zero Share is exactly one
 		}
-		fewest, most := Share{Min: float64(low) / 100, Max: float64(high) / 100}.bounds(n)
+		fewest, most := Ratio{Min: float64(low) / 100, Max: float64(high) / 100}.bounds(n)
 		require.Equal(t, n-exactly(0, n, 100-low, 100), fewest, "%d%% of %d", low, n)
 		require.Equal(t, exactly(0, n, high, 100), most, "%d%% of %d", high, n)
 	}

@@ -62,7 +62,7 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "mapped too many",
 			policy: mapped,
-			output: out{Expected: validate.Between(count(1000), count(1200)), Written: count(1150), Stored: count(1150)},
+			output: out{Expected: validate.Moving(count(1000), count(1200)), Written: count(1150), Stored: count(1150)},
 			want:   "mapped 1,150 of 1,000 to 1,200 users (95.8%, 700 to 1,140 allowed, 70% to 95%)",
 		},
 		{
@@ -89,22 +89,22 @@ func TestErrorText(t *testing.T) {
 		},
 		{
 			name:   "off its history",
-			output: out{Expected: validate.Unknown(), Stored: count(2950), History: flat(30, 5000), At: noon},
+			output: out{Expected: validate.Unknown(), Stored: count(2950), Sizes: flat(30, 5000), At: noon},
 			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves, so 4,094 to 6,420 are allowed",
 		},
 		{
 			name:   "on a limit in a wide band",
-			output: out{Expected: count(10000), Stored: count(10000), History: flat(30, 11000), At: noon},
+			output: out{Expected: count(10000), Stored: count(10000), Sizes: flat(30, 11000), At: noon},
 			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); it hardly ever moves",
 		},
 		{
 			name:   "off its last size",
-			output: out{Expected: validate.Unknown(), Stored: count(2495), History: growing(30, 1.04), At: noon},
+			output: out{Expected: validate.Unknown(), Stored: count(2495), Sizes: growing(30, 1.04), At: noon},
 			want:   "off its history: 2,495 users, 20.0% below the size before (3,118); usual moves are within 4%, so 2,553 to 4,003 are allowed",
 		},
 		{
 			name:   "off a short history",
-			output: out{Expected: validate.Unknown(), Stored: count(15000), History: flat(2, 5000), At: noon},
+			output: out{Expected: validate.Unknown(), Stored: count(15000), Sizes: flat(2, 5000), At: noon},
 			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known, so 3,166 to 8,666 are allowed",
 		},
 		{
@@ -157,7 +157,7 @@ func TestErrorIsOneLine(t *testing.T) {
 func TestBadPolicyInJSON(t *testing.T) {
 	for _, p := range []validate.Policy{
 		{Tolerance: validate.Within(math.NaN())},
-		{Mapping: validate.Share{Max: math.Inf(1)}},
+		{Mapping: validate.Ratio{Max: math.Inf(1)}},
 	} {
 		report, err := validate.Check(t.Context(), p, validate.Output{Name: "site-b/cars", Expected: count(5), Stored: count(5)})
 		require.ErrorContains(t, err, "want 0")
@@ -217,7 +217,7 @@ func growing(n int, factor float64) []validate.Size {
 
 func TestReportText(t *testing.T) {
 	report, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(0.05)}, validate.Output{
-		Name: "site-b/cars", Expected: count(10100), Read: count(10100), Stored: count(10000), History: flat(30, 30000), At: noon,
+		Name: "site-b/cars", Expected: count(10100), Read: count(10100), Stored: count(10000), Sizes: flat(30, 30000), At: noon,
 	})
 	require.Error(t, err)
 	origins := ""
@@ -256,7 +256,7 @@ func TestPassedReport(t *testing.T) {
 
 func TestErrorMatchesFailuresOnly(t *testing.T) {
 	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
-		Expected: count(2301), Stored: count(2300), History: flat(30, 5000), At: noon,
+		Expected: count(2301), Stored: count(2300), Sizes: flat(30, 5000), At: noon,
 	})
 	require.ErrorIs(t, err, validate.Short)
 	require.NotErrorIs(t, err, validate.Dropped, "that only warned, as Expected vouches for the size")
@@ -276,7 +276,7 @@ func TestReportLogs(t *testing.T) {
 func TestLogger(t *testing.T) {
 	for level, out := range map[string]validate.Output{
 		"INFO":  {Expected: count(5), Stored: count(5)},
-		"WARN":  {Expected: count(5000), Stored: count(5000), History: flat(30, 90000), At: noon},
+		"WARN":  {Expected: count(5000), Stored: count(5000), Sizes: flat(30, 90000), At: noon},
 		"ERROR": {Expected: count(5), Stored: count(4)},
 	} {
 		var b bytes.Buffer
@@ -303,7 +303,7 @@ func TestZeroValidator(t *testing.T) {
 // TestGravity: the kinds are ordered as their constants are.
 func TestGravity(t *testing.T) {
 	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
-		Expected: count(812345), Read: count(10000), Stored: count(0), History: flat(3, 800000), At: noon,
+		Expected: count(812345), Read: count(10000), Stored: count(0), Sizes: flat(3, 800000), At: noon,
 	})
 	require.Error(t, err)
 	rank := func(f validate.Finding) int { return slices.Index(allKinds, f.Kind) }

@@ -35,7 +35,7 @@ func (j *judge) size(s *Summary) {
 // emptied fails an output without users after there were any, whatever counted
 // them.
 func (j *judge) emptied() {
-	for _, size := range slices.Backward(j.out.History) {
+	for _, size := range slices.Backward(j.out.Sizes) {
 		if size.Users == 0 {
 			continue
 		}
@@ -133,9 +133,9 @@ func (j *judge) readCap() {
 // readSizes is the history of what was read: the job's own count, whatever
 // counted what is stored.
 func (j *judge) readSizes() []Size {
-	reads := make([]Size, 0, len(j.out.History))
-	for i := range j.out.History {
-		if size := &j.out.History[i]; size.Read > 0 {
+	reads := make([]Size, 0, len(j.out.Sizes))
+	for i := range j.out.Sizes {
+		if size := &j.out.Sizes[i]; size.Read > 0 {
 			reads = append(reads, Size{Users: size.Read, At: size.At, Counter: j.out.Counter})
 		}
 	}
@@ -203,7 +203,7 @@ func (j *judge) coming() {
 		j.nothing(reading, "there is nothing to store")
 	}
 	if side.upper > 0 && side != &j.out.Written && !j.policy.Mapping.isZero() {
-		j.out.History = j.readSizes()
+		j.out.Sizes = j.readSizes()
 	}
 	j.size(side)
 }

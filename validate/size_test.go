@@ -23,11 +23,11 @@ func reads(users, read int64) []validate.Size {
 func TestSizesOnLimits(t *testing.T) {
 	type out = validate.Output
 	vouched := func(stored int64, history []validate.Size) out {
-		return out{Expected: count(stored), Stored: count(stored), History: history}
+		return out{Expected: count(stored), Stored: count(stored), Sizes: history}
 	}
 	mapping := func(read validate.Summary, history []validate.Size) out {
 		stored := count(read.Users() * 8 / 10)
-		return out{Expected: count(read.Users()), Read: read, Written: stored, Stored: stored, History: history}
+		return out{Expected: count(read.Users()), Read: read, Written: stored, Stored: stored, Sizes: history}
 	}
 	own := validate.Policy{Caps: []validate.Cap{{Users: 510, Origin: "the mail tool"}}}
 	loose := validate.Policy{Mapping: mapped.Mapping, Reading: validate.Within(0.05)}
@@ -127,7 +127,7 @@ func TestSizeTexts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			stored := count(c.stored(c.sizes))
 			_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
-				Expected: stored, SelfReported: true, Stored: stored, History: daily(c.sizes...), At: noon,
+				Expected: stored, SelfReported: true, Stored: stored, Sizes: daily(c.sizes...), At: noon,
 			})
 			require.ErrorContains(t, err, c.want)
 		})

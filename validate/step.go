@@ -32,7 +32,7 @@ type step struct {
 	stage         stage
 	before, after *Summary
 	tolerance     Tolerance
-	share         Share // at mapping: the band of the counts; zero: exactly one
+	share         Ratio // at mapping: the band of the counts; zero: exactly one
 }
 
 // limits are the fewest and the most users allowed after the step. Where the

@@ -59,7 +59,7 @@ func Estimate(users int64, relErr float64) Summary {
 // Where both show the same users by their fingerprints, it did not move after
 // all. Otherwise only counts are judged by it: anything from the lower to the
 // higher is right.
-func Between(before, after Summary) Summary {
+func Moving(before, after Summary) Summary {
 	for _, s := range []Summary{before, after} {
 		switch {
 		case s.form == notMeasured:
@@ -155,7 +155,7 @@ type closer struct {
 // be others than those of the side before or after it: look measures it again,
 // with a Digest that an engine's fingerprint cannot replace. A check calls it at
 // most once, and never where the users are the same.
-func (s Summary) OnDifference(look func(context.Context) (Summary, error)) Summary {
+func (s Summary) WithRemeasure(look func(context.Context) (Summary, error)) Summary {
 	s.closer = nil
 	if look != nil {
 		s.closer = &closer{look}
@@ -184,7 +184,7 @@ func (s Summary) RelErr() float64 { return s.relErr }
 func (s Summary) Fingerprint() Fingerprint { return s.fingerprint }
 
 // CompleteTo is the time given to AsOf, zero without one.
-func (s Summary) CompleteTo() time.Time { return s.asOf }
+func (s Summary) CompleteUpTo() time.Time { return s.asOf }
 
 // usable reports whether the side has a number to judge by.
 func (s *Summary) usable() bool { return s.form == measured && s.flaw == "" }

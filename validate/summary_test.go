@@ -20,8 +20,8 @@ func TestSummaryText(t *testing.T) {
 		"1 user":                            count(1),
 		"812,345 users":                     count(812345),
 		"about 100,000 users ± 0.4%":        validate.Estimate(100000, 0.004),
-		"1,000 to 1,100 users":              validate.Between(count(1100), count(1000)),
-		"990 to 1,000 users ± 0.81%":        validate.Between(validate.Estimate(1000, 0.0081), count(990)),
+		"1,000 to 1,100 users":              validate.Moving(count(1100), count(1000)),
+		"990 to 1,000 users ± 0.81%":        validate.Moving(validate.Estimate(1000, 0.0081), count(990)),
 		"invalid: -1 users, want 0 or more": count(-1),
 		"not measured: connection refused":  validate.Unmeasured(errors.New("connection refused")),
 	} {
@@ -37,22 +37,22 @@ func TestSummaryAccessors(t *testing.T) {
 	s := printed(7, md5Of(3)).AsOf(noon)
 	require.Equal(t, int64(7), s.Users())
 	require.Equal(t, md5Of(3), s.Fingerprint())
-	require.Equal(t, noon, s.CompleteTo())
+	require.Equal(t, noon, s.CompleteUpTo())
 	require.InDelta(t, 0.02, validate.Estimate(7, 0.02).RelErr(), 0)
-	lower, upper := validate.Between(count(9), count(4)).Range()
+	lower, upper := validate.Moving(count(9), count(4)).Range()
 	require.Equal(t, []int64{4, 9}, []int64{lower, upper})
 }
 
 // TestBetween: a side that did not move keeps its users, one that did has none
 // to compare.
 func TestBetween(t *testing.T) {
-	still := validate.Between(printed(5, md5Of(1)).AsOf(noon), printed(5, md5Of(1)).AsOf(noon.Add(time.Hour)))
+	still := validate.Moving(printed(5, md5Of(1)).AsOf(noon), printed(5, md5Of(1)).AsOf(noon.Add(time.Hour)))
 	require.Equal(t, md5Of(1), still.Fingerprint())
-	require.Equal(t, noon, still.CompleteTo(), "as complete as the older of the two")
-	require.Zero(t, validate.Between(printed(5, md5Of(1)), printed(5, md5Of(2))).Fingerprint(), "other users")
-	require.Zero(t, validate.Between(printed(5, md5Of(1)), printed(6, md5Of(1))).Fingerprint(), "other numbers")
-	require.True(t, validate.Between(validate.Unknown(), count(5)).IsUnknown())
-	require.Equal(t, count(5), validate.Between(count(5), count(5)))
+	require.Equal(t, noon, still.CompleteUpTo(), "as complete as the older of the two")
+	require.Zero(t, validate.Moving(printed(5, md5Of(1)), printed(5, md5Of(2))).Fingerprint(), "other users")
+	require.Zero(t, validate.Moving(printed(5, md5Of(1)), printed(6, md5Of(1))).Fingerprint(), "other numbers")
+	require.True(t, validate.Moving(validate.Unknown(), count(5)).IsUnknown())
+	require.Equal(t, count(5), validate.Moving(count(5), count(5)))
 }
 
 func TestSummaryJSON(t *testing.T) {
@@ -62,7 +62,7 @@ func TestSummaryJSON(t *testing.T) {
 		`{"users":0}`:                                count(0),
 		`{"users":812345}`:                           count(812345),
 		`{"users":1000,"rel_err":0.004}`:             validate.Estimate(1000, 0.004),
-		`{"users":4,"users_upper":9}`:                validate.Between(count(9), count(4)),
+		`{"users":4,"users_upper":9}`:                validate.Moving(count(9), count(4)),
 		`{"invalid":"-1 users, want 0 or more"}`:     count(-1),
 		`{"users":5,"as_of":"2024-03-18T12:00:00Z"}`: count(5).AsOf(noon),
 		`{"users":5,"fingerprint":"md5x4/v1:0000000000000007-0000000000000001-0000000000000002-0000000000000003"}`: printed(5, md5Of(7)),

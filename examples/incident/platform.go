@@ -65,7 +65,7 @@ func unguarded(ctx context.Context, run segment.Run) error { return run.Commit(c
 // word; err is the replay's.
 func (p *platform) run(ctx context.Context, job segment.Job) (failure, err error) {
 	do := p.segmentCopy
-	if job.Kind == segment.KindLookalike {
+	if job.Kind == segment.JobKindLookalike {
 		do = p.lookalike
 	}
 	failure = do(ctx, job, fmt.Sprintf("hour %d", p.hour))

@@ -25,7 +25,7 @@ func (p *platform) recover(ctx context.Context, w world) (segment.Plan, segment.
 	if err != nil {
 		return segment.Plan{}, segment.Outcome{}, err
 	}
-	plan, err := segment.PlanReruns(w.jobs(), affected)
+	plan, err := segment.New(w.jobs(), affected)
 	if err != nil {
 		return plan, segment.Outcome{}, err
 	}

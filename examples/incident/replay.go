@@ -80,14 +80,14 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 
 // guard is all that a platform needs to be guarded.
 func (p *platform) guard(ctx context.Context) error {
-	history, err := sqlsegment.NewHistory(p.db, sqlsegment.SQLite)
+	history, err := sqlsegment.NewLedger(p.db, sqlsegment.SQLite)
 	if err != nil {
 		return err
 	}
 	if err := history.Migrate(ctx); err != nil {
 		return err
 	}
-	g, err := segment.NewGuard(segment.Config{History: history, Alerter: alertTable{p.db, &p.hour}})
+	g, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: alertTable{p.db, &p.hour}})
 	if err != nil {
 		return err
 	}

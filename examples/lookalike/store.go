@@ -46,7 +46,7 @@ func run(ctx context.Context, broken bool, out io.Writer) error {
 		sin, cos := math.Sincos(float64(i))
 		s.users[fmt.Sprint("user-", i)] = [2]float64{cos, sin}
 	}
-	guard, err := segment.NewGuard(segment.Config{History: segment.NewMemory()})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory()})
 	if err != nil {
 		return err
 	}

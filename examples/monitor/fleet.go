@@ -94,8 +94,8 @@ func load(name string) (series [][]int64, err error) {
 }
 
 // fill imports what is known from before the monitor.
-func (f *fleet) fill(ctx context.Context, ledger *sqlsegment.History) error {
-	imported := make([]segment.Imported, len(f.segments))
+func (f *fleet) fill(ctx context.Context, ledger *sqlsegment.Ledger) error {
+	imported := make([]segment.SizeImport, len(f.segments))
 	for i, m := range f.segments {
 		imported[i].Segment = m.id
 		for day, users := range m.sizes[:days] {
@@ -123,11 +123,11 @@ func broken(i int, users int64) (int64, bool) {
 func repaired(_ int, users int64) (int64, bool) { return users, true }
 
 // tonight is what the store shows of all segments, in order.
-func (f *fleet) tonight(size func(i int, users int64) (int64, bool)) iter.Seq2[segment.Current, error] {
-	return func(yield func(segment.Current, error) bool) {
+func (f *fleet) tonight(size func(i int, users int64) (int64, bool)) iter.Seq2[segment.CurrentSize, error] {
+	return func(yield func(segment.CurrentSize, error) bool) {
 		for i, m := range f.segments {
 			users, there := size(i, m.sizes[days])
-			if there && !yield(segment.Current{Segment: m.id, Stored: validate.Count(users), At: f.now}, nil) {
+			if there && !yield(segment.CurrentSize{Segment: m.id, Stored: validate.Count(users), At: f.now}, nil) {
 				return
 			}
 		}

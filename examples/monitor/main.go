@@ -67,7 +67,7 @@ func run(ctx context.Context, out io.Writer, data, address string, segments int)
 	}
 	for _, night := range []struct {
 		title string
-		sizes iter.Seq2[segment.Current, error]
+		sizes iter.Seq2[segment.CurrentSize, error]
 	}{
 		{"The night of a deployment", f.tonight(broken)},
 		{"The same again, an hour later", f.tonight(broken)},
@@ -86,7 +86,7 @@ func run(ctx context.Context, out io.Writer, data, address string, segments int)
 }
 
 // openLedger makes a ledger in a temporary folder, which drop deletes.
-func openLedger(ctx context.Context) (ledger *sqlsegment.History, drop func() error, err error) {
+func openLedger(ctx context.Context) (ledger *sqlsegment.Ledger, drop func() error, err error) {
 	dir, err := os.MkdirTemp("", "monitor")
 	if err != nil {
 		return nil, nil, err
@@ -96,7 +96,7 @@ func openLedger(ctx context.Context) (ledger *sqlsegment.History, drop func() er
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	drop = func() error { return errors.Join(db.Close(), os.RemoveAll(dir)) }
-	ledger, err = sqlsegment.NewHistory(db, sqlsegment.SQLite)
+	ledger, err = sqlsegment.NewLedger(db, sqlsegment.SQLite)
 	if err == nil {
 		err = ledger.Migrate(ctx)
 	}

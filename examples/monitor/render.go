@@ -47,23 +47,23 @@ const shown = 4
 // days and now, and what its history allows.
 func render(out io.Writer, title string, s *segment.Sweep, told *counter) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%d segments: %d healthy, %d affected, %d missing; %s\n\n", title, s.Segments, s.Healthy, len(s.Cases)-s.Missing, s.Missing, told)
+	fmt.Fprintf(&b, "%s\n%d segments: %d healthy, %d affected, %d missing; %s\n\n", title, s.Segments, s.Healthy, len(s.Findings)-s.Missing, s.Missing, told)
 	for _, i := range s.Incidents {
-		fmt.Fprintf(&b, "%s: %s\n", i.Severity, &i)
+		fmt.Fprintf(&b, "%s: %s\n", i.Urgency, &i)
 	}
 	if len(s.Incidents) > 0 {
 		b.WriteByte('\n')
 	}
 	of := map[validate.Kind]int{}
-	for i, c := range s.Cases {
+	for i, c := range s.Findings {
 		of[c.Kind]++
 		if n := of[c.Kind]; n <= shown {
-			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Severity, c.Kind, c.Segment, spark(&c), c.Report.Stored, allowed(&c.Report.Band), upstream(&c))
-		} else if i+1 == len(s.Cases) || s.Cases[i+1].Kind != c.Kind {
+			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Urgency, c.Kind, c.Segment, spark(&c), c.Report.Stored, allowed(&c.Report.Band), upstream(&c))
+		} else if i+1 == len(s.Findings) || s.Findings[i+1].Kind != c.Kind {
 			fmt.Fprintf(&b, "\t%s\t… and %d more\n", c.Kind, n-shown)
 		}
 	}
-	if len(s.Cases) > 0 {
+	if len(s.Findings) > 0 {
 		b.WriteByte('\n')
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -75,7 +75,7 @@ func render(out io.Writer, title string, s *segment.Sweep, told *counter) error 
 
 // spark draws the sizes of earlier days and the one now, from zero to the
 // largest. What is not there is left blank.
-func spark(c *segment.Case) string {
+func spark(c *segment.SegmentFinding) string {
 	sizes := make([]int64, len(c.Sizes), len(c.Sizes)+1)
 	for i, s := range c.Sizes {
 		sizes[i] = s.Users
@@ -99,7 +99,7 @@ func allowed(b *validate.Band) string {
 	return b.String()
 }
 
-func upstream(c *segment.Case) string {
+func upstream(c *segment.SegmentFinding) string {
 	if c.Upstream.IsZero() {
 		return ""
 	}

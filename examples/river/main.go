@@ -63,7 +63,7 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if o.plan == 0 {
-		plan, err := segment.PlanReruns(platform())
+		plan, err := segment.New(platform())
 		if err != nil {
 			return err
 		}
@@ -118,10 +118,10 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan segment.Plan,
 
 // incomplete is nil if everything affected was made again.
 func incomplete(p *segment.Plan, o segment.Outcome) error {
-	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.Unwritten) == 0 {
+	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.NoWriter) == 0 {
 		return nil
 	}
-	return &segment.IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), Unwritten: len(p.Unwritten)}
+	return &segment.IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), NoWriter: len(p.NoWriter)}
 }
 
 func summary(steps []state) string {
@@ -144,7 +144,7 @@ func table(out io.Writer, steps []state) error {
 
 // follow is a worker.
 func follow(ctx context.Context, o options, _ io.Writer) error {
-	guard, err := segment.NewGuard(segment.Config{})
+	guard, err := segment.NewGuard(segment.GuardConfig{})
 	if err != nil {
 		return err
 	}

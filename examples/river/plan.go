@@ -211,7 +211,7 @@ func states(ctx context.Context, pool *pgxpool.Pool, plan int64) ([]state, error
 func outcome(steps []state) (o segment.Outcome, ended bool) {
 	ended = true
 	for _, s := range steps {
-		result := segment.Result{Job: s.Job, Started: s.Started, Ended: s.Ended}
+		result := segment.Result{JobID: s.Job, Started: s.Started, Ended: s.Ended}
 		switch s.State {
 		case segment.StepDone:
 			o.Done = append(o.Done, result)
@@ -219,7 +219,7 @@ func outcome(steps []state) (o segment.Outcome, ended bool) {
 			result.Err = errors.New(s.Error)
 			o.Failed = append(o.Failed, result)
 		case segment.StepBlocked:
-			o.Blocked = append(o.Blocked, segment.Blocked{Job: s.Job, By: s.BlockedBy})
+			o.Blocked = append(o.Blocked, segment.Blocked{JobID: s.Job, By: s.BlockedBy})
 		default:
 			o.NeverStarted = append(o.NeverStarted, s.Job)
 			ended = false

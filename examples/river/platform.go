@@ -27,7 +27,7 @@ func platform() (jobs []segment.Job, affected []segment.Affected) {
 	for i := range seeds {
 		like, copied := func(i int) segment.ID { return named("site-a", "like", i) }, func(i int) segment.ID { return named("site-b", "like", i) }
 		wide := named("site-b", "wide", i)
-		affected = append(affected, segment.Affected{ID: like(i), Users: usersPerSeed})
+		affected = append(affected, segment.Affected{Segment: like(i), Users: usersPerSeed})
 		jobs = append(jobs,
 			segment.Lookalike(like(i), named("site-a", "seed", i), named("site-a", "seed", i+1)),
 			segment.Copy(copied(i), like(i)),

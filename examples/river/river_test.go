@@ -118,12 +118,12 @@ func planned(t *testing.T, pool *pgxpool.Pool, jobs ...segment.Job) (segment.Pla
 	t.Helper()
 	var affected []segment.Affected
 	for _, j := range jobs {
-		affected = append(affected, segment.Affected{ID: j.To})
+		affected = append(affected, segment.Affected{Segment: j.To})
 	}
 	if jobs == nil {
 		jobs, affected = platform()
 	}
-	plan, err := segment.PlanReruns(jobs, affected)
+	plan, err := segment.New(jobs, affected)
 	require.NoError(t, err)
 	id, err := start(t.Context(), pool, plan)
 	require.NoError(t, err)
@@ -201,7 +201,7 @@ func ask(t *testing.T, pool *pgxpool.Pool, query string, args ...any) (n int) {
 
 // job reads from others by their names.
 func job(name string, from ...string) segment.Job {
-	j := segment.Job{ID: name, Kind: segment.KindCopy, To: named("site-a", name, 0)}
+	j := segment.Job{ID: name, Kind: segment.JobKindCopy, To: named("site-a", name, 0)}
 	for _, f := range from {
 		j.From = append(j.From, named("site-a", f, 0))
 	}
@@ -365,7 +365,7 @@ type attempt struct {
 // inProcess works until the test ends.
 func inProcess(t *testing.T, dsn string, atOnce int, do func(*attempt) error) {
 	t.Helper()
-	guard, err := segment.NewGuard(segment.Config{Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	guard, err := segment.NewGuard(segment.GuardConfig{Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

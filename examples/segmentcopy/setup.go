@@ -26,7 +26,7 @@ func run(ctx context.Context, broken bool, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	ledger := segment.NewMemory() // a sqlsegment.History in production
-	guard, err := segment.NewGuard(segment.Config{History: ledger})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: ledger})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
 		"alertname":  affected,
 		"site_group": x.Segment.SiteGroup,
 		"segment":    string(id),
-		"severity":   string(x.Severity),
+		"severity":   string(x.Urgency),
 		"job_kind":   string(x.Job.Kind),
 		"kind":       string(x.Kind),
 		"build":      x.Build,
@@ -79,7 +79,7 @@ func annotations(x *segment.Alert) text {
 	found := text{
 		"summary":  x.Text,
 		"job":      x.Job.ID,
-		"run":      x.Run,
+		"run":      x.RunID,
 		"rule":     x.Rule,
 		runbook(x): x.Runbook,
 	}
@@ -94,7 +94,7 @@ func annotations(x *segment.Alert) text {
 		return found
 	}
 	found["protected"] = strconv.FormatBool(x.Protected)
-	if x.Run != "" {
+	if x.RunID != "" {
 		found["attempt"] = strconv.Itoa(x.Attempt)
 	}
 	if !x.Upstream.IsZero() {

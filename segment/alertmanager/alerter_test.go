@@ -185,8 +185,8 @@ func empty(_ int, w http.ResponseWriter, r *http.Request) {
 
 func capped(id segment.ID) segment.Alert {
 	return segment.Alert{
-		Segment: id, Severity: segment.Page, Kind: validate.Capped, Text: "stored 10,000 users of 12,310",
-		Job: segment.Job{ID: "job", Kind: segment.KindCopy}, Run: "run", Attempt: 2, Build: "build-7", Rule: "copies",
+		Segment: id, Urgency: segment.Page, Kind: validate.Capped, Text: "stored 10,000 users of 12,310",
+		Job: segment.Job{ID: "job", Kind: segment.JobKindCopy}, RunID: "run", Attempt: 2, Build: "build-7", Rule: "copies",
 		Runbook: "https://example.org/runbook", Since: since, At: since,
 		Report: validate.Report{
 			Name: id.String(), Expected: validate.Count(12_310), Stored: validate.Count(10_000),
@@ -198,8 +198,8 @@ func capped(id segment.ID) segment.Alert {
 
 func manyCapped() segment.Alert {
 	return segment.Alert{
-		Segment: segment.ID{SiteGroup: "incident", Name: "copy capped build-7"}, Severity: segment.Page, Kind: validate.Capped,
-		Text: "5000 segments", Job: segment.Job{Kind: segment.KindCopy}, Build: "build-7", Since: since, At: since,
+		Segment: segment.ID{SiteGroup: "incident", Name: "copy capped build-7"}, Urgency: segment.Page, Kind: validate.Capped,
+		Text: "5000 segments", Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7", Since: since, At: since,
 		Incident: &segment.Incident{Segments: 5000, SiteGroups: 12, Users: 61_550_000, Cause: "a limit", Next: "rerun"},
 	}
 }
@@ -210,7 +210,7 @@ func TestAlert(t *testing.T) {
 		"job_kind": "copy", "kind": "capped", "build": "build-7", "env": `"prod"`,
 	}
 	bySweep := capped(segment.ID{Name: "cars"})
-	bySweep.Job, bySweep.Run, bySweep.Build, bySweep.Rule, bySweep.Report, bySweep.Upstream = segment.Job{}, "", "", "", validate.Report{}, segment.ID{}
+	bySweep.Job, bySweep.RunID, bySweep.Build, bySweep.Rule, bySweep.Report, bySweep.Upstream = segment.Job{}, "", "", "", validate.Report{}, segment.ID{}
 	bySweep.Runbook, bySweep.Protected, bySweep.Text, bySweep.Since = "https:owner", true, "caf\xe9", time.Time{}
 	for _, c := range []struct {
 		reason string

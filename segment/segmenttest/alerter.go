@@ -70,7 +70,7 @@ var alerterRules = []alerterRule{
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars))
 			again := capped(cars)
-			again.Text, again.At, again.Run = "still capped", again.At.Add(time.Minute), "run-2"
+			again.Text, again.At, again.RunID = "still capped", again.At.Add(time.Minute), "run-2"
 			a.fire(again)
 			a.wantOpen(cars)
 		},
@@ -406,41 +406,41 @@ var since = time.Now().Add(-time.Hour).Truncate(time.Second)
 // capped is an alert of a guard.
 func capped(id segment.ID) segment.Alert {
 	return segment.Alert{
-		Segment:  id,
-		Severity: segment.Page,
-		Kind:     validate.Capped,
-		Text:     id.String() + ": stored 10,000 users of 12,310",
-		Job:      segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}),
-		Run:      "run-1",
-		Attempt:  1,
-		Build:    "build-7",
-		Rule:     "copies",
-		Runbook:  "https://example.org/runbook",
-		Since:    since,
-		At:       since,
+		Segment: id,
+		Urgency: segment.Page,
+		Kind:    validate.Capped,
+		Text:    id.String() + ": stored 10,000 users of 12,310",
+		Job:     segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}),
+		RunID:   "run-1",
+		Attempt: 1,
+		Build:   "build-7",
+		Rule:    "copies",
+		Runbook: "https://example.org/runbook",
+		Since:   since,
+		At:      since,
 	}
 }
 
 // dropped is an alert of a sweep, of a segment that no job is known to write.
 func dropped(id segment.ID) segment.Alert {
 	return segment.Alert{
-		Segment:  id,
-		Severity: segment.Ticket,
-		Kind:     validate.Dropped,
-		Text:     id.String() + ": 41% below its lowest of the last week",
-		Since:    since.Add(time.Minute),
-		At:       since.Add(time.Minute),
+		Segment: id,
+		Urgency: segment.Ticket,
+		Kind:    validate.Dropped,
+		Text:    id.String() + ": 41% below its lowest of the last week",
+		Since:   since.Add(time.Minute),
+		At:      since.Add(time.Minute),
 	}
 }
 
 func manyCapped() segment.Alert {
 	i := segment.Incident{
-		Job: segment.KindCopy, Kind: validate.Capped, Build: "build-7", Severity: segment.Page,
+		JobKind: segment.JobKindCopy, Kind: validate.Capped, Build: "build-7", Urgency: segment.Page,
 		Segments: 5000, SiteGroups: 12, Users: 61_550_000, Since: since,
 		Cause: "read exactly 10,000 users", Next: "https://example.org/runbook",
 	}
 	return segment.Alert{
-		Segment: incident, Severity: i.Severity, Kind: i.Kind, Text: i.String(),
-		Job: segment.Job{Kind: i.Job}, Build: i.Build, Since: since, At: since, Incident: &i,
+		Segment: incident, Urgency: i.Urgency, Kind: i.Kind, Text: i.String(),
+		Job: segment.Job{Kind: i.JobKind}, Build: i.Build, Since: since, At: since, Incident: &i,
 	}
 }

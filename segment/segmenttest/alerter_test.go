@@ -153,7 +153,7 @@ var badAlerters = []struct {
 		return &bad{recorder: newRecorder(), fire: func(*recorder, context.Context, segment.Alert) error { return nil }}
 	}, "fires"},
 	{"never replaces", "each run's alert is one of its own", func() segment.Alerter {
-		return keyed(func(a segment.Alert) string { return a.Segment.String() + a.Run })
+		return keyed(func(a segment.Alert) string { return a.Segment.String() + a.RunID })
 	}, "fires_again"},
 	{"tells faults apart", "each fault of a segment is an alert of its own", func() segment.Alerter {
 		return keyed(func(a segment.Alert) string { return a.Segment.String() + string(a.Kind) })

@@ -14,7 +14,7 @@ import (
 // rules are those of production: whatever they allow, the suite must find that
 // it lets no fault through.
 func rules(context.Context, segment.Job) (segment.Rule, error) {
-	return segment.Rule{Settle: segment.Settle{Min: 10 * time.Second, Max: 3 * time.Minute, Every: 30 * time.Second}}, nil
+	return segment.Rule{Lag: segment.Lag{Min: 10 * time.Second, Max: 3 * time.Minute, Every: 30 * time.Second}}, nil
 }
 
 // copySegment is a job as it runs in production, but for the store.

@@ -28,7 +28,7 @@ func TestHistory(t *testing.T, open func(*testing.T) segment.History) {
 				if s.superseded {
 					require.ErrorIs(t, err, segment.ErrSuperseded, "step %d: %s", i, c.reason)
 					require.ErrorContains(t, err, s.record.Segment.String())
-					require.ErrorContains(t, err, s.record.Run)
+					require.ErrorContains(t, err, s.record.RunID)
 					require.ErrorContains(t, err, fmt.Sprintf("attempt %d", s.record.Attempt))
 				} else {
 					require.NoError(t, err, "step %d: %s", i, c.reason)
@@ -50,10 +50,10 @@ type step struct {
 var start = time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC)
 
 // rec is a record of the segment "g/s", a day after the one of n users less 1.
-func rec(run string, attempt int, state segment.State, n int64) segment.Record {
+func rec(run string, attempt int, state segment.RunState, n int64) segment.Record {
 	return segment.Record{
-		Segment: segment.ID{SiteGroup: "g", Name: "s"}, Run: run, Attempt: attempt, State: state,
-		Job: "copy site-a/cars to g/s", Kind: segment.KindCopy, Build: "v1",
+		Segment: segment.ID{SiteGroup: "g", Name: "s"}, RunID: run, Attempt: attempt, State: state,
+		JobID: "copy site-a/cars to g/s", JobKind: segment.JobKindCopy, Build: "v1",
 		Users: n, Read: n + 1, At: start.AddDate(0, 0, int(n)), Report: report(true),
 	}
 }
@@ -91,8 +91,8 @@ var historyCases = []struct {
 		name:   "only what is live",
 		reason: "a baseline of sizes that never went live would judge by them",
 		steps: []step{
-			kept(rec("r1", 1, segment.Accepted, 1)), kept(rec("r2", 1, segment.Rejected, 2)), kept(rec("r3", 1, segment.Unknown, 3)),
-			kept(rec("r4", 1, segment.Committed, 4)), kept(rec("r5", 1, segment.Observed, 5)),
+			kept(rec("r1", 1, segment.RunPassed, 1)), kept(rec("r2", 1, segment.RunRejected, 2)), kept(rec("r3", 1, segment.RunUnknown, 3)),
+			kept(rec("r4", 1, segment.RunCommitted, 4)), kept(rec("r5", 1, segment.RunObserved, 5)),
 		},
 		sizes: []int64{4, 5},
 	},
@@ -100,24 +100,24 @@ var historyCases = []struct {
 		name:   "observed and failed",
 		reason: "what would have failed stays out of baselines",
 		steps: []step{
-			kept(rec("r1", 1, segment.Observed, 1)),
-			kept(with(rec("r2", 1, segment.Observed, 2), func(r *segment.Record) { r.Report = report(false) })),
-			kept(with(rec("r3", 1, segment.Observed, 3), func(r *segment.Record) { r.Report = validate.Report{} })),
+			kept(rec("r1", 1, segment.RunObserved, 1)),
+			kept(with(rec("r2", 1, segment.RunObserved, 2), func(r *segment.Record) { r.Report = report(false) })),
+			kept(with(rec("r3", 1, segment.RunObserved, 3), func(r *segment.Record) { r.Report = validate.Report{} })),
 		},
 		sizes: []int64{1},
 	},
 	{
 		name:   "committed whatever the report says",
 		reason: "a committed size is in the baseline by its state alone",
-		steps:  []step{kept(with(rec("r1", 1, segment.Committed, 1), func(r *segment.Record) { r.Report = validate.Report{} }))},
+		steps:  []step{kept(with(rec("r1", 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Report = validate.Report{} }))},
 		sizes:  []int64{1},
 	},
 	{
 		name:   "one attempt on its way",
 		reason: "an attempt may be accepted again, and committed after its commit was unknown",
 		steps: []step{
-			kept(rec("r", 1, segment.Rejected, 1)), kept(rec("r", 1, segment.Accepted, 2)), kept(rec("r", 1, segment.Accepted, 3)),
-			kept(rec("r", 1, segment.Unknown, 4)), kept(rec("r", 1, segment.Committed, 5)),
+			kept(rec("r", 1, segment.RunRejected, 1)), kept(rec("r", 1, segment.RunPassed, 2)), kept(rec("r", 1, segment.RunPassed, 3)),
+			kept(rec("r", 1, segment.RunUnknown, 4)), kept(rec("r", 1, segment.RunCommitted, 5)),
 		},
 		sizes: []int64{5},
 	},
@@ -125,9 +125,9 @@ var historyCases = []struct {
 		name:   "an older attempt",
 		reason: "an attempt that was overtaken must not go live, however far it came",
 		steps: []step{
-			kept(rec("r", 1, segment.Accepted, 1)), kept(rec("r", 2, segment.Accepted, 2)),
-			refused(rec("r", 1, segment.Committed, 3)), refused(rec("r", 1, segment.Accepted, 4)), refused(rec("r", 1, segment.Observed, 5)),
-			kept(rec("r", 2, segment.Committed, 6)), refused(rec("r", 1, segment.Committed, 7)),
+			kept(rec("r", 1, segment.RunPassed, 1)), kept(rec("r", 2, segment.RunPassed, 2)),
+			refused(rec("r", 1, segment.RunCommitted, 3)), refused(rec("r", 1, segment.RunPassed, 4)), refused(rec("r", 1, segment.RunObserved, 5)),
+			kept(rec("r", 2, segment.RunCommitted, 6)), refused(rec("r", 1, segment.RunCommitted, 7)),
 		},
 		sizes: []int64{6},
 	},
@@ -135,8 +135,8 @@ var historyCases = []struct {
 		name:   "an older attempt after a newer one that failed",
 		reason: "the newer attempt is known, that is enough: its successor is yet to come",
 		steps: []step{
-			kept(rec("r", 1, segment.Accepted, 1)), kept(rec("r", 7, segment.Rejected, 2)), refused(rec("r", 1, segment.Committed, 3)),
-			refused(rec("r", 6, segment.Accepted, 4)), kept(rec("r", 8, segment.Committed, 5)),
+			kept(rec("r", 1, segment.RunPassed, 1)), kept(rec("r", 7, segment.RunRejected, 2)), refused(rec("r", 1, segment.RunCommitted, 3)),
+			refused(rec("r", 6, segment.RunPassed, 4)), kept(rec("r", 8, segment.RunCommitted, 5)),
 		},
 		sizes: []int64{5},
 	},
@@ -144,8 +144,8 @@ var historyCases = []struct {
 		name:   "facts about an older attempt",
 		reason: "what does not go live is kept as a fact, and does not make the older attempt the newest",
 		steps: []step{
-			kept(rec("r", 2, segment.Accepted, 1)), kept(rec("r", 1, segment.Rejected, 2)), kept(rec("r", 1, segment.Unknown, 3)),
-			refused(rec("r", 1, segment.Accepted, 4)), kept(rec("r", 2, segment.Committed, 5)),
+			kept(rec("r", 2, segment.RunPassed, 1)), kept(rec("r", 1, segment.RunRejected, 2)), kept(rec("r", 1, segment.RunUnknown, 3)),
+			refused(rec("r", 1, segment.RunPassed, 4)), kept(rec("r", 2, segment.RunCommitted, 5)),
 		},
 		sizes: []int64{5},
 	},
@@ -153,8 +153,8 @@ var historyCases = []struct {
 		name:   "committed is the end",
 		reason: "a retry of an attempt that is live must not record it again, nor as failed",
 		steps: []step{
-			kept(rec("r", 1, segment.Committed, 1)), refused(rec("r", 1, segment.Committed, 2)), refused(rec("r", 1, segment.Accepted, 3)),
-			refused(rec("r", 1, segment.Observed, 4)), refused(rec("r", 1, segment.Rejected, 5)), refused(rec("r", 1, segment.Unknown, 6)),
+			kept(rec("r", 1, segment.RunCommitted, 1)), refused(rec("r", 1, segment.RunCommitted, 2)), refused(rec("r", 1, segment.RunPassed, 3)),
+			refused(rec("r", 1, segment.RunObserved, 4)), refused(rec("r", 1, segment.RunRejected, 5)), refused(rec("r", 1, segment.RunUnknown, 6)),
 		},
 		sizes: []int64{1},
 	},
@@ -162,37 +162,37 @@ var historyCases = []struct {
 		name:   "observed is the end",
 		reason: "it is live, too",
 		steps: []step{
-			kept(with(rec("r", 1, segment.Observed, 1), func(r *segment.Record) { r.Report = report(false) })),
-			refused(rec("r", 1, segment.Committed, 2)), refused(rec("r", 1, segment.Rejected, 3)), refused(rec("r", 1, segment.Observed, 4)),
+			kept(with(rec("r", 1, segment.RunObserved, 1), func(r *segment.Record) { r.Report = report(false) })),
+			refused(rec("r", 1, segment.RunCommitted, 2)), refused(rec("r", 1, segment.RunRejected, 3)), refused(rec("r", 1, segment.RunObserved, 4)),
 		},
 	},
 	{
 		name:   "the end also after a newer attempt",
 		reason: "an old attempt that is live stays live in the history, whatever came after",
 		steps: []step{
-			kept(rec("r", 1, segment.Committed, 1)), kept(rec("r", 2, segment.Accepted, 2)),
-			refused(rec("r", 1, segment.Rejected, 3)), refused(rec("r", 1, segment.Unknown, 4)),
+			kept(rec("r", 1, segment.RunCommitted, 1)), kept(rec("r", 2, segment.RunPassed, 2)),
+			refused(rec("r", 1, segment.RunRejected, 3)), refused(rec("r", 1, segment.RunUnknown, 4)),
 		},
 		sizes: []int64{1},
 	},
 	{
 		name:   "a newer attempt after one that is live",
 		reason: "a rerun of a live output is judged like any other, and is a size of its own",
-		steps:  []step{kept(rec("r", 1, segment.Committed, 1)), kept(rec("r", 2, segment.Accepted, 2)), kept(rec("r", 2, segment.Committed, 3))},
+		steps:  []step{kept(rec("r", 1, segment.RunCommitted, 1)), kept(rec("r", 2, segment.RunPassed, 2)), kept(rec("r", 2, segment.RunCommitted, 3))},
 		sizes:  []int64{1, 3},
 	},
 	{
 		name:   "runs are apart",
 		reason: "attempts are those of one run: the next day's first does not follow yesterday's third",
-		steps:  []step{kept(rec("monday", 3, segment.Committed, 1)), kept(rec("tuesday", 1, segment.Committed, 2)), kept(rec("", 0, segment.Committed, 3))},
+		steps:  []step{kept(rec("monday", 3, segment.RunCommitted, 1)), kept(rec("tuesday", 1, segment.RunCommitted, 2)), kept(rec("", 0, segment.RunCommitted, 3))},
 		sizes:  []int64{1, 2, 3},
 	},
 	{
 		name:   "segments are apart",
 		reason: "one run may write several segments",
 		steps: []step{
-			kept(with(rec("r", 3, segment.Committed, 1), func(r *segment.Record) { r.Segment.Name = "other" })),
-			kept(rec("r", 1, segment.Committed, 2)),
+			kept(with(rec("r", 3, segment.RunCommitted, 1), func(r *segment.Record) { r.Segment.Name = "other" })),
+			kept(rec("r", 1, segment.RunCommitted, 2)),
 		},
 		sizes: []int64{2},
 	},
@@ -200,8 +200,8 @@ var historyCases = []struct {
 		name:   "extremes",
 		reason: "sizes are kept as they are",
 		steps: []step{
-			kept(with(rec("r1", math.MaxInt32, segment.Committed, 1), func(r *segment.Record) { r.Users = 0 })),
-			kept(with(rec("r2", 0, segment.Committed, 2), func(r *segment.Record) { r.Users, r.Read = math.MaxInt64, math.MaxInt64 })),
+			kept(with(rec("r1", math.MaxInt32, segment.RunCommitted, 1), func(r *segment.Record) { r.Users = 0 })),
+			kept(with(rec("r2", 0, segment.RunCommitted, 2), func(r *segment.Record) { r.Users, r.Read = math.MaxInt64, math.MaxInt64 })),
 		},
 		sizes: []int64{0, math.MaxInt64},
 	},
@@ -209,9 +209,9 @@ var historyCases = []struct {
 		name:   "late records",
 		reason: "sizes come in order of time, of the same time in order of recording: machines' clocks differ",
 		steps: []step{
-			kept(rec("r1", 1, segment.Committed, 3)), kept(rec("r2", 1, segment.Committed, 1)),
-			kept(with(rec("r3", 1, segment.Committed, 4), func(r *segment.Record) { r.At = start.AddDate(0, 0, 3) })),
-			kept(with(rec("r4", 1, segment.Committed, 2), func(r *segment.Record) { r.At = start.AddDate(0, 0, 3) })),
+			kept(rec("r1", 1, segment.RunCommitted, 3)), kept(rec("r2", 1, segment.RunCommitted, 1)),
+			kept(with(rec("r3", 1, segment.RunCommitted, 4), func(r *segment.Record) { r.At = start.AddDate(0, 0, 3) })),
+			kept(with(rec("r4", 1, segment.RunCommitted, 2), func(r *segment.Record) { r.At = start.AddDate(0, 0, 3) })),
 		},
 		sizes: []int64{1, 3, 4, 2},
 	},
@@ -241,7 +241,7 @@ func testTimes(t *testing.T, h segment.History) {
 	}
 	id := segment.ID{SiteGroup: "times" + t.Name(), Name: "s"}
 	for i, at := range times {
-		require.NoError(t, h.Record(t.Context(), with(rec(strconv.Itoa(i), 1, segment.Committed, 1), func(r *segment.Record) { r.Segment, r.At = id, at })))
+		require.NoError(t, h.Record(t.Context(), with(rec(strconv.Itoa(i), 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Segment, r.At = id, at })))
 	}
 	sizes, err := h.Sizes(t.Context(), id, len(times))
 	require.NoError(t, err)
@@ -258,7 +258,7 @@ func testLast(t *testing.T, h segment.History) {
 	var all []int64
 	for n := range int64(60) {
 		all = append(all, n)
-		require.NoError(t, h.Record(t.Context(), with(rec(strconv.FormatInt(n, 10), 1, segment.Committed, n), func(r *segment.Record) { r.Segment = id })))
+		require.NoError(t, h.Record(t.Context(), with(rec(strconv.FormatInt(n, 10), 1, segment.RunCommitted, n), func(r *segment.Record) { r.Segment = id })))
 	}
 	for _, n := range []int{1, 2, 30, 59, 60} {
 		require.Equal(t, all[60-n:], sizesOf(t, h, id, n), "the last %d, oldest first", n)
@@ -279,7 +279,7 @@ func testIDs(t *testing.T, h segment.History) {
 		{SiteGroup: "a", Name: "b\tc"}, {SiteGroup: "a", Name: "b\nc"}, {SiteGroup: "a", Name: "b\u200bc"}, {SiteGroup: "a", Name: "bc"},
 	}
 	for i, id := range ids {
-		require.NoError(t, h.Record(t.Context(), with(rec(t.Name(), 1, segment.Committed, int64(i)), func(r *segment.Record) { r.Segment = id })), "%q", id)
+		require.NoError(t, h.Record(t.Context(), with(rec(t.Name(), 1, segment.RunCommitted, int64(i)), func(r *segment.Record) { r.Segment = id })), "%q", id)
 	}
 	for i, id := range ids {
 		require.Equal(t, []int64{int64(i)}, sizesOf(t, h, id, 60), "%q", id)

@@ -57,7 +57,7 @@ func own(t *testing.T, name string) segment.ID { return segment.ID{SiteGroup: t.
 // put records a size that is live.
 func put(t *testing.T, l segment.History, id segment.ID, run string, n int64, change ...func(*segment.Record)) segment.Record {
 	t.Helper()
-	r := with(rec(run, 1, segment.Committed, n), func(r *segment.Record) { r.Segment = id })
+	r := with(rec(run, 1, segment.RunCommitted, n), func(r *segment.Record) { r.Segment = id })
 	for _, c := range change {
 		c(&r)
 	}
@@ -82,13 +82,13 @@ func mine[T any](t *testing.T, items iter.Seq2[T, error], id func(T) segment.ID)
 	return found
 }
 
-func tracked(t *testing.T, l segment.Ledger) []segment.Tracked {
+func tracked(t *testing.T, l segment.Ledger) []segment.SegmentState {
 	t.Helper()
-	return mine(t, l.Segments(t.Context()), func(t segment.Tracked) segment.ID { return t.Segment })
+	return mine(t, l.Segments(t.Context()), func(t segment.SegmentState) segment.ID { return t.Segment })
 }
 
 // known is what the ledger has at hand of one segment.
-func known(t *testing.T, l segment.Ledger, id segment.ID) segment.Tracked {
+func known(t *testing.T, l segment.Ledger, id segment.ID) segment.SegmentState {
 	t.Helper()
 	for _, found := range tracked(t, l) {
 		if found.Segment == id {
@@ -96,7 +96,7 @@ func known(t *testing.T, l segment.Ledger, id segment.ID) segment.Tracked {
 		}
 	}
 	t.Fatalf("%s is not among the segments", id)
-	return segment.Tracked{}
+	return segment.SegmentState{}
 }
 
 func alerts(t *testing.T, l segment.Ledger) []segment.AlertState {
@@ -145,13 +145,13 @@ func testWritable(t *testing.T, l segment.Ledger) {
 func testLastAttempt(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
 	put(t, l, id, "good", 5)
-	r := put(t, l, id, "bad", 6, func(r *segment.Record) { r.State, r.Attempt, r.Counter = segment.Rejected, 3, "index" })
+	r := put(t, l, id, "bad", 6, func(r *segment.Record) { r.State, r.Attempt, r.Counter = segment.RunRejected, 3, "index" })
 	s := known(t, l, id)
 	require.Len(t, s.Sizes, 1, "what was rejected is no size to judge by")
 	require.WithinDuration(t, r.At, s.Last.At, time.Microsecond)
 	s.Last.At = r.At
 	require.Equal(t, segment.Attempt{
-		Run: "bad", Attempt: 3, State: segment.Rejected, Job: r.Job, Kind: r.Kind, Build: r.Build, Users: 6, Read: 7, Counter: "index", At: r.At,
+		RunID: "bad", Attempt: 3, State: segment.RunRejected, JobID: r.JobID, JobKind: r.JobKind, Build: r.Build, Users: 6, Read: 7, Counter: "index", At: r.At,
 	}, s.Last, "a sweep must know how the last run ended")
 }
 
@@ -168,7 +168,7 @@ func testLive(t *testing.T, l segment.Ledger) {
 			require.Equal(t, want, live, reason)
 		}
 	}
-	put(t, l, id, "accepted", 3, func(r *segment.Record) { r.State = segment.Accepted })
+	put(t, l, id, "accepted", 3, func(r *segment.Record) { r.State = segment.RunPassed })
 	holds(nil, "what was accepted is not live yet")
 	r = put(t, l, id, "good", 5, func(r *segment.Record) { r.Counter = "index" })
 	size := r.Size()
@@ -177,9 +177,9 @@ func testLive(t *testing.T, l segment.Ledger) {
 	require.NoError(t, err)
 	require.Len(t, sizes, 1)
 	require.Equal(t, "index", sizes[0].Counter, "a size is compared with those of its own counter")
-	put(t, l, id, "bad", 6, func(r *segment.Record) { r.State = segment.Rejected })
+	put(t, l, id, "bad", 6, func(r *segment.Record) { r.State = segment.RunRejected })
 	holds(&size, "what was rejected leaves live what was there")
-	put(t, l, id, "lost", 7, func(r *segment.Record) { r.State = segment.Unknown })
+	put(t, l, id, "lost", 7, func(r *segment.Record) { r.State = segment.RunUnknown })
 	holds(nil, "whether a commit worked that was not answered, nobody knows")
 }
 
@@ -188,33 +188,33 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	for n := range int64(5) {
 		put(t, l, id, fmt.Sprint("r", n), n)
 	}
-	r := put(t, l, id, "off", 77, func(r *segment.Record) { r.State, r.Report = segment.Rejected, report(false) })
+	r := put(t, l, id, "off", 77, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, report(false) })
 	openAlert(t, l, id)
-	a := segment.Acceptance{Run: "off", By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
+	a := segment.Acceptance{RunID: "off", By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
 	require.NoError(t, l.Accept(t.Context(), id, a))
 	require.Equal(t, []int64{77}, sizesOf(t, l, id, 60), "the baseline starts anew from the accepted size")
 	s := known(t, l, id)
 	require.NotNil(t, s.Accepted, "who accepted what, and why, is kept")
 	require.Equal(t, a, *s.Accepted)
-	require.Equal(t, r.Run, s.Last.Run, "accepting is no run")
+	require.Equal(t, r.RunID, s.Last.RunID, "accepting is no run")
 	states := alerts(t, l)
 	require.Len(t, states, 1, "the alerter is still to be told")
 	require.Nil(t, states[0].Open, "what a human called right is no longer wrong")
 	require.NotNil(t, states[0].Told)
 	put(t, l, id, "next", 80)
 	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60))
-	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 5, At: start.AddDate(-1, 0, 0)}}}}))
+	require.NoError(t, l.Import(t.Context(), []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 5, At: start.AddDate(-1, 0, 0)}}}}))
 	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60), "what the acceptance put an end to does not come back")
 	// Zero, too: from then on zero is right.
-	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.Rejected, start.AddDate(0, 2, 0) })
-	require.NoError(t, l.Accept(t.Context(), id, segment.Acceptance{Run: "empty", By: "ann", Why: "sold out", At: a.At}))
+	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.RunRejected, start.AddDate(0, 2, 0) })
+	require.NoError(t, l.Accept(t.Context(), id, segment.Acceptance{RunID: "empty", By: "ann", Why: "sold out", At: a.At}))
 	require.Equal(t, []int64{0}, sizesOf(t, l, id, 60))
 }
 
 func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
 	t.Helper()
 	require.NoError(t, l.ChangeAlerts(t.Context(), []segment.ID{id}, func(s *segment.AlertState) {
-		s.Open = &segment.Alert{Segment: id, Severity: segment.Page, Kind: validate.Short, Text: "text", Since: start, At: start, Report: report(false)}
+		s.Open = &segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Short, Text: "text", Since: start, At: start, Report: report(false)}
 		s.Told = s.Open
 	}))
 }
@@ -222,18 +222,18 @@ func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
 func testAcceptRefuses(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
 	put(t, l, id, "good", 5)
-	put(t, l, id, "unread", 0, func(r *segment.Record) { r.State, r.Report = segment.Rejected, validate.Report{} })
-	good := segment.Acceptance{Run: "good", By: "ann", Why: "it is right", At: start}
+	put(t, l, id, "unread", 0, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, validate.Report{} })
+	good := segment.Acceptance{RunID: "good", By: "ann", Why: "it is right", At: start}
 	for _, c := range []struct {
 		reason string
 		id     segment.ID
 		change func(*segment.Acceptance)
 		want   string
 	}{
-		{"a run that was never recorded has no size", id, func(a *segment.Acceptance) { a.Run = "never" }, "never"},
+		{"a run that was never recorded has no size", id, func(a *segment.Acceptance) { a.RunID = "never" }, "never"},
 		{"nor has a segment that nobody knows", own(t, "unknown"), func(*segment.Acceptance) {}, "good"},
-		{"zero that was never read back is not zero", id, func(a *segment.Acceptance) { a.Run = "unread" }, "unread"},
-		{"a word has a run", id, func(a *segment.Acceptance) { a.Run = "" }, "Acceptance.Run"},
+		{"zero that was never read back is not zero", id, func(a *segment.Acceptance) { a.RunID = "unread" }, "unread"},
+		{"a word has a run", id, func(a *segment.Acceptance) { a.RunID = "" }, "Acceptance.Run"},
 		{"and an author", id, func(a *segment.Acceptance) { a.By = "" }, "Acceptance.By"},
 		{"and a reason", id, func(a *segment.Acceptance) { a.Why = "" }, "Acceptance.Why"},
 		{"and a time", id, func(a *segment.Acceptance) { a.At = time.Time{} }, "Acceptance.At"},
@@ -252,14 +252,14 @@ func testSuspect(t *testing.T, l segment.Ledger) {
 	for n := range int64(3) {
 		put(t, l, id, fmt.Sprint("r", n), n)
 	}
-	s := segment.Suspicion{Run: "r1", By: "sweep", Why: "a limit", At: start}
+	s := segment.Suspicion{RunID: "r1", By: "sweep", Why: "a limit", At: start}
 	require.NoError(t, l.Suspect(t.Context(), id, s))
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60), "a size that is called wrong is no measure for others")
 	require.NoError(t, l.Suspect(t.Context(), id, s), "calling it wrong again changes nothing")
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60))
-	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{Run: "never", By: "b", Why: "w", At: start}), "never")
-	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{Run: "r2", Why: "w", At: start}), "Suspicion.By")
-	require.Equal(t, "r2", known(t, l, id).Last.Run, "a suspicion is no run")
+	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{RunID: "never", By: "b", Why: "w", At: start}), "never")
+	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{RunID: "r2", Why: "w", At: start}), "Suspicion.By")
+	require.Equal(t, "r2", known(t, l, id).Last.RunID, "a suspicion is no run")
 }
 
 func testImport(t *testing.T, l segment.Ledger) {
@@ -268,7 +268,7 @@ func testImport(t *testing.T, l segment.Ledger) {
 	size := func(day int, users int64) validate.Size {
 		return validate.Size{Users: users, At: start.AddDate(0, 0, day)}
 	}
-	sizes := []segment.Imported{
+	sizes := []segment.SizeImport{
 		{Segment: fresh, Sizes: []validate.Size{size(1, 7)}},
 		{Segment: id, Sizes: []validate.Size{size(9, 9), size(-3, 3), size(-2, 4), size(5, 1000)}},
 	}
@@ -281,9 +281,9 @@ func testImport(t *testing.T, l segment.Ledger) {
 		unguarded = append(unguarded, s.Unguarded)
 	}
 	require.Equal(t, []bool{true, true, false, true}, unguarded, "what no guard passed is marked")
-	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index"}}}}))
+	require.NoError(t, l.Import(t.Context(), []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index"}}}}))
 	require.Contains(t, known(t, l, id).Sizes, validate.Size{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index", Unguarded: true}, "another counter's size of the same time is another one")
-	odd := []segment.Imported{{Segment: own(t, "odd"), Sizes: []validate.Size{{Users: 1, At: start.Add(1500 * time.Nanosecond)}}}}
+	odd := []segment.SizeImport{{Segment: own(t, "odd"), Sizes: []validate.Size{{Users: 1, At: start.Add(1500 * time.Nanosecond)}}}}
 	require.NoError(t, l.Import(t.Context(), odd))
 	require.NoError(t, l.Import(t.Context(), odd))
 	require.Equal(t, []int64{1}, sizesOf(t, l, own(t, "odd"), 60), "once, too, at a time that the ledger does not keep to the nanosecond")
@@ -292,21 +292,21 @@ func testImport(t *testing.T, l segment.Ledger) {
 	for n := range 100 {
 		many = append(many, size(n-200, int64(n)))
 	}
-	require.NoError(t, l.Import(t.Context(), []segment.Imported{{Segment: own(t, "many"), Sizes: many}}))
+	require.NoError(t, l.Import(t.Context(), []segment.SizeImport{{Segment: own(t, "many"), Sizes: many}}))
 	require.Equal(t, []int64{99}, sizesOf(t, l, own(t, "many"), 1), "of more than are kept, the last")
 }
 
 func testImportRefuses(t *testing.T, l segment.Ledger) {
-	good := segment.Imported{Segment: own(t, "a"), Sizes: []validate.Size{{Users: 1, At: start}}}
+	good := segment.SizeImport{Segment: own(t, "a"), Sizes: []validate.Size{{Users: 1, At: start}}}
 	for _, c := range []struct {
-		bad  segment.Imported
+		bad  segment.SizeImport
 		want string
 	}{
-		{segment.Imported{Sizes: good.Sizes}, "Imported.Segment"},
-		{segment.Imported{Segment: own(t, "b"), Sizes: []validate.Size{{Users: 1}}}, "At"},
-		{segment.Imported{Segment: own(t, "b"), Sizes: []validate.Size{{Users: -1, At: start}}}, "Sizes"},
+		{segment.SizeImport{Sizes: good.Sizes}, "Imported.Segment"},
+		{segment.SizeImport{Segment: own(t, "b"), Sizes: []validate.Size{{Users: 1}}}, "At"},
+		{segment.SizeImport{Segment: own(t, "b"), Sizes: []validate.Size{{Users: -1, At: start}}}, "Sizes"},
 	} {
-		require.ErrorContains(t, l.Import(t.Context(), []segment.Imported{good, c.bad}), c.want)
+		require.ErrorContains(t, l.Import(t.Context(), []segment.SizeImport{good, c.bad}), c.want)
 	}
 	require.Empty(t, tracked(t, l), "nothing is half imported")
 }
@@ -324,43 +324,43 @@ func testForget(t *testing.T, l segment.Ledger) {
 	for _, s := range alerts(t, l) {
 		require.Equal(t, s.Segment == stays, s.Open != nil, "and nothing is wrong with it any more")
 	}
-	require.ErrorIs(t, l.Record(t.Context(), with(rec("r", 1, segment.Accepted, 7), func(r *segment.Record) { r.Segment = gone })),
+	require.ErrorIs(t, l.Record(t.Context(), with(rec("r", 1, segment.RunPassed, 7), func(r *segment.Record) { r.Segment = gone })),
 		segment.ErrSuperseded, "the log of its attempts stays")
 }
 
 func testAttempts(t *testing.T, l segment.Ledger) {
 	at := func(hours int) time.Time { return start.Add(time.Duration(hours) * time.Hour) }
 	a, b := own(t, "a"), own(t, "b")
-	change := func(build string, kind segment.JobKind, hours int, state segment.State) func(*segment.Record) {
-		return func(r *segment.Record) { r.Build, r.Kind, r.At, r.State = build, kind, at(hours), state }
+	change := func(build string, kind segment.JobKind, hours int, state segment.RunState) func(*segment.Record) {
+		return func(r *segment.Record) { r.Build, r.JobKind, r.At, r.State = build, kind, at(hours), state }
 	}
-	put(t, l, b, "r1", 1, change("7", segment.KindCopy, 1, segment.Committed))
-	put(t, l, a, "r1", 2, change("7", segment.KindCopy, 2, segment.Accepted))
-	put(t, l, a, "r1", 3, change("7", segment.KindCopy, 3, segment.Unknown))
-	put(t, l, a, "r2", 4, change("8", segment.KindLookalike, 4, segment.Rejected), func(r *segment.Record) { r.Report = report(false) })
-	put(t, l, a, "r2", 5, change("8", segment.KindLookalike, 5, segment.Observed), func(r *segment.Record) { r.Attempt = 2 })
-	names := func(f segment.AttemptFilter) (names []string) {
+	put(t, l, b, "r1", 1, change("7", segment.JobKindCopy, 1, segment.RunCommitted))
+	put(t, l, a, "r1", 2, change("7", segment.JobKindCopy, 2, segment.RunPassed))
+	put(t, l, a, "r1", 3, change("7", segment.JobKindCopy, 3, segment.RunUnknown))
+	put(t, l, a, "r2", 4, change("8", segment.JobKindLookalike, 4, segment.RunRejected), func(r *segment.Record) { r.Report = report(false) })
+	put(t, l, a, "r2", 5, change("8", segment.JobKindLookalike, 5, segment.RunObserved), func(r *segment.Record) { r.Attempt = 2 })
+	names := func(f segment.LogFilter) (names []string) {
 		for _, r := range mine(t, l.Attempts(t.Context(), f), func(r segment.Record) segment.ID { return r.Segment }) {
-			names = append(names, fmt.Sprintf("%s %s/%d %s %d", r.Segment.Name, r.Run, r.Attempt, r.State, r.Users))
+			names = append(names, fmt.Sprintf("%s %s/%d %s %d", r.Segment.Name, r.RunID, r.Attempt, r.State, r.Users))
 		}
 		return names
 	}
 	all := []string{"a r1/1 unknown 3", "a r2/1 rejected 4", "a r2/2 observed 5", "b r1/1 committed 1"}
 	for _, c := range []struct {
-		filter segment.AttemptFilter
+		filter segment.LogFilter
 		want   []string
 		reason string
 	}{
-		{segment.AttemptFilter{}, all, "the last record of each attempt, whatever became of it"},
-		{segment.AttemptFilter{Build: "7"}, []string{all[0], all[3]}, "a build with a bug touched runs that looked fine"},
-		{segment.AttemptFilter{Kind: segment.KindLookalike}, all[1:3], "of a kind of job"},
-		{segment.AttemptFilter{Since: at(3)}, all[:3], "since a time, that time included"},
-		{segment.AttemptFilter{Until: at(4)}, []string{all[0], all[3]}, "until a time, that time excluded"},
-		{segment.AttemptFilter{Build: "8", Kind: segment.KindCopy}, nil, "all that is asked for must hold"},
+		{segment.LogFilter{}, all, "the last record of each attempt, whatever became of it"},
+		{segment.LogFilter{Build: "7"}, []string{all[0], all[3]}, "a build with a bug touched runs that looked fine"},
+		{segment.LogFilter{JobKind: segment.JobKindLookalike}, all[1:3], "of a kind of job"},
+		{segment.LogFilter{Since: at(3)}, all[:3], "since a time, that time included"},
+		{segment.LogFilter{Until: at(4)}, []string{all[0], all[3]}, "until a time, that time excluded"},
+		{segment.LogFilter{Build: "8", JobKind: segment.JobKindCopy}, nil, "all that is asked for must hold"},
 	} {
 		require.Equal(t, c.want, names(c.filter), c.reason)
 	}
-	for r, err := range l.Attempts(t.Context(), segment.AttemptFilter{Build: "8", Until: at(5)}) {
+	for r, err := range l.Attempts(t.Context(), segment.LogFilter{Build: "8", Until: at(5)}) {
 		require.NoError(t, err)
 		if r.Segment == a {
 			require.ErrorIs(t, &validate.Error{Report: r.Report}, validate.Short, "the report is kept whole")
@@ -381,7 +381,7 @@ func testAlerts(t *testing.T, l segment.Ledger) {
 	require.NoError(t, l.ChangeAlerts(t.Context(), []segment.ID{a}, func(s *segment.AlertState) {
 		s.Told, s.Claimed = nil, claimed
 		s.Open.Job, s.Open.Build, s.Open.Upstream = segment.Copy(a, b), "7", b
-		s.Open.Incident = &segment.Incident{Job: segment.KindCopy, Segments: 3, Since: start}
+		s.Open.Incident = &segment.Incident{JobKind: segment.JobKindCopy, Segments: 3, Since: start}
 	}))
 	states := alerts(t, l)
 	require.Len(t, states, 2)
@@ -461,7 +461,7 @@ func testRecordedAtOnce(t *testing.T, l segment.Ledger) {
 	var wg sync.WaitGroup
 	for range goroutines {
 		wg.Go(func() {
-			err := l.Record(t.Context(), with(rec("r", 1, segment.Committed, 5), func(r *segment.Record) { r.Segment = own(t, "s") }))
+			err := l.Record(t.Context(), with(rec("r", 1, segment.RunCommitted, 5), func(r *segment.Record) { r.Segment = own(t, "s") }))
 			switch {
 			case err == nil:
 				kept.Add(1)
@@ -485,14 +485,14 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	_, err := l.Sizes(ctx, id, 5)
 	require.ErrorIs(t, err, context.Canceled)
 	for name, err := range map[string]error{
-		"Record":       l.Record(ctx, with(rec("r2", 1, segment.Committed, 6), func(r *segment.Record) { r.Segment = id })),
-		"Accept":       l.Accept(ctx, id, segment.Acceptance{Run: "r", By: "b", Why: "w", At: start}),
-		"Suspect":      l.Suspect(ctx, id, segment.Suspicion{Run: "r", By: "b", Why: "w", At: start}),
-		"Import":       l.Import(ctx, []segment.Imported{{Segment: id, Sizes: []validate.Size{{Users: 1, At: start}}}}),
+		"Record":       l.Record(ctx, with(rec("r2", 1, segment.RunCommitted, 6), func(r *segment.Record) { r.Segment = id })),
+		"Accept":       l.Accept(ctx, id, segment.Acceptance{RunID: "r", By: "b", Why: "w", At: start}),
+		"Suspect":      l.Suspect(ctx, id, segment.Suspicion{RunID: "r", By: "b", Why: "w", At: start}),
+		"Import":       l.Import(ctx, []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 1, At: start}}}}),
 		"Forget":       l.Forget(ctx, id),
 		"ChangeAlerts": l.ChangeAlerts(ctx, []segment.ID{id}, func(s *segment.AlertState) { s.Open = nil }),
 		"Segments":     end(l.Segments(ctx)),
-		"Attempts":     end(l.Attempts(ctx, segment.AttemptFilter{})),
+		"Attempts":     end(l.Attempts(ctx, segment.LogFilter{})),
 		"Alerts":       end(l.Alerts(ctx)),
 	} {
 		require.ErrorIs(t, err, context.Canceled, strings.TrimSpace(name))

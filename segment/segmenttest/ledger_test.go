@@ -35,10 +35,10 @@ type badLedger struct {
 	record   func(*segment.Memory, segment.Record) error
 	accept   func(*segment.Memory, segment.ID, segment.Acceptance) error
 	suspect  func(*segment.Memory, segment.ID, segment.Suspicion) error
-	imports  func(*segment.Memory, []segment.Imported) error
+	imports  func(*segment.Memory, []segment.SizeImport) error
 	forget   func(*segment.Memory, []segment.ID) error
-	segments func(*segment.Memory) iter.Seq[segment.Tracked]
-	attempts func(*segment.Memory, segment.AttemptFilter) iter.Seq2[segment.Record, error]
+	segments func(*segment.Memory) iter.Seq[segment.SegmentState]
+	attempts func(*segment.Memory, segment.LogFilter) iter.Seq2[segment.Record, error]
 	alerts   func(*segment.Memory) iter.Seq[segment.AlertState]
 	change   func(*segment.Memory, []segment.ID, func(*segment.AlertState)) error
 }
@@ -76,7 +76,7 @@ func (b *badLedger) Suspect(ctx context.Context, id segment.ID, s segment.Suspic
 	return b.Memory.Suspect(ctx, id, s)
 }
 
-func (b *badLedger) Import(ctx context.Context, sizes []segment.Imported) error {
+func (b *badLedger) Import(ctx context.Context, sizes []segment.SizeImport) error {
 	if b.imports != nil && ctx.Err() == nil {
 		return b.imports(b.Memory, sizes)
 	}
@@ -90,14 +90,14 @@ func (b *badLedger) Forget(ctx context.Context, ids ...segment.ID) error {
 	return b.Memory.Forget(ctx, ids...)
 }
 
-func (b *badLedger) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
+func (b *badLedger) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
 	if b.segments == nil || ctx.Err() != nil {
 		return b.Memory.Segments(ctx)
 	}
 	return without(b.segments(b.Memory))
 }
 
-func (b *badLedger) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
+func (b *badLedger) Attempts(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.Record, error] {
 	if b.attempts != nil && ctx.Err() == nil {
 		return b.attempts(b.Memory, f)
 	}
@@ -130,9 +130,9 @@ func without[T any](items iter.Seq[T]) iter.Seq2[T, error] {
 }
 
 // seen are a memory's segments, as somebody changes them in passing.
-func seen(change func(*segment.Tracked)) func(*segment.Memory) iter.Seq[segment.Tracked] {
-	return func(m *segment.Memory) iter.Seq[segment.Tracked] {
-		return func(yield func(segment.Tracked) bool) {
+func seen(change func(*segment.SegmentState)) func(*segment.Memory) iter.Seq[segment.SegmentState] {
+	return func(m *segment.Memory) iter.Seq[segment.SegmentState] {
+		return func(yield func(segment.SegmentState) bool) {
 			for t := range m.Segments(background) {
 				change(&t)
 				if !yield(t) {
@@ -143,7 +143,7 @@ func seen(change func(*segment.Tracked)) func(*segment.Memory) iter.Seq[segment.
 	}
 }
 
-func tracked(m *segment.Memory) (all []segment.Tracked) {
+func tracked(m *segment.Memory) (all []segment.SegmentState) {
 	for t := range m.Segments(background) {
 		all = append(all, t)
 	}
@@ -156,7 +156,7 @@ var badLedgers = []struct {
 	broken       string // the subtest that says so
 }{
 	{"forgets", "a size that was committed is gone", &badLedger{record: func(m *segment.Memory, r segment.Record) error {
-		if r.State == segment.Committed && r.Users == 3 {
+		if r.State == segment.RunCommitted && r.Users == 3 {
 			return nil
 		}
 		return m.Record(background, r)
@@ -167,14 +167,14 @@ var badLedgers = []struct {
 		return sizes, err
 	}}, "history/late_records"},
 	{"returns rejected sizes", "what failed becomes the measure of the next run", &badLedger{record: func(m *segment.Memory, r segment.Record) error {
-		if r.State == segment.Rejected {
-			r.State = segment.Committed
+		if r.State == segment.RunRejected {
+			r.State = segment.RunCommitted
 		}
 		return m.Record(background, r)
 	}}, "history/only_what_is_live"},
 	{"ignores the attempt", "an older attempt goes live over a newer one", &badLedger{record: func(m *segment.Memory, r segment.Record) error {
 		r.Attempt = 0
-		r.Run += r.At.String()
+		r.RunID += r.At.String()
 		return m.Record(background, r)
 	}}, "history/an_older_attempt"},
 	{"loses an alert", "what is wrong is known to nobody", &badLedger{change: func(m *segment.Memory, ids []segment.ID, change func(*segment.AlertState)) error {
@@ -206,39 +206,39 @@ var badLedgers = []struct {
 		_ = m.Accept(background, id, a)
 		return nil
 	}}, "accept_refuses"},
-	{"imports half", "what came before the bad size stays", &badLedger{imports: func(m *segment.Memory, sizes []segment.Imported) error {
+	{"imports half", "what came before the bad size stays", &badLedger{imports: func(m *segment.Memory, sizes []segment.SizeImport) error {
 		for _, i := range sizes {
-			if err := m.Import(background, []segment.Imported{i}); err != nil {
+			if err := m.Import(background, []segment.SizeImport{i}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}, "import_is_all_or_nothing"},
-	{"skips segments", "a segment that a sweep does not see is not watched", &badLedger{segments: func(m *segment.Memory) iter.Seq[segment.Tracked] {
+	{"skips segments", "a segment that a sweep does not see is not watched", &badLedger{segments: func(m *segment.Memory) iter.Seq[segment.SegmentState] {
 		all := tracked(m)
 		return slices.Values(all[:min(len(all), 5)])
 	}}, "segments"},
-	{"sorts like people", "a merge by bytes passes segments over", &badLedger{segments: func(m *segment.Memory) iter.Seq[segment.Tracked] {
+	{"sorts like people", "a merge by bytes passes segments over", &badLedger{segments: func(m *segment.Memory) iter.Seq[segment.SegmentState] {
 		all := tracked(m)
 		slices.Reverse(all)
 		return slices.Values(all)
 	}}, "segments"},
-	{"knows only what passed", "runs that a bug touched are not found", &badLedger{attempts: func(m *segment.Memory, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
+	{"knows only what passed", "runs that a bug touched are not found", &badLedger{attempts: func(m *segment.Memory, f segment.LogFilter) iter.Seq2[segment.Record, error] {
 		return func(yield func(segment.Record, error) bool) {
 			for r, err := range m.Attempts(background, f) {
-				if r.State != segment.Rejected && !yield(r, err) {
+				if r.State != segment.RunRejected && !yield(r, err) {
 					return
 				}
 			}
 		}
 	}}, "attempts"},
-	{"remembers only what passed", "a sweep does not know that the last run failed", &badLedger{segments: seen(func(t *segment.Tracked) {
-		if t.Last.State == segment.Rejected {
+	{"remembers only what passed", "a sweep does not know that the last run failed", &badLedger{segments: seen(func(t *segment.SegmentState) {
+		if t.Last.State == segment.RunRejected {
 			t.Last = segment.Attempt{}
 		}
 	})}, "last_attempt"},
-	{"forgets what is live", "a sweep has nothing to hold the store against", &badLedger{segments: seen(func(t *segment.Tracked) { t.Live = nil })}, "what_is_live"},
-	{"takes anything for live", "a commit that nobody knows of is held against the store", &badLedger{segments: seen(func(t *segment.Tracked) {
+	{"forgets what is live", "a sweep has nothing to hold the store against", &badLedger{segments: seen(func(t *segment.SegmentState) { t.Live = nil })}, "what_is_live"},
+	{"takes anything for live", "a commit that nobody knows of is held against the store", &badLedger{segments: seen(func(t *segment.SegmentState) {
 		if t.Live == nil {
 			t.Live = &validate.Size{Users: t.Last.Users, Read: t.Last.Read, At: t.Last.At}
 		}
@@ -252,13 +252,13 @@ var badLedgers = []struct {
 	}}, "what_is_live"},
 	{"locks while it reads", "a sweep cannot write what it finds", lockedWhileRead(), "segments_while_writing"},
 	{"nods", "what a human accepted is forgotten", &badLedger{accept: func(_ *segment.Memory, _ segment.ID, a segment.Acceptance) error {
-		return a.Problem()
+		return a.Validate()
 	}}, "accept"},
 	{"suspects nobody", "a size that is wrong stays a measure for others", &badLedger{suspect: func(*segment.Memory, segment.ID, segment.Suspicion) error { return nil }}, "suspect"},
-	{"imports as if guarded", "sizes that nobody checked pass for checked ones", &badLedger{imports: func(m *segment.Memory, imported []segment.Imported) error {
+	{"imports as if guarded", "sizes that nobody checked pass for checked ones", &badLedger{imports: func(m *segment.Memory, imported []segment.SizeImport) error {
 		for _, i := range imported {
 			for _, size := range i.Sizes {
-				if err := m.Record(background, segment.Record{Segment: i.Segment, Run: size.At.String(), State: segment.Committed, Users: size.Users, At: size.At}); err != nil {
+				if err := m.Record(background, segment.Record{Segment: i.Segment, RunID: size.At.String(), State: segment.RunCommitted, Users: size.Users, At: size.At}); err != nil {
 					return err
 				}
 			}
@@ -301,11 +301,11 @@ func lockedWhileRead() *badLedger {
 			}
 			return m.Record(background, r)
 		},
-		segments: func(m *segment.Memory) iter.Seq[segment.Tracked] {
-			return func(yield func(segment.Tracked) bool) {
+		segments: func(m *segment.Memory) iter.Seq[segment.SegmentState] {
+			return func(yield func(segment.SegmentState) bool) {
 				reading.Add(1)
 				defer reading.Add(-1)
-				seen(func(*segment.Tracked) {})(m)(yield)
+				seen(func(*segment.SegmentState) {})(m)(yield)
 			}
 		},
 	}
@@ -315,15 +315,15 @@ func lockedWhileRead() *badLedger {
 func leaps() *badLedger {
 	var copies atomic.Int64
 	return &badLedger{record: func(m *segment.Memory, r segment.Record) error {
-		for known := range m.Attempts(background, segment.AttemptFilter{}) {
-			if known.Segment == r.Segment && strings.HasPrefix(known.Run, r.Run) {
+		for known := range m.Attempts(background, segment.LogFilter{}) {
+			if known.Segment == r.Segment && strings.HasPrefix(known.RunID, r.RunID) {
 				return segment.ErrSuperseded
 			}
 		}
 		for range 100 { // others get their turn
 			runtime.Gosched()
 		}
-		r.Run += strconv.FormatInt(copies.Add(1), 10)
+		r.RunID += strconv.FormatInt(copies.Add(1), 10)
 		return m.Record(background, r)
 	}}
 }

@@ -32,8 +32,8 @@ var (
 
 // Config is for the job's guard: a history that is empty as yet, and an alerter
 // that nobody hears. Set Rules to your own.
-func (s *Store) Config() segment.Config {
-	return segment.Config{
+func (s *Store) Config() segment.GuardConfig {
+	return segment.GuardConfig{
 		History: s.world.history,
 		Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler)),
 	}

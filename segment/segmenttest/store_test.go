@@ -38,7 +38,7 @@ func TestSource(t *testing.T) {
 		count, err := s.Count(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, int64(len(s.source)), count.Users())
-		require.Equal(t, time.Now(), count.CompleteTo())
+		require.Equal(t, time.Now(), count.CompleteUpTo())
 		whole, err := s.Summarize(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, digested(s.source).Fingerprint(), whole.Fingerprint())
@@ -113,12 +113,12 @@ func TestLag(t *testing.T) {
 		early, err := target.Count(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, early.Users())
-		require.True(t, early.CompleteTo().Before(written))
+		require.True(t, early.CompleteUpTo().Before(written))
 		time.Sleep(time.Minute)
 		late, err := target.Count(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, int64(1), late.Users())
-		require.False(t, late.CompleteTo().Before(written))
+		require.False(t, late.CompleteUpTo().Before(written))
 	})
 }
 

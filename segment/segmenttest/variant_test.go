@@ -14,7 +14,7 @@ import (
 )
 
 // settles waits just long enough for a store that lags a minute behind.
-var settles = segment.Settle{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
+var settles = segment.Lag{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
 
 // never is no time: the job does not say when it wrote.
 var never time.Time

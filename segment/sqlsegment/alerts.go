@@ -12,7 +12,7 @@ import (
 )
 
 // Alerts implements segment.Ledger.
-func (h *History) Alerts(ctx context.Context) iter.Seq2[segment.AlertState, error] {
+func (h *Ledger) Alerts(ctx context.Context) iter.Seq2[segment.AlertState, error] {
 	return pages(ctx, h, "reading the alerts", []any{""}, func(s *segment.AlertState) []any { return []any{s.Segment.String()} },
 		"SELECT segment, state FROM segmentguard_alerts WHERE segment > ? ORDER BY segment LIMIT ?", nil,
 		func(scan scanner) (segment.AlertState, error) {
@@ -37,7 +37,7 @@ func alertState(id segment.ID, state []byte) (segment.AlertState, error) {
 
 // ChangeAlerts implements segment.Ledger. Where nothing changes, as after most
 // jobs, nothing is locked or written.
-func (h *History) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
+func (h *Ledger) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
 	if len(ids) == 0 {
 		return nil
 	}

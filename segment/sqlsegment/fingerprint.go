@@ -94,7 +94,7 @@ func (u *Users) fingerprint(ctx context.Context, q Queryer, f formula, c column)
 		}
 		sum.Sum[i] = lane
 	}
-	s := validate.Fingerprinted(rows, sum).OnDifference(u.closer(q, c, f.hash))
+	s := validate.Fingerprinted(rows, sum).WithRemeasure(u.closer(q, c, f.hash))
 	return asOf(s, at, fresh), nil
 }
 

@@ -13,24 +13,24 @@ import (
 // A History is a segment.Ledger in a database. It is safe for concurrent use,
 // and for many processes on many machines. The zero History is not ready,
 // NewHistory is.
-type History struct {
+type Ledger struct {
 	db      *sql.DB
 	dialect Dialect
 }
 
 // NewHistory returns the history in db. Its tables are made by Migrate.
-func NewHistory(db *sql.DB, d Dialect) (*History, error) {
+func NewLedger(db *sql.DB, d Dialect) (*Ledger, error) {
 	if err := d.historyProblem("NewHistory: dialect"); err != nil {
 		return nil, fmt.Errorf("sqlsegment: %w", err)
 	}
 	if db == nil {
 		return nil, fmt.Errorf("sqlsegment: %w", badInput("NewHistory: db", "nil", "an open *sql.DB"))
 	}
-	return &History{db: db, dialect: d}, nil
+	return &Ledger{db: db, dialect: d}, nil
 }
 
 // Sizes implements segment.History.
-func (h *History) Sizes(ctx context.Context, id segment.ID, n int) (found []validate.Size, err error) {
+func (h *Ledger) Sizes(ctx context.Context, id segment.ID, n int) (found []validate.Size, err error) {
 	err = h.connected(ctx, func(s session) error {
 		found, err = sizes(ctx, s, h.dialect, id, n)
 		return err
@@ -39,13 +39,13 @@ func (h *History) Sizes(ctx context.Context, id segment.ID, n int) (found []vali
 }
 
 // Record implements segment.History.
-func (h *History) Record(ctx context.Context, r segment.Record) error {
+func (h *Ledger) Record(ctx context.Context, r segment.Record) error {
 	return recording(&r, h.transact(ctx, func(s session) error { return record(ctx, s, h.dialect, &r) }))
 }
 
 // Tx is the history in a job's own transaction: what it records is there for
 // others when tx is committed, and gone if it is rolled back.
-func (h *History) Tx(tx *sql.Tx) segment.History { return &txHistory{tx, h.dialect} }
+func (h *Ledger) Tx(tx *sql.Tx) segment.History { return &txHistory{tx, h.dialect} }
 
 type txHistory struct {
 	tx      *sql.Tx
@@ -78,7 +78,7 @@ func recording(r *segment.Record, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("sqlsegment: recording attempt %d of run %s of %s: %w", r.Attempt, r.Run, r.Segment, err)
+	return fmt.Errorf("sqlsegment: recording attempt %d of run %s of %s: %w", r.Attempt, r.RunID, r.Segment, err)
 }
 
 // A session is where statements run: a pool, a connection or a transaction.
@@ -94,7 +94,7 @@ type beginner interface {
 }
 
 // connected does something on the pool, or on a connection that waits.
-func (h *History) connected(ctx context.Context, do func(session) error) error {
+func (h *Ledger) connected(ctx context.Context, do func(session) error) error {
 	if h.dialect != SQLite {
 		return do(h.db)
 	}
@@ -102,7 +102,7 @@ func (h *History) connected(ctx context.Context, do func(session) error) error {
 }
 
 // transact does something in a transaction of its own.
-func (h *History) transact(ctx context.Context, do func(session) error) error {
+func (h *Ledger) transact(ctx context.Context, do func(session) error) error {
 	if h.dialect != SQLite {
 		return again(ctx, func() error { return transaction(ctx, h.db, h.dialect.write(), do) })
 	}

@@ -15,22 +15,22 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-var _ segment.Ledger = (*History)(nil)
+var _ segment.Ledger = (*Ledger)(nil)
 
 // Accept implements segment.Ledger. The acceptance is kept in a table, too.
-func (h *History) Accept(ctx context.Context, id segment.ID, a segment.Acceptance) error {
-	err := a.Problem()
+func (h *Ledger) Accept(ctx context.Context, id segment.ID, a segment.Acceptance) error {
+	err := a.Validate()
 	if err == nil {
-		err = h.say(ctx, id, word{"accepted", a.Run, a.By, a.Why, a.At}, func(t *segment.Tracked, r segment.Record) error { return t.Accept(r, a) })
+		err = h.say(ctx, id, word{"accepted", a.RunID, a.By, a.Why, a.At}, func(t *segment.SegmentState, r segment.Record) error { return t.Accept(r, a) })
 	}
 	return wrap("accepting a size of "+id.String(), err)
 }
 
 // Suspect implements segment.Ledger. The suspicion is kept in a table, too.
-func (h *History) Suspect(ctx context.Context, id segment.ID, s segment.Suspicion) error {
-	err := s.Problem()
+func (h *Ledger) Suspect(ctx context.Context, id segment.ID, s segment.Suspicion) error {
+	err := s.Validate()
 	if err == nil {
-		err = h.say(ctx, id, word{"suspected", s.Run, s.By, s.Why, s.At}, func(t *segment.Tracked, r segment.Record) error {
+		err = h.say(ctx, id, word{"suspected", s.RunID, s.By, s.Why, s.At}, func(t *segment.SegmentState, r segment.Record) error {
 			t.Suspect(r)
 			return nil
 		})
@@ -39,11 +39,11 @@ func (h *History) Suspect(ctx context.Context, id segment.ID, s segment.Suspicio
 }
 
 // Import implements segment.Ledger.
-func (h *History) Import(ctx context.Context, sizes []segment.Imported) error {
+func (h *Ledger) Import(ctx context.Context, sizes []segment.SizeImport) error {
 	ids := make([]segment.ID, len(sizes))
 	kept := make([][]validate.Size, len(sizes)) // a size is known by its time as that is kept
 	for i, s := range sizes {
-		if err := s.Problem(); err != nil {
+		if err := s.Validate(); err != nil {
 			return wrap("importing sizes", err)
 		}
 		for _, size := range s.Sizes {
@@ -71,7 +71,7 @@ func (h *History) Import(ctx context.Context, sizes []segment.Imported) error {
 }
 
 // Forget implements segment.Ledger.
-func (h *History) Forget(ctx context.Context, ids ...segment.ID) error {
+func (h *Ledger) Forget(ctx context.Context, ids ...segment.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -96,7 +96,7 @@ type word struct {
 }
 
 // say keeps a word on the size of a run's last attempt, and what follows from it.
-func (h *History) say(ctx context.Context, id segment.ID, w word, change func(*segment.Tracked, segment.Record) error) error {
+func (h *Ledger) say(ctx context.Context, id segment.ID, w word, change func(*segment.SegmentState, segment.Record) error) error {
 	d := h.dialect
 	key, err := text(d, id)
 	if err != nil {
@@ -154,7 +154,7 @@ func last(ctx context.Context, s session, d Dialect, key, run string) (found seg
 func scanRecord(scan scanner) (r segment.Record, err error) {
 	var key, report []byte
 	var at instant
-	if err := scan(&key, &r.Run, &r.Attempt, &r.State, &r.Job, &r.Kind, &r.Build, &r.Users, &r.Read, &r.Counter, &at, &report); err != nil {
+	if err := scan(&key, &r.RunID, &r.Attempt, &r.State, &r.JobID, &r.JobKind, &r.Build, &r.Users, &r.Read, &r.Counter, &at, &report); err != nil {
 		return r, err
 	}
 	r.At = at.Time
@@ -162,7 +162,7 @@ func scanRecord(scan scanner) (r segment.Record, err error) {
 		return r, err
 	}
 	if err := json.Unmarshal(report, &r.Report); err != nil {
-		return r, fmt.Errorf("report of attempt %d of run %s of %s: %w", r.Attempt, r.Run, r.Segment, err)
+		return r, fmt.Errorf("report of attempt %d of run %s of %s: %w", r.Attempt, r.RunID, r.Segment, err)
 	}
 	return r, nil
 }
@@ -174,7 +174,7 @@ const pageSize = 1000
 
 // Segments implements segment.Ledger. What is packed is unpacked while the next
 // page is read: the one takes as long as the other.
-func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error] {
+func (h *Ledger) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
 	const doing = "reading the segments"
 	packed := pages(ctx, h, doing, []any{""}, func(r *row) []any { return []any{r.segment.String()} },
 		"SELECT segment, packed FROM segmentguard_segments WHERE segment > ? ORDER BY segment LIMIT ?", nil,
@@ -182,9 +182,9 @@ func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error
 			r.segment, r.value, err = scanRow(scan)
 			return r, err
 		})
-	return func(yield func(segment.Tracked, error) bool) {
+	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range packed {
-			var t segment.Tracked
+			var t segment.SegmentState
 			if err == nil {
 				t, err = unpack(r.segment, r.value)
 				err = wrap(doing, err)
@@ -197,7 +197,7 @@ func (h *History) Segments(ctx context.Context) iter.Seq2[segment.Tracked, error
 }
 
 // Attempts implements segment.Ledger.
-func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Seq2[segment.Record, error] {
+func (h *Ledger) Attempts(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.Record, error] {
 	where, args := []string{"segment >= ? AND (segment, run, attempt) > (?, ?, ?)"}, []any(nil) // of three columns at once MySQL makes no use of an index
 	filter := func(on bool, condition string, arg any) {
 		if on {
@@ -205,7 +205,7 @@ func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Se
 		}
 	}
 	filter(f.Build != "", "build = ?", f.Build)
-	filter(f.Kind != "", "kind = ?", string(f.Kind))
+	filter(f.JobKind != "", "kind = ?", string(f.JobKind))
 	filter(!f.Since.IsZero(), "at >= ?", h.dialect.time(f.Since))
 	filter(!f.Until.IsZero(), "at < ?", h.dialect.time(f.Until))
 	query := "SELECT " + columns + " FROM segmentguard_attempts a WHERE " + strings.Join(where, " AND ") +
@@ -213,13 +213,13 @@ func (h *History) Attempts(ctx context.Context, f segment.AttemptFilter) iter.Se
 		" ORDER BY segment, run, attempt LIMIT ?"
 	return pages(ctx, h, "reading attempts", []any{"", "", "", -1}, func(r *segment.Record) []any {
 		id := r.Segment.String()
-		return []any{id, id, r.Run, r.Attempt}
+		return []any{id, id, r.RunID, r.Attempt}
 	}, query, args, scanRecord)
 }
 
 // pages reads a table in its order, a page at a time. The query takes the place
 // to go on from, further arguments, and how many rows to read.
-func pages[T any](ctx context.Context, h *History, doing string, from []any, place func(*T) []any, query string, args []any, scan func(scanner) (T, error)) iter.Seq2[T, error] {
+func pages[T any](ctx context.Context, h *Ledger, doing string, from []any, place func(*T) []any, query string, args []any, scan func(scanner) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		read := func(ctx context.Context, at []any) (page []T, err error) {
 			err = h.connected(ctx, func(s session) error {

@@ -9,7 +9,7 @@ import (
 
 // Migrate makes the tables that are not there yet. It can run again, in many
 // processes at once, and while jobs run.
-func (h *History) Migrate(ctx context.Context) error {
+func (h *Ledger) Migrate(ctx context.Context) error {
 	migrate := map[Dialect]func(context.Context, *sql.DB) error{
 		PostgreSQL: migratePostgreSQL, MySQL: migrateMySQL, SQLite: migrateSQLite,
 	}[h.dialect]

@@ -25,7 +25,7 @@ const (
 )
 
 // pack writes t, but for its segment, which is the row's key.
-func pack(t *segment.Tracked) []byte {
+func pack(t *segment.SegmentState) []byte {
 	p := packer{counters: map[string]int64{}}
 	for i := range t.Sizes {
 		p.counter(t.Sizes[i].Counter)
@@ -50,7 +50,7 @@ func pack(t *segment.Tracked) []byte {
 		p.last(&t.Last)
 	}
 	if a := t.Accepted; a != nil {
-		p.text(a.Run)
+		p.text(a.RunID)
 		p.text(a.By)
 		p.text(a.Why)
 		p.int(a.At.UnixMicro())
@@ -104,7 +104,7 @@ func (p *packer) sizes(sizes []validate.Size) {
 }
 
 func (p *packer) last(a *segment.Attempt) {
-	for _, text := range [...]string{a.Run, string(a.State), a.Job, string(a.Kind), a.Build, a.Counter} {
+	for _, text := range [...]string{a.RunID, string(a.State), a.JobID, string(a.JobKind), a.Build, a.Counter} {
 		p.text(text)
 	}
 	for _, n := range [...]int64{int64(a.Attempt), a.Users, a.Read, a.At.UnixMicro()} {
@@ -115,8 +115,8 @@ func (p *packer) last(a *segment.Attempt) {
 // unpack reads what pack wrote, to the byte, and nothing else: what it does not
 // know, or what was damaged, must not pass for a segment without a history: that
 // is packed, too.
-func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
-	t := segment.Tracked{Segment: id}
+func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
+	t := segment.SegmentState{Segment: id}
 	u := unpacker{data: data}
 	if version := u.byte(); version != packed1 && u.err == nil {
 		return t, fmt.Errorf("packed sizes of %s: version %d, want %d: a newer version of this library wrote them", id, version, packed1)
@@ -138,7 +138,7 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 		}
 	}
 	if flags&withAcceptance != 0 {
-		t.Accepted = &segment.Acceptance{Run: u.text(), By: u.text(), Why: u.text(), At: u.time(0)}
+		t.Accepted = &segment.Acceptance{RunID: u.text(), By: u.text(), Why: u.text(), At: u.time(0)}
 	}
 	if flags&withLive != 0 {
 		t.Live = &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
@@ -150,7 +150,7 @@ func unpack(id segment.ID, data []byte) (segment.Tracked, error) {
 		u.fail("unknown fields")
 	}
 	if u.err != nil {
-		return segment.Tracked{Segment: id}, fmt.Errorf("packed sizes of %s: %w", id, u.err)
+		return segment.SegmentState{Segment: id}, fmt.Errorf("packed sizes of %s: %w", id, u.err)
 	}
 	return t, nil
 }
@@ -255,7 +255,7 @@ func (u *unpacker) sizes(counters []string) []validate.Size {
 }
 
 func (u *unpacker) last() segment.Attempt {
-	a := segment.Attempt{Run: u.text(), State: segment.State(u.text()), Job: u.text(), Kind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
+	a := segment.Attempt{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
 	attempt := u.int()
 	a.Attempt, a.Users, a.Read, a.At = int(attempt), u.int(), u.int(), u.time(0)
 	return a

@@ -18,9 +18,9 @@ import (
 var packedID = segment.ID{SiteGroup: "g", Name: "s"}
 
 // fullTracked has one of everything, and sizes that go down as well as up.
-func fullTracked() segment.Tracked {
+func fullTracked() segment.SegmentState {
 	at := time.Date(2024, 3, 18, 10, 44, 0, 123_000, time.UTC)
-	return segment.Tracked{
+	return segment.SegmentState{
 		Segment: packedID,
 		Sizes: []validate.Size{
 			{Users: 0, At: at.AddDate(-70, 0, 0)},
@@ -29,27 +29,27 @@ func fullTracked() segment.Tracked {
 			{Users: math.MaxInt64, Read: math.MaxInt64, At: at.Add(time.Microsecond), Counter: "hll"},
 		},
 		Last: segment.Attempt{
-			Run: "r\x00\xff", Attempt: 2, State: segment.Unknown, Job: "copy", Kind: segment.KindCopy, Build: "v1",
+			RunID: "r\x00\xff", Attempt: 2, State: segment.RunUnknown, JobID: "copy", JobKind: segment.JobKindCopy, Build: "v1",
 			Users: -1, Read: math.MinInt64, Counter: "日本", At: at,
 		},
-		Accepted: &segment.Acceptance{Run: "r", By: "ann", Why: "a merger\n", At: at},
+		Accepted: &segment.Acceptance{RunID: "r", By: "ann", Why: "a merger\n", At: at},
 	}
 }
 
 func TestPackGivesBack(t *testing.T) {
 	full := fullTracked()
-	for reason, change := range map[string]func(*segment.Tracked){
-		"one of everything": func(*segment.Tracked) {},
-		"what is live": func(t *segment.Tracked) {
+	for reason, change := range map[string]func(*segment.SegmentState){
+		"one of everything": func(*segment.SegmentState) {},
+		"what is live": func(t *segment.SegmentState) {
 			t.Live = &validate.Size{Users: 7, Read: 9, Counter: "hll", At: time.Date(2024, 3, 18, 0, 0, 0, 0, time.UTC)}
 		},
-		"nothing known":                     func(t *segment.Tracked) { *t = segment.Tracked{Segment: packedID} },
-		"rejected from the beginning":       func(t *segment.Tracked) { t.Sizes, t.Accepted = nil, nil },
-		"imported, never run":               func(t *segment.Tracked) { t.Last, t.Accepted = segment.Attempt{}, nil },
-		"a run that could not be judged":    func(t *segment.Tracked) { t.Last.At = time.Time{} },
-		"accepted without a time":           func(t *segment.Tracked) { t.Accepted.At = time.Time{} },
-		"an acceptance without words":       func(t *segment.Tracked) { t.Accepted = &segment.Acceptance{} },
-		"more counters than fit in one bit": func(t *segment.Tracked) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
+		"nothing known":                     func(t *segment.SegmentState) { *t = segment.SegmentState{Segment: packedID} },
+		"rejected from the beginning":       func(t *segment.SegmentState) { t.Sizes, t.Accepted = nil, nil },
+		"imported, never run":               func(t *segment.SegmentState) { t.Last, t.Accepted = segment.Attempt{}, nil },
+		"a run that could not be judged":    func(t *segment.SegmentState) { t.Last.At = time.Time{} },
+		"accepted without a time":           func(t *segment.SegmentState) { t.Accepted.At = time.Time{} },
+		"an acceptance without words":       func(t *segment.SegmentState) { t.Accepted = &segment.Acceptance{} },
+		"more counters than fit in one bit": func(t *segment.SegmentState) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
 	} {
 		want := full
 		want.Sizes = slices.Clone(full.Sizes)
@@ -64,11 +64,11 @@ func TestPackGivesBack(t *testing.T) {
 // What version 1 wrote stays readable.
 func TestPackedForm(t *testing.T) {
 	at := time.UnixMicro(1_000_000).UTC()
-	want := segment.Tracked{
+	want := segment.SegmentState{
 		Segment:  packedID,
 		Sizes:    []validate.Size{{Users: 100, Read: 7, At: at}, {Users: 90, At: at.Add(time.Microsecond), Counter: "hll", Unguarded: true}},
-		Last:     segment.Attempt{Run: "r", Attempt: 1, State: segment.Committed, Job: "j", Kind: segment.KindCopy, Build: "v", Users: 90, Counter: "hll", At: at},
-		Accepted: &segment.Acceptance{Run: "r", By: "a", Why: "w", At: at},
+		Last:     segment.Attempt{RunID: "r", Attempt: 1, State: segment.RunCommitted, JobID: "j", JobKind: segment.JobKindCopy, Build: "v", Users: 90, Counter: "hll", At: at},
+		Accepted: &segment.Acceptance{RunID: "r", By: "a", Why: "w", At: at},
 	}
 	const form = "\x01\x03" + // version, flags
 		"\x04" + "\x00" + "\x06hll" + // two counters
@@ -123,7 +123,7 @@ func TestUnpackRefuses(t *testing.T) {
 		got, err := unpack(packedID, c.data)
 		require.ErrorContains(t, err, "packed sizes of g/s: "+c.want, c.reason)
 		require.NotContains(t, err.Error(), "\n", c.reason)
-		require.Equal(t, segment.Tracked{Segment: packedID}, got, c.reason)
+		require.Equal(t, segment.SegmentState{Segment: packedID}, got, c.reason)
 	}
 }
 
@@ -138,7 +138,7 @@ func numbers(flags byte, numbers ...int64) []byte {
 
 func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 	full := fullTracked()
-	for _, tracked := range []segment.Tracked{full, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}, {}} {
+	for _, tracked := range []segment.SegmentState{full, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}, {}} {
 		good := pack(&tracked)
 		for n := 1; n < len(good); n++ {
 			got, err := unpack(packedID, good[:n])
@@ -151,13 +151,13 @@ func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 // FuzzUnpack reads anything: what is understood is written again as it was.
 func FuzzUnpack(f *testing.F) {
 	full := fullTracked()
-	for _, t := range []segment.Tracked{full, {}, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}} {
+	for _, t := range []segment.SegmentState{full, {}, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}} {
 		f.Add(pack(&t))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := unpack(packedID, data)
 		if err != nil {
-			require.Equal(t, segment.Tracked{Segment: packedID}, got)
+			require.Equal(t, segment.SegmentState{Segment: packedID}, got)
 			return
 		}
 		if len(data) > 0 {
@@ -174,12 +174,12 @@ func FuzzPack(f *testing.F) {
 		want := randomTracked(rand.New(rand.NewPCG(seed, 0)), int(sizes), a, b)
 		if run != "" {
 			want.Last = segment.Attempt{
-				Run: run, Attempt: int(number), State: segment.State(a), Job: b, Kind: segment.JobKind(why), Build: a + b,
+				RunID: run, Attempt: int(number), State: segment.RunState(a), JobID: b, JobKind: segment.JobKind(why), Build: a + b,
 				Users: number, Read: -number, Counter: b, At: time.UnixMicro(number).UTC(),
 			}
 		}
 		if accepted {
-			want.Accepted = &segment.Acceptance{Run: run, By: a, Why: string(why), At: time.UnixMicro(number).UTC()}
+			want.Accepted = &segment.Acceptance{RunID: run, By: a, Why: string(why), At: time.UnixMicro(number).UTC()}
 		}
 		packed := pack(&want)
 		got, err := unpack(packedID, packed)
@@ -190,8 +190,8 @@ func FuzzPack(f *testing.F) {
 }
 
 // randomTracked has sizes of any distance, in order of time, by two counters.
-func randomTracked(random *rand.Rand, sizes int, counters ...string) segment.Tracked {
-	t := segment.Tracked{Segment: packedID}
+func randomTracked(random *rand.Rand, sizes int, counters ...string) segment.SegmentState {
+	t := segment.SegmentState{Segment: packedID}
 	for range sizes {
 		t.Sizes = append(t.Sizes, validate.Size{
 			Users: random.Int64() >> random.IntN(64), Read: random.Int64() >> random.IntN(64),

@@ -12,7 +12,7 @@ const pruned = 5000
 // records that were. What is at hand of each segment stays, and so do alerts and
 // what humans said; but a size of a run that is gone cannot be accepted any
 // more, and an attempt at it is not compared with older ones.
-func (h *History) Prune(ctx context.Context, before time.Time) (total int64, err error) {
+func (h *Ledger) Prune(ctx context.Context, before time.Time) (total int64, err error) {
 	query := "DELETE FROM segmentguard_attempts WHERE id IN (SELECT id FROM segmentguard_attempts WHERE at < ? LIMIT ?)"
 	if h.dialect == MySQL { // which does not read from what it deletes from
 		query = "DELETE FROM segmentguard_attempts WHERE at < ? LIMIT ?"

@@ -63,11 +63,11 @@ func superseded(ctx context.Context, s session, d Dialect, r *segment.Record, li
 
 // goesLive reports whether an attempt in this state is live or about to be. An
 // unknown state must not pass for one that need not be compared.
-func goesLive(s segment.State) (bool, error) {
+func goesLive(s segment.RunState) (bool, error) {
 	switch s {
-	case segment.Accepted, segment.Committed, segment.Observed:
+	case segment.RunPassed, segment.RunCommitted, segment.RunObserved:
 		return true, nil
-	case segment.Rejected, segment.Unknown:
+	case segment.RunRejected, segment.RunUnknown:
 		return false, nil
 	}
 	return false, badInput("Record.State", string(s), `"accepted", "committed", "rejected", "observed" or "unknown"`)
@@ -80,8 +80,8 @@ func newRow(d Dialect, r *segment.Record) ([]any, error) {
 		return nil, err
 	}
 	err = cmp.Or(
-		d.storableKey("Record.Run", r.Run), d.storable("Record.Job", r.Job),
-		d.storable("Record.Kind", string(r.Kind)), d.storable("Record.Build", r.Build),
+		d.storableKey("Record.Run", r.RunID), d.storable("Record.Job", r.JobID),
+		d.storable("Record.Kind", string(r.JobKind)), d.storable("Record.Build", r.Build),
 		d.storable("Record.Counter", r.Counter), sound(r),
 	)
 	if err != nil {
@@ -92,7 +92,7 @@ func newRow(d Dialect, r *segment.Record) ([]any, error) {
 		return nil, err
 	}
 	return []any{
-		id, r.Run, r.Attempt, string(r.State), r.Job, string(r.Kind), r.Build,
+		id, r.RunID, r.Attempt, string(r.State), r.JobID, string(r.JobKind), r.Build,
 		r.Users, r.Read, r.Counter, d.time(r.At), string(report),
 	}, nil
 }

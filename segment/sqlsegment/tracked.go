@@ -16,9 +16,9 @@ const chunk = 200
 // at hand of them. It is the first statement of its transaction, and it always
 // writes: on SQLite a transaction that begins with a write never fails for having
 // read too early.
-func lock(ctx context.Context, s session, d Dialect, ids []segment.ID) (map[segment.ID]*segment.Tracked, error) {
-	found := make(map[segment.ID]*segment.Tracked, len(ids))
-	err := lockRows(ctx, s, d, "segmentguard_segments", "packed", pack(&segment.Tracked{}), ids, func(id segment.ID, packed []byte) error {
+func lock(ctx context.Context, s session, d Dialect, ids []segment.ID) (map[segment.ID]*segment.SegmentState, error) {
+	found := make(map[segment.ID]*segment.SegmentState, len(ids))
+	err := lockRows(ctx, s, d, "segmentguard_segments", "packed", pack(&segment.SegmentState{}), ids, func(id segment.ID, packed []byte) error {
 		t, err := unpack(id, packed)
 		found[id] = &t
 		return err
@@ -27,7 +27,7 @@ func lock(ctx context.Context, s session, d Dialect, ids []segment.ID) (map[segm
 }
 
 // save writes back what was locked.
-func save(ctx context.Context, s session, d Dialect, tracked map[segment.ID]*segment.Tracked) error {
+func save(ctx context.Context, s session, d Dialect, tracked map[segment.ID]*segment.SegmentState) error {
 	rows := make([]row, 0, len(tracked))
 	for id, t := range tracked {
 		rows = append(rows, row{id, pack(t)})
@@ -44,7 +44,7 @@ func sizes(ctx context.Context, s session, d Dialect, id segment.ID, n int) ([]v
 	if err != nil {
 		return nil, err
 	}
-	var found segment.Tracked
+	var found segment.SegmentState
 	err = each(ctx, s, d.bind("SELECT segment, packed FROM segmentguard_segments WHERE segment = ?"), []any{key}, func(scan scanner) error {
 		found, err = scanTracked(scan)
 		return err
@@ -52,14 +52,14 @@ func sizes(ctx context.Context, s session, d Dialect, id segment.ID, n int) ([]v
 	return found.Sizes[max(0, len(found.Sizes)-n):], err
 }
 
-func scanTracked(scan scanner) (segment.Tracked, error) {
+func scanTracked(scan scanner) (segment.SegmentState, error) {
 	var key, packed []byte
 	if err := scan(&key, &packed); err != nil {
-		return segment.Tracked{}, err
+		return segment.SegmentState{}, err
 	}
 	id, err := segment.ParseID(string(key))
 	if err != nil {
-		return segment.Tracked{}, err
+		return segment.SegmentState{}, err
 	}
 	return unpack(id, packed)
 }

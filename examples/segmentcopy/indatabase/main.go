@@ -28,7 +28,7 @@ const (
 )
 
 // copySegment copies source into target. limit is the bug.
-func copySegment(ctx context.Context, guard *segment.Guard, history *sqlsegment.History, db *sql.DB, d sqlsegment.Dialect, run, limit string) error {
+func copySegment(ctx context.Context, guard *segment.Guard, history *sqlsegment.Ledger, db *sql.DB, d sqlsegment.Dialect, run, limit string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err

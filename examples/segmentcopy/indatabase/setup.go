@@ -23,7 +23,7 @@ func run(ctx context.Context, dsn string, broken bool, out io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	history, err := sqlsegment.NewHistory(db, d)
+	history, err := sqlsegment.NewLedger(db, d)
 	if err == nil {
 		err = history.Migrate(ctx)
 	}
@@ -39,7 +39,7 @@ func run(ctx context.Context, dsn string, broken bool, out io.Writer) (err error
 			return err
 		}
 	}
-	guard, err := segment.NewGuard(segment.Config{History: history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	guard, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ type fleet struct {
 func newFleet(t *testing.T, at *enginetest.Alertmanager, segments int) *fleet {
 	t.Helper()
 	f := &fleet{users: map[segment.ID]int64{}}
-	var imported []segment.Imported
+	var imported []segment.SizeImport
 	var jobs []segment.Job
 	today := time.Now().UTC()
 	for i := range segments {
@@ -58,7 +58,7 @@ func newFleet(t *testing.T, at *enginetest.Alertmanager, segments int) *fleet {
 		for day := range sizes {
 			sizes[day] = validate.Size{Users: healthy(i, day), At: today.AddDate(0, 0, day-30)}
 		}
-		imported = append(imported, segment.Imported{Segment: id, Sizes: sizes})
+		imported = append(imported, segment.SizeImport{Segment: id, Sizes: sizes})
 		jobs = append(jobs, segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}))
 		f.users[id] = healthy(i, 30)
 	}
@@ -76,13 +76,13 @@ func healthy(i, day int) int64 { return int64(20_000 + 37*i + (i*7+day*13)%200) 
 // sweep judges the segments with what some of them hold instead.
 func (f *fleet) sweep(t *testing.T, held map[segment.ID]int64) (segment.Sweep, error) {
 	t.Helper()
-	sizes := iter.Seq2[segment.Current, error](func(yield func(segment.Current, error) bool) {
+	sizes := iter.Seq2[segment.CurrentSize, error](func(yield func(segment.CurrentSize, error) bool) {
 		for _, id := range f.names {
 			users, ok := held[id]
 			if !ok {
 				users = f.users[id]
 			}
-			if !yield(segment.Current{Segment: id, Stored: validate.Count(users)}, nil) {
+			if !yield(segment.CurrentSize{Segment: id, Stored: validate.Count(users)}, nil) {
 				return
 			}
 		}
@@ -114,7 +114,7 @@ func quiet(t *testing.T, at *enginetest.Alertmanager, name string, want ...strin
 	for _, turn := range []string{"first ", "second "} {
 		last := segment.ID{SiteGroup: "sentinel", Name: turn + name}
 		require.NoError(t, at.Alerter(t, nil).Fire(t.Context(), segment.Alert{
-			Segment: last, Severity: segment.Page, Kind: validate.Different, Since: time.Now(),
+			Segment: last, Urgency: segment.Page, Kind: validate.Different, Since: time.Now(),
 		}))
 		want = append(want, "pages firing "+last.String())
 		notified(t, at, want...)
@@ -132,7 +132,7 @@ func TestIncidentIsOnePage(t *testing.T) {
 	held[f.names[0]], held[f.names[1]] = 0, f.users[f.names[1]]/2
 	sweep, err := f.sweep(t, held)
 	require.NoError(t, err)
-	require.Len(t, sweep.Cases, segments)
+	require.Len(t, sweep.Findings, segments)
 	require.Len(t, sweep.Incidents, 1)
 	require.Equal(t, segments-2, sweep.Incidents[0].Segments)
 	pages := []string{"pages firing incident/copy capped", "pages firing " + f.names[0].String(), "tickets firing " + f.names[1].String()}
@@ -167,7 +167,7 @@ func TestIncidentIsOnePage(t *testing.T) {
 
 	sweep, err = f.sweep(t, nil)
 	require.NoError(t, err)
-	require.Empty(t, sweep.Cases)
+	require.Empty(t, sweep.Findings)
 	pages = append(pages, "pages resolved incident/copy capped", "pages resolved "+f.names[0].String(), "tickets resolved "+f.names[1].String())
 	notified(t, at, pages...)
 	quiet(t, at, "at the end", pages...)
@@ -187,7 +187,7 @@ func TestAlertmanagerStopped(t *testing.T) {
 		at.Stop(t)
 		sweep, err := f.sweep(t, held)
 		require.ErrorContains(t, err, "alertmanager: POST "+at.URL)
-		require.Len(t, sweep.Cases, affected, "the sweep is valid")
+		require.Len(t, sweep.Findings, affected, "the sweep is valid")
 		at.Restart(t)
 	}
 	sweepWith := func(held map[segment.ID]int64, open int) {
@@ -225,7 +225,7 @@ func TestAlertmanagerStopped(t *testing.T) {
 func TestInhibition(t *testing.T) {
 	at := enginetest.StartAlertmanager(t)
 	fault := func(job segment.JobKind, kind validate.Kind, build string) segment.Alert {
-		return segment.Alert{Severity: segment.Page, Kind: kind, Job: segment.Job{Kind: job}, Build: build, Since: time.Now()}
+		return segment.Alert{Urgency: segment.Page, Kind: kind, Job: segment.Job{Kind: job}, Build: build, Since: time.Now()}
 	}
 	var firing []segment.Alert
 	cases := []struct {
@@ -267,7 +267,7 @@ func TestEachSegmentRings(t *testing.T) {
 	var want []string
 	for i := range 20 {
 		id := segment.ID{SiteGroup: "site", Name: fmt.Sprint(i)}
-		firing = append(firing, segment.Alert{Segment: id, Severity: segment.Page, Kind: validate.Dropped, Since: time.Now()})
+		firing = append(firing, segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Dropped, Since: time.Now()})
 		want = append(want, "pages firing "+id.String())
 	}
 	require.NoError(t, alerter.Tell(t.Context(), firing, nil))
@@ -284,7 +284,7 @@ func TestEachSegmentRings(t *testing.T) {
 // Of a batch Alertmanager takes what it does not refuse.
 func TestAlertIsRefused(t *testing.T) {
 	at := enginetest.StartAlertmanager(t)
-	good := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "good"}, Severity: segment.Page, Kind: validate.Capped, Since: time.Now()}
+	good := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "good"}, Urgency: segment.Page, Kind: validate.Capped, Since: time.Now()}
 	bad := good
 	bad.Segment.Name, bad.Since = "bad", time.Now().AddDate(1, 0, 0)
 	err := at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{bad, good}, nil)
@@ -300,7 +300,7 @@ func TestAlertIsRefused(t *testing.T) {
 func TestEndToCome(t *testing.T) {
 	at := enginetest.StartAlertmanager(t)
 	alerter := at.Alerter(t, nil)
-	alert := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "cars"}, Severity: segment.Page, Kind: validate.Capped, Since: time.Now().Add(-time.Hour)}
+	alert := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "cars"}, Urgency: segment.Page, Kind: validate.Capped, Since: time.Now().Add(-time.Hour)}
 	require.NoError(t, alerter.Fire(t.Context(), alert))
 	open, err := at.Open(t.Context())
 	require.NoError(t, err)

@@ -203,7 +203,7 @@ func benchmarkCopy(b *testing.B, ids string) {
 type copies struct {
 	database     enginetest.Database
 	db           *sql.DB
-	history      *sqlsegment.History
+	history      *sqlsegment.Ledger
 	guard        *segment.Guard
 	rounds, runs int
 }
@@ -212,7 +212,7 @@ func newCopies(b *testing.B, ids string) *copies {
 	d := enginetest.Durable(b)
 	c := &copies{database: d, db: d.Open(b), history: d.History(b)}
 	var err error
-	c.guard, err = segment.NewGuard(segment.Config{History: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	c.guard, err = segment.NewGuard(segment.GuardConfig{History: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(b, err)
 	for _, statement := range []string{
 		"CREATE TABLE members (segment integer, id " + ids + ", PRIMARY KEY (segment, id))",

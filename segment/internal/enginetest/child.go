@@ -44,12 +44,12 @@ func (c *Child) Listen() (string, error) {
 }
 
 // Open returns a pool and a history on it.
-func (c *Child) Open() (*sql.DB, *sqlsegment.History, error) {
+func (c *Child) Open() (*sql.DB, *sqlsegment.Ledger, error) {
 	db, err := sql.Open(c.Database.Driver, c.Database.DSN)
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := sqlsegment.NewHistory(db, c.Database.Dialect)
+	h, err := sqlsegment.NewLedger(db, c.Database.Dialect)
 	return db, h, err
 }
 

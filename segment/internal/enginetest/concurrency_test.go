@@ -108,8 +108,8 @@ func recordChild(c *enginetest.Child) error {
 				run := fmt.Sprintf("%s/%d/%d", c.Args[0], w, n)
 				_, err := h.Sizes(context.Background(), segment.ID{SiteGroup: "g", Name: "s"}, 30)
 				err = errors.Join(err,
-					h.Record(context.Background(), rec(run, 1, segment.Accepted, int64(n))),
-					h.Record(context.Background(), rec(run, 1, segment.Committed, int64(n))))
+					h.Record(context.Background(), rec(run, 1, segment.RunPassed, int64(n))),
+					h.Record(context.Background(), rec(run, 1, segment.RunCommitted, int64(n))))
 				if err != nil {
 					return err
 				}
@@ -141,17 +141,17 @@ func TestAttemptsRaceInManyProcesses(t *testing.T) {
 		}
 		listeners.Wait()
 		for run := range records {
-			for state, wins := range map[segment.State]int{segment.Committed: 1, segment.Observed: 0} {
+			for state, wins := range map[segment.RunState]int{segment.RunCommitted: 1, segment.RunObserved: 0} {
 				require.Equal(t, wins, said[fmt.Sprintf("%d %d %s", run, attempts, state)], "run %d: the newest attempt in state %s: %v", run, state, said)
 			}
 			for attempt := range attempts {
-				require.LessOrEqual(t, said[fmt.Sprintf("%d %d %s", run, attempt, segment.Committed)], 1, "run %d, attempt %d", run, attempt)
+				require.LessOrEqual(t, said[fmt.Sprintf("%d %d %s", run, attempt, segment.RunCommitted)], 1, "run %d, attempt %d", run, attempt)
 			}
 			requireInOrder(t, d, db, strconv.Itoa(run))
 		}
 		total := 0
 		for line, n := range said {
-			if line[len(line)-len(segment.Committed):] == string(segment.Committed) {
+			if line[len(line)-len(segment.RunCommitted):] == string(segment.RunCommitted) {
 				total += n
 			}
 		}
@@ -181,7 +181,7 @@ func raceChild(c *enginetest.Child) error {
 }
 
 func advance(c *enginetest.Child, h segment.History, run string, attempt int) error {
-	for _, state := range []segment.State{segment.Accepted, segment.Committed} {
+	for _, state := range []segment.RunState{segment.RunPassed, segment.RunCommitted} {
 		err := h.Record(context.Background(), rec(run, attempt, state, 1))
 		switch {
 		case errors.Is(err, segment.ErrSuperseded):
@@ -234,9 +234,9 @@ func TestAttemptsWaitForTransactions(t *testing.T) {
 				h, db := d.History(t), d.Open(t)
 				tx, err := db.BeginTx(t.Context(), nil)
 				require.NoError(t, err)
-				require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", c.first, segment.Committed, int64(c.first))))
+				require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", c.first, segment.RunCommitted, int64(c.first))))
 				second := make(chan error, 1)
-				go func() { second <- h.Record(t.Context(), rec("r", c.second, segment.Committed, int64(c.second))) }()
+				go func() { second <- h.Record(t.Context(), rec("r", c.second, segment.RunCommitted, int64(c.second))) }()
 				if d.Dialect == sqlsegment.PostgreSQL {
 					awaitBlocked(t, d, 1)
 				}

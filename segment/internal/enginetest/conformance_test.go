@@ -26,7 +26,7 @@ func TestHistoryConformsInTransactions(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		segmenttest.TestHistory(t, func(t *testing.T) segment.History {
 			db := d.Open(t)
-			h, err := sqlsegment.NewHistory(db, d.Dialect)
+			h, err := sqlsegment.NewLedger(db, d.Dialect)
 			require.NoError(t, err)
 			require.NoError(t, h.Migrate(t.Context()))
 			tx, err := db.BeginTx(t.Context(), nil)
@@ -40,10 +40,10 @@ func TestHistoryConformsInTransactions(t *testing.T) {
 var start = time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC)
 
 // rec is a record of the segment "g/s", a day after the one of n users less 1.
-func rec(run string, attempt int, state segment.State, n int64) segment.Record {
+func rec(run string, attempt int, state segment.RunState, n int64) segment.Record {
 	return segment.Record{
-		Segment: segment.ID{SiteGroup: "g", Name: "s"}, Run: run, Attempt: attempt, State: state,
-		Job: "copy site-a/cars to g/s", Kind: segment.KindCopy, Build: "v1",
+		Segment: segment.ID{SiteGroup: "g", Name: "s"}, RunID: run, Attempt: attempt, State: state,
+		JobID: "copy site-a/cars to g/s", JobKind: segment.JobKindCopy, Build: "v1",
 		Users: n, Read: n + 1, At: start.AddDate(0, 0, int(n)), Report: report(true),
 	}
 }

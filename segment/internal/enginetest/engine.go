@@ -65,9 +65,9 @@ func (d Database) Open(t testing.TB) *sql.DB {
 }
 
 // History returns a migrated history on a pool of its own.
-func (d Database) History(t testing.TB) *sqlsegment.History {
+func (d Database) History(t testing.TB) *sqlsegment.Ledger {
 	t.Helper()
-	h, err := sqlsegment.NewHistory(d.Open(t), d.Dialect)
+	h, err := sqlsegment.NewLedger(d.Open(t), d.Dialect)
 	require.NoError(t, err)
 	require.NoError(t, h.Migrate(t.Context()))
 	return h

@@ -31,7 +31,7 @@ func TestNewHistoryRefuses(t *testing.T) {
 		{"one for Users only", db, "clickhouse", `sqlsegment: NewHistory: dialect is clickhouse, want "postgresql", "mysql" or "sqlite"`},
 		{"no database", nil, sqlsegment.SQLite, "sqlsegment: NewHistory: db is nil, want an open *sql.DB"},
 	} {
-		h, err := sqlsegment.NewHistory(c.db, c.dialect)
+		h, err := sqlsegment.NewLedger(c.db, c.dialect)
 		require.EqualError(t, err, c.want, c.reason)
 		require.Nil(t, h)
 	}
@@ -39,9 +39,9 @@ func TestNewHistoryRefuses(t *testing.T) {
 
 func TestHistoryNeedsItsTables(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
-		h, err := sqlsegment.NewHistory(d.Open(t), d.Dialect)
+		h, err := sqlsegment.NewLedger(d.Open(t), d.Dialect)
 		require.NoError(t, err)
-		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 1)), "segmentguard_segments")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "segmentguard_segments")
 		_, err = h.Sizes(t.Context(), idS, 1)
 		require.ErrorContains(t, err, "segmentguard_segments")
 	})
@@ -63,12 +63,12 @@ func TestRecordRefuses(t *testing.T) {
 			{"the same", func(r *segment.Record) { r.Users = -1 }, "-1 users", ""},
 			{"the same", func(r *segment.Record) { r.Read = -1 }, "-1 read", ""},
 			{"no NUL in a text of PostgreSQL", func(r *segment.Record) { r.Segment.Name = "a\x00" }, `segment id is "g/a\x00", want no NUL`, sqlsegment.PostgreSQL},
-			{"the same", func(r *segment.Record) { r.Run = "a\x00" }, "Record.Run", sqlsegment.PostgreSQL},
-			{"the same", func(r *segment.Record) { r.Job = "a\x00" }, "Record.Job", sqlsegment.PostgreSQL},
+			{"the same", func(r *segment.Record) { r.RunID = "a\x00" }, "Record.Run", sqlsegment.PostgreSQL},
+			{"the same", func(r *segment.Record) { r.JobID = "a\x00" }, "Record.Job", sqlsegment.PostgreSQL},
 			{"the same", func(r *segment.Record) { r.Build = "a\x00" }, "Record.Build", sqlsegment.PostgreSQL},
-			{"the same", func(r *segment.Record) { r.Kind = "a\xff" }, "Record.Kind", sqlsegment.PostgreSQL},
+			{"the same", func(r *segment.Record) { r.JobKind = "a\xff" }, "Record.Kind", sqlsegment.PostgreSQL},
 		} {
-			err := h.Record(t.Context(), with(rec("r", i, segment.Committed, 1), c.change))
+			err := h.Record(t.Context(), with(rec("r", i, segment.RunCommitted, 1), c.change))
 			if c.only != "" && c.only != d.Dialect {
 				require.NoError(t, err, c.reason)
 				continue
@@ -84,7 +84,7 @@ func TestRecordRefuses(t *testing.T) {
 // What is wrong with a run is a fact worth keeping, whatever its report holds.
 func TestRecordKeepsTheReport(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
-		r := rec("r", 1, segment.Rejected, 4)
+		r := rec("r", 1, segment.RunRejected, 4)
 		r.At, r.Users = time.Time{}, -1 // a run that could not be judged has no time
 		r.Report = report(false)
 		r.Report.Name = "NUL \x00, no UTF-8 \xff, quotes '\""
@@ -106,7 +106,7 @@ func TestIDsSortAsInGo(t *testing.T) {
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
 		for _, id := range ids {
-			require.NoError(t, h.Tx(tx).Record(t.Context(), with(rec("r", 1, segment.Accepted, 1), func(r *segment.Record) { r.Segment = id })))
+			require.NoError(t, h.Tx(tx).Record(t.Context(), with(rec("r", 1, segment.RunPassed, 1), func(r *segment.Record) { r.Segment = id })))
 		}
 		require.NoError(t, tx.Commit())
 		slices.SortFunc(ids, segment.ID.Compare)
@@ -168,10 +168,10 @@ func TestHistoryLeavesThePoolAsItWas(t *testing.T) {
 			0: "PRAGMA busy_timeout = 0", 5: "PRAGMA busy_timeout = 5", 40_000: "PRAGMA busy_timeout = 40000",
 		}[timeout])
 		require.NoError(t, err)
-		h, err := sqlsegment.NewHistory(db, d.Dialect)
+		h, err := sqlsegment.NewLedger(db, d.Dialect)
 		require.NoError(t, err)
 		require.NoError(t, h.Migrate(t.Context()))
-		require.NoError(t, h.Record(t.Context(), rec("r", int(timeout), segment.Accepted, 1)))
+		require.NoError(t, h.Record(t.Context(), rec("r", int(timeout), segment.RunPassed, 1)))
 		require.Equal(t, timeout, number(t, db, "PRAGMA busy_timeout"))
 	}
 }
@@ -183,13 +183,13 @@ func TestRecordGivesUpWithItsContext(t *testing.T) {
 		h, db := d.History(t), d.Open(t)
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.Accepted, 1)))
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.RunPassed, 1)))
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		require.Error(t, h.Record(ctx, rec("r", 1, segment.Committed, 2)))
+		require.Error(t, h.Record(ctx, rec("r", 1, segment.RunCommitted, 2)))
 		require.NoError(t, tx.Rollback())
 		require.Zero(t, number(t, db, "SELECT count(*) FROM segmentguard_attempts"))
-		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 3)))
+		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 3)))
 	})
 }
 
@@ -202,9 +202,9 @@ func TestHistorySurvivesLostConnections(t *testing.T) {
 		_, err := other.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		require.NoError(t, err)
-		err = h.Record(t.Context(), rec("r", n, segment.Accepted, 1))
+		err = h.Record(t.Context(), rec("r", n, segment.RunPassed, 1))
 		if err != nil { // the first to find out may be told, the next must not
-			require.NoError(t, h.Record(t.Context(), rec("r", n, segment.Accepted, 1)))
+			require.NoError(t, h.Record(t.Context(), rec("r", n, segment.RunPassed, 1)))
 		}
 	}
 }

@@ -21,20 +21,20 @@ import (
 func TestPrune(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h, db := d.History(t), d.Open(t)
-		require.NoError(t, h.Record(t.Context(), rec("old", 1, segment.Committed, 1)))
+		require.NoError(t, h.Record(t.Context(), rec("old", 1, segment.RunCommitted, 1)))
 		for range 13 { // more than are deleted at a time
 			execute(t, db, `INSERT INTO segmentguard_attempts (segment, run, attempt, state, job, kind, build, users, read_users, counter, at, report)
 				SELECT segment, run, attempt, state, job, kind, build, users, read_users, counter, at, report FROM segmentguard_attempts`)
 		}
-		require.NoError(t, h.Record(t.Context(), rec("new", 1, segment.Committed, 5)))
-		require.NoError(t, h.ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: idS, Run: "old"} }))
+		require.NoError(t, h.Record(t.Context(), rec("new", 1, segment.RunCommitted, 5)))
+		require.NoError(t, h.ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: idS, RunID: "old"} }))
 		n, err := h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Equal(t, int64(1<<13), n)
 		require.Equal(t, int64(1), number(t, db, "SELECT count(*) FROM segmentguard_attempts"))
 		require.Equal(t, []int64{1, 5}, users(t, h, idS, 60), "the baseline is not made of the log")
 		require.Equal(t, int64(1), number(t, db, "SELECT count(*) FROM segmentguard_alerts"))
-		require.ErrorContains(t, h.Accept(t.Context(), idS, segment.Acceptance{Run: "old", By: "b", Why: "w", At: start}), `no record of run "old"`)
+		require.ErrorContains(t, h.Accept(t.Context(), idS, segment.Acceptance{RunID: "old", By: "b", Why: "w", At: start}), `no record of run "old"`)
 		n, err = h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Zero(t, n)
@@ -48,9 +48,9 @@ func TestKeysTooLong(t *testing.T) {
 		long := strings.Repeat("x", 1025)
 		for _, change := range []func(*segment.Record){
 			func(r *segment.Record) { r.Segment.Name = long },
-			func(r *segment.Record) { r.Run = long },
+			func(r *segment.Record) { r.RunID = long },
 		} {
-			err := h.Record(t.Context(), with(rec("r", 1, segment.Committed, 1), change))
+			err := h.Record(t.Context(), with(rec("r", 1, segment.RunCommitted, 1), change))
 			if d.Dialect != sqlsegment.MySQL {
 				require.NoError(t, err)
 				continue
@@ -67,21 +67,21 @@ func TestKeysTooLong(t *testing.T) {
 func TestDamagedRow(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h, db := d.History(t), d.Open(t)
-		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 1)))
+		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
 		damaged := map[sqlsegment.Dialect]string{sqlsegment.PostgreSQL: `'\x02'`, sqlsegment.SQLite: "x'02'", sqlsegment.MySQL: "x'02'"}[d.Dialect]
 		execute(t, db, "UPDATE segmentguard_segments SET packed = "+damaged)
 		_, err := h.Sizes(t.Context(), idS, 60)
 		require.ErrorContains(t, err, "packed sizes of g/s: version 2, want 1")
-		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.Committed, 1)), "version 2")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), "version 2")
 		m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: h})
 		require.NoError(t, err)
-		s, err := m.Sweep(t.Context(), func(func(segment.Current, error) bool) {})
+		s, err := m.Sweep(t.Context(), func(func(segment.CurrentSize, error) bool) {})
 		require.ErrorContains(t, err, "version 2")
 		require.False(t, s.Complete)
 		execute(t, db, "UPDATE segmentguard_segments SET packed = ''")
 		_, err = h.Sizes(t.Context(), idS, 60)
 		require.ErrorContains(t, err, "packed sizes of g/s: damaged: it ends too early", "what was emptied is no segment without a history")
-		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.Committed, 1)), "too early", "nor does it become one")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), "too early", "nor does it become one")
 	})
 }
 
@@ -111,7 +111,7 @@ func TestChangeAlertsThatPanics(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		db := d.Open(t)
 		db.SetMaxOpenConns(1)
-		h, err := sqlsegment.NewHistory(db, d.Dialect)
+		h, err := sqlsegment.NewLedger(db, d.Dialect)
 		require.NoError(t, err)
 		require.NoError(t, h.Migrate(t.Context()))
 		calls := 0
@@ -142,13 +142,13 @@ func TestSweepOverADatabase(t *testing.T) {
 		sweep := func(users func(i int) int64) segment.Sweep {
 			db := d.Open(t)
 			db.SetMaxOpenConns(1)
-			h, err := sqlsegment.NewHistory(db, d.Dialect) // as after a restart
+			h, err := sqlsegment.NewLedger(db, d.Dialect) // as after a restart
 			require.NoError(t, err)
 			m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: h, Alerter: told, Logger: slog.New(slog.DiscardHandler)})
 			require.NoError(t, err)
-			s, err := m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+			s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
 				for i := range n {
-					if !yield(segment.Current{Segment: id(i), Stored: validate.Count(users(i)), At: now}, nil) {
+					if !yield(segment.CurrentSize{Segment: id(i), Stored: validate.Count(users(i)), At: now}, nil) {
 						return
 					}
 				}
@@ -170,8 +170,8 @@ func TestSweepOverADatabase(t *testing.T) {
 			return size(i)
 		}
 		s := sweep(broken)
-		require.Len(t, s.Cases, n/100)
-		require.Equal(t, validate.Empty, s.Cases[0].Kind)
+		require.Len(t, s.Findings, n/100)
+		require.Equal(t, validate.Empty, s.Findings[0].Kind)
 		require.Equal(t, []int{n/100 + 1, 0}, told.news(), "each segment, and one incident")
 		sweep(broken)
 		require.Equal(t, []int{0, 0}, told.news())

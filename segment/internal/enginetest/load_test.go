@@ -60,10 +60,10 @@ func TestLoad(t *testing.T) {
 
 // importSizes fills the history of the segments that many jobs share: each size
 // that comes then takes the place of one.
-func importSizes(t *testing.T, h segment.Ledger) (imported []segment.Imported) {
+func importSizes(t *testing.T, h segment.Ledger) (imported []segment.SizeImport) {
 	t.Helper()
 	for n := range loadShared {
-		i := segment.Imported{Segment: segment.ID{SiteGroup: "g", Name: sharedName(n)}}
+		i := segment.SizeImport{Segment: segment.ID{SiteGroup: "g", Name: sharedName(n)}}
 		for day := range segment.KeptSizes {
 			i.Sizes = append(i.Sizes, validate.Size{Users: 1_300_000, At: start.AddDate(0, 0, day), Unguarded: true})
 		}
@@ -89,7 +89,7 @@ type logged struct {
 	segment.Attempt
 }
 
-func (l *logged) key() string { return attemptKey(l.segment, l.Run, l.Attempt.Attempt) }
+func (l *logged) key() string { return attemptKey(l.segment, l.RunID, l.Attempt.Attempt) }
 
 func attemptKey(id segment.ID, run string, attempt int) string {
 	return fmt.Sprintf("%s %s/%d", id, run, attempt)
@@ -106,7 +106,7 @@ func readLog(t *testing.T, d enginetest.Database, db *sql.DB) (log []logged) {
 		var l logged
 		var id string
 		var micros int64
-		require.NoError(t, rows.Scan(&id, &l.Run, &l.Attempt.Attempt, &l.State, &l.Job, &l.Kind, &l.Build, &l.Users, &l.Read, &l.Counter, &micros))
+		require.NoError(t, rows.Scan(&id, &l.RunID, &l.Attempt.Attempt, &l.State, &l.JobID, &l.JobKind, &l.Build, &l.Users, &l.Read, &l.Counter, &micros))
 		l.segment, err = segment.ParseID(id)
 		require.NoError(t, err)
 		l.At = time.UnixMicro(micros).UTC()
@@ -131,7 +131,7 @@ func requireInLog(t *testing.T, results []loadResult, log []logged) {
 		}
 	}
 	for _, l := range log {
-		got = append(got, fmt.Sprintf("%s %s/%d: %d %s", l.segment, l.Run, l.Attempt.Attempt, l.Users, l.State))
+		got = append(got, fmt.Sprintf("%s %s/%d: %d %s", l.segment, l.RunID, l.Attempt.Attempt, l.Users, l.State))
 	}
 	requireSame(t, want, got, "records that callers were told of, and the log")
 	t.Log("told:", counts)
@@ -142,12 +142,12 @@ func requireInLog(t *testing.T, results []loadResult, log []logged) {
 
 // recorded are the states in which an attempt is in the log after what its
 // caller was told.
-func recorded(r *loadResult) (states []segment.State, known bool) {
+func recorded(r *loadResult) (states []segment.RunState, known bool) {
 	switch r.Told {
 	case toldLive:
-		states = append(states, segment.Committed)
+		states = append(states, segment.RunCommitted)
 	case toldRejected:
-		return []segment.State{segment.Rejected}, true
+		return []segment.RunState{segment.RunRejected}, true
 	case toldSuperseded:
 		return nil, true
 	case toldOvertaken:
@@ -155,7 +155,7 @@ func recorded(r *loadResult) (states []segment.State, known bool) {
 		return nil, false
 	}
 	if r.Job.Staged {
-		states = append(states, segment.Accepted)
+		states = append(states, segment.RunPassed)
 	}
 	return states, true
 }
@@ -201,11 +201,11 @@ func requireOvertaking(t *testing.T, results []loadResult, log []logged) {
 	t.Helper()
 	newest, commits := map[string]int{}, map[string]int{}
 	for _, l := range log {
-		if l.State != segment.Rejected {
-			require.GreaterOrEqual(t, l.Attempt.Attempt, newest[l.Run], "run %s: an older attempt was %s after a newer one", l.Run, l.State)
+		if l.State != segment.RunRejected {
+			require.GreaterOrEqual(t, l.Attempt.Attempt, newest[l.RunID], "run %s: an older attempt was %s after a newer one", l.RunID, l.State)
 		}
-		newest[l.Run] = max(newest[l.Run], l.Attempt.Attempt)
-		if l.State == segment.Committed {
+		newest[l.RunID] = max(newest[l.RunID], l.Attempt.Attempt)
+		if l.State == segment.RunCommitted {
 			commits[l.key()]++
 		}
 	}
@@ -220,21 +220,21 @@ func requireOvertaking(t *testing.T, results []loadResult, log []logged) {
 
 // requireTracked holds what is at hand of the segments against the log: the last
 // sizes by time, those of one time as they came, and the last record.
-func requireTracked(t *testing.T, h segment.Ledger, imported []segment.Imported, log []logged) {
+func requireTracked(t *testing.T, h segment.Ledger, imported []segment.SizeImport, log []logged) {
 	t.Helper()
-	want := map[segment.ID]segment.Tracked{}
+	want := map[segment.ID]segment.SegmentState{}
 	for _, i := range imported {
-		want[i.Segment] = segment.Tracked{Sizes: i.Sizes}
+		want[i.Segment] = segment.SegmentState{Sizes: i.Sizes}
 	}
 	for _, l := range log {
 		tracked := want[l.segment]
 		tracked.Segment = l.segment
 		size := validate.Size{Users: l.Users, At: l.At}
-		committed := l.State == segment.Committed
+		committed := l.State == segment.RunCommitted
 		if committed {
 			tracked.Sizes = append(tracked.Sizes, size)
 		}
-		if last := tracked.Last; l.State == segment.Rejected || last.State != segment.Committed || l.Run == last.Run || !l.At.Before(last.At) {
+		if last := tracked.Last; l.State == segment.RunRejected || last.State != segment.RunCommitted || l.RunID == last.RunID || !l.At.Before(last.At) {
 			tracked.Last = l.Attempt
 			if committed {
 				tracked.Live = &size
@@ -260,16 +260,16 @@ func requireAttempts(t *testing.T, h segment.Ledger, log []logged) {
 	for _, l := range log {
 		last[l.key()] = l.Attempt
 	}
-	for r, err := range h.Attempts(t.Context(), segment.AttemptFilter{}) {
+	for r, err := range h.Attempts(t.Context(), segment.LogFilter{}) {
 		require.NoError(t, err)
-		key := attemptKey(r.Segment, r.Run, r.Attempt)
+		key := attemptKey(r.Segment, r.RunID, r.Attempt)
 		want, known := last[key]
 		require.True(t, known, key)
 		require.Equal(t, want.State, r.State, key)
 		require.Equal(t, want.Users, r.Users, key)
 		require.Equal(t, want.At, r.At, key)
 		require.Equal(t, want.Users, r.Report.Stored.Users(), key)
-		require.Equal(t, want.State != segment.Rejected, r.Report.Passed(), key)
+		require.Equal(t, want.State != segment.RunRejected, r.Report.Passed(), key)
 		delete(last, key)
 	}
 	require.Empty(t, last, "attempts that are in the log only")
@@ -279,11 +279,11 @@ func requireAttempts(t *testing.T, h segment.Ledger, log []logged) {
 // after one that passes.
 func requireAlerts(t *testing.T, h segment.Ledger, log []logged) {
 	t.Helper()
-	g, err := segment.NewGuard(segment.Config{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, err := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	rejected := map[string]bool{}
 	for _, l := range log {
-		rejected[l.key()] = l.State == segment.Rejected
+		rejected[l.key()] = l.State == segment.RunRejected
 	}
 	open := 0
 	for s, err := range h.Alerts(t.Context()) {
@@ -292,7 +292,7 @@ func requireAlerts(t *testing.T, h segment.Ledger, log []logged) {
 			continue
 		}
 		open++
-		require.True(t, rejected[attemptKey(s.Segment, s.Open.Run, s.Open.Attempt)], "%+v", s.Open)
+		require.True(t, rejected[attemptKey(s.Segment, s.Open.RunID, s.Open.Attempt)], "%+v", s.Open)
 		_, err := g.Commit(t.Context(), segment.Run{
 			ID: "after", Job: segment.Copy(s.Segment, idS), Expected: validate.Count(1_300_000),
 			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(1_300_000), nil },

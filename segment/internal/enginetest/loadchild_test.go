@@ -112,7 +112,7 @@ type loader struct {
 	place, processes int
 	database         enginetest.Database
 	db               *sql.DB
-	history          *sqlsegment.History
+	history          *sqlsegment.Ledger
 	guard            *segment.Guard
 }
 
@@ -142,7 +142,7 @@ func newLoader(c *enginetest.Child) (*loader, error) {
 	}
 	db.SetMaxOpenConns(loadConnections)
 	db.SetMaxIdleConns(loadConnections)
-	g, err := segment.NewGuard(segment.Config{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, err := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	return &loader{place, processes, c.Database, db, h, g}, err
 }
 

@@ -22,7 +22,7 @@ import (
 type platform struct {
 	database enginetest.Database
 	db       *sql.DB
-	history  *sqlsegment.History
+	history  *sqlsegment.Ledger
 	guard    *segment.Guard
 	gate     string // a condition under which users are counted, to hold that up
 }
@@ -54,8 +54,8 @@ func openPlatform(d enginetest.Database) (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, errHistory := sqlsegment.NewHistory(db, d.Dialect)
-	g, errGuard := segment.NewGuard(segment.Config{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	h, errHistory := sqlsegment.NewLedger(db, d.Dialect)
+	g, errGuard := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	return &platform{database: d, db: db, history: h, guard: g}, errors.Join(errHistory, errGuard)
 }
 

@@ -64,13 +64,13 @@ func BenchmarkSweep(b *testing.B) {
 }
 
 // fillFleet imports the segments, and returns each segment's last size.
-func fillFleet(b *testing.B, h *sqlsegment.History) (latest []int64) {
+func fillFleet(b *testing.B, h *sqlsegment.Ledger) (latest []int64) {
 	b.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
 	now := time.Now().UTC().Add(-time.Hour)
 	latest = make([]int64, million)
 	for chunk := range slices.Chunk(slices.Collect(numbers(million)), 10_000) {
-		imported := make([]segment.Imported, len(chunk))
+		imported := make([]segment.SizeImport, len(chunk))
 		for k, i := range chunk {
 			imported[k].Segment = fleetID(i)
 			base := 100 + random.Int64N(1_000_000)
@@ -109,15 +109,15 @@ func readPacked(b *testing.B, db *sql.DB) (n int) {
 }
 
 // watched lists the segments, and looks at the heap now and then.
-func watched(peak *uint64, latest []int64) iter.Seq2[segment.Current, error] {
-	return func(yield func(segment.Current, error) bool) {
+func watched(peak *uint64, latest []int64) iter.Seq2[segment.CurrentSize, error] {
+	return func(yield func(segment.CurrentSize, error) bool) {
 		var m runtime.MemStats
 		for i := range million {
 			if i%20_000 == 0 {
 				runtime.ReadMemStats(&m)
 				*peak = max(*peak, m.HeapInuse)
 			}
-			if !yield(segment.Current{Segment: fleetID(i), Stored: validate.Count(latest[i])}, nil) {
+			if !yield(segment.CurrentSize{Segment: fleetID(i), Stored: validate.Count(latest[i])}, nil) {
 				return
 			}
 		}

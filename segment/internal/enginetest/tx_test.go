@@ -20,7 +20,7 @@ func TestTxIsVisibleWhenCommitted(t *testing.T) {
 		h, db := d.History(t), d.Open(t)
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.Committed, 1)))
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
 		require.Equal(t, []int64{1}, users(t, h.Tx(tx), idS, 9), "inside")
 		require.Empty(t, users(t, h, idS, 9), "outside, before the commit")
 		require.NoError(t, tx.Commit())
@@ -34,13 +34,13 @@ func TestTxRolledBackLeavesNoRecord(t *testing.T) {
 		h, db := d.History(t), d.Open(t)
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 7, segment.Committed, 1)))
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 7, segment.RunCommitted, 1)))
 		require.NoError(t, tx.Rollback())
 		require.Empty(t, users(t, h, idS, 9))
 		for _, table := range []string{"segmentguard_segments", "segmentguard_attempts", "segmentguard_alerts", "segmentguard_words"} {
 			require.Zero(t, number(t, db, "SELECT count(*) FROM "+table), table)
 		}
-		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.Committed, 2)))
+		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 2)))
 	})
 }
 
@@ -56,7 +56,7 @@ func TestMigrateDoesNotWaitForJobs(t *testing.T) {
 		h, db := d.History(t), d.Open(t)
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.Committed, 1)))
+		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		require.NoError(t, h.Migrate(ctx))
@@ -74,8 +74,8 @@ func TestTxUnderRepeatableRead(t *testing.T) {
 		seen   segment.Record // recorded elsewhere, after the transaction's snapshot
 		mine   segment.Record
 	}{
-		{"overtaken", rec("r1", 2, segment.Accepted, 1), rec("r1", 1, segment.Committed, 2)},
-		{"the same attempt", rec("r2", 1, segment.Committed, 1), rec("r2", 1, segment.Committed, 2)},
+		{"overtaken", rec("r1", 2, segment.RunPassed, 1), rec("r1", 1, segment.RunCommitted, 2)},
+		{"the same attempt", rec("r2", 1, segment.RunCommitted, 1), rec("r2", 1, segment.RunCommitted, 2)},
 	} {
 		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 		require.NoError(t, err)

@@ -69,7 +69,7 @@ func TestUsersCount(t *testing.T) {
 			require.NoError(t, err, c.reason)
 			require.Equal(t, c.want, s.Users(), c.reason)
 			require.Zero(t, s.RelErr(), c.reason)
-			require.False(t, s.CompleteTo().Before(before) || s.CompleteTo().After(time.Now()), c.reason)
+			require.False(t, s.CompleteUpTo().Before(before) || s.CompleteUpTo().After(time.Now()), c.reason)
 		}
 	})
 }
@@ -129,7 +129,7 @@ func TestNothingOpen(t *testing.T) {
 		_, err := u.Summarize(t.Context(), q)
 		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open *sql.DB, *sql.Tx or *sql.Conn")
 	}
-	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.Committed, 1)), "Tx: tx is nil")
+	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "Tx: tx is nil")
 	_, err := h.Tx(nil).Sizes(t.Context(), idS, 1)
 	require.ErrorContains(t, err, "Tx: tx is nil")
 }
@@ -194,7 +194,7 @@ func TestUsersAsOf(t *testing.T) {
 		summary, err := u.Summarize(t.Context(), c.on(c.d.Open(t)))
 		require.NoError(t, err, c.reason)
 		require.Equal(t, int64(2), summary.Users())
-		require.Equal(t, c.fresh, !summary.CompleteTo().IsZero(), c.reason)
+		require.Equal(t, c.fresh, !summary.CompleteUpTo().IsZero(), c.reason)
 	}
 }
 

@@ -38,7 +38,7 @@ func platform(n int) ([]segment.Job, []segment.Affected) {
 		jobs[i] = segment.Lookalike(id(i), from...)
 	}
 	r.Shuffle(n, func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
-	return jobs, []segment.Affected{{ID: id(0), Users: 1}}
+	return jobs, []segment.Affected{{Segment: id(0), Users: 1}}
 }
 
 // build is the same graph as gonum wants it; node i is job i.
@@ -74,7 +74,7 @@ func BenchmarkPlan(b *testing.B) {
 	var planned, sorted, stabilized time.Duration
 	for b.Loop() {
 		planned += timed(func() {
-			p, err := segment.PlanReruns(jobs, affected)
+			p, err := segment.New(jobs, affected)
 			require.NoError(b, err)
 			require.Len(b, p.Steps, len(jobs))
 		})
@@ -107,7 +107,7 @@ func timed(do func()) time.Duration {
 
 // BenchmarkRun measures what running a plan costs for each step, beside the job.
 func BenchmarkRun(b *testing.B) {
-	p, err := segment.PlanReruns(platform(million))
+	p, err := segment.New(platform(million))
 	require.NoError(b, err)
 	for _, limit := range []int{1, 8, 64} {
 		b.Run(fmt.Sprint("limit=", limit), func(b *testing.B) {
@@ -123,7 +123,7 @@ func BenchmarkRun(b *testing.B) {
 // TestSameGraph: what is compared orders the same dependencies.
 func TestSameGraph(t *testing.T) {
 	jobs, affected := platform(5000)
-	p, err := segment.PlanReruns(jobs, affected)
+	p, err := segment.New(jobs, affected)
 	require.NoError(t, err)
 	require.Len(t, p.Steps, len(jobs))
 	place := map[string]int{}

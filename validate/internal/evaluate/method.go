@@ -26,7 +26,7 @@ var methods = []method{
 // size.
 func checked(history []validate.Size, size validate.Size) bool {
 	_, err := validate.Check(context.Background(), validate.Policy{AllowEmpty: true}, validate.Output{
-		Expected: validate.Unknown(), Stored: validate.Count(size.Users), History: history, At: size.At,
+		Expected: validate.Unknown(), Stored: validate.Count(size.Users), Sizes: history, At: size.At,
 	})
 	return err != nil
 }

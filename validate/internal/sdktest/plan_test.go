@@ -34,7 +34,7 @@ func TestPlanSpan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
-			plan, err := segment.PlanReruns(jobs, []segment.Affected{{ID: id(c.affected)}})
+			plan, err := segment.New(jobs, []segment.Affected{{Segment: id(c.affected)}})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

@@ -140,9 +140,9 @@ func TestCheckMetrics(t *testing.T) {
 }
 
 // commit guards a run that stored so many of 5,300 users.
-func commit(t *testing.T, b *bench, stored int64, edit func(*segment.Config, *segment.Run)) error {
+func commit(t *testing.T, b *bench, stored int64, edit func(*segment.GuardConfig, *segment.Run)) error {
 	t.Helper()
-	config := segment.Config{TracerProvider: b.traces, MeterProvider: b.meters, Alerter: quiet{}, History: segment.NewMemory()}
+	config := segment.GuardConfig{TracerProvider: b.traces, MeterProvider: b.meters, Alerter: quiet{}, History: segment.NewMemory()}
 	run := segment.Run{
 		ID: "monday", Attempt: 2, Build: "v1", Job: segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 		Expected: count(5300),
@@ -166,35 +166,35 @@ func TestGuardSpans(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		stored    int64
-		edit      func(*segment.Config, *segment.Run)
+		edit      func(*segment.GuardConfig, *segment.Run)
 		verdict   string
 		errorType any // nil: passes
 		checks    int
 		users     []int64  // expected and stored, as far as they were measured
 		findings  []string // kinds
 	}{
-		{"passed", 5300, func(*segment.Config, *segment.Run) {}, "passed", nil, 1, []int64{5300, 5300}, nil},
-		{"short", 5200, func(*segment.Config, *segment.Run) {}, "failed", "short", 1, []int64{5300, 5200}, []string{"short"}},
-		{"not read back", 0, func(_ *segment.Config, r *segment.Run) {
+		{"passed", 5300, func(*segment.GuardConfig, *segment.Run) {}, "passed", nil, 1, []int64{5300, 5300}, nil},
+		{"short", 5200, func(*segment.GuardConfig, *segment.Run) {}, "failed", "short", 1, []int64{5300, 5200}, []string{"short"}},
+		{"not read back", 0, func(_ *segment.GuardConfig, r *segment.Run) {
 			r.Stored = func(context.Context) (validate.Summary, error) { return validate.Summary{}, down }
 		}, "unverified", "unverified", 1, []int64{5300}, []string{"unverified"}},
-		{"no rule", 5300, func(c *segment.Config, _ *segment.Run) {
+		{"no rule", 5300, func(c *segment.GuardConfig, _ *segment.Run) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, down }
 		}, "unverified", "unverified", 0, []int64{5300}, []string{"unverified"}},
-		{"commit failed", 5300, func(_ *segment.Config, r *segment.Run) {
+		{"commit failed", 5300, func(_ *segment.GuardConfig, r *segment.Run) {
 			r.Commit = func(context.Context) error { return down }
 		}, "passed", "unknown", 1, []int64{5300, 5300}, nil},
-		{"superseded", 5300, func(c *segment.Config, r *segment.Run) {
-			require.NoError(t, c.History.Record(t.Context(), segment.Record{Segment: r.Job.To, Run: r.ID, Attempt: 3, State: segment.Accepted}))
+		{"superseded", 5300, func(c *segment.GuardConfig, r *segment.Run) {
+			require.NoError(t, c.History.Record(t.Context(), segment.Record{Segment: r.Job.To, RunID: r.ID, Attempt: 3, State: segment.RunPassed}))
 		}, "passed", "superseded", 1, []int64{5300, 5300}, nil},
-		{"settling", 5300, func(c *segment.Config, r *segment.Run) {
+		{"settling", 5300, func(c *segment.GuardConfig, r *segment.Run) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
-				return segment.Rule{Settle: segment.Settle{Max: time.Minute, Every: time.Nanosecond}}, nil
+				return segment.Rule{Lag: segment.Lag{Max: time.Minute, Every: time.Nanosecond}}, nil
 			}
 			r.WrittenAt = time.Now()
 			r.Stored = func(context.Context) (validate.Summary, error) { return count(5300).AsOf(time.Now()), nil }
 		}, "passed", nil, 1, []int64{5300, 5300}, nil},
-		{"history out of reach", 5300, func(c *segment.Config, _ *segment.Run) { c.History = outOfReach{} }, "unverified", "unverified", 1, []int64{5300, 5300}, []string{"unverified"}},
+		{"history out of reach", 5300, func(c *segment.GuardConfig, _ *segment.Run) { c.History = outOfReach{} }, "unverified", "unverified", 1, []int64{5300, 5300}, []string{"unverified"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
@@ -240,16 +240,16 @@ func (outOfReach) Record(context.Context, segment.Record) error { return nil }
 // A callback that panics leaves a span that says so.
 func TestGuardSpansOfPanics(t *testing.T) {
 	for name, c := range map[string]struct {
-		edit      func(*segment.Config, *segment.Run)
+		edit      func(*segment.GuardConfig, *segment.Run)
 		errorType string
 	}{
-		"before the commit": {func(_ *segment.Config, r *segment.Run) {
+		"before the commit": {func(_ *segment.GuardConfig, r *segment.Run) {
 			r.Stored = func(context.Context) (validate.Summary, error) { panic("boom") }
 		}, "unverified"},
-		"in the commit": {func(_ *segment.Config, r *segment.Run) {
+		"in the commit": {func(_ *segment.GuardConfig, r *segment.Run) {
 			r.Commit = func(context.Context) error { panic("boom") }
 		}, "unknown"},
-		"after the commit": {func(c *segment.Config, _ *segment.Run) { c.History, c.Alerter = nil, panicking{} }, "live"},
+		"after the commit": {func(c *segment.GuardConfig, _ *segment.Run) { c.History, c.Alerter = nil, panicking{} }, "live"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -273,7 +273,7 @@ func (panicking) Resolve(context.Context, segment.ID) error { panic("boom") }
 func TestNewRefuses(t *testing.T) {
 	_, err := validate.New(validate.Config{MeterProvider: refusing{newBench(t).meters}})
 	require.ErrorIs(t, err, errRefused)
-	_, err = segment.NewGuard(segment.Config{MeterProvider: refusing{newBench(t).meters}})
+	_, err = segment.NewGuard(segment.GuardConfig{MeterProvider: refusing{newBench(t).meters}})
 	require.ErrorIs(t, err, errRefused)
 	_, err = segment.NewMonitor(segment.MonitorConfig{Ledger: segment.NewMemory(), MeterProvider: refusing{newBench(t).meters}})
 	require.ErrorIs(t, err, errRefused)

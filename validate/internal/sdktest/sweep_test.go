@@ -42,17 +42,17 @@ func TestSweepTelemetry(t *testing.T) {
 			ids := []segment.ID{{SiteGroup: "a", Name: "1"}, {SiteGroup: "a", Name: "2"}, {SiteGroup: "a", Name: "3"}}
 			for _, id := range ids {
 				require.NoError(t, ledger.Record(t.Context(), segment.Record{
-					Segment: id, Run: "r", State: segment.Committed, Kind: segment.KindCopy, Users: 10, At: time.Now().Add(-time.Hour),
+					Segment: id, RunID: "r", State: segment.RunCommitted, JobKind: segment.JobKindCopy, Users: 10, At: time.Now().Add(-time.Hour),
 				}))
 			}
-			_, err = m.Sweep(t.Context(), func(yield func(segment.Current, error) bool) {
+			_, err = m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
 				for _, id := range ids {
-					if !yield(segment.Current{Segment: id, Stored: validate.Count(c.users)}, nil) {
+					if !yield(segment.CurrentSize{Segment: id, Stored: validate.Count(c.users)}, nil) {
 						return
 					}
 				}
 				if c.ends != nil {
-					yield(segment.Current{}, c.ends)
+					yield(segment.CurrentSize{}, c.ends)
 				}
 			})
 			require.ErrorIs(t, err, c.ends)
