@@ -6,6 +6,13 @@ import (
 	"slices"
 )
 
+// An Affected segment holds the wrong users, or may: a sweep or an alert names
+// it, or the build that made it had a bug.
+type Affected struct {
+	Segment ID    `json:"segment"`
+	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
+}
+
 // AffectedByAlerts are the segments with an open alert, as PlanReruns takes
 // them.
 func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {

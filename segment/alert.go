@@ -43,7 +43,7 @@ type Alert struct {
 	Text      string          `json:"text"`      // what happened, on one line
 	Protected bool            `json:"protected"` // the live segment still holds the users it had before
 	Job       Job             `json:"job"`
-	RunID     string          `json:"run"`
+	RunID     string          `json:"run_id"`
 	Attempt   int             `json:"attempt"`
 	Build     string          `json:"build,omitempty"`
 	Rule      string          `json:"rule,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -48,7 +49,7 @@ func ExampleMonitor_Sweep() {
 		panic(err)
 	}
 	fmt.Print(sweep)
-	plan, err := segment.New([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected())
+	plan, err := rerun.New([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected())
 	if err != nil {
 		panic(err)
 	}

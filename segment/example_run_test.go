@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -53,15 +54,15 @@ func ExamplePlan_Run() {
 		}
 	}
 
-	plan, err := segment.New(jobs, []segment.Affected{{Segment: carsB, Users: 812_345}, {Segment: boatsB, Users: 9_100}})
+	plan, err := rerun.New(jobs, []segment.Affected{{Segment: carsB, Users: 812_345}, {Segment: boatsB, Users: 9_100}})
 	if err != nil {
 		panic(err)
 	}
 	limit = 10_000 // taken for the fix
-	outcome, err := plan.Run(context.Background(), segment.RunOptions{}, run)
+	outcome, err := plan.Run(context.Background(), rerun.RunOptions{}, run)
 	fmt.Println(err)
 	limit = 1_000_000 // the fix: go on with what is left
-	outcome, err = plan.Run(context.Background(), segment.RunOptions{Resume: outcome}, run)
+	outcome, err = plan.Run(context.Background(), rerun.RunOptions{Resume: outcome}, run)
 	if err != nil {
 		panic(err)
 	}

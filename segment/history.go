@@ -49,11 +49,11 @@ func (s RunState) goesLive() bool { return s == RunPassed || s == RunCommitted |
 // A Record is what a history keeps of one attempt.
 type Record struct {
 	Segment ID              `json:"segment"`
-	RunID   string          `json:"run"`
+	RunID   string          `json:"run_id"`
 	Attempt int             `json:"attempt"`
 	State   RunState        `json:"state"`
-	JobID   string          `json:"job"`
-	JobKind JobKind         `json:"kind"`
+	JobID   string          `json:"job_id"`
+	JobKind JobKind         `json:"job_kind"`
 	Build   string          `json:"build,omitempty"`
 	Users   int64           `json:"users"`          // stored; 0 where that was not read back
 	Read    int64           `json:"read,omitempty"` // what the job took in; 0: not measured

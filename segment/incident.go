@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -15,7 +16,7 @@ import (
 // build, and the same kind of failure. It is told once, over the alerts of its
 // segments.
 type Incident struct {
-	JobKind    JobKind       `json:"job"`
+	JobKind    JobKind       `json:"job_kind"`
 	Kind       validate.Kind `json:"kind"`
 	Build      string        `json:"build,omitempty"`
 	Urgency    Urgency       `json:"severity"`
@@ -143,7 +144,7 @@ func (i *Incident) String() string {
 	if i.Segments == 1 { // the others are well again
 		alike = ""
 	}
-	fmt.Fprintf(&b, "%s of %s affected%s (%s", some(i.Segments, "segment"), some(i.SiteGroups, "site group"), alike, i.Kind)
+	fmt.Fprintf(&b, "%s of %s affected%s (%s", text.Count(i.Segments, "segment"), text.Count(i.SiteGroups, "site group"), alike, i.Kind)
 	if i.JobKind != "" {
 		fmt.Fprintf(&b, ", %s jobs", i.JobKind)
 	}
@@ -152,11 +153,4 @@ func (i *Incident) String() string {
 	}
 	fmt.Fprintf(&b, ") since %s, %s at stake; likely cause: %s; next: %s", i.Since.UTC().Format(time.RFC3339), validate.Count(i.Users), i.Cause, i.Next)
 	return b.String()
-}
-
-func some(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

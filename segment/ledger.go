@@ -60,7 +60,7 @@ func (f LogFilter) Match(r *Record) bool {
 
 // An Acceptance is a human's word that a size is right.
 type Acceptance struct {
-	RunID string    `json:"run"` // whose size it is, of the run's last recorded attempt
+	RunID string    `json:"run_id"` // whose size it is, of the run's last recorded attempt
 	By    string    `json:"by"`
 	Why   string    `json:"why"`
 	At    time.Time `json:"at"` // when it was accepted
@@ -71,7 +71,7 @@ func (a Acceptance) Validate() error { return wordProblem("Acceptance", a.RunID,
 
 // A Suspicion is somebody's word that a size is wrong.
 type Suspicion struct {
-	RunID string    `json:"run"` // whose size it is, of the run's last recorded attempt
+	RunID string    `json:"run_id"` // whose size it is, of the run's last recorded attempt
 	By    string    `json:"by"`
 	Why   string    `json:"why"`
 	At    time.Time `json:"at"` // when it was suspected

@@ -26,7 +26,7 @@ type Sweep struct {
 	Healthy   int              `json:"healthy"`   // judged, and nothing found
 	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
 	Missing   int              `json:"missing"`   // known, and not in the store; they are among the cases
-	Findings  []SegmentFinding `json:"cases"`     // the affected segments, gravest first
+	Findings  []SegmentFinding `json:"findings"`  // the affected segments, gravest first
 	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
 }
 

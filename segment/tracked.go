@@ -24,11 +24,11 @@ type SegmentState struct {
 
 // An Attempt is a record without its report and the segment it is about.
 type Attempt struct {
-	RunID   string    `json:"run"`
+	RunID   string    `json:"run_id"`
 	Attempt int       `json:"attempt"`
 	State   RunState  `json:"state"`
-	JobID   string    `json:"job"`
-	JobKind JobKind   `json:"kind"`
+	JobID   string    `json:"job_id"`
+	JobKind JobKind   `json:"job_kind"`
 	Build   string    `json:"build,omitempty"`
 	Users   int64     `json:"users"`
 	Read    int64     `json:"read,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // The fixes come when they came then. That the guard had named both causes at
@@ -19,17 +20,17 @@ const (
 
 // recover is the guarded way: one plan of all that the alerts are about and of
 // what is downstream, run once.
-func (p *platform) recover(ctx context.Context, w world) (segment.Plan, segment.Outcome, error) {
+func (p *platform) recover(ctx context.Context, w world) (rerun.Plan, rerun.Outcome, error) {
 	p.hour, p.build = bothFixedAt, bothFixed
 	affected, err := segment.AffectedByAlerts(ctx, p.ledger)
 	if err != nil {
-		return segment.Plan{}, segment.Outcome{}, err
+		return rerun.Plan{}, rerun.Outcome{}, err
 	}
-	plan, err := segment.New(w.jobs(), affected)
+	plan, err := rerun.New(w.jobs(), affected)
 	if err != nil {
-		return plan, segment.Outcome{}, err
+		return plan, rerun.Outcome{}, err
 	}
-	outcome, err := plan.Run(ctx, segment.RunOptions{Limit: 4}, func(ctx context.Context, job segment.Job) error {
+	outcome, err := plan.Run(ctx, rerun.RunOptions{Limit: 4}, func(ctx context.Context, job segment.Job) error {
 		failure, err := p.run(ctx, job) // guarded, as every night
 		return cmp.Or(failure, err)
 	})

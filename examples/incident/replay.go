@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
@@ -31,8 +32,8 @@ type replay struct {
 	said    []string // by the alerts open after the last night
 	waves   []wave   // of reruns, without the guard
 	short   []shortSegment
-	plan    segment.Plan // of reruns, with it
-	outcome segment.Outcome
+	plan    rerun.Plan // of reruns, with it
+	outcome rerun.Outcome
 
 	noticed, recovered int // hours: of the first alert or report, and since when nothing is wrong
 	lost, failed       int // live segments that ever lost users, and jobs that failed

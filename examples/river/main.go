@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 type options struct {
@@ -63,7 +64,7 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if o.plan == 0 {
-		plan, err := segment.New(platform())
+		plan, err := rerun.New(platform())
 		if err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 }
 
 // watch shows the plan's state until it has ended.
-func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan segment.Plan, out io.Writer) error {
+func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, out io.Writer) error {
 	ticks := time.NewTicker(200 * time.Millisecond)
 	defer ticks.Stop()
 	for shown := ""; ; {
@@ -117,20 +118,20 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan segment.Plan,
 }
 
 // incomplete is nil if everything affected was made again.
-func incomplete(p *segment.Plan, o segment.Outcome) error {
+func incomplete(p *rerun.Plan, o rerun.Outcome) error {
 	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.NoWriter) == 0 {
 		return nil
 	}
-	return &segment.IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), NoWriter: len(p.NoWriter)}
+	return &rerun.IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), NoWriter: len(p.NoWriter)}
 }
 
 func summary(steps []state) string {
-	in := map[segment.StepState]int{}
+	in := map[rerun.StepState]int{}
 	for _, s := range steps {
 		in[s.State]++
 	}
-	return fmt.Sprintf("%d done, %d running, %d waiting, %d failed, %d blocked", in[segment.StepDone], in[segment.StepRunning],
-		in[segment.StepWaiting], in[segment.StepFailed], in[segment.StepBlocked])
+	return fmt.Sprintf("%d done, %d running, %d waiting, %d failed, %d blocked", in[rerun.StepDone], in[rerun.StepRunning],
+		in[rerun.StepWaiting], in[rerun.StepFailed], in[rerun.StepBlocked])
 }
 
 func table(out io.Writer, steps []state) error {

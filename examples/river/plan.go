@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // The reruns' own queue: their priorities are not to compete with other jobs'.
@@ -25,14 +26,14 @@ const queue = "reruns"
 //go:embed schema.sql
 var schema string
 
-// A rerun is a step of a plan, as a River job.
-type rerun struct {
+// stepArgs is a step of a plan, as a River job.
+type stepArgs struct {
 	Plan   int64       `json:"plan"`
 	Number int         `json:"number"`
 	Job    segment.Job `json:"job"`
 }
 
-func (rerun) Kind() string { return "rerun" }
+func (stepArgs) Kind() string { return "rerun" }
 
 // migrate makes River's tables and the plan's.
 func migrate(ctx context.Context, pool *pgxpool.Pool) error {
@@ -49,7 +50,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 
 // start stores a plan and inserts the steps that wait for none. It is there as
 // a whole or not at all.
-func start(ctx context.Context, pool *pgxpool.Pool, p segment.Plan) (id int64, err error) {
+func start(ctx context.Context, pool *pgxpool.Pool, p rerun.Plan) (id int64, err error) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return 0, err
@@ -76,7 +77,7 @@ func inserter(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 }
 
 // load reads a plan back.
-func load(ctx context.Context, pool *pgxpool.Pool, id int64) (p segment.Plan, err error) {
+func load(ctx context.Context, pool *pgxpool.Pool, id int64) (p rerun.Plan, err error) {
 	if err := pool.QueryRow(ctx, "SELECT plan FROM rerun_plan WHERE id = $1", id).Scan(&p); err != nil {
 		return p, fmt.Errorf("plan %d: %w", id, err)
 	}
@@ -89,7 +90,7 @@ func transact(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) er
 	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
 }
 
-func store(ctx context.Context, tx pgx.Tx, plan int64, steps []segment.Step) error {
+func store(ctx context.Context, tx pgx.Tx, plan int64, steps []rerun.Step) error {
 	first := priorities(steps)
 	numbers := make(map[string]int, len(steps))
 	var rows, next [][]any
@@ -111,7 +112,7 @@ func store(ctx context.Context, tx pgx.Tx, plan int64, steps []segment.Step) err
 // priorities are River's, by the plan's. River has four and 1 comes first: the
 // highest that the plan has becomes 1, the next one 2, and if there are more
 // than four, neighbours share one. None ever comes before a higher one.
-func priorities(steps []segment.Step) map[int]int {
+func priorities(steps []rerun.Step) map[int]int {
 	rivers := map[int]int{}
 	for _, s := range steps {
 		rivers[s.Job.Priority] = 0
@@ -134,7 +135,7 @@ func insertReady(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], p
 	}
 	var numbers []int
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (river.InsertManyParams, error) {
-		step, opts := rerun{Plan: plan}, &river.InsertOpts{Queue: queue}
+		step, opts := stepArgs{Plan: plan}, &river.InsertOpts{Queue: queue}
 		err := row.Scan(&step.Number, &step.Job, &opts.Priority)
 		numbers = append(numbers, step.Number)
 		return river.InsertManyParams{Args: step, InsertOpts: opts}, err
@@ -158,7 +159,7 @@ func insertReady(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], p
 // claim locks a step for the rest of the transaction: a second attempt at it, of
 // a worker that was given up too early, waits here. done tells that there is
 // nothing left to do.
-func claim(ctx context.Context, tx pgx.Tx, step rerun) (done bool, err error) {
+func claim(ctx context.Context, tx pgx.Tx, step stepArgs) (done bool, err error) {
 	err = tx.QueryRow(ctx, "SELECT done_at IS NOT NULL FROM rerun_step WHERE plan = $1 AND number = $2 FOR UPDATE", step.Plan, step.Number).Scan(&done)
 	return done, err
 }
@@ -169,7 +170,7 @@ func claim(ctx context.Context, tx pgx.Tx, step rerun) (done bool, err error) {
 // one's successors until that has committed or rolled back. Then it sees what
 // they wait for still, so exactly one of the two finds that they wait for none.
 // All lock in the order of the numbers, so no two wait for each other.
-func finish(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], step rerun) error {
+func finish(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], step stepArgs) error {
 	const next = "plan = $1 AND number IN (SELECT next FROM rerun_next WHERE plan = $1 AND number = $2)"
 	for _, statement := range []string{
 		"UPDATE rerun_step SET done_at = clock_timestamp() WHERE plan = $1 AND number = $2",
@@ -187,7 +188,7 @@ func finish(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], step r
 type state struct {
 	Number         int
 	Job            string
-	State          segment.StepState
+	State          rerun.StepState
 	Attempt        int
 	Worker         string // the last one that tried
 	Started, Ended time.Time
@@ -208,18 +209,18 @@ func states(ctx context.Context, pool *pgxpool.Pool, plan int64) ([]state, error
 
 // outcome is what became of the steps, as segment.Plan.Run tells it and takes it
 // as Resume. It has ended when no step is to come.
-func outcome(steps []state) (o segment.Outcome, ended bool) {
+func outcome(steps []state) (o rerun.Outcome, ended bool) {
 	ended = true
 	for _, s := range steps {
-		result := segment.Result{JobID: s.Job, Started: s.Started, Ended: s.Ended}
+		result := rerun.Result{JobID: s.Job, Started: s.Started, Ended: s.Ended}
 		switch s.State {
-		case segment.StepDone:
+		case rerun.StepDone:
 			o.Done = append(o.Done, result)
-		case segment.StepFailed:
+		case rerun.StepFailed:
 			result.Err = errors.New(s.Error)
 			o.Failed = append(o.Failed, result)
-		case segment.StepBlocked:
-			o.Blocked = append(o.Blocked, segment.Blocked{JobID: s.Job, By: s.BlockedBy})
+		case rerun.StepBlocked:
+			o.Blocked = append(o.Blocked, rerun.Blocked{JobID: s.Job, By: s.BlockedBy})
 		default:
 			o.NeverStarted = append(o.NeverStarted, s.Job)
 			ended = false

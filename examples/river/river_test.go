@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -59,7 +60,7 @@ func TestKilled(t *testing.T) {
 	steps := finished(t, pool, id)
 	by := map[string]int{}
 	for _, s := range steps {
-		require.Equal(t, segment.StepDone, s.State, s)
+		require.Equal(t, rerun.StepDone, s.State, s)
 		by[s.Worker]++
 		if s.Job == victim.ID {
 			require.Greater(t, s.Attempt, 1)
@@ -114,7 +115,7 @@ func waiting(t *testing.T, pool *pgxpool.Pool, tx pgx.Tx) (worker string) {
 }
 
 // planned starts the plan of jobs, or of the platform.
-func planned(t *testing.T, pool *pgxpool.Pool, jobs ...segment.Job) (segment.Plan, int64) {
+func planned(t *testing.T, pool *pgxpool.Pool, jobs ...segment.Job) (rerun.Plan, int64) {
 	t.Helper()
 	var affected []segment.Affected
 	for _, j := range jobs {
@@ -123,7 +124,7 @@ func planned(t *testing.T, pool *pgxpool.Pool, jobs ...segment.Job) (segment.Pla
 	if jobs == nil {
 		jobs, affected = platform()
 	}
-	plan, err := segment.New(jobs, affected)
+	plan, err := rerun.New(jobs, affected)
 	require.NoError(t, err)
 	id, err := start(t.Context(), pool, plan)
 	require.NoError(t, err)
@@ -160,9 +161,9 @@ func TestTogether(t *testing.T) {
 			client, err := inserter(pool)
 			require.NoError(t, err)
 			first, second := begin(t, pool), begin(t, pool)
-			require.NoError(t, finish(t.Context(), first, client, rerun{Plan: id, Number: 1}))
+			require.NoError(t, finish(t.Context(), first, client, stepArgs{Plan: id, Number: 1}))
 			done := make(chan error, 1)
-			go func() { done <- finish(t.Context(), second, client, rerun{Plan: id, Number: 2}) }()
+			go func() { done <- finish(t.Context(), second, client, stepArgs{Plan: id, Number: 2}) }()
 			waiting(t, pool, first)
 			require.NoError(t, test.end(first, t.Context()))
 			require.NoError(t, <-done)
@@ -172,7 +173,7 @@ func TestTogether(t *testing.T) {
 				return
 			}
 			again := begin(t, pool)
-			require.NoError(t, finish(t.Context(), again, client, rerun{Plan: id, Number: 1}))
+			require.NoError(t, finish(t.Context(), again, client, stepArgs{Plan: id, Number: 1}))
 			require.NoError(t, again.Commit(t.Context()))
 			require.Equal(t, 1, insertions(t, pool, id, 3), "the first is done now")
 		})
@@ -214,15 +215,15 @@ func TestFailures(t *testing.T) {
 	tests := []struct {
 		name   string
 		first  func(*attempt) error
-		then   segment.StepState
+		then   rerun.StepState
 		reason string
 	}{
-		{"proven", func(a *attempt) error { return a.stores(validate.Count(5), nil) }, segment.StepFailed, "it would store 5 again"},
-		{"unverified", func(a *attempt) error { return a.stores(validate.Unknown(), errors.New("out of reach")) }, segment.StepDone, "the next time it may be read back"},
-		{"undecided", func(a *attempt) error { return a.stores(validate.Estimate(9, 0.1), nil) }, segment.StepDone, "the estimate may be closer the next time"},
-		{"broken", func(*attempt) error { return errors.New("broken") }, segment.StepDone, "nothing is proven"},
-		{"panics", func(*attempt) error { panic("a bug") }, segment.StepDone, "nothing is proven"},
-		{"forgets", func(*attempt) error { return nil }, segment.StepDone, "what did not commit is not done"},
+		{"proven", func(a *attempt) error { return a.stores(validate.Count(5), nil) }, rerun.StepFailed, "it would store 5 again"},
+		{"unverified", func(a *attempt) error { return a.stores(validate.Unknown(), errors.New("out of reach")) }, rerun.StepDone, "the next time it may be read back"},
+		{"undecided", func(a *attempt) error { return a.stores(validate.Estimate(9, 0.1), nil) }, rerun.StepDone, "the estimate may be closer the next time"},
+		{"broken", func(*attempt) error { return errors.New("broken") }, rerun.StepDone, "nothing is proven"},
+		{"panics", func(*attempt) error { panic("a bug") }, rerun.StepDone, "nothing is proven"},
+		{"forgets", func(*attempt) error { return nil }, rerun.StepDone, "what did not commit is not done"},
 	}
 	first := map[string]func(*attempt) error{}
 	var jobs []segment.Job
@@ -245,14 +246,14 @@ func TestFailures(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			got, after := by[test.name], by["after "+test.name]
 			require.Equal(t, test.then, got.State, test.reason)
-			if test.then == segment.StepDone {
+			if test.then == rerun.StepDone {
 				require.Equal(t, 2, got.Attempt)
-				require.Equal(t, segment.StepDone, after.State)
+				require.Equal(t, rerun.StepDone, after.State)
 				return
 			}
 			require.Equal(t, 1, got.Attempt)
 			require.Contains(t, got.Error, "site-a/proven-0: stored 5 of 10 users")
-			require.Equal(t, segment.StepBlocked, after.State)
+			require.Equal(t, rerun.StepBlocked, after.State)
 			require.Equal(t, test.name, after.BlockedBy)
 			require.Zero(t, insertions(t, pool, id, after.Number))
 		})
@@ -283,13 +284,13 @@ func TestRetried(t *testing.T) {
 		}
 		return a.stores(validate.Count(10), nil)
 	})
-	require.Equal(t, segment.StepBlocked, finished(t, pool, id)[1].State)
+	require.Equal(t, rerun.StepBlocked, finished(t, pool, id)[1].State)
 	client, err := inserter(pool)
 	require.NoError(t, err)
 	_, err = client.JobRetry(t.Context(), int64(ask(t, pool, "SELECT river_job FROM rerun_step WHERE plan = $1 AND number = 1", id)))
 	require.NoError(t, err)
 	for _, s := range finished(t, pool, id) {
-		require.Equal(t, segment.StepDone, s.State)
+		require.Equal(t, rerun.StepDone, s.State)
 		require.Empty(t, s.Error)
 		require.Equal(t, 1, insertions(t, pool, id, s.Number))
 	}
@@ -342,7 +343,7 @@ func TestTakenOver(t *testing.T) {
 				put("available", "0")
 			}
 			for _, s := range finished(t, pool, id) {
-				require.Equal(t, segment.StepDone, s.State)
+				require.Equal(t, rerun.StepDone, s.State)
 				require.Equal(t, 1, insertions(t, pool, id, s.Number))
 			}
 			rows, err := pool.Query(t.Context(), "SELECT step || ' ' || attempt FROM effect ORDER BY 1")
@@ -397,9 +398,9 @@ func TestPriorities(t *testing.T) {
 		{[]int{1, 2, 3, 4, 5, 6, 7, 8}, map[int]int{8: 1, 7: 1, 6: 2, 5: 2, 4: 3, 3: 3, 2: 4, 1: 4}, "shared evenly"},
 		{[]int{1, 2, 3, 4, 5}, map[int]int{5: 1, 4: 1, 3: 2, 2: 3, 1: 4}, "as evenly as it goes"},
 	} {
-		var steps []segment.Step
+		var steps []rerun.Step
 		for _, p := range test.plan {
-			steps = append(steps, segment.Step{Job: segment.Job{Priority: p}})
+			steps = append(steps, rerun.Step{Job: segment.Job{Priority: p}})
 		}
 		require.Equal(t, test.river, priorities(steps), test.reason)
 	}
@@ -438,7 +439,7 @@ func TestLead(t *testing.T) {
 
 	o.plan = 2
 	require.EqualError(t, lead(t.Context(), o, &out), "plan 2: no rows in result set")
-	_, err := start(t.Context(), pool, segment.Plan{})
+	_, err := start(t.Context(), pool, rerun.Plan{})
 	require.ErrorContains(t, err, "Plan is empty", "that is no plan by which nothing is to do")
 }
 

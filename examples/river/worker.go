@@ -26,7 +26,7 @@ type remake func(ctx context.Context, tx pgx.Tx, run segment.Run) error
 
 // A worker runs steps.
 type worker struct {
-	river.WorkerDefaults[rerun]
+	river.WorkerDefaults[stepArgs]
 
 	pool   *pgxpool.Pool
 	remake remake
@@ -34,7 +34,7 @@ type worker struct {
 
 // Work runs a step in one transaction with its completion and the insertion of
 // what waited for it. A worker that dies takes all of that with it.
-func (w *worker) Work(ctx context.Context, job *river.Job[rerun]) error {
+func (w *worker) Work(ctx context.Context, job *river.Job[stepArgs]) error {
 	tx, err := w.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rerun]) error {
 }
 
 // commit ends a step, in the plan and in River.
-func commit(ctx context.Context, tx pgx.Tx, job *river.Job[rerun]) error {
+func commit(ctx context.Context, tx pgx.Tx, job *river.Job[stepArgs]) error {
 	if err := finish(ctx, tx, river.ClientFromContext[pgx.Tx](ctx), job.Args); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/graph/topo"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 const million = 1_000_000
@@ -74,7 +75,7 @@ func BenchmarkPlan(b *testing.B) {
 	var planned, sorted, stabilized time.Duration
 	for b.Loop() {
 		planned += timed(func() {
-			p, err := segment.New(jobs, affected)
+			p, err := rerun.New(jobs, affected)
 			require.NoError(b, err)
 			require.Len(b, p.Steps, len(jobs))
 		})
@@ -107,12 +108,12 @@ func timed(do func()) time.Duration {
 
 // BenchmarkRun measures what running a plan costs for each step, beside the job.
 func BenchmarkRun(b *testing.B) {
-	p, err := segment.New(platform(million))
+	p, err := rerun.New(platform(million))
 	require.NoError(b, err)
 	for _, limit := range []int{1, 8, 64} {
 		b.Run(fmt.Sprint("limit=", limit), func(b *testing.B) {
 			for b.Loop() {
-				_, err := p.Run(b.Context(), segment.RunOptions{Limit: limit}, func(context.Context, segment.Job) error { return nil })
+				_, err := p.Run(b.Context(), rerun.RunOptions{Limit: limit}, func(context.Context, segment.Job) error { return nil })
 				require.NoError(b, err)
 			}
 			b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*len(p.Steps)), "µs/step")
@@ -123,7 +124,7 @@ func BenchmarkRun(b *testing.B) {
 // TestSameGraph: what is compared orders the same dependencies.
 func TestSameGraph(t *testing.T) {
 	jobs, affected := platform(5000)
-	p, err := segment.New(jobs, affected)
+	p, err := rerun.New(jobs, affected)
 	require.NoError(t, err)
 	require.Len(t, p.Steps, len(jobs))
 	place := map[string]int{}

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // TestPlanSpan: one span a run of a plan, with numbers and no names; what the
@@ -34,14 +35,14 @@ func TestPlanSpan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
-			plan, err := segment.New(jobs, []segment.Affected{{Segment: id(c.affected)}})
+			plan, err := rerun.New(jobs, []segment.Affected{{Segment: id(c.affected)}})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if c.cancelled {
 				cancel()
 			}
-			_, err = plan.Run(ctx, segment.RunOptions{TracerProvider: b.traces}, func(ctx context.Context, _ segment.Job) error {
+			_, err = plan.Run(ctx, rerun.RunOptions{TracerProvider: b.traces}, func(ctx context.Context, _ segment.Job) error {
 				_, inner := b.traces.Tracer("job").Start(ctx, "job")
 				inner.End()
 				return c.err

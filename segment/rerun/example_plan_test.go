@@ -1,10 +1,11 @@
-package segment_test
+package rerun_test
 
 import (
 	"context"
 	"fmt"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // March 2024, and both bugs are fixed. A lookalike had come out empty, its copy
@@ -18,7 +19,7 @@ func ExampleNew() {
 	likeCars := segment.ID{SiteGroup: "site-b", Name: "like-cars"}
 	boats := segment.ID{SiteGroup: "site-b", Name: "boats"}
 
-	plan, err := segment.New(
+	plan, err := rerun.New(
 		[]segment.Job{ // all jobs of the platform, in any order
 			segment.Copy(boats, segment.ID{SiteGroup: "site-a", Name: "boats"}),
 			segment.Lookalike(likeCars, carsB),
@@ -33,7 +34,7 @@ func ExampleNew() {
 	}
 	fmt.Print(plan)
 
-	outcome, err := plan.Run(context.Background(), segment.RunOptions{Limit: 8}, func(_ context.Context, job segment.Job) error {
+	outcome, err := plan.Run(context.Background(), rerun.RunOptions{Limit: 8}, func(_ context.Context, job segment.Job) error {
 		fmt.Println("running", job.ID)
 		return nil // the job, guarded: an error keeps what depends on it from running
 	})

@@ -1,4 +1,4 @@
-package segment_test
+package rerun_test
 
 import (
 	"math/rand/v2"
@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-func ids(steps []segment.Step) []string {
+func ids(steps []rerun.Step) []string {
 	list := []string{}
 	for _, s := range steps {
 		list = append(list, s.Job.ID)
@@ -21,7 +22,7 @@ func ids(steps []segment.Step) []string {
 }
 
 // requireSteps: each step is what the naive planner says of its job.
-func requireSteps(t *testing.T, want *naive, steps []segment.Step) {
+func requireSteps(t *testing.T, want *naive, steps []rerun.Step) {
 	t.Helper()
 	for _, s := range steps {
 		w, known := want.steps[s.Job.ID]
@@ -39,7 +40,7 @@ func TestPlan(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		w := draw(r, nature{})
-		got, err := segment.New(w.jobs, w.affected)
+		got, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		want := plan(w)
 		require.Empty(t, got.Conflicts, "seed %d", seed)
@@ -49,7 +50,7 @@ func TestPlan(t *testing.T) {
 		requireOrder(t, got.Steps)
 		for range 3 {
 			o := w.shuffled(r)
-			again, err := segment.New(o.jobs, o.affected)
+			again, err := rerun.New(o.jobs, o.affected)
 			require.NoError(t, err)
 			require.Equal(t, got, again, "seed %d: the same for any order of the input", seed)
 		}
@@ -63,7 +64,7 @@ func TestPlan(t *testing.T) {
 }
 
 // requireOrder: no step before what it waits for, nor twice the same.
-func requireOrder(t *testing.T, steps []segment.Step) {
+func requireOrder(t *testing.T, steps []rerun.Step) {
 	t.Helper()
 	order := ids(steps)
 	for i, s := range steps {
@@ -80,12 +81,12 @@ func requireOrder(t *testing.T, steps []segment.Step) {
 // reported is one, what does not hang on it is planned, and what does is listed
 // once.
 func TestPlanConflicts(t *testing.T) {
-	seen := map[segment.ConflictKind]int{}
+	seen := map[rerun.ConflictKind]int{}
 	cyclic := 0
 	for seed := uint64(0); cyclic < 1000; seed++ {
 		r := rand.New(rand.NewPCG(seed, 2))
 		w := draw(r, nature{cycles: true, writers: seed%2 == 0})
-		got, err := segment.New(w.jobs, w.affected)
+		got, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		want := plan(w)
 		require.Equal(t, append([]string{}, want.order()...), ids(got.Steps), "seed %d: everything that hangs on no conflict is planned", seed)
@@ -94,22 +95,22 @@ func TestPlanConflicts(t *testing.T) {
 		requireOrder(t, got.Steps)
 		requireConflicts(t, want, got)
 		o := w.shuffled(r)
-		again, err := segment.New(o.jobs, o.affected)
+		again, err := rerun.New(o.jobs, o.affected)
 		require.NoError(t, err)
 		require.Equal(t, got, again, "seed %d: the same for any order of the input", seed)
-		had := map[segment.ConflictKind]int{}
+		had := map[rerun.ConflictKind]int{}
 		for _, c := range got.Conflicts {
 			seen[c.Kind]++
 			had[c.Kind]++
 		}
-		if had[segment.ConflictCycle] > 0 {
+		if had[rerun.ConflictCycle] > 0 {
 			cyclic++
 		}
 	}
-	require.Greater(t, seen[segment.ConflictWriters], 200)
+	require.Greater(t, seen[rerun.ConflictWriters], 200)
 }
 
-func requireConflicts(t *testing.T, want *naive, got segment.Plan) {
+func requireConflicts(t *testing.T, want *naive, got rerun.Plan) {
 	t.Helper()
 	var contested []segment.ID
 	listed := map[string]int{} // by job held up: with which conflict
@@ -118,12 +119,12 @@ func requireConflicts(t *testing.T, want *naive, got segment.Plan) {
 		requireSteps(t, want, c.Steps)
 		requireSteps(t, want, c.Waiting)
 		switch c.Kind {
-		case segment.ConflictCycle:
+		case rerun.ConflictCycle:
 			for j, s := range c.Steps {
 				before := c.Steps[(j+len(c.Steps)-1)%len(c.Steps)]
 				require.Contains(t, s.Job.From, before.Job.To, "each reads what the one before it writes")
 			}
-		case segment.ConflictWriters:
+		case rerun.ConflictWriters:
 			contested = append(contested, c.Steps[0].Job.To)
 			require.ElementsMatch(t, want.writers(c.Steps[0].Job.To), ids(c.Steps))
 		}
@@ -145,9 +146,9 @@ func requireConflicts(t *testing.T, want *naive, got segment.Plan) {
 			require.Contains(t, contested, s.Job.To)
 		}
 		if want.reaches(id, id) {
-			require.True(t, slices.ContainsFunc(got.Conflicts, func(c segment.Conflict) bool {
+			require.True(t, slices.ContainsFunc(got.Conflicts, func(c rerun.Conflict) bool {
 				first := c.Steps[0].Job.ID
-				return c.Kind == segment.ConflictCycle && (first == id || want.reaches(id, first) && want.reaches(first, id))
+				return c.Kind == rerun.ConflictCycle && (first == id || want.reaches(id, first) && want.reaches(first, id))
 			}), "%s: of what is tied up in cycles, one is listed", id)
 		}
 	}
@@ -156,10 +157,10 @@ func requireConflicts(t *testing.T, want *naive, got segment.Plan) {
 
 // requireHoldsUp: a job is listed with the last conflict that holds it up, and
 // Also leads from each conflict to everything it holds up.
-func requireHoldsUp(t *testing.T, want *naive, conflicts []segment.Conflict, listed map[string]int) {
+func requireHoldsUp(t *testing.T, want *naive, conflicts []rerun.Conflict, listed map[string]int) {
 	t.Helper()
-	holds := func(c segment.Conflict, id string) bool {
-		return slices.ContainsFunc(c.Steps, func(s segment.Step) bool { return want.reaches(s.Job.ID, id) })
+	holds := func(c rerun.Conflict, id string) bool {
+		return slices.ContainsFunc(c.Steps, func(s rerun.Step) bool { return want.reaches(s.Job.ID, id) })
 	}
 	for id, last := range listed {
 		require.True(t, holds(conflicts[last], id), "%s is held up by what it is listed with", id)
@@ -186,7 +187,7 @@ func requireHoldsUp(t *testing.T, want *naive, conflicts []segment.Conflict, lis
 			if !holds(c, id) {
 				continue
 			}
-			reached := slices.ContainsFunc(conflicts, func(other segment.Conflict) bool {
+			reached := slices.ContainsFunc(conflicts, func(other rerun.Conflict) bool {
 				return slices.Contains(ids(other.Steps), id)
 			})
 			if last, up := listed[id]; up {
@@ -265,7 +266,7 @@ func TestPlanOrder(t *testing.T) {
 		},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			got, err := segment.New(c.jobs, c.affected)
+			got, err := rerun.New(c.jobs, c.affected)
 			require.NoError(t, err)
 			require.Equal(t, c.order, ids(got.Steps))
 			require.Empty(t, got.Conflicts)
@@ -276,7 +277,7 @@ func TestPlanOrder(t *testing.T) {
 // TestPlanIsItsOwn: what happens to the input afterwards is not the plan's.
 func TestPlanIsItsOwn(t *testing.T) {
 	jobs := []segment.Job{segment.Copy(name(1), name(0))}
-	got, err := segment.New(jobs, []segment.Affected{{Segment: name(0)}})
+	got, err := rerun.New(jobs, []segment.Affected{{Segment: name(0)}})
 	require.NoError(t, err)
 	jobs[0].From[0] = name(7)
 	require.Equal(t, []segment.ID{name(0)}, got.Steps[0].Job.From)
@@ -309,9 +310,9 @@ func TestPlanRefuses(t *testing.T) {
 		{"fewer than no users", "affected[0].Users", nil, []segment.Affected{{Segment: name(0), Users: -1}}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			got, err := segment.New(c.jobs, c.affected)
+			got, err := rerun.New(c.jobs, c.affected)
 			requireInputError(t, c.field, err)
-			require.Equal(t, segment.Plan{}, got)
+			require.Equal(t, rerun.Plan{}, got)
 		})
 	}
 }
@@ -334,11 +335,11 @@ func TestPlanDeep(t *testing.T) {
 		jobs = append(jobs, segment.Job{ID: strconv.Itoa(i), From: []segment.ID{name(i)}, To: name(i + 1)})
 	}
 	affected := []segment.Affected{{Segment: name(0)}}
-	got, err := segment.New(jobs, affected)
+	got, err := rerun.New(jobs, affected)
 	require.NoError(t, err)
 	require.Len(t, got.Steps, length)
 	jobs[0].From = append(jobs[0].From, name(length/2))
-	got, err = segment.New(jobs, affected)
+	got, err = rerun.New(jobs, affected)
 	require.NoError(t, err)
 	require.Len(t, got.Conflicts, 1)
 	require.Len(t, got.Conflicts[0].Steps, length/2)

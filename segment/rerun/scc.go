@@ -1,4 +1,4 @@
-package segment
+package rerun
 
 // knots finds which segments of the jobs that are left can all be reached from
 // each other, and how many such knots there are. It is Tarjan's algorithm for

@@ -1,4 +1,4 @@
-package segment_test
+package rerun_test
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -26,7 +27,7 @@ var errBoom = errors.New("boom")
 
 // planned is the plan of jobs "0", "1", …, each of which waits for those listed,
 // in this order.
-func planned(t *testing.T, after ...[]int) segment.Plan {
+func planned(t *testing.T, after ...[]int) rerun.Plan {
 	t.Helper()
 	var jobs []segment.Job
 	var affected []segment.Affected
@@ -38,7 +39,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 		jobs = append(jobs, j)
 		affected = append(affected, segment.Affected{Segment: name(i), Users: int64(len(after) - i)})
 	}
-	got, err := segment.New(jobs, affected)
+	got, err := rerun.New(jobs, affected)
 	require.NoError(t, err)
 	require.Empty(t, got.Conflicts)
 	for i, s := range got.Steps {
@@ -47,7 +48,7 @@ func planned(t *testing.T, after ...[]int) segment.Plan {
 	return got
 }
 
-func results(list []segment.Result) (jobs []string) {
+func results(list []rerun.Result) (jobs []string) {
 	for _, r := range list {
 		jobs = append(jobs, r.JobID)
 	}
@@ -61,7 +62,7 @@ func succeed(context.Context, segment.Job) error { return nil }
 func TestRunStartsAsSoonAsItCan(t *testing.T) {
 	p := planned(t, nil, nil, []int{1}, []int{2}, []int{0, 3})
 	third := make(chan struct{})
-	outcome, err := p.Run(t.Context(), segment.RunOptions{Limit: 2}, func(_ context.Context, j segment.Job) error {
+	outcome, err := p.Run(t.Context(), rerun.RunOptions{Limit: 2}, func(_ context.Context, j segment.Job) error {
 		switch j.ID {
 		case "0":
 			<-third
@@ -88,7 +89,7 @@ func TestRunLimit(t *testing.T) {
 				running += change
 				most = max(most, running)
 			}
-			_, err := p.Run(t.Context(), segment.RunOptions{Limit: limit}, func(context.Context, segment.Job) error {
+			_, err := p.Run(t.Context(), rerun.RunOptions{Limit: limit}, func(context.Context, segment.Job) error {
 				count(1)
 				time.Sleep(time.Second) // by the bubble's clock: until all that can run do
 				count(-1)
@@ -104,10 +105,10 @@ func TestRunLimit(t *testing.T) {
 func TestRunQueue(t *testing.T) {
 	for seed := range uint64(200) {
 		w := draw(rand.New(rand.NewPCG(seed, 3)), nature{})
-		p, err := segment.New(w.jobs, w.affected)
+		p, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		order := []string{}
-		_, _ = p.Run(t.Context(), segment.RunOptions{}, func(_ context.Context, j segment.Job) error {
+		_, _ = p.Run(t.Context(), rerun.RunOptions{}, func(_ context.Context, j segment.Job) error {
 			order = append(order, j.ID)
 			return nil
 		})
@@ -133,7 +134,7 @@ func TestRunFailure(t *testing.T) {
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			for limit := range 4 {
-				outcome, err := p.Run(t.Context(), segment.RunOptions{Limit: limit}, func(_ context.Context, j segment.Job) error {
+				outcome, err := p.Run(t.Context(), rerun.RunOptions{Limit: limit}, func(_ context.Context, j segment.Job) error {
 					if j.ID == "1" {
 						return c.fail()
 					}
@@ -141,12 +142,12 @@ func TestRunFailure(t *testing.T) {
 				})
 				require.Equal(t, []string{"0", "3", "5"}, results(outcome.Done))
 				require.Equal(t, []string{"1"}, results(outcome.Failed))
-				require.Equal(t, []segment.Blocked{{JobID: "2", By: "1"}, {JobID: "4", By: "1"}}, outcome.Blocked)
+				require.Equal(t, []rerun.Blocked{{JobID: "2", By: "1"}, {JobID: "4", By: "1"}}, outcome.Blocked)
 				require.Empty(t, outcome.NeverStarted)
 				require.ErrorContains(t, outcome.Failed[0].Err, c.text)
 				require.Contains(t, outcome.String(), "3 done, 1 failed, 2 blocked\n  failed: 1: ")
 
-				incomplete, ok := errors.AsType[*segment.IncompleteError](err)
+				incomplete, ok := errors.AsType[*rerun.IncompleteError](err)
 				require.True(t, ok)
 				require.Equal(t, outcome, incomplete.Outcome)
 				require.ErrorContains(t, err, "rerun plan: 3 done, 1 failed, 2 blocked: 1: ")
@@ -154,7 +155,7 @@ func TestRunFailure(t *testing.T) {
 				if c.is != nil {
 					require.ErrorIs(t, err, c.is)
 				}
-				if panicked, ok := errors.AsType[*segment.PanicError](err); ok {
+				if panicked, ok := errors.AsType[*rerun.PanicError](err); ok {
 					require.Contains(t, string(panicked.Stack), "planrun_test.go", "where it was")
 				}
 			}
@@ -166,7 +167,7 @@ func TestRunFailure(t *testing.T) {
 // were joined.
 func TestRunFailureOnOneLine(t *testing.T) {
 	p := planned(t, nil)
-	outcome, err := p.Run(t.Context(), segment.RunOptions{}, func(context.Context, segment.Job) error {
+	outcome, err := p.Run(t.Context(), rerun.RunOptions{}, func(context.Context, segment.Job) error {
 		return errors.Join(errBoom, fmt.Errorf("rolling back:\r\n%w", errBoom))
 	})
 	require.EqualError(t, err, "rerun plan: 0 done, 1 failed: 0: boom; rolling back:; boom")
@@ -179,7 +180,7 @@ func TestRunBlockedBy(t *testing.T) {
 	p := planned(t, nil, nil, []int{0, 1}, []int{2})
 	for _, last := range []string{"0", "1"} {
 		other := make(chan struct{})
-		outcome, err := p.Run(t.Context(), segment.RunOptions{Limit: 2}, func(_ context.Context, j segment.Job) error {
+		outcome, err := p.Run(t.Context(), rerun.RunOptions{Limit: 2}, func(_ context.Context, j segment.Job) error {
 			if j.ID == last {
 				<-other
 			} else {
@@ -187,7 +188,7 @@ func TestRunBlockedBy(t *testing.T) {
 			}
 			return fmt.Errorf("%s: %w", j.ID, errBoom)
 		})
-		require.Equal(t, []segment.Blocked{{JobID: "2", By: "0"}, {JobID: "3", By: "0"}}, outcome.Blocked)
+		require.Equal(t, []rerun.Blocked{{JobID: "2", By: "0"}, {JobID: "3", By: "0"}}, outcome.Blocked)
 		require.EqualError(t, err, "rerun plan: 0 done, 2 failed, 2 blocked: 0: 0: boom (and 1 more)")
 	}
 }
@@ -200,7 +201,7 @@ func TestRunCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var both sync.WaitGroup
 	both.Add(2)
-	outcome, err := p.Run(ctx, segment.RunOptions{Limit: 2}, func(ctx context.Context, j segment.Job) error {
+	outcome, err := p.Run(ctx, rerun.RunOptions{Limit: 2}, func(ctx context.Context, j segment.Job) error {
 		both.Done()
 		both.Wait()
 		cancel(why)
@@ -212,19 +213,19 @@ func TestRunCancelled(t *testing.T) {
 	})
 	require.Equal(t, []string{"0"}, results(outcome.Done))
 	require.Equal(t, []string{"1"}, results(outcome.Failed))
-	require.Equal(t, []segment.Blocked{{JobID: "3", By: "1"}}, outcome.Blocked)
+	require.Equal(t, []rerun.Blocked{{JobID: "3", By: "1"}}, outcome.Blocked)
 	require.Equal(t, []string{"2", "4", "5"}, outcome.NeverStarted)
 	require.ErrorIs(t, err, why)
 	require.ErrorContains(t, err, "1 done, 1 failed, 1 blocked, 3 never started: stopped: the store goes down for maintenance")
 
-	_, err = p.Run(ctx, segment.RunOptions{Resume: outcome}, func(context.Context, segment.Job) error {
+	_, err = p.Run(ctx, rerun.RunOptions{Resume: outcome}, func(context.Context, segment.Job) error {
 		return errors.New("nothing may start")
 	})
 	require.ErrorContains(t, err, "1 done, 5 never started", "cancelled before it began")
 
-	outcome, err = p.Run(t.Context(), segment.RunOptions{Resume: outcome}, succeed)
+	outcome, err = p.Run(t.Context(), rerun.RunOptions{Resume: outcome}, succeed)
 	require.NoError(t, err)
-	_, err = p.Run(ctx, segment.RunOptions{Resume: outcome}, succeed)
+	_, err = p.Run(ctx, rerun.RunOptions{Resume: outcome}, succeed)
 	require.NoError(t, err, "all was done, whatever the context says")
 }
 
@@ -240,16 +241,16 @@ func TestRunTimes(t *testing.T) {
 			}
 			return nil
 		}
-		first, err := p.Run(t.Context(), segment.RunOptions{}, work)
+		first, err := p.Run(t.Context(), rerun.RunOptions{}, work)
 		require.Error(t, err)
 		time.Sleep(time.Hour)
-		second, err := p.Run(t.Context(), segment.RunOptions{Resume: first}, func(context.Context, segment.Job) error { return nil })
+		second, err := p.Run(t.Context(), rerun.RunOptions{Resume: first}, func(context.Context, segment.Job) error { return nil })
 		require.NoError(t, err)
 		at := func(d time.Duration) time.Time { return start.Add(d).UTC() }
-		require.Equal(t, []segment.Result{{JobID: "0", Started: at(0), Ended: at(time.Minute)}}, first.Done)
-		require.Equal(t, []segment.Result{{JobID: "1", Started: at(time.Minute), Ended: at(2 * time.Minute), Err: errBoom}}, first.Failed)
+		require.Equal(t, []rerun.Result{{JobID: "0", Started: at(0), Ended: at(time.Minute)}}, first.Done)
+		require.Equal(t, []rerun.Result{{JobID: "1", Started: at(time.Minute), Ended: at(2 * time.Minute), Err: errBoom}}, first.Failed)
 		later := at(time.Hour + 2*time.Minute)
-		require.Equal(t, []segment.Result{first.Done[0], {JobID: "1", Started: later, Ended: later}}, second.Done)
+		require.Equal(t, []rerun.Result{first.Done[0], {JobID: "1", Started: later, Ended: later}}, second.Done)
 	})
 }
 
@@ -257,8 +258,8 @@ func TestRunTimes(t *testing.T) {
 // numbers, and never two at a time.
 func TestRunProgress(t *testing.T) {
 	p := planned(t, nil, []int{0}, nil, []int{1})
-	var told []segment.Progress
-	outcome, err := p.Run(t.Context(), segment.RunOptions{Progress: func(p segment.Progress) { told = append(told, p) }}, func(_ context.Context, j segment.Job) error {
+	var told []rerun.Progress
+	outcome, err := p.Run(t.Context(), rerun.RunOptions{Progress: func(p rerun.Progress) { told = append(told, p) }}, func(_ context.Context, j segment.Job) error {
 		if j.ID == "1" {
 			return errBoom
 		}
@@ -280,13 +281,13 @@ func TestRunProgress(t *testing.T) {
 
 	told = nil
 	diamond := planned(t, nil, []int{0}, []int{0}, []int{1, 2})
-	_, err = diamond.Run(t.Context(), segment.RunOptions{Progress: func(p segment.Progress) { told = append(told, p) }}, func(context.Context, segment.Job) error { return errBoom })
+	_, err = diamond.Run(t.Context(), rerun.RunOptions{Progress: func(p rerun.Progress) { told = append(told, p) }}, func(context.Context, segment.Job) error { return errBoom })
 	require.Error(t, err)
 	require.Len(t, told, 2)
 	require.Equal(t, 3, told[1].Blocked, "each once, though there are two ways to the last")
 
 	told = nil
-	_, err = p.Run(t.Context(), segment.RunOptions{Resume: outcome, Limit: 4, Progress: func(p segment.Progress) { told = append(told, p) }}, succeed)
+	_, err = p.Run(t.Context(), rerun.RunOptions{Resume: outcome, Limit: 4, Progress: func(p rerun.Progress) { told = append(told, p) }}, succeed)
 	require.NoError(t, err)
 	require.Len(t, told, 4, "two steps are left")
 	require.Equal(t, 2, told[0].Done, "what was done before counts")
@@ -299,7 +300,7 @@ func TestRunProgressPanics(t *testing.T) {
 	var running atomic.Int64
 	leave := func(t *testing.T, how func()) {
 		t.Helper()
-		_, _ = p.Run(t.Context(), segment.RunOptions{Limit: 3, Progress: func(p segment.Progress) {
+		_, _ = p.Run(t.Context(), rerun.RunOptions{Limit: 3, Progress: func(p rerun.Progress) {
 			if p.Running == 3 {
 				how()
 			}
@@ -334,19 +335,19 @@ func TestRunIncomplete(t *testing.T) {
 		{"a conflict", []segment.Job{fine, twice, segment.Copy(name(2), name(1))}, []segment.Affected{{Segment: name(1)}}, "rerun plan: 1 done, 1 conflict to solve"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			p, err := segment.New(c.jobs, c.affected)
+			p, err := rerun.New(c.jobs, c.affected)
 			require.NoError(t, err)
-			outcome, err := p.Run(t.Context(), segment.RunOptions{}, succeed)
+			outcome, err := p.Run(t.Context(), rerun.RunOptions{}, succeed)
 			require.EqualError(t, err, c.want)
 			require.Len(t, outcome.Done, 1)
 			require.NotErrorIs(t, err, context.Canceled)
 		})
 	}
-	p, err := segment.New([]segment.Job{fine, twice}, nil)
+	p, err := rerun.New([]segment.Job{fine, twice}, nil)
 	require.NoError(t, err)
-	outcome, err := p.Run(t.Context(), segment.RunOptions{}, succeed)
+	outcome, err := p.Run(t.Context(), rerun.RunOptions{}, succeed)
 	require.NoError(t, err, "nothing is affected")
-	require.Equal(t, segment.Outcome{}, outcome)
+	require.Equal(t, rerun.Outcome{}, outcome)
 }
 
 // TestRunRefuses: nothing runs on bad input.
@@ -358,42 +359,42 @@ func TestRunRefuses(t *testing.T) {
 	lost.Steps = lost.Steps[1:]
 	double := planned(t, nil, []int{0}, []int{1})
 	double.Steps = append(double.Steps, double.Steps[2])
-	done := func(jobs ...string) (o segment.Outcome) {
+	done := func(jobs ...string) (o rerun.Outcome) {
 		for _, j := range jobs {
-			o.Done = append(o.Done, segment.Result{JobID: j})
+			o.Done = append(o.Done, rerun.Result{JobID: j})
 		}
 		return o
 	}
 	for _, c := range []struct {
 		reason, field string
-		plan          segment.Plan
-		options       segment.RunOptions
+		plan          rerun.Plan
+		options       rerun.RunOptions
 	}{
-		{"the plan that an error came with, which has no steps", "Plan", segment.Plan{}, segment.RunOptions{}},
-		{"a limit below none", "RunOptions.Limit", p, segment.RunOptions{Limit: -1}},
-		{"a step that waits for a later one would wait forever", "Plan.Steps[0].After", other, segment.RunOptions{}},
-		{"a step was taken out that others wait for", "Plan.Steps[0].After", lost, segment.RunOptions{}},
-		{"a step was added twice", "Plan.Steps[3].Job.ID", double, segment.RunOptions{}},
-		{"the outcome of another plan: done", "Outcome.Done[1]", p, segment.RunOptions{Resume: done("0", "7")}},
-		{"the outcome of another plan: failed", "Outcome.Failed[0]", p, segment.RunOptions{Resume: segment.Outcome{Failed: []segment.Result{{JobID: "7"}}}}},
-		{"the outcome of another plan: blocked", "Outcome.Blocked[0]", p, segment.RunOptions{Resume: segment.Outcome{Blocked: []segment.Blocked{{JobID: "7"}}}}},
-		{"the outcome of another plan: never started", "Outcome.NeverStarted[0]", p, segment.RunOptions{Resume: segment.Outcome{NeverStarted: []string{"7"}}}},
-		{"what failed is not done, wherever a queue of one's own lists it", "Outcome.Done[1].Err", p, segment.RunOptions{Resume: segment.Outcome{Done: []segment.Result{{JobID: "0"}, {JobID: "1", Err: errBoom}}}}},
-		{"one outcome for each step", "Outcome.NeverStarted[0]", p, segment.RunOptions{Resume: segment.Outcome{Done: done("0").Done, NeverStarted: []string{"0"}}}},
-		{"done before what it waits for was made again", "Outcome.Done", p, segment.RunOptions{Resume: done("0", "2")}},
+		{"the plan that an error came with, which has no steps", "Plan", rerun.Plan{}, rerun.RunOptions{}},
+		{"a limit below none", "RunOptions.Limit", p, rerun.RunOptions{Limit: -1}},
+		{"a step that waits for a later one would wait forever", "Plan.Steps[0].After", other, rerun.RunOptions{}},
+		{"a step was taken out that others wait for", "Plan.Steps[0].After", lost, rerun.RunOptions{}},
+		{"a step was added twice", "Plan.Steps[3].Job.ID", double, rerun.RunOptions{}},
+		{"the outcome of another plan: done", "Outcome.Done[1]", p, rerun.RunOptions{Resume: done("0", "7")}},
+		{"the outcome of another plan: failed", "Outcome.Failed[0]", p, rerun.RunOptions{Resume: rerun.Outcome{Failed: []rerun.Result{{JobID: "7"}}}}},
+		{"the outcome of another plan: blocked", "Outcome.Blocked[0]", p, rerun.RunOptions{Resume: rerun.Outcome{Blocked: []rerun.Blocked{{JobID: "7"}}}}},
+		{"the outcome of another plan: never started", "Outcome.NeverStarted[0]", p, rerun.RunOptions{Resume: rerun.Outcome{NeverStarted: []string{"7"}}}},
+		{"what failed is not done, wherever a queue of one's own lists it", "Outcome.Done[1].Err", p, rerun.RunOptions{Resume: rerun.Outcome{Done: []rerun.Result{{JobID: "0"}, {JobID: "1", Err: errBoom}}}}},
+		{"one outcome for each step", "Outcome.NeverStarted[0]", p, rerun.RunOptions{Resume: rerun.Outcome{Done: done("0").Done, NeverStarted: []string{"0"}}}},
+		{"done before what it waits for was made again", "Outcome.Done", p, rerun.RunOptions{Resume: done("0", "2")}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			outcome, err := c.plan.Run(t.Context(), c.options, func(context.Context, segment.Job) error {
 				panic("nothing may run")
 			})
 			requireInputError(t, c.field, err)
-			require.Equal(t, segment.Outcome{}, outcome)
+			require.Equal(t, rerun.Outcome{}, outcome)
 			if c.options.Limit == 0 {
 				require.Empty(t, c.plan.Ready(c.options.Resume))
 			}
 		})
 	}
-	_, err := p.Run(t.Context(), segment.RunOptions{}, nil)
+	_, err := p.Run(t.Context(), rerun.RunOptions{}, nil)
 	requireInputError(t, "run", err)
 }
 
@@ -402,14 +403,14 @@ func TestRunRefuses(t *testing.T) {
 func TestResume(t *testing.T) {
 	for seed := range uint64(150) {
 		w := draw(rand.New(rand.NewPCG(seed, 4)), nature{cycles: true, writers: true})
-		p, err := segment.New(w.jobs, w.affected)
+		p, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		for prefix := range len(p.Steps) + 1 {
 			for _, stop := range []string{"cancelled", "failing"} {
 				times := map[string]int{}
 				var mu sync.Mutex
 				ctx, cancel := context.WithCancel(t.Context())
-				first, _ := p.Run(ctx, segment.RunOptions{Limit: prefix % 4}, func(_ context.Context, j segment.Job) error {
+				first, _ := p.Run(ctx, rerun.RunOptions{Limit: prefix % 4}, func(_ context.Context, j segment.Job) error {
 					mu.Lock()
 					defer mu.Unlock()
 					if len(times) >= prefix {
@@ -424,7 +425,7 @@ func TestResume(t *testing.T) {
 				cancel()
 				require.Len(t, first.Done, len(times))
 				require.Equal(t, len(p.Steps), len(first.Done)+len(first.Failed)+len(first.Blocked)+len(first.NeverStarted), "every step is accounted for")
-				second, err := p.Run(t.Context(), segment.RunOptions{Limit: 3, Resume: throughJSON(t, first)}, func(_ context.Context, j segment.Job) error {
+				second, err := p.Run(t.Context(), rerun.RunOptions{Limit: 3, Resume: throughJSON(t, first)}, func(_ context.Context, j segment.Job) error {
 					mu.Lock()
 					defer mu.Unlock()
 					times[j.ID]++
@@ -441,12 +442,12 @@ func TestResume(t *testing.T) {
 	}
 }
 
-func throughJSON(t *testing.T, o segment.Outcome) (back segment.Outcome) {
+func throughJSON(t *testing.T, o rerun.Outcome) (back rerun.Outcome) {
 	t.Helper()
 	data, err := json.Marshal(o)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &back))
-	for _, list := range []struct{ want, got []segment.Result }{{o.Done, back.Done}, {o.Failed, back.Failed}} {
+	for _, list := range []struct{ want, got []rerun.Result }{{o.Done, back.Done}, {o.Failed, back.Failed}} {
 		require.Len(t, list.got, len(list.want))
 		for i, want := range list.want {
 			got := list.got[i]
@@ -464,10 +465,10 @@ func throughJSON(t *testing.T, o segment.Outcome) (back segment.Outcome) {
 
 func TestOutcomeJSON(t *testing.T) {
 	at := time.Date(2024, 3, 22, 9, 0, 0, 0, time.UTC)
-	data, err := json.Marshal(segment.Outcome{
-		Done:         []segment.Result{{JobID: "a", Started: at, Ended: at.Add(time.Second)}},
-		Failed:       []segment.Result{{JobID: "b", Started: at, Ended: at, Err: fmt.Errorf("reading: %w", fs.ErrNotExist)}},
-		Blocked:      []segment.Blocked{{JobID: "c", By: "b"}},
+	data, err := json.Marshal(rerun.Outcome{
+		Done:         []rerun.Result{{JobID: "a", Started: at, Ended: at.Add(time.Second)}},
+		Failed:       []rerun.Result{{JobID: "b", Started: at, Ended: at, Err: fmt.Errorf("reading: %w", fs.ErrNotExist)}},
+		Blocked:      []rerun.Blocked{{JobID: "c", By: "b"}},
 		NeverStarted: []string{"d"},
 	})
 	require.NoError(t, err)
@@ -477,7 +478,7 @@ func TestOutcomeJSON(t *testing.T) {
 		"blocked": [{"job": "c", "by": "b"}],
 		"never_started": ["d"]
 	}`, string(data))
-	var o segment.Outcome
+	var o rerun.Outcome
 	require.Error(t, json.Unmarshal([]byte(`{"done": [{"job": 1}]}`), &o))
 }
 
@@ -487,9 +488,9 @@ func TestReady(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		w := draw(r, nature{cycles: true, writers: true})
-		p, err := segment.New(w.jobs, w.affected)
+		p, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
-		var o segment.Outcome
+		var o rerun.Outcome
 		order := []string{}
 		for range p.Steps {
 			ready := p.Ready(o)
@@ -500,13 +501,13 @@ func TestReady(t *testing.T) {
 			}
 			next := ready[r.IntN(len(ready))].Job.ID
 			order = append(order, next)
-			o.Done = append(o.Done, segment.Result{JobID: next})
+			o.Done = append(o.Done, rerun.Result{JobID: next})
 		}
 		require.Empty(t, p.Ready(o))
 		require.ElementsMatch(t, ids(p.Steps), order)
 	}
 	p := planned(t, nil, nil)
-	require.Equal(t, []string{"0", "1"}, ids(p.Ready(segment.Outcome{Failed: []segment.Result{{JobID: "0"}}})), "what failed is left to do")
+	require.Equal(t, []string{"0", "1"}, ids(p.Ready(rerun.Outcome{Failed: []rerun.Result{{JobID: "0"}}})), "what failed is left to do")
 }
 
 // openAlerts are the alerts that are open, by segment.
@@ -531,10 +532,10 @@ func (a *openAlerts) Resolve(_ context.Context, id segment.ID) error {
 
 // TestStepThatWaitsForItself is no plan: it would never start.
 func TestStepThatWaitsForItself(t *testing.T) {
-	p, err := segment.New([]segment.Job{segment.Copy(name(1), name(0))}, []segment.Affected{{Segment: name(1)}})
+	p, err := rerun.New([]segment.Job{segment.Copy(name(1), name(0))}, []segment.Affected{{Segment: name(1)}})
 	require.NoError(t, err)
 	p.Steps[0].After = []string{p.Steps[0].Job.ID}
-	_, err = p.Run(t.Context(), segment.RunOptions{}, func(context.Context, segment.Job) error { return nil })
+	_, err = p.Run(t.Context(), rerun.RunOptions{}, func(context.Context, segment.Job) error { return nil })
 	require.ErrorContains(t, err, "Plan.Steps[0].After")
 	require.ErrorContains(t, err, "want a step that comes before it")
 }
@@ -567,22 +568,22 @@ func TestRunGuarded(t *testing.T) {
 	require.ErrorIs(t, job(t.Context(), jobs[1]), validate.Empty)
 	require.Equal(t, map[segment.ID]string{like: "empty"}, alerts.open)
 
-	plan, err := segment.New(jobs, []segment.Affected{{Segment: like, Users: live[like]}})
+	plan, err := rerun.New(jobs, []segment.Affected{{Segment: like, Users: live[like]}})
 	require.NoError(t, err)
-	outcome, err := plan.Run(t.Context(), segment.RunOptions{Limit: 2}, job)
+	outcome, err := plan.Run(t.Context(), rerun.RunOptions{Limit: 2}, job)
 	require.ErrorIs(t, err, validate.Empty, "nothing was fixed yet")
-	require.Equal(t, []segment.Blocked{{JobID: jobs[0].ID, By: jobs[1].ID}}, outcome.Blocked)
+	require.Equal(t, []rerun.Blocked{{JobID: jobs[0].ID, By: jobs[1].ID}}, outcome.Blocked)
 	require.Equal(t, map[segment.ID]string{like: "empty"}, alerts.open)
 
 	stores[segment.JobKindLookalike] = 1_000_000 // one fix is deployed
-	outcome, err = plan.Run(t.Context(), segment.RunOptions{Resume: throughJSON(t, outcome)}, job)
+	outcome, err = plan.Run(t.Context(), rerun.RunOptions{Resume: throughJSON(t, outcome)}, job)
 	require.ErrorIs(t, err, validate.Capped)
 	require.Equal(t, []string{jobs[1].ID}, results(outcome.Done))
 	require.Equal(t, map[segment.ID]string{copied: "capped"}, alerts.open, "the alert of the segment that is whole again is resolved")
 
 	stores[segment.JobKindCopy] = 1_000_000 // and the other
 	before := runs
-	_, err = plan.Run(t.Context(), segment.RunOptions{Resume: throughJSON(t, outcome)}, job)
+	_, err = plan.Run(t.Context(), rerun.RunOptions{Resume: throughJSON(t, outcome)}, job)
 	require.NoError(t, err)
 	require.Equal(t, before+1, runs, "only what was left")
 	require.Empty(t, alerts.open)

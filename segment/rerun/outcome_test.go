@@ -1,4 +1,4 @@
-package segment_test
+package rerun_test
 
 import (
 	"context"
@@ -8,24 +8,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // TestIncompleteButNotStopped: a run that was told to stop after its last step
 // was stopped by nothing; what is missing is what the plan could not hold.
 func TestIncompleteButNotStopped(t *testing.T) {
-	p, err := segment.New([]segment.Job{
+	p, err := rerun.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(3), name(2)), segment.Copy(name(2), name(3)),
 	}, []segment.Affected{{Segment: name(1)}, {Segment: name(2)}})
 	require.NoError(t, err)
 	require.Len(t, p.Steps, 1)
 	require.Len(t, p.Conflicts, 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	outcome, err := p.Run(ctx, segment.RunOptions{}, func(context.Context, segment.Job) error {
+	outcome, err := p.Run(ctx, rerun.RunOptions{}, func(context.Context, segment.Job) error {
 		cancel(errDown)
 		return nil
 	})
 	require.Len(t, outcome.Done, 1)
-	incomplete, ok := errors.AsType[*segment.IncompleteError](err)
+	incomplete, ok := errors.AsType[*rerun.IncompleteError](err)
 	require.True(t, ok, "%v", err)
 	require.NoError(t, incomplete.Err)
 	require.NotErrorIs(t, err, errDown)
@@ -36,7 +37,7 @@ func TestIncompleteButNotStopped(t *testing.T) {
 // TestIncompleteCauses: why the run was stopped, and why each step failed.
 func TestIncompleteCauses(t *testing.T) {
 	broken := errors.New("broken")
-	e := &segment.IncompleteError{Err: errDown, Outcome: segment.Outcome{Failed: []segment.Result{{JobID: "a", Err: broken}, {JobID: "b"}}}}
+	e := &rerun.IncompleteError{Err: errDown, Outcome: rerun.Outcome{Failed: []rerun.Result{{JobID: "a", Err: broken}, {JobID: "b"}}}}
 	require.Equal(t, []error{errDown, broken}, e.Unwrap())
 	e.Err = nil
 	require.Equal(t, []error{broken}, e.Unwrap())

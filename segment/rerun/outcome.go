@@ -1,4 +1,4 @@
-package segment
+package rerun
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
 // An Outcome is what became of a plan's steps, in the plan's order. Given to
@@ -20,7 +22,7 @@ type Outcome struct {
 
 // A Result is a step that ran.
 type Result struct {
-	JobID   string    `json:"job"`
+	JobID   string    `json:"job_id"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Err     error     `json:"-"` // why it failed; in JSON its text
@@ -29,7 +31,7 @@ type Result struct {
 // A Blocked step was not started, because one that it waits for, directly or
 // through others, failed.
 type Blocked struct {
-	JobID string `json:"job"`
+	JobID string `json:"job_id"`
 	By    string `json:"by"` // the job that failed; of several, the first in the plan
 }
 
@@ -54,7 +56,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 func (r *Result) UnmarshalJSON(data []byte) error {
 	var w resultJSON
 	if err := json.Unmarshal(data, &w); err != nil {
-		return fmt.Errorf("segment: result of a step: %w", err)
+		return fmt.Errorf("rerun: result of a step: %w", err)
 	}
 	*r = Result(w.plainResult)
 	if w.Err != "" {
@@ -65,7 +67,7 @@ func (r *Result) UnmarshalJSON(data []byte) error {
 
 // failure is why the step failed, on one line: errors that were joined are not.
 func (r *Result) failure() string {
-	text := fmt.Sprintf("%s: %v", shown(r.JobID), r.Err)
+	text := fmt.Sprintf("%s: %v", text.Printable(r.JobID), r.Err)
 	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
 }
 
@@ -82,13 +84,13 @@ func (o Outcome) String() string {
 }
 
 func (o Outcome) summary() string {
-	parts := []string{thousands(int64(len(o.Done))) + " done"}
+	parts := []string{text.Thousands(int64(len(o.Done))) + " done"}
 	for _, part := range []struct {
 		n    int
 		what string
 	}{{len(o.Failed), string(StepFailed)}, {len(o.Blocked), "blocked"}, {len(o.NeverStarted), "never started"}} {
 		if part.n > 0 {
-			parts = append(parts, thousands(int64(part.n))+" "+part.what)
+			parts = append(parts, text.Thousands(int64(part.n))+" "+part.what)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -105,23 +107,23 @@ type IncompleteError struct {
 // Error is one line; what failed first stands in full.
 func (e *IncompleteError) Error() string {
 	o := &e.Outcome
-	text := "rerun plan: " + o.summary()
+	line := "rerun plan: " + o.summary()
 	if e.Conflicts > 0 {
-		text += ", " + counted(e.Conflicts, "conflict") + " to solve"
+		line += ", " + text.Count(e.Conflicts, "conflict") + " to solve"
 	}
 	if e.NoWriter > 0 {
-		text += ", " + counted(e.NoWriter, "affected segment") + " that no job writes"
+		line += ", " + text.Count(e.NoWriter, "affected segment") + " that no job writes"
 	}
 	if e.Err != nil {
-		text += ": stopped: " + e.Err.Error()
+		line += ": stopped: " + e.Err.Error()
 	}
 	if len(o.Failed) > 0 {
-		text += ": " + o.Failed[0].failure()
+		line += ": " + o.Failed[0].failure()
 	}
 	if more := len(o.Failed) - 1; more > 0 {
-		text += fmt.Sprintf(" (and %s more)", thousands(int64(more)))
+		line += fmt.Sprintf(" (and %s more)", text.Thousands(int64(more)))
 	}
-	return text
+	return line
 }
 
 // Unwrap returns why the run was stopped and why steps failed.

@@ -1,4 +1,4 @@
-package segment
+package rerun
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"strconv"
+
+	"github.com/segmentguard/segmentguard/segment"
 )
 
 // planJSON is a plan as it is written. Without steps it is none: {} must not
@@ -16,11 +18,11 @@ import (
 // its first hundred steps it would otherwise still be a plan, succeed, and leave the
 // rest unrepaired.
 type planJSON struct {
-	Jobs      int        `json:"jobs"`     // in steps and conflicts
-	Affected  int        `json:"affected"` // segments
-	Steps     *[]Step    `json:"steps"`
-	Unwritten []Affected `json:"unwritten,omitempty"`
-	Conflicts []Conflict `json:"conflicts,omitempty"`
+	Jobs      int                `json:"jobs"`     // in steps and conflicts
+	Affected  int                `json:"affected"` // segments
+	Steps     *[]Step            `json:"steps"`
+	Unwritten []segment.Affected `json:"no_writer,omitempty"`
+	Conflicts []Conflict         `json:"conflicts,omitempty"`
 }
 
 // MarshalJSON writes the plan for a file, a ticket or another machine. The zero
@@ -48,21 +50,21 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	known := json.NewDecoder(bytes.NewReader(data))
 	known.DisallowUnknownFields()
 	if err := known.Decode(&w); err != nil {
-		return fmt.Errorf("segment: plan: %w", err)
+		return fmt.Errorf("rerun: plan: %w", err)
 	}
 	if _, err := known.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("segment: plan: there is more after its end")
+		return errors.New("rerun: plan: there is more after its end")
 	}
 	if w.Steps == nil {
-		return fmt.Errorf("segment: plan: %w", badInput("steps", "missing", "the steps of a plan, [] if there are none"))
+		return fmt.Errorf("rerun: plan: %w", badInput("steps", "missing", "the steps of a plan, [] if there are none"))
 	}
 	read := Plan{Steps: *w.Steps, NoWriter: w.Unwritten, Conflicts: w.Conflicts}
 	made, err := New(read.source())
 	if err != nil {
-		return fmt.Errorf("segment: plan: %w", err)
+		return fmt.Errorf("rerun: plan: %w", err)
 	}
 	if err := cmp.Or(read.differs(made), w.miscounts(made)); err != nil {
-		return fmt.Errorf("segment: plan: not what its jobs and affected segments lead to: %w", err)
+		return fmt.Errorf("rerun: plan: not what its jobs and affected segments lead to: %w", err)
 	}
 	*p = made
 	return nil
@@ -82,18 +84,18 @@ func (w *planJSON) miscounts(made Plan) error {
 }
 
 // source is what leads to the plan.
-func (p Plan) source() ([]Job, []Affected) {
+func (p Plan) source() ([]segment.Job, []segment.Affected) {
 	lists := [][]Step{p.Steps}
 	for i := range p.Conflicts {
 		lists = append(lists, p.Conflicts[i].Steps, p.Conflicts[i].Waiting)
 	}
-	jobs := make([]Job, 0, len(p.Steps))
+	jobs := make([]segment.Job, 0, len(p.Steps))
 	affected := slices.Clone(p.NoWriter)
 	for _, steps := range lists {
 		for i := range steps {
 			jobs = append(jobs, steps[i].Job)
 			if steps[i].Affected {
-				affected = append(affected, Affected{steps[i].Job.To, steps[i].Users})
+				affected = append(affected, segment.Affected{Segment: steps[i].Job.To, Users: steps[i].Users})
 			}
 		}
 	}
@@ -120,7 +122,7 @@ func (p Plan) differs(made Plan) error {
 		if !slices.Equal(a.LaterConflicts, b.LaterConflicts) {
 			return badInput(field+".also", fmt.Sprint(a.LaterConflicts), fmt.Sprint(b.LaterConflicts))
 		}
-		if err := join(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.Waiting, b.Waiting)); err != nil {
+		if err := cmp.Or(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.Waiting, b.Waiting)); err != nil {
 			return err
 		}
 	}

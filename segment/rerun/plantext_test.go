@@ -1,4 +1,4 @@
-package segment_test
+package rerun_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 func at(group, name string) segment.ID { return segment.ID{SiteGroup: group, Name: name} }
@@ -35,7 +36,7 @@ func TestPlanText(t *testing.T) {
 		segment.Lookalike(at("site-i", "trains"), at("site-i", "trains")),
 		segment.Lookalike(at("site-i", "all"), at("site-i", "trains"), at("site-f", "planes")),
 	}
-	p, err := segment.New(jobs, []segment.Affected{
+	p, err := rerun.New(jobs, []segment.Affected{
 		{Segment: at("site-a", "cars"), Users: 812_345},
 		{Segment: at("site-b", "cars"), Users: 10_000},
 		{Segment: at("site-a", "vans"), Users: 1_000_000},
@@ -99,12 +100,12 @@ func TestPlanTextSmall(t *testing.T) {
 		},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			p, err := segment.New(c.jobs, c.affected)
+			p, err := rerun.New(c.jobs, c.affected)
 			require.NoError(t, err)
 			require.Equal(t, c.want, p.String()[:len(c.want)])
 		})
 	}
-	require.Equal(t, "no plan\n", segment.Plan{}.String())
+	require.Equal(t, "no plan\n", rerun.Plan{}.String())
 }
 
 // TestPlanTextTellsTheLongestChain: each step is one longer than the longest that
@@ -134,7 +135,7 @@ func TestPlanTextTellsTheLongestChain(t *testing.T) {
 			"the longest chain has 4 steps.",
 		},
 	} {
-		p, err := segment.New(c.jobs, c.affected)
+		p, err := rerun.New(c.jobs, c.affected)
 		require.NoError(t, err)
 		require.Contains(t, p.String(), c.want)
 	}
@@ -152,7 +153,7 @@ func TestPlanTextNumbers(t *testing.T) {
 		affected = append(affected, segment.Affected{Segment: id})
 	}
 	jobs = append(jobs, segment.Job{ID: "last", To: at("c", "x"), From: append(append(append([]segment.ID{}, all[:3]...), all[10:12]...), all[500:]...)})
-	p, err := segment.New(jobs, affected)
+	p, err := rerun.New(jobs, affected)
 	require.NoError(t, err)
 	require.Contains(t, p.String(), "\n      1. copy b/x to a/s0000: affected\n")
 	require.Contains(t, p.String(), "\n  1,100. copy b/x to a/s1099: affected\n")

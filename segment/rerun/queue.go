@@ -1,4 +1,4 @@
-package segment
+package rerun
 
 // A queue hands out the smallest number first. It is a binary heap, as in
 // container/heap, without an interface and an allocation for every number.

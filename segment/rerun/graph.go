@@ -1,19 +1,21 @@
-package segment
+package rerun
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/segmentguard/segmentguard/segment"
 )
 
 // A graph is jobs and segments by dense numbers: a plan may be over millions,
 // and whatever is looked up often must be an index into a slice. Jobs whose
 // numbers exceed an int32 would not fit into memory.
 type graph struct {
-	jobs     []Job   // each once
-	to       []int32 // by job: the segment it writes
-	sibling  []int32 // by job: another one that writes the same segment, or none
-	reads    rows    // by job: the segments it reads, each once
-	segments []ID
+	jobs     []segment.Job // each once
+	to       []int32       // by job: the segment it writes
+	sibling  []int32       // by job: another one that writes the same segment, or none
+	reads    rows          // by job: the segments it reads, each once
+	segments []segment.ID
 	writer   []int32 // by segment: a job that writes it, or none
 	readers  rows    // by segment: the jobs that read it
 	affected []bool  // by segment: given as affected
@@ -54,7 +56,7 @@ func (r *rows) invert(other *rows) {
 }
 
 // newGraph numbers what it is given, and finds what is wrong with it.
-func newGraph(jobs []Job, affected []Affected) (*graph, error) {
+func newGraph(jobs []segment.Job, affected []segment.Affected) (*graph, error) {
 	seeds := 0
 	for i := range jobs {
 		seeds += len(jobs[i].From)
@@ -204,7 +206,7 @@ func (g *graph) steps() []Step {
 		steps[i].Job = g.jobs[j]
 		seeds += len(g.jobs[j].From)
 	}
-	ids, names := make([]ID, 0, seeds), make([]string, 0, seeds)
+	ids, names := make([]segment.ID, 0, seeds), make([]string, 0, seeds)
 	var before []int32
 	for i, j := range g.order {
 		s := &steps[i]
@@ -224,7 +226,7 @@ func (g *graph) steps() []Step {
 
 // sources are the segments that a job reads and that are affected or made again,
 // all of its seeds in most cases; and the positions of the jobs that write them.
-func (g *graph) sources(j int32, seeds []ID, before []int32) ([]ID, []int32) {
+func (g *graph) sources(j int32, seeds []segment.ID, before []int32) ([]segment.ID, []int32) {
 	again := 0
 	for _, s := range g.reads.of(j) {
 		if !g.again[s] {
@@ -239,7 +241,7 @@ func (g *graph) sources(j int32, seeds []ID, before []int32) ([]ID, []int32) {
 	if again == len(seeds) {
 		return seeds, before
 	}
-	var ids []ID
+	var ids []segment.ID
 	for _, s := range g.reads.of(j) {
 		if g.again[s] {
 			ids = append(ids, g.segments[s])
@@ -257,14 +259,14 @@ func since[T any](list []T, start int) []T {
 }
 
 // unwritten are the affected segments that no job writes.
-func (g *graph) unwritten() []Affected {
-	var list []Affected
+func (g *graph) unwritten() []segment.Affected {
+	var list []segment.Affected
 	for s, id := range g.segments {
 		if g.affected[s] && g.writer[s] == none {
-			list = append(list, Affected{id, g.users[s]})
+			list = append(list, segment.Affected{Segment: id, Users: g.users[s]})
 		}
 	}
-	slices.SortFunc(list, func(a, b Affected) int {
+	slices.SortFunc(list, func(a, b segment.Affected) int {
 		return cmp.Or(cmp.Compare(b.Users, a.Users), a.Segment.Compare(b.Segment))
 	})
 	return list

@@ -1,4 +1,4 @@
-package segment
+package rerun
 
 import (
 	"hash/maphash"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/stretchr/testify/require"
 )
 
@@ -87,7 +88,7 @@ func TestSort(t *testing.T) {
 				continue
 			}
 			seen[string(name)] = true
-			g.jobs = append(g.jobs, Job{ID: string(name), Priority: r.IntN(2)})
+			g.jobs = append(g.jobs, segment.Job{ID: string(name), Priority: r.IntN(2)})
 			list = append(list, precedence{g.jobs[len(g.jobs)-1].Priority, 0, int32(len(list))})
 		}
 		g.sort(list)

@@ -1,12 +1,13 @@
-package segment
+package rerun
 
 import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
 // String is the plan as an on-call engineer reads it: what to repair by hand,
@@ -16,7 +17,7 @@ func (p Plan) String() string {
 	if !p.made {
 		return "no plan\n"
 	}
-	w := &planWriter{plan: &p, numbers: make(map[string]int, len(p.Steps)), digits: len(thousands(int64(len(p.Steps))))}
+	w := &planWriter{plan: &p, numbers: make(map[string]int, len(p.Steps)), digits: len(text.Thousands(int64(len(p.Steps))))}
 	for i := range p.Steps {
 		w.numbers[p.Steps[i].Job.ID] = i + 1
 	}
@@ -45,24 +46,24 @@ func (w *planWriter) head() {
 		w.printf("Nothing is affected, no job to rerun.\n")
 		return
 	}
-	w.printf("Rerun %s for %s", counted(len(p.Steps), "job"), counted(len(segments), "affected segment"))
+	w.printf("Rerun %s for %s", text.Count(len(p.Steps), "job"), text.Count(len(segments), "affected segment"))
 	if users > 0 {
-		w.printf(", %s at stake", counted(users, "user"))
+		w.printf(", %s at stake", text.Count(users, "user"))
 	}
 	w.printf(".\n")
 	if len(p.Steps) > 0 {
 		first, longest := w.shape()
-		w.printf("%s can start at once; the longest chain has %s.\n", thousands(int64(first)), counted(longest, "step"))
+		w.printf("%s can start at once; the longest chain has %s.\n", text.Thousands(int64(first)), text.Count(longest, "step"))
 	}
 	if n := len(p.Conflicts); n > 0 {
-		w.printf("%s %s up %s: see the end.\n", counted(n, "conflict"), plural(n, "holds", "hold"), counted(p.heldUp(), "more job"))
+		w.printf("%s %s up %s: see the end.\n", text.Count(n, "conflict"), text.Plural(n, "holds", "hold"), text.Count(p.heldUp(), "more job"))
 	}
 }
 
 // stake is each affected segment once, and the users in all of them.
-func (p Plan) stake() (segments map[ID]int64, users int64) {
+func (p Plan) stake() (segments map[segment.ID]int64, users int64) {
 	_, affected := p.source()
-	segments = make(map[ID]int64, len(affected))
+	segments = make(map[segment.ID]int64, len(affected))
 	for _, a := range affected {
 		if _, known := segments[a.Segment]; !known {
 			segments[a.Segment] = a.Users
@@ -115,15 +116,15 @@ func (w *planWriter) byHand() {
 		return
 	}
 	n := len(w.plan.NoWriter)
-	w.printf("\nFirst, by hand: no job writes %s\n", plural(n, "this affected segment.", "these affected segments."))
-	readers := map[ID][]int{}
+	w.printf("\nFirst, by hand: no job writes %s\n", text.Plural(n, "this affected segment.", "these affected segments."))
+	readers := map[segment.ID][]int{}
 	for i := range w.plan.Steps {
 		for _, id := range w.plan.Steps[i].Reads {
 			readers[id] = append(readers[id], i+1)
 		}
 	}
 	for _, a := range w.plan.NoWriter {
-		w.printf("  - %s%s", shown(a.Segment.String()), stake(a.Users))
+		w.printf("  - %s%s", text.Printable(a.Segment.String()), stake(a.Users))
 		if by := readers[a.Segment]; len(by) > 0 {
 			w.printf("; read by %s", stepNumbers(by))
 		}
@@ -139,7 +140,7 @@ func (w *planWriter) steps() {
 	}
 	for i := range steps {
 		s := &steps[i]
-		w.printf("%*s. %s%s\n", w.digits+2, thousands(int64(i+1)), w.line(s), w.after(s))
+		w.printf("%*s. %s%s\n", w.digits+2, text.Thousands(int64(i+1)), w.line(s), w.after(s))
 	}
 }
 
@@ -152,7 +153,7 @@ func (w *planWriter) line(s *Step) string {
 	if len(s.Reads) > 0 {
 		names := make([]string, len(s.Reads))
 		for i, id := range s.Reads {
-			names[i] = shown(id.String())
+			names[i] = text.Printable(id.String())
 		}
 		why = append(why, "reads "+strings.Join(names, " and "))
 	}
@@ -164,18 +165,18 @@ func (w *planWriter) line(s *Step) string {
 
 // name is the job's, and of what it does not say itself, what it writes and how
 // urgent it is.
-func name(j *Job) string {
+func name(j *segment.Job) string {
 	var more []string
-	if to := shown(j.To.String()); !strings.Contains(shown(j.ID), to) {
+	if to := text.Printable(j.To.String()); !strings.Contains(text.Printable(j.ID), to) {
 		more = append(more, "to "+to)
 	}
 	if j.Priority != 0 {
 		more = append(more, fmt.Sprintf("priority %d", j.Priority))
 	}
 	if len(more) == 0 {
-		return shown(j.ID)
+		return text.Printable(j.ID)
 	}
-	return fmt.Sprintf("%s (%s)", shown(j.ID), strings.Join(more, ", "))
+	return fmt.Sprintf("%s (%s)", text.Printable(j.ID), strings.Join(more, ", "))
 }
 
 func (w *planWriter) after(s *Step) string {
@@ -196,14 +197,14 @@ func (w *planWriter) conflicts() {
 		return
 	}
 	w.printf("\nNot planned: %s. Solve %s and plan again; the outcome so far resumes the new plan.\n",
-		counted(p.heldUp(), "job"), plural(len(p.Conflicts), "the conflict", "the conflicts in this order"))
+		text.Count(p.heldUp(), "job"), text.Plural(len(p.Conflicts), "the conflict", "the conflicts in this order"))
 	for i := range p.Conflicts {
 		c := &p.Conflicts[i]
-		w.printf("\n  Conflict %s: %s\n", thousands(int64(i+1)), c.what())
+		w.printf("\n  Conflict %s: %s\n", text.Thousands(int64(i+1)), c.what())
 		w.list(c.Steps)
 		switch {
 		case len(c.Waiting) > 0:
-			w.printf("    It holds up %s%s:\n", counted(len(c.Waiting), "job"), c.more(", and more"))
+			w.printf("    It holds up %s%s:\n", text.Count(len(c.Waiting), "job"), c.more(", and more"))
 			w.list(c.Waiting)
 		case len(c.LaterConflicts) > 0:
 			w.printf("    It holds up jobs%s.\n", c.more(""))
@@ -222,11 +223,11 @@ func (w *planWriter) list(steps []Step) {
 func (c *Conflict) what() string {
 	switch {
 	case c.Kind == ConflictWriters:
-		return fmt.Sprintf("%s write %s, which is to have the last word?", counted(len(c.Steps), "job"), shown(c.Steps[0].Job.To.String()))
+		return fmt.Sprintf("%s write %s, which is to have the last word?", text.Count(len(c.Steps), "job"), text.Printable(c.Steps[0].Job.To.String()))
 	case len(c.Steps) == 1:
 		return "this job reads what it writes itself"
 	}
-	return fmt.Sprintf("a cycle, each of these %s reads what the one before it writes", counted(len(c.Steps), "job"))
+	return fmt.Sprintf("a cycle, each of these %s reads what the one before it writes", text.Count(len(c.Steps), "job"))
 }
 
 // more says where else to look for what the conflict holds up.
@@ -238,22 +239,14 @@ func (c *Conflict) more(what string) string {
 	for i, also := range c.LaterConflicts {
 		numbers[i] = also + 1
 	}
-	return fmt.Sprintf("%s listed with %s %s", what, plural(len(numbers), "conflict", "conflicts"), stepNumbers(numbers))
+	return fmt.Sprintf("%s listed with %s %s", what, text.Plural(len(numbers), "conflict", "conflicts"), stepNumbers(numbers))
 }
 
 func stake(users int64) string {
 	if users == 0 {
 		return ""
 	}
-	return ", " + counted(users, "user") + " at stake"
-}
-
-// shown is a name as it is, or quoted where it would move the cursor.
-func shown(name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(name)
-	}
-	return name
+	return ", " + text.Count(users, "user") + " at stake"
 }
 
 // stepNumbers writes numbers that ascend, runs of three and more as 3–17.
@@ -267,33 +260,12 @@ func stepNumbers(numbers []int) string {
 		if run < 3 {
 			run = 1
 		}
-		part := thousands(int64(numbers[0]))
+		part := text.Thousands(int64(numbers[0]))
 		if run > 1 {
-			part += "–" + thousands(int64(numbers[run-1]))
+			part += "–" + text.Thousands(int64(numbers[run-1]))
 		}
 		parts = append(parts, part)
 		numbers = numbers[run:]
 	}
 	return strings.Join(parts, ", ")
-}
-
-// counted writes "1 job" and "10,000 jobs".
-func counted[N int | int64](n N, noun string) string {
-	return thousands(int64(n)) + " " + plural(n, noun, noun+"s")
-}
-
-func plural[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-// thousands writes n with commas, as package validate does.
-func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

@@ -1,4 +1,4 @@
-package segment_test
+package rerun_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -17,17 +18,17 @@ import (
 func TestPlanJSON(t *testing.T) {
 	for seed := range uint64(500) {
 		w := draw(rand.New(rand.NewPCG(seed, 6)), nature{cycles: true, writers: true})
-		p, err := segment.New(w.jobs, w.affected)
+		p, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		requireSameThroughJSON(t, p)
 	}
 }
 
-func requireSameThroughJSON(t *testing.T, p segment.Plan) {
+func requireSameThroughJSON(t *testing.T, p rerun.Plan) {
 	t.Helper()
 	data, err := json.Marshal(p)
 	require.NoError(t, err)
-	var back segment.Plan
+	var back rerun.Plan
 	require.NoError(t, json.Unmarshal(data, &back), "%s", data)
 	require.Equal(t, p, back)
 }
@@ -35,7 +36,7 @@ func requireSameThroughJSON(t *testing.T, p segment.Plan) {
 // TestPlanJSONText: the names in it are a contract.
 func TestPlanJSONText(t *testing.T) {
 	a, b, c := segment.ID{SiteGroup: "a", Name: "x"}, segment.ID{SiteGroup: "b", Name: "x"}, segment.ID{SiteGroup: "c", Name: "x"}
-	p, err := segment.New(
+	p, err := rerun.New(
 		[]segment.Job{segment.Copy(b, a), segment.Lookalike(c, b), segment.Copy(c, a)},
 		[]segment.Affected{{Segment: b, Users: 5}, {Segment: a, Users: 7}},
 	)
@@ -60,7 +61,7 @@ func TestPlanJSONText(t *testing.T) {
 // TestPlanJSONRefuses: a plan that lost something on the way is none.
 // A decoder reads up to the end of a value, and no further.
 func TestPlanJSONRefusesMore(t *testing.T) {
-	var p segment.Plan
+	var p rerun.Plan
 	require.NoError(t, p.UnmarshalJSON([]byte(`{"jobs":0,"affected":0,"steps":[]} `)))
 	for _, more := range []string{"{}", "}", "x"} {
 		require.ErrorContains(t, p.UnmarshalJSON([]byte(`{"jobs":0,"affected":0,"steps":[]} `+more)), "after its end")
@@ -68,7 +69,7 @@ func TestPlanJSONRefusesMore(t *testing.T) {
 }
 
 func TestPlanJSONRefuses(t *testing.T) {
-	p, err := segment.New([]segment.Job{
+	p, err := rerun.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(2), name(1)), segment.Copy(name(3), name(2)),
 		segment.Copy(name(5), name(4)), segment.Copy(name(4), name(5)), segment.Copy(name(6), name(5)),
 	}, []segment.Affected{{Segment: name(0), Users: 9}, {Segment: name(1), Users: 3}, {Segment: name(4)}, {Segment: at("site-z", "lost")}})
@@ -115,13 +116,13 @@ func TestPlanJSONRefuses(t *testing.T) {
 		{"what it holds up was taken out", cut(`,"holds_up"`) + "}]}", "jobs is 6, want 5"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			var read segment.Plan
+			var read rerun.Plan
 			err := json.Unmarshal([]byte(c.text), &read)
 			require.ErrorContains(t, err, c.says)
-			require.Equal(t, segment.Plan{}, read)
+			require.Equal(t, rerun.Plan{}, read)
 		})
 	}
-	_, err = json.Marshal(segment.Plan{})
+	_, err = json.Marshal(rerun.Plan{})
 	require.ErrorContains(t, err, "Plan is empty")
 	var bad *validate.InputError
 	require.ErrorAs(t, err, &bad)
@@ -132,7 +133,7 @@ func TestPlanJSONRefuses(t *testing.T) {
 func FuzzPlanJSON(f *testing.F) {
 	for seed := range uint64(20) {
 		w := draw(rand.New(rand.NewPCG(seed, 7)), nature{cycles: true, writers: true})
-		p, err := segment.New(w.jobs, w.affected)
+		p, err := rerun.New(w.jobs, w.affected)
 		require.NoError(f, err)
 		data, err := json.Marshal(p)
 		require.NoError(f, err)
@@ -141,16 +142,16 @@ func FuzzPlanJSON(f *testing.F) {
 	f.Add([]byte(`{"steps":[]}`))
 	f.Add([]byte(`{"jobs":1,"affected":1,"steps":[{"job":{"id":"a","kind":"","from":[],"to":"/b"},"affected":true}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var p segment.Plan
+		var p rerun.Plan
 		if json.Unmarshal(data, &p) != nil {
-			require.Equal(t, segment.Plan{}, p)
+			require.Equal(t, rerun.Plan{}, p)
 			return
 		}
 		requireSameThroughJSON(t, p)
 		require.NotEmpty(t, p.String())
 		requireOrder(t, p.Steps)
 		again := map[segment.ID]bool{}
-		outcome, _ := p.Run(t.Context(), segment.RunOptions{}, func(_ context.Context, j segment.Job) error {
+		outcome, _ := p.Run(t.Context(), rerun.RunOptions{}, func(_ context.Context, j segment.Job) error {
 			for _, s := range p.Steps {
 				if s.Job.ID != j.ID {
 					require.False(t, again[j.To], "one job for each segment")
@@ -171,7 +172,7 @@ func FuzzPlanJSON(f *testing.F) {
 // TestPlanJSONComparesEachConflict: a plan of which any conflict lists other
 // steps than its jobs make is none.
 func TestPlanJSONComparesEachConflict(t *testing.T) {
-	p, err := segment.New([]segment.Job{
+	p, err := rerun.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(0), name(1)),
 		segment.Copy(name(3), name(2)), segment.Copy(name(2), name(3)), segment.Copy(name(4), name(3)),
 	}, []segment.Affected{{Segment: name(0)}, {Segment: name(2)}})
@@ -179,17 +180,17 @@ func TestPlanJSONComparesEachConflict(t *testing.T) {
 	require.Len(t, p.Conflicts, 2)
 	good, err := json.Marshal(p)
 	require.NoError(t, err)
-	for _, edit := range []func(*segment.Plan){
-		func(p *segment.Plan) { p.Conflicts[1].Steps[0].After = []string{"x"} },
-		func(p *segment.Plan) { p.Conflicts[len(p.Conflicts)-1].Waiting[0].After = []string{"x"} },
-		func(p *segment.Plan) { p.Conflicts[1].Kind = segment.ConflictWriters },
+	for _, edit := range []func(*rerun.Plan){
+		func(p *rerun.Plan) { p.Conflicts[1].Steps[0].After = []string{"x"} },
+		func(p *rerun.Plan) { p.Conflicts[len(p.Conflicts)-1].Waiting[0].After = []string{"x"} },
+		func(p *rerun.Plan) { p.Conflicts[1].Kind = rerun.ConflictWriters },
 	} {
-		var bad segment.Plan
+		var bad rerun.Plan
 		require.NoError(t, json.Unmarshal(good, &bad))
 		edit(&bad)
 		text, err := json.Marshal(bad)
 		require.NoError(t, err)
-		require.ErrorContains(t, json.Unmarshal(text, new(segment.Plan)), "conflicts[1].")
+		require.ErrorContains(t, json.Unmarshal(text, new(rerun.Plan)), "conflicts[1].")
 	}
 }
 
@@ -201,7 +202,7 @@ func FuzzPlanNames(f *testing.F) {
 	f.Add("\xff", "\xff", "", "", "", "\xff", int64(-1), 0)
 	f.Fuzz(func(t *testing.T, id, kind, group1, name1, group2, name2 string, users int64, priority int) {
 		from, to := at(group1, name1), at(group2, name2)
-		p, err := segment.New([]segment.Job{
+		p, err := rerun.New([]segment.Job{
 			{ID: id, Kind: segment.JobKind(kind), From: []segment.ID{from}, To: to, Priority: priority},
 			{ID: id + "'", From: []segment.ID{to}, To: from},
 		}, []segment.Affected{{Segment: to, Users: users}})

@@ -1,15 +1,21 @@
-package segment
+package rerun
 
 import (
 	"context"
 	"runtime/debug"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
+)
+
+const (
+	scope   = "github.com/segmentguard/segmentguard/segment/rerun"
+	version = "0.1.0"
 )
 
 // RunOptions say how a plan is run.
@@ -28,7 +34,7 @@ type RunOptions struct {
 
 // Progress is how far a plan is.
 type Progress struct {
-	Job   Job
+	Job   segment.Job
 	State StepState // of this job
 	Err   error     // why it failed
 
@@ -79,7 +85,7 @@ func (p Plan) Ready(done Outcome) []Step {
 // err is nil if and only if everything affected was made again. Otherwise it is
 // an *IncompleteError, also where a conflict or a segment that no job writes is
 // all that is missing; or a *validate.InputError, and nothing was run.
-func (p Plan) Run(ctx context.Context, o RunOptions, run func(context.Context, Job) error) (Outcome, error) {
+func (p Plan) Run(ctx context.Context, o RunOptions, run func(context.Context, segment.Job) error) (Outcome, error) {
 	switch {
 	case o.Limit < 0:
 		return Outcome{}, badInput("RunOptions.Limit", o.Limit, "0 or more")
@@ -147,7 +153,7 @@ type runner struct {
 
 	limit    int
 	progress func(Progress)
-	run      func(context.Context, Job) error
+	run      func(context.Context, segment.Job) error
 
 	ready    queue
 	ended    chan int32

@@ -1,4 +1,4 @@
-package segment
+package rerun
 
 import (
 	"fmt"
@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/segmentguard/segmentguard/segment"
 )
 
 // namesOf are the names of all jobs.
-func namesOf(jobs []Job) iter.Seq[*string] {
+func namesOf(jobs []segment.Job) iter.Seq[*string] {
 	return func(yield func(*string) bool) {
 		for i := range jobs {
 			if !yield(&jobs[i].ID) {
@@ -22,8 +24,8 @@ func namesOf(jobs []Job) iter.Seq[*string] {
 
 // idsOf are, for each job, what it writes and then what it reads; and at the end
 // what is affected.
-func idsOf(jobs []Job, affected []Affected) iter.Seq[*ID] {
-	return func(yield func(*ID) bool) {
+func idsOf(jobs []segment.Job, affected []segment.Affected) iter.Seq[*segment.ID] {
+	return func(yield func(*segment.ID) bool) {
 		for i := range jobs {
 			if !yield(&jobs[i].To) {
 				return
@@ -57,16 +59,16 @@ func hashing[K comparable](check func(*K) bool, sound *bool) func() func(*K) uin
 
 // inputProblem is the first thing that is wrong with the input. sound says that the
 // names in it are right.
-func inputProblem(jobs []Job, affected []Affected, sound bool) error {
+func inputProblem(jobs []segment.Job, affected []segment.Affected, sound bool) error {
 	for i := range jobs {
 		if j := &jobs[i]; !sound || !utf8.ValidString(string(j.Kind)) {
-			if err := j.problem(i); err != nil {
+			if err := checkJob(j, i); err != nil {
 				return err
 			}
 		}
 	}
 	for i := range affected {
-		if err := affected[i].problem(i); err != nil {
+		if err := checkAffected(&affected[i], i); err != nil {
 			return err
 		}
 	}
@@ -74,9 +76,9 @@ func inputProblem(jobs []Job, affected []Affected, sound bool) error {
 }
 
 // eachOnce drops jobs that are given again.
-func eachOnce(jobs []Job) ([]Job, error) {
+func eachOnce(jobs []segment.Job) ([]segment.Job, error) {
 	places := make(map[string]int, len(jobs))
-	var kept []Job
+	var kept []segment.Job
 	for i := range jobs {
 		j := &jobs[i]
 		place, known := places[j.ID]
@@ -91,12 +93,12 @@ func eachOnce(jobs []Job) ([]Job, error) {
 	return kept, nil
 }
 
-func sameJob(a, b *Job) bool {
+func sameJob(a, b *segment.Job) bool {
 	return a.ID == b.ID && a.Kind == b.Kind && a.To == b.To && a.Priority == b.Priority && slices.Equal(a.From, b.From)
 }
 
 // problem is what keeps a job from being planned, at its place in the input.
-func (j *Job) problem(place int) error {
+func checkJob(j *segment.Job, place int) error {
 	field := func(name string) string { return fmt.Sprintf("jobs[%d].%s", place, name) }
 	switch {
 	case !isName(&j.ID):
@@ -114,9 +116,9 @@ func (j *Job) problem(place int) error {
 	return nil
 }
 
-func (a *Affected) problem(place int) error {
+func checkAffected(a *segment.Affected, place int) error {
 	if !plannable(&a.Segment) {
-		return idProblem(fmt.Sprintf("affected[%d].ID", place), a.Segment)
+		return idProblem(fmt.Sprintf("affected[%d].Segment", place), a.Segment)
 	}
 	if a.Users < 0 {
 		return badInput(fmt.Sprintf("affected[%d].Users", place), a.Users, "0 or more")
@@ -127,8 +129,8 @@ func (a *Affected) problem(place int) error {
 func isName(s *string) bool { return *s != "" && utf8.ValidString(*s) }
 
 // plannable reports whether the id names a segment and can be written as JSON.
-func plannable(id *ID) bool { return isName(&id.Name) && utf8.ValidString(id.SiteGroup) }
+func plannable(id *segment.ID) bool { return isName(&id.Name) && utf8.ValidString(id.SiteGroup) }
 
-func idProblem(field string, id ID) error {
+func idProblem(field string, id segment.ID) error {
 	return badInput(field, strconv.Quote(id.String()), "a segment with a name, in UTF-8")
 }

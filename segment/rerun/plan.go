@@ -1,11 +1,6 @@
-package segment
+package rerun
 
-// An Affected segment holds the wrong users, or may: a sweep or an alert names
-// it, or the build that made it had a bug.
-type Affected struct {
-	Segment ID    `json:"segment"`
-	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
-}
+import "github.com/segmentguard/segmentguard/segment"
 
 // A Plan says which jobs must run again, and in which order. [PlanReruns] makes
 // it, and its JSON can be read back; the zero Plan is none.
@@ -16,7 +11,7 @@ type Plan struct {
 	Steps []Step
 	// Unwritten are affected segments that no job writes, most users first. What
 	// reads them is planned all the same: repair them before it runs.
-	NoWriter []Affected
+	NoWriter []segment.Affected
 	// Conflicts are what keeps jobs out of Steps, in the order in which to solve
 	// them. Then plan again: what was done stays done.
 	Conflicts []Conflict
@@ -27,11 +22,11 @@ type Plan struct {
 // A Step is a job of a plan. It is there because its segment is affected, or
 // because of what it reads.
 type Step struct {
-	Job      Job      `json:"job"`
-	After    []string `json:"after,omitempty"`    // the jobs it waits for, in the plan's order: they write what it reads
-	Affected bool     `json:"affected,omitempty"` // its segment was given as affected
-	Users    int64    `json:"users,omitempty"`    // at stake in its segment
-	Reads    []ID     `json:"reads,omitempty"`    // of Job.From, what is affected or made again
+	Job      segment.Job  `json:"job"`
+	After    []string     `json:"after,omitempty"`    // the jobs it waits for, in the plan's order: they write what it reads
+	Affected bool         `json:"affected,omitempty"` // its segment was given as affected
+	Users    int64        `json:"users,omitempty"`    // at stake in its segment
+	Reads    []segment.ID `json:"reads,omitempty"`    // of Job.From, what is affected or made again
 }
 
 // A ConflictKind says why jobs cannot be brought into an order.
@@ -52,10 +47,10 @@ type Conflict struct {
 	// HoldsUp are the jobs that wait for it, directly or through others, and are
 	// in no conflict themselves. A job that several conflicts hold up is listed
 	// with the last of them, so that it is free once they are solved in order.
-	Waiting []Step `json:"holds_up,omitempty"`
+	Waiting []Step `json:"waiting,omitempty"`
 	// Also are the later conflicts, by their index in Plan.Conflicts, with which
 	// more of what it holds up is listed.
-	LaterConflicts []int `json:"also,omitempty"`
+	LaterConflicts []int `json:"later_conflicts,omitempty"`
 }
 
 // PlanReruns plans every job that writes an affected segment, and everything
@@ -65,7 +60,7 @@ type Conflict struct {
 //
 // A plan is made of what can be planned; look at its Unwritten and Conflicts. An
 // error is a *validate.InputError and says what is wrong with the input.
-func New(jobs []Job, affected []Affected) (Plan, error) {
+func New(jobs []segment.Job, affected []segment.Affected) (Plan, error) {
 	g, err := newGraph(jobs, affected)
 	if err != nil {
 		return Plan{}, err

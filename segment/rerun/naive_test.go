@@ -1,4 +1,4 @@
-package segment_test
+package rerun_test
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // A world is jobs and what is affected, drawn at random.
@@ -70,12 +71,12 @@ type naive struct {
 
 	users map[segment.ID]int64 // of what is given as affected
 	again map[segment.ID]bool
-	steps map[string]segment.Step // by job: all that must run again
+	steps map[string]rerun.Step // by job: all that must run again
 	held  map[string]bool
 }
 
 func plan(w world) *naive {
-	p := &naive{world: w, users: map[segment.ID]int64{}, again: map[segment.ID]bool{}, steps: map[string]segment.Step{}, held: map[string]bool{}}
+	p := &naive{world: w, users: map[segment.ID]int64{}, again: map[segment.ID]bool{}, steps: map[string]rerun.Step{}, held: map[string]bool{}}
 	for _, a := range w.affected {
 		p.users[a.Segment], p.again[a.Segment] = max(p.users[a.Segment], a.Users), true
 	}
@@ -105,9 +106,9 @@ func plan(w world) *naive {
 }
 
 // step leaves After in no order.
-func (p *naive) step(j segment.Job) segment.Step {
+func (p *naive) step(j segment.Job) rerun.Step {
 	users, affected := p.users[j.To]
-	s := segment.Step{Job: j, Affected: affected, Users: users}
+	s := rerun.Step{Job: j, Affected: affected, Users: users}
 	for _, from := range j.From {
 		if p.again[from] && !slices.Contains(s.Reads, from) {
 			s.Reads = append(s.Reads, from)
@@ -158,7 +159,7 @@ func (p *naive) stuck(id string) bool {
 // order is that of the steps that nothing holds up.
 func (p *naive) order() (order []string) {
 	for {
-		var next []segment.Step
+		var next []rerun.Step
 		for id, s := range p.steps {
 			ready := !slices.ContainsFunc(s.After, func(before string) bool { return !slices.Contains(order, before) })
 			if ready && !p.held[id] && !slices.Contains(order, id) {
@@ -168,7 +169,7 @@ func (p *naive) order() (order []string) {
 		if len(next) == 0 {
 			return order
 		}
-		order = append(order, slices.MinFunc(next, func(a, b segment.Step) int {
+		order = append(order, slices.MinFunc(next, func(a, b rerun.Step) int {
 			return cmp.Or(cmp.Compare(b.Job.Priority, a.Job.Priority), cmp.Compare(b.Users, a.Users), cmp.Compare(a.Job.ID, b.Job.ID))
 		}).Job.ID)
 	}

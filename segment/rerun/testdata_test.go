@@ -1,0 +1,7 @@
+package rerun_test
+
+import (
+	"errors"
+)
+
+var errDown = errors.New("connection refused")
