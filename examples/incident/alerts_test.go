@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/segment/ledgertest"
 )
 
 func TestAlertTable(t *testing.T) {
-	segmenttest.TestAlerter(t, func(t *testing.T) segment.Alerter {
+	ledgertest.TestAlerter(t, func(t *testing.T) segment.Alerter {
 		db, err := open(t.Context(), filepath.Join(t.TempDir(), "alerts.db"))
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })

@@ -14,7 +14,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/alertmanager"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
-	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/segment/ledgertest"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -31,7 +31,7 @@ func (o observed) Firing(ctx context.Context) ([]segment.ID, error) {
 
 func TestAlertmanager(t *testing.T) {
 	at, tests := enginetest.StartAlertmanager(t), 0
-	segmenttest.TestAlerter(t, func(t *testing.T) segment.Alerter {
+	ledgertest.TestAlerter(t, func(t *testing.T) segment.Alerter {
 		tests++
 		name := fmt.Sprint(tests)
 		return observed{at.Alerter(t, map[string]string{"test": name}), at, `test="` + name + `"`}

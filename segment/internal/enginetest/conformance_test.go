@@ -9,7 +9,7 @@ import (
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
-	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/segment/ledgertest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -17,14 +17,14 @@ import (
 func TestLedgers(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h := d.History(t)
-		segmenttest.TestLedger(t, func(*testing.T) segment.Ledger { return h })
+		ledgertest.TestLedger(t, func(*testing.T) segment.Ledger { return h })
 	})
 }
 
 // In a transaction the same contract holds.
 func TestHistoryConformsInTransactions(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
-		segmenttest.TestHistory(t, func(t *testing.T) segment.History {
+		ledgertest.TestHistory(t, func(t *testing.T) segment.History {
 			db := d.Open(t)
 			h, err := sqlsegment.NewLedger(db, d.Dialect)
 			require.NoError(t, err)

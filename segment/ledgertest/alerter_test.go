@@ -1,4 +1,4 @@
-package segmenttest_test
+package ledgertest_test
 
 import (
 	"context"
@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/segment/ledgertest"
 )
 
 func TestLogAlerter(t *testing.T) {
-	segmenttest.TestAlerter(t, func(t *testing.T) segment.Alerter {
+	ledgertest.TestAlerter(t, func(t *testing.T) segment.Alerter {
 		return segment.LogAlerter(slog.New(slog.NewTextHandler(t.Output(), nil)))
 	})
 }
 
 func TestRecorder(t *testing.T) {
-	segmenttest.TestAlerter(t, func(*testing.T) segment.Alerter { return newRecorder() })
+	ledgertest.TestAlerter(t, func(*testing.T) segment.Alerter { return newRecorder() })
 }
 
 // A recorder is an Alerter that keeps to the rules.
@@ -280,7 +280,7 @@ func TestBadAlerter(t *testing.T) {
 	if name := os.Getenv(badVariable); name != "" {
 		for _, b := range badAlerters {
 			if b.name == name {
-				segmenttest.TestAlerter(t, func(*testing.T) segment.Alerter { return b.open() })
+				ledgertest.TestAlerter(t, func(*testing.T) segment.Alerter { return b.open() })
 			}
 		}
 		return

@@ -1,4 +1,4 @@
-package segmenttest_test
+package ledgertest_test
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/segment/segmenttest"
+	"github.com/segmentguard/segmentguard/segment/ledgertest"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
 func TestMemoryIsALedger(t *testing.T) {
 	t.Parallel()
-	segmenttest.TestLedger(t, func(*testing.T) segment.Ledger { return segment.NewMemory() })
+	ledgertest.TestLedger(t, func(*testing.T) segment.Ledger { return segment.NewMemory() })
 }
 
 // A badLedger is a good one, but for what is replaced. What is replaced hears of
@@ -336,7 +336,7 @@ func TestBadLedger(t *testing.T) {
 	if name := os.Getenv(badLedgerVariable); name != "" {
 		for _, b := range badLedgers {
 			if b.name == name {
-				segmenttest.TestLedger(t, func(*testing.T) segment.Ledger {
+				ledgertest.TestLedger(t, func(*testing.T) segment.Ledger {
 					fresh := *b.ledger
 					fresh.Memory = segment.NewMemory()
 					return &fresh
