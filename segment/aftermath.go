@@ -161,11 +161,11 @@ func (a *attempt) recordAfter(ctx context.Context, state RunState) error {
 // discard drops the output once, even if the job was told to stop. What is live
 // already is not dropped: that would take its users from the segment.
 func (a *attempt) discard(ctx context.Context) error {
-	if a.run.Discard == nil || a.run.Live || a.discarded {
+	if a.run.Staging.Discard == nil || a.run.Live || a.discarded {
 		return nil
 	}
 	a.discarded = true
-	return wrap("discarding", afterwards(ctx, a.run.Discard))
+	return wrap("discarding", afterwards(ctx, a.run.Staging.Discard))
 }
 
 func (a *attempt) log(ctx context.Context, message string, err error) {

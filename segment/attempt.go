@@ -87,8 +87,8 @@ func (a *attempt) unverified(cause error) {
 
 // history is where the run's sizes are read: in its transaction, if there is one.
 func (a *attempt) history() History {
-	if a.run.History != nil {
-		return a.run.History
+	if a.run.Staging.Tx != nil {
+		return a.run.Staging.Tx
 	}
 	return a.guard.config.History
 }
@@ -163,7 +163,7 @@ func (a *attempt) publish(ctx context.Context) error {
 		return a.reject(ctx)
 	}
 	a.committing = true
-	if err := a.run.Commit(ctx); err != nil {
+	if err := a.run.Staging.Commit(ctx); err != nil {
 		return a.unknown(ctx, err)
 	}
 	a.live = true
@@ -177,8 +177,8 @@ func (a *attempt) recordBefore(ctx context.Context) error {
 	switch {
 	case a.rule.Mode == Observe:
 		return nil
-	case a.run.History != nil:
-		return a.run.History.Record(ctx, a.record(RunCommitted))
+	case a.run.Staging.Tx != nil:
+		return a.run.Staging.Tx.Record(ctx, a.record(RunCommitted))
 	}
 	return a.recordOutside(ctx, RunPassed)
 }
@@ -205,7 +205,7 @@ func (a *attempt) recordLive(ctx context.Context) error {
 	switch {
 	case a.rule.Mode == Observe:
 		return a.recordAfter(ctx, RunObserved)
-	case a.run.History == nil:
+	case a.run.Staging.Tx == nil:
 		return a.recordAfter(ctx, RunCommitted)
 	}
 	return nil

@@ -39,13 +39,13 @@ func (r *Run) problem(stored bool) error {
 		return badInput("Run.Attempt", r.Attempt, "0 or more")
 	case r.target() != nil:
 		return r.target()
-	case r.Live && (r.Commit != nil || r.Discard != nil):
+	case r.Live && (r.Staging.Commit != nil || r.Staging.Discard != nil):
 		return badInput("Run.Live", true, "no Commit and no Discard with it: a live output can be neither")
-	case r.Live && r.History != nil:
+	case r.Live && r.Staging.Tx != nil:
 		return badInput("Run.Live", true, "no History with it: what is live has left the transaction")
 	case stored && r.Stored == nil:
 		return badInput("Run.Stored", "nil", "a function that reads back what is stored")
-	case stored && !r.Live && r.Commit == nil:
+	case stored && !r.Live && r.Staging.Commit == nil:
 		return badInput("Run.Commit", "nil", "a function that makes the output live, or Live")
 	}
 	return nil
