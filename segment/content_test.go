@@ -45,7 +45,7 @@ func TestGuardSaysWhereUsersWereLost(t *testing.T) {
 					stored.AddStrings(test.stored)
 					return stored.Summary(), nil
 				},
-				Commit: func(context.Context) error { live = true; return nil },
+				Staging: segment.Staging{Commit: func(context.Context) error { live = true; return nil }},
 			})
 			require.Equal(t, test.says == "", live)
 			if test.says == "" {

@@ -92,8 +92,8 @@ func TestStandingFaultKeepsItsBuild(t *testing.T) {
 	night := func(build string, stored int64) {
 		_, _ = g.Commit(t.Context(), segment.Run{
 			ID: build, Build: build, Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
-			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
-			Commit: func(context.Context) error { return nil },
+			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 		})
 	}
 	night("1", 4)
@@ -145,7 +145,7 @@ func TestLaterRunsFindingReplaces(t *testing.T) {
 	} {
 		_, err := g.Commit(t.Context(), segment.Run{
 			ID: "r", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5), Stored: stored,
-			Commit: func(context.Context) error { return nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 		})
 		require.Error(t, err)
 	}
@@ -195,8 +195,8 @@ func TestAlertWithoutItsLedger(t *testing.T) {
 	require.NoError(t, err)
 	_, err = g.Commit(t.Context(), segment.Run{
 		ID: "r", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
-		Stored: func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
-		Commit: func(context.Context) error { return nil },
+		Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 	})
 	require.ErrorIs(t, err, validate.Short)
 	require.ErrorIs(t, err, down)

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -97,4 +98,11 @@ func wrap(doing string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// joinFew joins the first three of many errors: a ledger that is out of reach
+// fails for each segment.
+func joinFew(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return join(errs[:min(len(errs), 3)]...)
 }

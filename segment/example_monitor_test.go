@@ -83,7 +83,7 @@ func ExampleLag() {
 			}
 			return validate.Count(500).AsOf(written), nil
 		},
-		Commit: func(context.Context) error { return nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 	})
 	fmt.Println(err, readings)
 	// Output: <nil> 4

@@ -42,8 +42,7 @@ func ExamplePlan_Run() {
 			ID: job.ID + ", 2024-03-18", Job: job,
 			Expected: validate.Count(source),
 			Stored:   s.stored,
-			Commit:   func(context.Context) error { live[job.To] = s.staged; return nil },
-			Discard:  s.discard,
+			Staging:  segment.Staging{Commit: func(context.Context) error { live[job.To] = s.staged; return nil }, Discard: s.discard},
 		})
 		return err
 	}

@@ -52,8 +52,7 @@ func newBench(t *testing.T) *bench {
 		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
 		Expected: validate.Count(5300),
 		Stored:   b.stored,
-		Commit:   func(context.Context) error { b.end("commit"); b.live = b.staged; return b.event("commit") },
-		Discard:  func(context.Context) error { b.staged = 0; return b.event("discard") },
+		Staging:  segment.Staging{Commit: func(context.Context) error { b.end("commit"); b.live = b.staged; return b.event("commit") }, Discard: func(context.Context) error { b.staged = 0; return b.event("discard") }},
 	}
 	return b
 }
@@ -414,13 +413,15 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "live, right", reason: "a store without staging",
-			set:    func(b *bench) { b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil },
+			set:    func(b *bench) { b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil },
 			events: []string{"sizes", "stored", "committed", "resolve"}, live: 4800, baseline: []int64{5300},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.NoError(t, err) },
 		},
 		{
 			name: "live, short", reason: "judged, recorded, alerted; error and alert say that nothing is protected",
-			set:    func(b *bench) { b.run.Live, b.run.Commit, b.run.Discard, b.staged = true, nil, nil, 4100 },
+			set: func(b *bench) {
+				b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard, b.staged = true, nil, nil, 4100
+			},
 			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
@@ -433,7 +434,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "live, not recorded", reason: "live is live",
 			set: func(b *bench) {
-				b.run.Live, b.run.Commit, b.run.Discard, b.fail["committed"] = true, nil, nil, errDown
+				b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard, b.fail["committed"] = true, nil, nil, errDown
 			},
 			events: []string{"sizes", "stored", "committed", "resolve"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
@@ -443,7 +444,7 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "nothing to discard", reason: "a nil Discard has nothing to drop",
-			set:    func(b *bench) { b.run.Discard, b.staged = nil, 4100 },
+			set:    func(b *bench) { b.run.Staging.Discard, b.staged = nil, 4100 },
 			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.ErrorIs(t, err, validate.Short) },
 		},
@@ -476,7 +477,7 @@ func TestAdmitGates(t *testing.T) {
 	require.Equal(t, []string{"sizes", "discard", "rejected", "fire"}, b.events, "and the job need not tidy up")
 
 	b = newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	b.run.Read = validate.Count(5200)
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
@@ -485,7 +486,7 @@ func TestAdmitGates(t *testing.T) {
 	require.False(t, b.last().Live)
 
 	b = newBench(t)
-	b.run.Stored, b.run.Commit = nil, nil
+	b.run.Stored, b.run.Staging.Commit = nil, nil
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.NoError(t, err, "what comes later need not be there yet")
 	require.Equal(t, []string{"sizes"}, b.events)
@@ -509,10 +510,10 @@ func TestBadRuns(t *testing.T) {
 		"want UTF-8":    func(r *segment.Run) { r.Job.To.Name = "\xff" },
 		"Run.Live":      func(r *segment.Run) { r.Live = true },
 		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
-		"Run.Commit":    func(r *segment.Run) { r.Commit = nil },
+		"Run.Commit":    func(r *segment.Run) { r.Staging.Commit = nil },
 		"Run.WrittenAt": func(*segment.Run) {}, // the rule below settles
 		"no History with it": func(r *segment.Run) {
-			r.Live, r.Commit, r.Discard, r.History = true, nil, nil, segment.NewMemory()
+			r.Live, r.Staging.Commit, r.Staging.Discard, r.Staging.Tx = true, nil, nil, segment.NewMemory()
 		},
 		"Output.Expected": func(r *segment.Run) { r.Expected = validate.Summary{} },
 		"Output.Stored": func(r *segment.Run) {
@@ -552,7 +553,7 @@ func TestBadRuns(t *testing.T) {
 // one left.
 func TestLiveSuperseded(t *testing.T) {
 	b := newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	newer := b.run
 	newer.Attempt, newer.Expected = 2, validate.Count(5400)
 	_, err := b.guard().Commit(t.Context(), newer)
@@ -612,7 +613,7 @@ func TestAttemptsOvertake(t *testing.T) {
 func TestInTransaction(t *testing.T) {
 	inside := func(b *bench) {
 		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
-		b.run.History = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+		b.run.Staging.Tx = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
 			b.events = append(b.events, "tx sizes")
 			return tx.ledger.Sizes(ctx, id, n)
 		}, func(ctx context.Context, r segment.Record) error {
@@ -727,7 +728,7 @@ func TestCancelled(t *testing.T) {
 // whoever stopped the job.
 func TestCancelledLive(t *testing.T) {
 	b := newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	ctx, cancel := context.WithCancel(t.Context())
 	b.run.Stored = func(ctx context.Context) (validate.Summary, error) { cancel(); return validate.Summary{}, ctx.Err() }
 	_, err := b.guard().Commit(ctx, b.run)
@@ -737,7 +738,7 @@ func TestCancelledLive(t *testing.T) {
 	require.False(t, b.alerts[0].Protected)
 
 	b = newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	ctx, cancel = context.WithCancel(t.Context())
 	b.run.Stored = func(context.Context) (validate.Summary, error) { cancel(); return validate.Count(5300), nil }
 	_, err = b.guard().Commit(ctx, b.run)
@@ -750,8 +751,8 @@ func TestCancelledLive(t *testing.T) {
 func TestCancelledAfterCommit(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	commit := b.run.Commit
-	b.run.Commit = func(ctx context.Context) error { cancel(); return commit(ctx) }
+	commit := b.run.Staging.Commit
+	b.run.Staging.Commit = func(ctx context.Context) error { cancel(); return commit(ctx) }
 	_, err := b.guard().Commit(ctx, b.run)
 	require.NoError(t, err)
 	require.Equal(t, []int64{5300}, b.baseline())
@@ -900,8 +901,8 @@ func TestConcurrentCommits(t *testing.T) {
 		wg.Go(func() {
 			_, errs[i] = guard.Commit(t.Context(), segment.Run{
 				ID: fmt.Sprint("run", i), Job: copyCars, Expected: validate.Count(5300),
-				Stored: func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil },
-				Commit: func(context.Context) error { return nil },
+				Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil },
+				Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 			})
 		})
 	}
@@ -1012,7 +1013,7 @@ func TestHanging(t *testing.T) {
 				b := newBench(t)
 				h := &hanging{Memory: b.ledger, at: at}
 				b.config.History, b.config.Alerter, b.staged = h, h, 4100
-				b.run.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
+				b.run.Staging.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
 				_, err := b.commit()
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorContains(t, err, "gave up tidying up after 30s")

@@ -47,7 +47,7 @@ type Monitor struct {
 	jobs      map[ID]*Job // by what they write
 	tracer    trace.Tracer
 	affected  metric.Int64Histogram
-	alerts    notifier
+	notifier  notifier
 }
 
 // NewMonitor returns a Monitor, or an error if there is no ledger or an
@@ -56,7 +56,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	if c.Ledger == nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", badInput("MonitorConfig.Ledger", "nil", "the ledger that the guards write"))
 	}
-	validator, err := silent()
+	validator, err := newSilent()
 	if err != nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", err)
 	}
@@ -77,7 +77,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		affected:  affected,
-		alerts:    notifier{c.Ledger, c.Alerter},
+		notifier:  notifier{c.Ledger, c.Alerter},
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
@@ -86,7 +86,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 }
 
 // job is what writes a segment, as far as it is known.
-func (m *Monitor) job(id ID, last *Attempt) Job {
+func (m *Monitor) job(id ID, last *Record) Job {
 	if job, ok := m.jobs[id]; ok {
 		return *job
 	}
@@ -94,7 +94,7 @@ func (m *Monitor) job(id ID, last *Attempt) Job {
 }
 
 // rule is what holds for a segment.
-func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, err error) {
+func (m *Monitor) rule(ctx context.Context, id ID, last *Record) (rule Rule, err error) {
 	if m.config.Rules == nil {
 		return Rule{}, nil
 	}
@@ -102,7 +102,7 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, er
 	if rule, err = m.config.Rules(ctx, job); err != nil {
 		return Rule{}, fmt.Errorf("finding the rule of %s: %w", job.To, err)
 	}
-	return rule, rule.problem()
+	return rule, rule.check()
 }
 
 // Sweep judges the current sizes of all segments, which come in byte order of
@@ -124,11 +124,11 @@ func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]
 	}
 	ctx, span := m.tracer.Start(ctx, "sweep segments")
 	defer span.End()
-	w, err := m.watch(ctx)
+	w, err := m.newSweeper(ctx)
 	if err == nil {
 		err = w.walk(ctx, sizes)
 		err = join(err, w.conclude(ctx, err == nil))
 	}
-	m.tell(ctx, span, &w.sweep, err)
+	m.report(ctx, span, &w.sweep, err)
 	return w.sweep, wrap("segment: sweep", err)
 }

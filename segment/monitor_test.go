@@ -504,8 +504,8 @@ func TestSweepLeavesTheGuardsAlertOpen(t *testing.T) {
 	require.NoError(t, err)
 	run := segment.Run{
 		ID: "tonight", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
-		Stored: func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
-		Commit: func(context.Context) error { return nil },
+		Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 	}
 	_, err = g.Commit(t.Context(), run)
 	require.ErrorIs(t, err, validate.Short)
@@ -536,8 +536,8 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 	pass := func(id string, read validate.Summary, users int64) {
 		_, err := g.Commit(t.Context(), segment.Run{
 			ID: fmt.Sprint("night of ", users), Job: segment.Copy(seg(id), seg("source")), Expected: validate.Count(users), Read: read,
-			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
-			Commit: func(context.Context) error { return nil },
+			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 		})
 		require.NoError(t, err)
 	}

@@ -59,8 +59,7 @@ func (r *race) commit(ctx context.Context, me *racer) error {
 			me.step()
 			return validate.Count(users(me.attempt)), nil
 		},
-		Commit:  func(context.Context) error { me.step(); me.committed++; r.live = me.attempt; return nil },
-		Discard: func(context.Context) error { me.discarded++; return nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { me.step(); me.committed++; r.live = me.attempt; return nil }, Discard: func(context.Context) error { me.discarded++; return nil }},
 	})
 	return err
 }

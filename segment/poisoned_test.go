@@ -45,8 +45,8 @@ func TestBaselinesAreNotPoisoned(t *testing.T) {
 					time.Sleep(24 * time.Hour) // in the test's own time
 					_, err := g.Commit(t.Context(), segment.Run{
 						ID: fmt.Sprint("night ", i), Job: segment.Lookalike(seg("like"), seg("seed")), Expected: validate.Count(users),
-						Stored: func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
-						Commit: func(context.Context) error { return nil },
+						Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
+						Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 					})
 					return err
 				}

@@ -6,8 +6,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Rule is what holds for one job. The zero Rule enforces the strictest policy
-// on a store that answers for what it acknowledged.
+// A Rule says what one job is judged by. The zero Rule enforces the strictest
+// policy on a store with read-after-write consistency.
 type Rule struct {
 	Name    string
 	Mode    Mode
@@ -30,8 +30,8 @@ const (
 	Observe Mode = "observe" // judged, recorded and alerted; the job passes
 )
 
-// Settle is for a store whose counts lag behind its writes. The zero Settle is
-// a store that answers for what it acknowledged: it is read once.
+// A Lag describes a store whose counts lag behind its writes. The zero Lag is a
+// store with read-after-write consistency: it is read once.
 //
 // Otherwise the store is first read Min after Run.WrittenAt, then every Every,
 // until two readings in a row pass and agree, or Max after Run.WrittenAt is
@@ -39,13 +39,12 @@ const (
 // that still shows yesterday's users looks like any other.
 type Lag struct{ Min, Max, Every time.Duration }
 
-func (s Lag) isZero() bool { return s == Lag{} }
-
-func (r *Rule) problem() error {
+// check returns what is wrong with the rule.
+func (r *Rule) check() error {
 	switch {
 	case r.Mode != Enforce && r.Mode != Observe:
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
-	case r.Lag.isZero():
+	case r.Lag == (Lag{}):
 		return nil
 	case r.Lag.Min < 0:
 		return badInput("Rule.Settle.Min", r.Lag.Min, "0 or more")

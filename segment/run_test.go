@@ -12,8 +12,8 @@ import (
 // nor discarded, each by itself.
 func TestLiveOutputIsNotCommitted(t *testing.T) {
 	for _, edit := range []func(*segment.Run){
-		func(r *segment.Run) { r.Commit = nil },
-		func(r *segment.Run) { r.Discard = nil },
+		func(r *segment.Run) { r.Staging.Commit = nil },
+		func(r *segment.Run) { r.Staging.Discard = nil },
 	} {
 		b := newBench(t)
 		b.run.Live = true

@@ -27,8 +27,7 @@ func lookalike(ctx context.Context, guard *segment.Guard, s *store, night string
 		ID: night, Job: extend,
 		Expected: validate.Count(int64(len(similar))),
 		Stored:   s.stored,
-		Commit:   s.publish,
-		Discard:  s.discard,
+		Staging:  segment.Staging{Commit: s.publish, Discard: s.discard},
 	})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 // The names of alerts.
@@ -58,6 +59,26 @@ func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
 		StartsAt:    x.Since.UTC(),
 		EndsAt:      now.Add(a.keepFor).UTC(),
 	}, nil
+}
+
+// parsed returns what the labels tell of the alert.
+func (x *alert) parsed() (segment.Alert, error) {
+	id, err := segment.ParseID(x.Labels["segment"])
+	if err != nil {
+		return segment.Alert{}, fmt.Errorf("alertmanager: open alert: %w", err)
+	}
+	parsed := segment.Alert{
+		Segment: id,
+		Urgency: segment.Urgency(x.Labels["severity"]),
+		Kind:    validate.Kind(x.Labels["kind"]),
+		Job:     segment.Job{Kind: segment.JobKind(x.Labels["job_kind"])},
+		Build:   x.Labels["build"],
+		Since:   x.StartsAt,
+	}
+	if x.Labels["alertname"] == incident {
+		parsed.Incident = &segment.Incident{}
+	}
+	return parsed, nil
 }
 
 // skew is by how much an Alertmanager's clock may be behind ours. An end that is

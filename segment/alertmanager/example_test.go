@@ -32,7 +32,7 @@ func Example() {
 		Job:      segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 		Expected: validate.Count(12_310),
 		Stored:   func(context.Context) (validate.Summary, error) { return validate.Count(0), nil },
-		Commit:   func(context.Context) error { return nil },
+		Staging:  segment.Staging{Commit: func(context.Context) error { return nil }},
 	})
 	fmt.Println(err)
 

@@ -40,7 +40,7 @@ func copySegment(ctx context.Context, s *segmenttest.Store) error {
 		}
 	}
 	run.Read, run.WrittenAt = read.Summary(), time.Now()
-	run.Stored, run.Commit, run.Discard = staged.Summarize, staged.Publish, staged.Discard
+	run.Stored, run.Staging.Commit, run.Staging.Discard = staged.Summarize, staged.Publish, staged.Discard
 	_, err = guard.Commit(ctx, run)
 	return err
 }

@@ -101,7 +101,9 @@ func TestWrongJobs(t *testing.T) {
 	}{
 		{
 			name: "forgot the guard", reason: "whatever is written goes live; only where counts lag is that right",
-			job:    variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error { return r.Commit(ctx) }},
+			job: variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error {
+				return r.Staging.Commit(ctx)
+			}},
 			caught: Except(ReadFails, LagsAWhile),
 			of:     "StopsAt10000", says: "the fault went through: the job reported success, want an error that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users missing.",
 		},
@@ -202,17 +204,17 @@ func TestWrongJobs(t *testing.T) {
 		},
 		{
 			name: "in place, discards nothing", reason: "the job fails and what it wrote stays",
-			job:   variant{rule: strict, inPlace: byAttempt, edit: func(r *segment.Run, _ *validate.Digest) { r.Discard = nil }},
+			job:   variant{rule: strict, inPlace: byAttempt, edit: func(r *segment.Run, _ *validate.Digest) { r.Staging.Discard = nil }},
 			tried: []Fault{StopsAt10000, KeepsStaleRows, ReadBackFails, OlderAttempt},
 			of:    "StopsAt10000", says: "Live are 22,310 users where the 12,310 users from before should be: 9,754 users there too often, 246 users not to be there.",
 		},
 		{
 			name: "publishes before it is judged", reason: "the right error, too late",
 			job: variant{rule: strict, finish: func(ctx context.Context, g *segment.Guard, r segment.Run, _ *Target) error {
-				if err := r.Commit(ctx); err != nil {
+				if err := r.Staging.Commit(ctx); err != nil {
 					return err
 				}
-				r.Commit, r.Discard = func(context.Context) error { return nil }, nil
+				r.Staging.Commit, r.Staging.Discard = func(context.Context) error { return nil }, nil
 				_, err := g.Commit(ctx, r)
 				return err
 			}},
@@ -222,10 +224,10 @@ func TestWrongJobs(t *testing.T) {
 		{
 			name: "says that it is live", reason: "a store that can stage must not be judged after it published",
 			job: variant{rule: strict, finish: func(ctx context.Context, g *segment.Guard, r segment.Run, _ *Target) error {
-				if err := r.Commit(ctx); err != nil {
+				if err := r.Staging.Commit(ctx); err != nil {
 					return err
 				}
-				r.Live, r.Commit, r.Discard = true, nil, nil
+				r.Live, r.Staging.Commit, r.Staging.Discard = true, nil, nil
 				_, err := g.Commit(ctx, r)
 				return err
 			}},
@@ -330,7 +332,9 @@ func TestNewerAttempt(t *testing.T) {
 // TestComposedIsTried: what is wrong under one fault is wrong under it and
 // another, whichever comes first.
 func TestComposedIsTried(t *testing.T) {
-	v := variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error { return r.Commit(ctx) }}
+	v := variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error {
+		return r.Staging.Commit(ctx)
+	}}
 	for _, f := range []Fault{OlderAttempt, DropsPage, KeepsStaleRows} {
 		said := problems(t, v.job, []Fault{LagsAWhile, LagsAWhile.With(f), f.With(LagsAWhile)})
 		require.Len(t, said, 2, f.String())

@@ -34,7 +34,7 @@ var (
 // that nobody hears. Set Rules to your own.
 func (s *Store) Config() segment.GuardConfig {
 	return segment.GuardConfig{
-		History: s.world.history,
+		Ledger:  s.world.history,
 		Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler)),
 	}
 }

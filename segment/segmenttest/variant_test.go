@@ -70,7 +70,7 @@ func (v *variant) job(ctx context.Context, s *Store) (err error) {
 	if v.mapped {
 		run.Written = v.summary(&wrote)
 	}
-	run.WrittenAt, run.Stored, run.Commit, run.Discard = time.Now(), target.Summarize, target.Publish, target.Discard
+	run.WrittenAt, run.Stored, run.Staging.Commit, run.Staging.Discard = time.Now(), target.Summarize, target.Publish, target.Discard
 	if v.counted {
 		run.Stored = target.Count
 	}

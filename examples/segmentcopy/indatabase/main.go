@@ -49,9 +49,8 @@ func copySegment(ctx context.Context, guard *segment.Guard, history *sqlsegment.
 		Stored: func(ctx context.Context) (validate.Summary, error) {
 			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
 		},
-		Commit:  func(context.Context) error { return tx.Commit() },
-		Discard: func(context.Context) error { return tx.Rollback() },
-		History: history.Tx(tx), // the size goes live with the data, or not at all
+		Staging: segment.Staging{Commit: func(context.Context) error { return tx.Commit() }, Discard: func(context.Context) error { return tx.Rollback() }, Tx: history.Tx(tx)},
+		// the size goes live with the data, or not at all
 	})
 	return err
 }

@@ -147,7 +147,7 @@ func commit(t *testing.T, b *bench, stored int64, edit func(*segment.GuardConfig
 		ID: "monday", Attempt: 2, Build: "v1", Job: segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 		Expected: count(5300),
 		Stored:   func(context.Context) (validate.Summary, error) { return count(stored), nil },
-		Commit:   func(context.Context) error { return nil },
+		Staging:  segment.Staging{Commit: func(context.Context) error { return nil }},
 	}
 	edit(&config, &run)
 	guard, err := segment.NewGuard(config)
@@ -182,7 +182,7 @@ func TestGuardSpans(t *testing.T) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, down }
 		}, "unverified", "unverified", 0, []int64{5300}, []string{"unverified"}},
 		{"commit failed", 5300, func(_ *segment.GuardConfig, r *segment.Run) {
-			r.Commit = func(context.Context) error { return down }
+			r.Staging.Commit = func(context.Context) error { return down }
 		}, "passed", "unknown", 1, []int64{5300, 5300}, nil},
 		{"superseded", 5300, func(c *segment.GuardConfig, r *segment.Run) {
 			require.NoError(t, c.History.Record(t.Context(), segment.Record{Segment: r.Job.To, RunID: r.ID, Attempt: 3, State: segment.RunPassed}))
@@ -247,7 +247,7 @@ func TestGuardSpansOfPanics(t *testing.T) {
 			r.Stored = func(context.Context) (validate.Summary, error) { panic("boom") }
 		}, "unverified"},
 		"in the commit": {func(_ *segment.GuardConfig, r *segment.Run) {
-			r.Commit = func(context.Context) error { panic("boom") }
+			r.Staging.Commit = func(context.Context) error { panic("boom") }
 		}, "unknown"},
 		"after the commit": {func(c *segment.GuardConfig, _ *segment.Run) { c.History, c.Alerter = nil, panicking{} }, "live"},
 	} {

@@ -3,13 +3,60 @@ package segment
 import (
 	"context"
 	"iter"
+	"runtime"
 	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
+
+// walk goes through the sizes and the ledger side by side. One goroutine reads,
+// the others judge, and finish what was read even if the reading fails.
+func (w *sweeper) walk(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group errgroup.Group
+	var ended atomic.Int64 // of those who judge, how many did not return
+	judges := runtime.GOMAXPROCS(0)
+	pairs := newBatches[pair](judges)
+	for range judges {
+		ended.Add(1)
+		group.Go(func() error {
+			err := errEnded // unless it returns
+			defer func() {
+				if err != nil {
+					cancel(err)
+				}
+			}()
+			err = w.judgeEach(ctx, pairs)
+			ended.Add(-1)
+			return err
+		})
+	}
+	err := w.feed(ctx, sizes, pairs)
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if ended.Load() > 0 {
+		return errEnded
+	}
+	return err
+}
+
+func (w *sweeper) judgeEach(ctx context.Context, pairs *batches[pair]) error {
+	for batch := range pairs.full {
+		if err := w.judgeAll(ctx, batch); err != nil {
+			return err
+		}
+		pairs.giveBack(batch)
+	}
+	return nil
+}
 
 // A pair is what the store and the ledger hold of one segment.
 type pair struct {
 	current CurrentSize
-	tracked SegmentState
+	state   SegmentState
 	listed  int // how often the store's sizes name it
 }
 
@@ -23,9 +70,9 @@ type feeder struct {
 
 // feed hands on what it reads. If reading panics, those who judge end all the
 // same.
-func (w *watch) feed(ctx context.Context, sizes iter.Seq2[CurrentSize, error], pairs *batches[pair]) error {
+func (w *sweeper) feed(ctx context.Context, sizes iter.Seq2[CurrentSize, error], pairs *batches[pair]) error {
 	defer pairs.end()
-	f := feeder{open(ctx, w.monitor.config.Ledger.Segments(ctx)), pairs}
+	f := feeder{open(ctx, w.monitor.config.Ledger.Segments(ctx, SegmentFilter{})), pairs}
 	defer f.ledger.stop()
 	err := f.join(ctx, sizes)
 	return join(err, f.pairs.flush(ctx))
@@ -55,10 +102,10 @@ func (f *feeder) join(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) 
 		}
 		last.current, last.listed = current, 1
 		if !known {
-			last.tracked = SegmentState{}
+			last.state = SegmentState{}
 			continue
 		}
-		last.tracked = *f.ledger.head
+		last.state = *f.ledger.head
 		f.ledger.step()
 	}
 	_, err := f.upTo(ctx, nil)
@@ -78,7 +125,7 @@ func (f *feeder) upTo(ctx context.Context, id *ID) (known bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		*p = pair{tracked: *f.ledger.head}
+		*p = pair{state: *f.ledger.head}
 	}
 	return false, f.ledger.err
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -25,12 +27,12 @@ type Sweep struct {
 	Segments  int              `json:"segments"`  // in the store
 	Healthy   int              `json:"healthy"`   // judged, and nothing found
 	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
-	Missing   int              `json:"missing"`   // known, and not in the store; they are among the cases
+	Missing   int              `json:"missing"`   // known, and not in the store; they are among the findings
 	Findings  []SegmentFinding `json:"findings"`  // the affected segments, gravest first
 	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
 }
 
-// Affected are the sweep's cases, as PlanReruns takes them.
+// Affected returns the segments of the findings, as rerun.New takes them.
 func (s *Sweep) Affected() []Affected {
 	affected := make([]Affected, len(s.Findings))
 	for i, c := range s.Findings {
@@ -39,7 +41,7 @@ func (s *Sweep) Affected() []Affected {
 	return affected
 }
 
-// A Case is an affected segment.
+// A SegmentFinding is an affected segment and what was found.
 type SegmentFinding struct {
 	Segment  ID              `json:"segment"`
 	Urgency  Urgency         `json:"severity"`
@@ -47,7 +49,7 @@ type SegmentFinding struct {
 	Text     string          `json:"text"`              // what was found, on one line
 	Users    int64           `json:"users"`             // at stake: as many as the segment should hold
 	Upstream ID              `json:"upstream,omitzero"` // the affected segment that this one was made from, if any explains it
-	Last     Attempt         `json:"last,omitzero"`     // the last attempt at it
+	Last     Record          `json:"last,omitzero"`     // the last attempt at it
 	Sizes    []validate.Size `json:"sizes,omitempty"`   // its baseline, oldest first
 	Report   validate.Report `json:"report"`            // with the band that its history allows
 
@@ -55,7 +57,7 @@ type SegmentFinding struct {
 	twice   bool // in it, or more often
 }
 
-// gravest puts the gravest case first: by severity, kind, users at stake, name.
+// gravestFirst puts the gravest finding first: by severity, kind, users at stake, name.
 func gravestFirst(a, b SegmentFinding) int {
 	return cmp.Or(
 		cmp.Compare(a.Urgency, b.Urgency), // "page" before "ticket"
@@ -79,8 +81,8 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s out of order: %s came before %s; want byte order of the ids' texts (COLLATE \"C\", BINARY)", e.Sequence, e.Before, e.After)
 }
 
-// newCase is the case of a segment with a report that is not clean.
-func newCase(t *SegmentState, id ID, r validate.Report) SegmentFinding {
+// newFinding returns the finding of a segment whose report is not without any.
+func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 	r.Name = id.String() // not before: it costs as much as judging a healthy segment
 	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
 	c.judge()
@@ -89,7 +91,7 @@ func newCase(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 
 // judge reads the report again, after a finding was added.
 func (c *SegmentFinding) judge() {
-	c.Urgency, c.Kind = urgencyOf(&c.Report), gravest(&c.Report)
+	c.Urgency, c.Kind = urgencyOf(&c.Report), c.Report.Gravest()
 	c.Text = (&validate.Error{Report: c.Report}).Error()
 	if c.Report.Passed() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
@@ -104,7 +106,7 @@ func (c *SegmentFinding) add(f validate.Finding) {
 	c.judge()
 }
 
-// alert is what people read of the case.
+// alert returns what people read of the finding.
 func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	text := c.Text
 	if c.Kind != validate.Unverified {
@@ -127,10 +129,34 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	}
 }
 
-// next adds what to do.
-func next(text, runbook string) string {
-	if runbook == "" {
-		return text
+// String is the sweep as an on-call engineer reads it: the numbers, the
+// incidents, and a line for each affected segment, gravest first.
+func (s Sweep) String() string {
+	var b strings.Builder
+	if !s.Complete {
+		b.WriteString("Incomplete: what is not listed may be anything but fine.\n")
 	}
-	return text + "; next: " + runbook
+	fmt.Fprintf(&b, "%s: %s healthy, %s affected", text.Count(s.Segments, "segment"), text.Thousands(int64(s.Healthy)), text.Thousands(int64(len(s.Findings))))
+	if s.Missing > 0 {
+		fmt.Fprintf(&b, " (of which %s missing)", text.Thousands(int64(s.Missing)))
+	}
+	if s.Unwatched > 0 {
+		fmt.Fprintf(&b, ", %s with nothing to judge them by", text.Thousands(int64(s.Unwatched)))
+	}
+	b.WriteString(".\n")
+	for i := range s.Incidents {
+		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency, &s.Incidents[i])
+	}
+	for i := range s.Findings {
+		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, text.Printable(s.Findings[i].Text), s.Findings[i].origin())
+	}
+	return b.String()
+}
+
+// origin says which segment explains the finding, where one does.
+func (c *SegmentFinding) origin() string {
+	if c.Upstream.IsZero() {
+		return ""
+	}
+	return "; it is made from " + text.Printable(c.Upstream.String()) + ", which is affected itself"
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// TestHistory proves that a segment.History keeps what its interface promises,
-// one subtest a rule. Each takes segments of its own, as histories may share a
+// TestRecorder checks that a segment.Recorder does what its interface promises,
+// one subtest a rule. Each takes segments of its own, as recorders may share a
 // database; open is called once.
-func TestHistory(t *testing.T, open func(*testing.T) segment.History) {
+func TestRecorder(t *testing.T, open func(*testing.T) segment.Recorder) {
 	t.Helper()
 	h := open(t)
-	for _, c := range historyCases {
+	for _, c := range recorderCases {
 		t.Run(c.name, func(t *testing.T) {
 			for i, s := range c.steps {
 				s.record.Segment.SiteGroup += t.Name()
@@ -54,7 +54,7 @@ func rec(run string, attempt int, state segment.RunState, n int64) segment.Recor
 	return segment.Record{
 		Segment: segment.ID{SiteGroup: "g", Name: "s"}, RunID: run, Attempt: attempt, State: state,
 		JobID: "copy site-a/cars to g/s", JobKind: segment.JobKindCopy, Build: "v1",
-		Users: n, Read: n + 1, At: start.AddDate(0, 0, int(n)), Report: report(true),
+		Users: n, Read: n + 1, At: start.AddDate(0, 0, int(n)), Report: new(report(true)),
 	}
 }
 
@@ -78,7 +78,7 @@ func with(r segment.Record, change func(*segment.Record)) segment.Record {
 func kept(r segment.Record) step    { return step{r, false} }
 func refused(r segment.Record) step { return step{r, true} }
 
-var historyCases = []struct {
+var recorderCases = []struct {
 	name, reason string
 	steps        []step
 	sizes        []int64
@@ -101,20 +101,20 @@ var historyCases = []struct {
 		reason: "what would have failed stays out of baselines",
 		steps: []step{
 			kept(rec("r1", 1, segment.RunObserved, 1)),
-			kept(with(rec("r2", 1, segment.RunObserved, 2), func(r *segment.Record) { r.Report = report(false) })),
-			kept(with(rec("r3", 1, segment.RunObserved, 3), func(r *segment.Record) { r.Report = validate.Report{} })),
+			kept(with(rec("r2", 1, segment.RunObserved, 2), func(r *segment.Record) { r.Report = new(report(false)) })),
+			kept(with(rec("r3", 1, segment.RunObserved, 3), func(r *segment.Record) { r.Report = &validate.Report{} })),
 		},
 		sizes: []int64{1},
 	},
 	{
 		name:   "committed whatever the report says",
 		reason: "a committed size is in the baseline by its state alone",
-		steps:  []step{kept(with(rec("r1", 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Report = validate.Report{} }))},
+		steps:  []step{kept(with(rec("r1", 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Report = &validate.Report{} }))},
 		sizes:  []int64{1},
 	},
 	{
 		name:   "one attempt on its way",
-		reason: "an attempt may be accepted again, and committed after its commit was unknown",
+		reason: "an attempt may pass again, and committed after its commit was unknown",
 		steps: []step{
 			kept(rec("r", 1, segment.RunRejected, 1)), kept(rec("r", 1, segment.RunPassed, 2)), kept(rec("r", 1, segment.RunPassed, 3)),
 			kept(rec("r", 1, segment.RunUnknown, 4)), kept(rec("r", 1, segment.RunCommitted, 5)),
@@ -162,13 +162,13 @@ var historyCases = []struct {
 		name:   "observed is the end",
 		reason: "it is live, too",
 		steps: []step{
-			kept(with(rec("r", 1, segment.RunObserved, 1), func(r *segment.Record) { r.Report = report(false) })),
+			kept(with(rec("r", 1, segment.RunObserved, 1), func(r *segment.Record) { r.Report = new(report(false)) })),
 			refused(rec("r", 1, segment.RunCommitted, 2)), refused(rec("r", 1, segment.RunRejected, 3)), refused(rec("r", 1, segment.RunObserved, 4)),
 		},
 	},
 	{
 		name:   "the end also after a newer attempt",
-		reason: "an old attempt that is live stays live in the history, whatever came after",
+		reason: "an old attempt that is live stays live in the ledger, whatever came after",
 		steps: []step{
 			kept(rec("r", 1, segment.RunCommitted, 1)), kept(rec("r", 2, segment.RunPassed, 2)),
 			refused(rec("r", 1, segment.RunRejected, 3)), refused(rec("r", 1, segment.RunUnknown, 4)),
@@ -218,7 +218,7 @@ var historyCases = []struct {
 }
 
 // sizesOf are a segment's last sizes, each checked for all that rec gave it.
-func sizesOf(t *testing.T, h segment.History, id segment.ID, n int) (counts []int64) {
+func sizesOf(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
 	sizes, err := h.Sizes(t.Context(), id, n)
 	require.NoError(t, err)
@@ -231,7 +231,7 @@ func sizesOf(t *testing.T, h segment.History, id segment.ID, n int) (counts []in
 
 // What is read back is never later than what was recorded: by the next run's
 // clock it would lie in the future.
-func testTimes(t *testing.T, h segment.History) {
+func testTimes(t *testing.T, h segment.Recorder) {
 	times := []time.Time{
 		time.Date(1969, 7, 20, 20, 17, 40, 999_999_999, time.UTC),
 		time.Date(2024, 3, 18, 10, 44, 0, 123_456_789, time.FixedZone("", 9*60*60)),
@@ -253,7 +253,7 @@ func testTimes(t *testing.T, h segment.History) {
 	}
 }
 
-func testLast(t *testing.T, h segment.History) {
+func testLast(t *testing.T, h segment.Recorder) {
 	id := segment.ID{SiteGroup: "last" + t.Name(), Name: "s"}
 	var all []int64
 	for n := range int64(60) {
@@ -268,7 +268,7 @@ func testLast(t *testing.T, h segment.History) {
 }
 
 // Ids that a database may take for one another.
-func testIDs(t *testing.T, h segment.History) {
+func testIDs(t *testing.T, h segment.Recorder) {
 	ids := []segment.ID{
 		{SiteGroup: "a", Name: "b/c"}, {SiteGroup: "a/b", Name: "c"}, {SiteGroup: "a%2Fb", Name: "c"}, {SiteGroup: "a", Name: "b%2Fc"},
 		{SiteGroup: "A", Name: "b/c"}, {SiteGroup: "a", Name: "B/c"}, {SiteGroup: "a ", Name: "b/c"}, {SiteGroup: "a", Name: "b/c "},

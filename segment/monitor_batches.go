@@ -1,6 +1,8 @@
 package segment
 
-import "context"
+import (
+	"context"
+)
 
 // batchSize is how many items are handed on at a time: enough for that to cost
 // nothing.

@@ -7,19 +7,18 @@ import (
 )
 
 // An AlertState is what a ledger keeps of a segment's alert: what is wrong, and
-// what the alerter knows of it. As long as the two differ somebody has to tell
+// what the alerter knows of it. As long as the two differ, somebody has to tell
 // the alerter; nothing is lost if that fails, or if the process dies over it.
 type AlertState struct {
-	Segment ID     `json:"segment"`
-	Open    *Alert `json:"open,omitempty"` // what is wrong; nil: nothing
-	Told    *Alert `json:"told,omitempty"` // what the alerter was told last; nil: nothing, or that it is over
+	Open *Alert `json:"open,omitempty"` // what is wrong; nil: nothing
+	Told *Alert `json:"told,omitempty"` // what the alerter was told last; nil: nothing, or that it is over
 	// Claimed is until when somebody else is telling the alerter. A claim runs
 	// out, so that the next one takes over from a process that died.
 	Claimed time.Time `json:"claimed,omitzero"`
 }
 
-// IsZero reports that there is nothing to keep.
-func (s *AlertState) IsZero() bool { return s.Open == nil && s.Told == nil }
+// IsZero reports whether there is nothing to keep.
+func (s AlertState) IsZero() bool { return s.Open == nil && s.Told == nil }
 
 // A fault is what an alert is about. As long as it is the same, the alert is a
 // standing one, and nobody is told again.
@@ -39,6 +38,16 @@ func faultOf(a *Alert) fault {
 // pending reports whether the alerter is to be told.
 func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) }
 
+// claim reserves telling the alerter for the caller until a time, and reports
+// whether it did: not where nothing is to be told, or another one is at it.
+func (s *AlertState) claim(now, until time.Time) bool {
+	if !s.pending() || now.Before(s.Claimed) {
+		return false
+	}
+	s.Claimed = until
+	return true
+}
+
 // open takes in what was found now. A fault that stands keeps the time at which
 // it came, and the build that brought it. A sweep does not know as much as the
 // guard of a job: what that found stands until something graver is found.
@@ -56,6 +65,13 @@ func (s *AlertState) open(a Alert) {
 		a.RunID, a.Attempt = s.Open.RunID, s.Open.Attempt
 	}
 	s.Open = &a
+}
+
+// passed closes the alert after a run that passed, as far as one run can tell.
+func (s *AlertState) passed(r *validate.Report) {
+	if s.Open != nil && !s.Open.beyond(r) {
+		s.Open = nil
+	}
 }
 
 // bySweep reports that no run of a job was found to be wrong, but what is live.

@@ -5,10 +5,142 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
+
+// A sweeper is one sweep on its way.
+type sweeper struct {
+	monitor *Monitor
+	sweep   Sweep
+	states  map[ID]AlertState // the alerts, as they were when it began
+
+	mu       sync.Mutex
+	findings map[ID]*SegmentFinding
+	healthy  map[ID]bool // of the segments with an alert
+	stored   []fall
+	read     []fall
+	settled  []Record // commits of which nobody knew whether they worked
+	seen     []seenSize
+}
+
+func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
+	w := &sweeper{
+		monitor:  m,
+		sweep:    Sweep{At: time.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
+		states:   map[ID]AlertState{},
+		findings: map[ID]*SegmentFinding{},
+		healthy:  map[ID]bool{},
+	}
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return w, wrap("reading the alerts", err)
+		}
+		w.states[s.Segment] = s.Alert
+	}
+	return w, nil
+}
+
+// A tally is what was found in one batch of segments.
+type tally struct {
+	segments, healthy, unwatched, missing int
+
+	findings     []SegmentFinding
+	well         []ID
+	stored, read []fall
+	settled      []Record
+	seen         []seenSize
+}
+
+// judgeAll judges a batch and adds up what it found.
+func (w *sweeper) judgeAll(ctx context.Context, batch []pair) (err error) {
+	var t tally
+	for i := 0; i < len(batch) && err == nil; i++ {
+		err = w.judge(ctx, &batch[i], &t)
+	}
+	w.add(&t)
+	return err
+}
+
+func (w *sweeper) add(t *tally) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sweep.Segments += t.segments
+	w.sweep.Healthy += t.healthy
+	w.sweep.Unwatched += t.unwatched
+	w.sweep.Missing += t.missing
+	w.stored = append(w.stored, t.stored...)
+	w.read = append(w.read, t.read...)
+	w.settled = append(w.settled, t.settled...)
+	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
+		w.seen = longestUnknown(w.seen)
+	}
+	for i := range t.findings {
+		w.findings[t.findings[i].Segment] = &t.findings[i]
+	}
+	for _, id := range t.well {
+		w.healthy[id] = true
+	}
+}
+
+// judge judges one segment.
+func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
+	if p.listed == 0 {
+		if p.state.everLive() && !w.new(&p.state) {
+			t.missing++
+			t.findings = append(t.findings, missing(&p.state))
+		}
+		return nil
+	}
+	t.segments++
+	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
+	if err != nil {
+		return err
+	}
+	e := w.examine(p, &rule)
+	e.settle(t)
+	if e.unwatched() && p.listed == 1 {
+		t.unwatched++
+		e.keep(t)
+		return nil
+	}
+	e.falls(t)
+	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
+		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
+		c.twice = p.listed > 1
+		t.findings = append(t.findings, c)
+		return nil
+	}
+	t.healthy++
+	if _, alerted := w.states[p.current.Segment]; alerted {
+		t.well = append(t.well, p.current.Segment)
+	}
+	e.keep(t)
+	return nil
+}
+
+// everLive reports whether the segment should be in the store: of one whose
+// first run was rejected nothing is.
+func (t *SegmentState) everLive() bool {
+	return len(t.Sizes) > 0 || t.Last.State.live() || t.Last.State == RunUnknown
+}
+
+// new reports whether the segment came to be so late that the store may have been
+// listed before.
+func (w *sweeper) new(t *SegmentState) bool {
+	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
+}
+
+func missing(t *SegmentState) SegmentFinding {
+	c := newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail,
+		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
+	}}})
+	c.missing = true
+	return c
+}
 
 // An examination is of one segment that has a current size.
 type examination struct {
@@ -24,18 +156,18 @@ type examination struct {
 // examine says by what the segment is to be judged. What the last run left live
 // is expected, and is no part of the baseline: a size must not vouch for itself.
 // That word is the platform's own, so a size off its history counts.
-func (w *watch) examine(p *pair, rule *Rule) examination {
+func (w *sweeper) examine(p *pair, rule *Rule) examination {
 	e := examination{pair: p, at: p.current.At}
 	if e.at.IsZero() {
 		e.at = w.sweep.At
 	}
-	e.since, e.sizes = e.at, before(p.tracked.Sizes, e.at)
+	e.since, e.sizes = e.at, before(p.state.Sizes, e.at)
 	e.policy = validate.Policy{
 		Tolerance: rule.Drift, Caps: rule.Policy.Caps, OffHistory: rule.Policy.OffHistory,
 		AllowEmpty: true, // where that is what the last run left, or a human accepted
 	}
 	e.out = validate.Output{
-		JobKind:      string(p.tracked.Last.JobKind),
+		JobKind:      string(p.state.Last.JobKind),
 		Expected:     validate.Unknown(),
 		SelfReported: true,
 		Stored:       p.current.Stored,
@@ -43,10 +175,10 @@ func (w *watch) examine(p *pair, rule *Rule) examination {
 		Counter:      w.monitor.config.Counter,
 		At:           e.at,
 	}
-	if p.tracked.Live == nil || p.tracked.Last.State == RunPassed || p.tracked.Last.State == RunUnknown {
+	if p.state.Live == nil || p.state.Last.State == RunPassed || p.state.Last.State == RunUnknown {
 		return e
 	}
-	live := *p.tracked.Live
+	live := *p.state.Live
 	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Lag.Max)) {
 		return e
 	}
@@ -106,8 +238,8 @@ func (e *examination) unwatched() bool {
 // same time every day.
 const freshly = 20 * time.Hour
 
-// A sighting is the size of a segment that no run tells.
-type sighting struct {
+// A seenSize is the size of a segment that no run tells.
+type seenSize struct {
 	segment ID
 	size    validate.Size
 	known   time.Time // of when the last known size is; zero: none is
@@ -118,8 +250,8 @@ type sighting struct {
 const mostKept = 100_000
 
 // longestUnknown are those to keep: sweeps take turns where there are more.
-func longestUnknown(seen []sighting) []sighting {
-	slices.SortFunc(seen, func(a, b sighting) int {
+func longestUnknown(seen []seenSize) []seenSize {
+	slices.SortFunc(seen, func(a, b seenSize) int {
 		return cmp.Or(a.known.Compare(b.known), a.segment.Compare(b.segment))
 	})
 	return seen[:min(len(seen), mostKept)]
@@ -127,7 +259,7 @@ func longestUnknown(seen []sighting) []sighting {
 
 // keep has the current size kept where no run tells it.
 func (e *examination) keep(t *tally) {
-	stored, last := &e.out.Stored, &e.pair.tracked.Last
+	stored, last := &e.out.Stored, &e.pair.state.Last
 	if last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
 		return
 	}
@@ -135,7 +267,7 @@ func (e *examination) keep(t *tally) {
 	if ok && e.at.Sub(latest.At) < freshly {
 		return
 	}
-	t.seen = append(t.seen, sighting{
+	t.seen = append(t.seen, seenSize{
 		e.pair.current.Segment, validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}, latest.At,
 	})
 }
@@ -150,13 +282,13 @@ func (e *examination) falls(t *tally) {
 		}
 		return s.Users
 	}
-	id, last := e.pair.current.Segment, e.pair.tracked.Last
+	id, last := e.pair.current.Segment, e.pair.state.Last
 	if stored := &e.out.Stored; stored.RelErr() == 0 {
 		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
 			t.stored = append(t.stored, fall{was, stored.Users(), id, last, e.kept()})
 		}
 	}
-	if read := last.Read; read > 0 && last.live() {
+	if read := last.Read; read > 0 && last.State.live() {
 		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
 		if ok && fell(was, read) {
 			t.read = append(t.read, fall{was, read, id, last, e.kept()})
@@ -166,9 +298,9 @@ func (e *examination) falls(t *tally) {
 
 // kept reports whether the baseline holds the size of the last run.
 func (e *examination) kept() bool {
-	last := &e.pair.tracked.Last
+	last := &e.pair.state.Last
 	size := validate.Size{Users: last.Users, Read: last.Read, At: last.At, Counter: last.Counter}
-	return last.live() && slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return same(s, size) })
+	return last.State.live() && slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return same(s, size) })
 }
 
 // earlier is the last size above zero that is not of the same day, or else the
@@ -197,7 +329,7 @@ const uncertain = time.Hour
 // users are there as that run stored, and as no other size explains, it is live;
 // if there are as many as before, it is not.
 func (e *examination) settle(t *tally) {
-	last, stored := &e.pair.tracked.Last, &e.out.Stored
+	last, stored := &e.pair.state.Last, &e.out.Stored
 	if last.State != RunUnknown && last.State != RunPassed || stored.RelErr() > 0 ||
 		last.Counter != e.out.Counter || e.at.Sub(last.At) < uncertain {
 		return

@@ -12,7 +12,7 @@ import (
 type fall struct {
 	was, now int64
 	segment  ID
-	last     Attempt
+	last     Record
 	kept     bool // the baseline holds the last run's size
 }
 
@@ -24,7 +24,7 @@ const (
 	chance         = 1e-4 // of a false alarm in a sweep
 )
 
-// signature finds sizes at which several segments stopped that were all larger,
+// sharedSizes finds sizes at which several segments stopped that were all larger,
 // and from different sizes: a limit at work, even where nothing was expected of
 // any of them. Equal sizes alone say nothing, as copies of each other, plans
 // with limits and small segments have them all the time.
@@ -33,7 +33,7 @@ const (
 // asks how likely m is, if falls land as densely around c as those beside c do:
 // Poisson with mean (falls into [c/1.25, 1.25c] elsewhere, plus 1) / (0.45 c),
 // times the number of sizes there are, of which sizes is an upper bound.
-func signature(falls []fall, sizes int) (shared [][]fall) {
+func sharedSizes(falls []fall, sizes int) (shared [][]fall) {
 	slices.SortFunc(falls, func(a, b fall) int {
 		return cmp.Or(cmp.Compare(a.now, b.now), cmp.Compare(a.was, b.was), a.segment.Compare(b.segment))
 	})
