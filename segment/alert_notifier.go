@@ -3,6 +3,7 @@ package segment
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"time"
 
@@ -51,8 +52,9 @@ func (n notifier) passed(ctx context.Context, id ID, r *validate.Report) error {
 }
 
 // change writes down what is wrong with segments, or no longer, and tells the
-// alerter what it does not know. The incidents that stand are told with it: of
-// an alerter that forgot them they could not hold their segments' pages back.
+// alerter what it does not know. The incidents that stand are told with it to an
+// alerter that may have forgotten them: they could not hold their segments' pages
+// back.
 func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertState), standing ...Alert) (written bool, err error) {
 	due := map[ID]AlertState{}
 	now := time.Now()
@@ -66,6 +68,9 @@ func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertSt
 	})
 	if err != nil {
 		return false, wrap("writing the alert down", err)
+	}
+	if !n.keeps() {
+		standing = nil
 	}
 	return true, n.tell(ctx, due, standing)
 }
@@ -121,11 +126,19 @@ func (a *Alert) turn() int {
 	return 1
 }
 
+// keeps reports whether the alerter keeps alerts by itself, and may forget them.
+func (n notifier) keeps() bool {
+	_, keeps := n.alerter.(interface {
+		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
+	})
+	return keeps
+}
+
 // remind tells an alerter that keeps alerts by itself of those that stand, in
 // case it forgot. before is what was told when the sweep began: the rest is news,
 // and was told already.
 func (n notifier) remind(ctx context.Context, before map[ID]AlertState) error {
-	if _, keeps := n.alerter.(keeper); !keeps {
+	if !n.keeps() {
 		return nil
 	}
 	var standing []Alert
