@@ -69,6 +69,9 @@ func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertSt
 	if err != nil {
 		return false, wrap("writing the alert down", err)
 	}
+	if len(due) == 0 {
+		return true, nil
+	}
 	if !n.keeps() {
 		standing = nil
 	}
@@ -77,9 +80,6 @@ func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertSt
 
 // tell tells the alerter of what is due, and writes down what it knows now.
 func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
-	if len(due) == 0 {
-		return nil
-	}
 	firing, resolved := dueAlerts(due)
 	err := n.alerter.Tell(ctx, append(standing, firing...), resolved)
 	told := err == nil
@@ -99,7 +99,10 @@ func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Al
 	if written != nil {
 		return join(err, wrap("writing down what the alerter was told", written))
 	}
-	return join(err, n.tell(ctx, again, nil))
+	if len(again) > 0 {
+		err = join(err, n.tell(ctx, again, nil))
+	}
+	return err
 }
 
 // dueAlerts returns the alerts to fire, incidents first so that they hold back

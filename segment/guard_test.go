@@ -522,11 +522,11 @@ func TestBadRuns(t *testing.T) {
 		"Run.Attempt": func(r *segment.Run) { r.Attempt = -1 },
 		"output: could not be verified: Run.Job.To is empty": func(r *segment.Run) { r.Job = segment.Job{} },
 		"Run.Job.To is site-b/, want the segment":            func(r *segment.Run) { r.Job.To.Name = "" },
-		"want UTF-8":    func(r *segment.Run) { r.Job.To.Name = "\xff" },
-		"Run.Live":      func(r *segment.Run) { r.Live = true },
-		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
-		"Run.Staging.Commit":    func(r *segment.Run) { r.Staging.Commit = nil },
-		"Run.WrittenAt": func(*segment.Run) {}, // the rule below settles
+		"want UTF-8":         func(r *segment.Run) { r.Job.To.Name = "\xff" },
+		"Run.Live":           func(r *segment.Run) { r.Live = true },
+		"Run.Stored":         func(r *segment.Run) { r.Stored = nil },
+		"Run.Staging.Commit": func(r *segment.Run) { r.Staging.Commit = nil },
+		"Run.WrittenAt":      func(*segment.Run) {}, // the rule below settles
 		"no Staging.Tx with it": func(r *segment.Run) {
 			r.Live, r.Staging.Commit, r.Staging.Discard, r.Staging.Tx = true, nil, nil, segment.NewMemory()
 		},
