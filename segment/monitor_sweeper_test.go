@@ -76,7 +76,7 @@ func TestSweepKeepsSizesBehindABadOne(t *testing.T) {
 	_, err := f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "UTF-8")
 	kept := 0
-	for tracked, err := range f.ledger.Segments(t.Context()) {
+	for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
 		kept += len(tracked.Sizes)
 	}
