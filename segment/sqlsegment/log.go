@@ -112,7 +112,11 @@ func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment
 // logValues returns logColumns.
 func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
 	key, err := text(d, e.Segment)
-	err = cmp.Or(err, d.storable("LogEntry.Action", string(e.Action)), d.storableKey("LogEntry.RunID", e.RunID),
+	run := "LogEntry.RunID"
+	if e.Record != nil {
+		run = "Record.RunID"
+	}
+	err = cmp.Or(err, d.storable("LogEntry.Action", string(e.Action)), d.storableKey(run, e.RunID),
 		d.storable("LogEntry.By", e.By), d.storable("LogEntry.Why", e.Why))
 	if err != nil {
 		return nil, err
