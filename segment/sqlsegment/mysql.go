@@ -139,8 +139,8 @@ func (mySQL) migrations() []migration {
 	counter    longblob,
 	live       boolean,
 	report     longblob, -- JSON
-	KEY segmentguard_log_segment (segment, run, id),
-	KEY segmentguard_log_run (run),
+	KEY segmentguard_log_segment (segment, id),
+	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
 	KEY segmentguard_log_build (build, id),
 	KEY segmentguard_log_at (at)
 ) ENGINE=InnoDB`, ""},

@@ -134,8 +134,8 @@ func (postgreSQL) migrations() []migration {
 	live       boolean,
 	report     json
 )`, ""},
-			{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, run, id)`, ""},
-			{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run)`, ""},
+			{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
+			{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
 			{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
 			{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
 		}},
