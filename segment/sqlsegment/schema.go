@@ -119,26 +119,19 @@ func (l *Ledger) ready(ctx context.Context, s session) error {
 // then on.
 func (l *Ledger) Migrate(ctx context.Context) error {
 	current := false
-	err := l.dialect.connect(ctx, l.db, func(b beginner) (err error) { // waits for nobody where all is done
-		current, err = isCurrent(ctx, b, l.dialect)
+	err := l.dialect.connect(ctx, l.db, func(b beginner) error { // waits for nobody where all is done
+		columns, err := readCatalog(ctx, b, l.dialect)
+		if err != nil {
+			return err
+		}
+		found, err := readVersion(ctx, b, columns)
+		current = found == version
 		return err
 	})
 	if err == nil && !current {
 		err = l.dialect.exclusive(ctx, l.db, func(s session) error { return migrate(ctx, s, l.dialect) })
 	}
 	return wrap("migrating", err)
-}
-
-func isCurrent(ctx context.Context, s session, d ledgerDialect) (bool, error) {
-	columns, err := readCatalog(ctx, s, d)
-	if err != nil {
-		return false, err
-	}
-	found, err := readVersion(ctx, s, columns)
-	if err == nil && found > version {
-		err = errNewer(found)
-	}
-	return found == version, err
 }
 
 func migrate(ctx context.Context, s session, d ledgerDialect) error {
