@@ -129,7 +129,7 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	}
 }
 
-// String is the sweep as an on-call engineer reads it: the numbers, the
+// String returns the sweep as text for an on-call engineer: the numbers, the
 // incidents, and a line for each affected segment, gravest first.
 func (s Sweep) String() string {
 	var b strings.Builder
