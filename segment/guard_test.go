@@ -326,7 +326,7 @@ func TestOrderOfEvents(t *testing.T) {
 				unknown, ok := errors.AsType[*segment.UnknownError](err)
 				require.True(t, ok)
 				require.ErrorIs(t, unknown, errDown)
-				require.EqualError(t, err, "site-b/cars: run monday is may be live or not: the commit failed: connection refused")
+				require.EqualError(t, err, "site-b/cars: run monday may be live or not: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.RunUnknown, b.last().State)
 				require.Equal(t, err.Error(), b.alerts[0].Text)
