@@ -520,8 +520,8 @@ func TestBadRuns(t *testing.T) {
 	for field, edit := range map[string]func(*segment.Run){
 		"Run.ID":      func(r *segment.Run) { r.ID = "" },
 		"Run.Attempt": func(r *segment.Run) { r.Attempt = -1 },
-		"output: could not be verified: Run.Job.To is empty": func(r *segment.Run) { r.Job = segment.Job{} },
-		"Run.Job.To is site-b/, want the segment":            func(r *segment.Run) { r.Job.To.Name = "" },
+		"output: could not be verified: Run.Job.To is /": func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.Job.To is site-b/, want the segment":        func(r *segment.Run) { r.Job.To.Name = "" },
 		"want UTF-8":         func(r *segment.Run) { r.Job.To.Name = "\xff" },
 		"Run.Live":           func(r *segment.Run) { r.Live = true },
 		"Run.Stored":         func(r *segment.Run) { r.Stored = nil },

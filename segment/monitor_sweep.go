@@ -11,7 +11,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Current is the size of one segment as the store holds it now.
+// A CurrentSize is the size of one segment as the store holds it now.
 type CurrentSize struct {
 	Segment ID
 	Stored  validate.Summary // counted in the store
