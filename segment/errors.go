@@ -25,8 +25,8 @@ func (e *LiveError) Error() string {
 // Unwrap returns what went wrong.
 func (e *LiveError) Unwrap() error { return e.Err }
 
-// An UnknownError says that the commit itself failed: the output is live or
-// not, and nobody knows. Look before the job runs again.
+// An UnknownError says that the commit itself failed: the output may be live or
+// not. Look before the job runs again.
 type UnknownError struct {
 	Segment ID
 	RunID   string
@@ -34,14 +34,14 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("%s: run %s is live or not, nobody knows: the commit failed: %v", e.Segment, e.RunID, e.Err)
+	return fmt.Sprintf("%s: run %s may be live or not: the commit failed: %v", e.Segment, e.RunID, e.Err)
 }
 
 // Unwrap returns the commit's error.
 func (e *UnknownError) Unwrap() error { return e.Err }
 
 // Retryable reports whether running the job again, as it is, may help: the
-// store lagged behind, or could not be read back, or the rule, the history or
+// store lagged behind, or could not be read back, or the rule, the ledger or
 // the time was out of reach. A judged failure stays one, a superseded attempt
 // has a successor, a live output needs no other, and an unknown one needs a
 // look first.

@@ -42,7 +42,7 @@ func annotate(span trace.Span, r *guardedRun, err error) {
 	span.SetStatus(codes.Error, err.Error())
 }
 
-// kinds are the kinds of all findings, each once.
+// kinds returns the kinds of all findings, each once.
 func kinds(r *validate.Report) (found []string) {
 	for _, f := range r.Findings {
 		if kind := string(f.Kind); !slices.Contains(found, kind) {

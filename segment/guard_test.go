@@ -326,7 +326,7 @@ func TestOrderOfEvents(t *testing.T) {
 				unknown, ok := errors.AsType[*segment.UnknownError](err)
 				require.True(t, ok)
 				require.ErrorIs(t, unknown, errDown)
-				require.EqualError(t, err, "site-b/cars: run monday is live or not, nobody knows: the commit failed: connection refused")
+				require.EqualError(t, err, "site-b/cars: run monday may be live or not: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.RunUnknown, b.last().State)
 				require.Equal(t, err.Error(), b.alerts[0].Text)
@@ -520,8 +520,8 @@ func TestBadRuns(t *testing.T) {
 	for field, edit := range map[string]func(*segment.Run){
 		"Run.ID":      func(r *segment.Run) { r.ID = "" },
 		"Run.Attempt": func(r *segment.Run) { r.Attempt = -1 },
-		"output: could not be verified: Run.Job.To is empty": func(r *segment.Run) { r.Job = segment.Job{} },
-		"Run.Job.To is site-b/, want the segment":            func(r *segment.Run) { r.Job.To.Name = "" },
+		"output: could not be verified: Run.Job.To is /": func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.Job.To is site-b/, want the segment":        func(r *segment.Run) { r.Job.To.Name = "" },
 		"want UTF-8":         func(r *segment.Run) { r.Job.To.Name = "\xff" },
 		"Run.Live":           func(r *segment.Run) { r.Live = true },
 		"Run.Stored":         func(r *segment.Run) { r.Stored = nil },

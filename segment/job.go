@@ -20,7 +20,7 @@ var (
 	unescape = strings.NewReplacer("%25", "%", "%2F", "/")
 )
 
-// String is the text form.
+// String returns the text form.
 func (id ID) String() string { return escape.Replace(id.SiteGroup) + "/" + id.Name }
 
 // ParseID reads the text form, and only what String writes.
@@ -108,10 +108,11 @@ type Job struct {
 	Priority int     `json:"priority,omitempty"` // higher runs earlier
 }
 
-// Copy is the job that copies one segment, in the order of io.Copy.
+// Copy returns the job that copies one segment, with the arguments in the order of
+// io.Copy.
 func Copy(to, from ID) Job { return newJob(JobKindCopy, to, from) }
 
-// Lookalike is the job that finds users similar to those of the seeds.
+// Lookalike returns the job that finds users similar to those of the seeds.
 func Lookalike(to ID, seeds ...ID) Job { return newJob(JobKindLookalike, to, seeds...) }
 
 // newJob names the job by all that makes it: two copies into one segment are

@@ -49,10 +49,8 @@ func (r *Run) check(stored bool) error {
 		return badInput("Run.ID", "empty", "a name for this run of the job, the same for all its attempts")
 	case r.Attempt < 0:
 		return badInput("Run.Attempt", r.Attempt, "0 or more")
-	case r.Job.To.IsZero():
-		return badInput("Run.Job.To", "empty", "the segment that the job writes")
 	case r.Job.To.Name == "":
-		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes")
+		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes, with a name")
 	case r.Live && staged:
 		return badInput("Run.Live", true, "no Staging with it: what is live can be neither committed nor discarded")
 	case r.Live && r.Staging.Tx != nil:

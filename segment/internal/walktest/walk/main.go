@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -27,11 +28,17 @@ func main() {
 	}
 }
 
-// walk prepares a segment with a month of sizes, and counts what one call enters.
+var (
+	cars    = segment.ID{SiteGroup: "site-b", Name: "cars"}
+	alerter = segment.LogAlerter(slog.New(slog.DiscardHandler))
+)
+
+// walk counts what one call enters on a segment with a month of sizes.
 func walk(ctx context.Context, call, folder string) error {
-	id := segment.ID{SiteGroup: "site-b", Name: "cars"}
-	ledger := segment.NewMemory()
-	alerter := segment.LogAlerter(slog.New(slog.DiscardHandler))
+	ledger, err := newLedger(ctx)
+	if err != nil {
+		return err
+	}
 	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter})
 	if err != nil {
 		return err
@@ -40,49 +47,54 @@ func walk(ctx context.Context, call, folder string) error {
 	if err != nil {
 		return err
 	}
-	for day := range 30 {
-		if err := ledger.Record(ctx, segment.Record{
-			Segment: id, RunID: fmt.Sprint("day ", day), State: segment.RunCommitted, Users: 1000,
-			At: time.Now().AddDate(0, 0, day-30),
-		}); err != nil {
-			return err
-		}
-	}
-	run := segment.Run{
-		ID: "tonight", Job: segment.Copy(id, segment.ID{SiteGroup: "site-a", Name: "cars"}),
-		Expected: validate.Count(1000), Read: validate.Count(1000),
-		Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(1000), nil },
-		Staging: segment.Staging{Commit: func(context.Context) error { return nil }, Discard: func(context.Context) error { return nil }},
-	}
-	if call == "reject" {
-		run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(900), nil }
-	}
 	if err := coverage.ClearCounters(); err != nil {
 		return err
 	}
 	switch call {
 	case "commit":
-		_, err = guard.Commit(ctx, run)
+		if _, err := guard.Commit(ctx, newRun(1000)); err != nil {
+			return err
+		}
 	case "reject":
-		if _, err = guard.Commit(ctx, run); err != nil {
-			err = nil
+		if _, err := guard.Commit(ctx, newRun(900)); err == nil {
+			return errors.New("the run passed")
 		}
 	case "sweep":
-		var s segment.Sweep
-		s, err = monitor.Sweep(ctx, sizes(segment.CurrentSize{Segment: id, Stored: validate.Count(1000)}))
-		if s.Healthy != 1 {
+		s, err := monitor.Sweep(ctx, sizes(segment.CurrentSize{Segment: cars, Stored: validate.Count(1000)}))
+		if err != nil || s.Healthy != 1 {
 			return fmt.Errorf("the segment is not healthy: %v, %w", s, err)
 		}
 	default:
 		return fmt.Errorf("no such call: %s", call)
 	}
-	if err != nil {
-		return err
-	}
 	if err := coverage.WriteMetaDir(folder); err != nil {
 		return err
 	}
 	return coverage.WriteCountersDir(folder)
+}
+
+func newLedger(ctx context.Context) (*segment.Memory, error) {
+	ledger := segment.NewMemory()
+	for day := range 30 {
+		if err := ledger.Record(ctx, segment.Record{
+			Segment: cars, RunID: fmt.Sprint("day ", day), State: segment.RunCommitted, Users: 1000,
+			At: time.Now().AddDate(0, 0, day-30),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return ledger, nil
+}
+
+// newRun returns a run that was to store 1,000 users, and stored so many.
+func newRun(stored int64) segment.Run {
+	nothing := func(context.Context) error { return nil }
+	return segment.Run{
+		ID: "tonight", Job: segment.Copy(cars, segment.ID{SiteGroup: "site-a", Name: "cars"}),
+		Expected: validate.Count(1000), Read: validate.Count(1000),
+		Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+		Staging: segment.Staging{Commit: nothing, Discard: nothing},
+	}
 }
 
 func sizes(all ...segment.CurrentSize) iter.Seq2[segment.CurrentSize, error] {
