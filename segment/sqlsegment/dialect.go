@@ -134,7 +134,7 @@ func alternatives(names []string) string {
 	return `"` + strings.Join(names[:last], `", "`) + `" or "` + names[last] + `"`
 }
 
-// microseconds are how a time is stored where the database has no type for it.
+// microseconds returns t as it is stored where the database has no type for it.
 func microseconds(t time.Time) any { return t.UnixMicro() }
 
 // An instant reads what ledgerDialect.time made.

@@ -30,7 +30,7 @@ func lanes(sql string, offsets ...any) []string {
 	return all
 }
 
-// fingerprint has the engine count and add up.
+// fingerprint makes the engine count and add up.
 func (m *measurement) fingerprint(ctx context.Context, f formula) (validate.Summary, error) {
 	if len(f.sums) == 0 {
 		return m.stream(ctx, f.hash)

@@ -94,16 +94,15 @@ func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) 
 // default.
 func (mySQL) isolation() *sql.TxOptions { return &sql.TxOptions{Isolation: sql.LevelReadCommitted} }
 
-// migrations keeps ids as bytes, not characters: no collation takes one id for
+// mySQLMigrations keep ids as bytes, not characters: no collation takes one id for
 // another. MySQL keeps each definition at once, so all may run again.
-func (mySQL) migrations() []migration {
-	return []migration{
-		{version: 3, move: moveEarlier, statements: []statement{
-			{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
+var mySQLMigrations = []migration{
+	{version: 3, move: moveEarlier, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
 	version bigint PRIMARY KEY,
 	at      bigint NOT NULL -- microseconds since 1970, UTC
 ) ENGINE=InnoDB`, ""},
-			{`ALTER TABLE segmentguard_segments
+		{`ALTER TABLE segmentguard_segments
 	CHANGE COLUMN packed state longblob NOT NULL,
 	ADD COLUMN affected boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_kind varbinary(1024),
@@ -111,7 +110,7 @@ func (mySQL) migrations() []migration {
 	ADD COLUMN alert_since bigint,
 	ADD COLUMN alert longblob,
 	ADD KEY segmentguard_segments_affected (affected, segment)`, "segmentguard_segments.packed"},
-			{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
+		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	segment        varbinary(1024) PRIMARY KEY,
 	state          longblob NOT NULL,
 	affected       boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
@@ -121,7 +120,7 @@ func (mySQL) migrations() []migration {
 	alert          longblob, -- JSON
 	KEY segmentguard_segments_affected (affected, segment)
 ) ENGINE=InnoDB`, ""},
-			{`CREATE TABLE IF NOT EXISTS segmentguard_log (
+		{`CREATE TABLE IF NOT EXISTS segmentguard_log (
 	id         bigint AUTO_INCREMENT PRIMARY KEY,
 	segment    varbinary(1024) NOT NULL,
 	at         bigint NOT NULL, -- microseconds since 1970, UTC
@@ -144,10 +143,11 @@ func (mySQL) migrations() []migration {
 	KEY segmentguard_log_build (build, id),
 	KEY segmentguard_log_at (at)
 ) ENGINE=InnoDB`, ""},
-		}},
-		{version: 4, statements: dropEarlier},
-	}
+	}},
+	{version: 4, statements: dropEarlier},
 }
+
+func (mySQL) migrations() []migration { return mySQLMigrations }
 
 // conflict knows the errors by the number with which their text begins, whatever
 // driver made them. A text that only looks like one of those costs a few tries:

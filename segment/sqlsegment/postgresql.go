@@ -27,8 +27,8 @@ func (postgreSQL) canonical(kind string) string {
 
 func (postgreSQL) count(u *Users, _ column, fresh string) string { return countIDs(u, fresh) }
 
-// sum has a fence, OFFSET 0, after Portable's hashes: without it they are made
-// anew for each sum. It also keeps them in one process, so Native has none.
+// sum puts a fence, OFFSET 0, after Portable's hashes: without it they are made
+// anew for each sum. It also keeps them in one process, so Native does without.
 func (postgreSQL) sum(u *Users, f formula, c column, fresh string) string {
 	return sumHashes(u, f, c, fresh)
 }
@@ -85,27 +85,26 @@ func (d postgreSQL) exclusive(ctx context.Context, db *sql.DB, do func(session) 
 	})
 }
 
-// isolation is told to the server, as a stricter default of the database would let
-// transactions fail where they should wait.
+// isolation tells the server what it wants, as a stricter default of the database
+// would let transactions fail where they should wait.
 func (postgreSQL) isolation() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-func (postgreSQL) migrations() []migration {
-	return []migration{
-		{version: 3, move: moveEarlier, statements: []statement{
-			{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
+var postgreSQLMigrations = []migration{
+	{version: 3, move: moveEarlier, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
 	version bigint PRIMARY KEY,
 	at      timestamptz NOT NULL
 )`, ""},
-			{`ALTER TABLE segmentguard_segments RENAME COLUMN packed TO state`, "segmentguard_segments.packed"},
-			{`ALTER TABLE segmentguard_segments
+		{`ALTER TABLE segmentguard_segments RENAME COLUMN packed TO state`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments
 	ADD COLUMN affected boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_kind text,
 	ADD COLUMN alert_severity text,
 	ADD COLUMN alert_since timestamptz,
 	ADD COLUMN alert json`, "segmentguard_segments.packed"},
-			{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
+		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	segment        text COLLATE "C" PRIMARY KEY,
 	state          bytea NOT NULL,
 	affected       boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
@@ -114,8 +113,8 @@ func (postgreSQL) migrations() []migration {
 	alert_since    timestamptz,
 	alert          json
 )`, ""},
-			{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected`, ""},
-			{`CREATE TABLE segmentguard_log (
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected`, ""},
+		{`CREATE TABLE segmentguard_log (
 	id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	segment    text COLLATE "C" NOT NULL,
 	at         timestamptz NOT NULL,
@@ -134,14 +133,15 @@ func (postgreSQL) migrations() []migration {
 	live       boolean,
 	report     json
 )`, ""},
-			{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
-			{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
-			{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
-			{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
-		}},
-		{version: 4, statements: dropEarlier},
-	}
+		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
+		{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
+		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
+	}},
+	{version: 4, statements: dropEarlier},
 }
+
+func (postgreSQL) migrations() []migration { return postgreSQLMigrations }
 
 // conflict knows the errors by their SQLSTATE, whatever driver made them.
 func (postgreSQL) conflict(err error) bool {
@@ -149,7 +149,7 @@ func (postgreSQL) conflict(err error) bool {
 	return errors.As(err, &state) && (state.SQLState() == "40001" || state.SQLState() == "40P01")
 }
 
-// columns are those of the tables that unqualified names mean.
+// columns yields those of the tables that unqualified names mean.
 func (postgreSQL) columns(ctx context.Context, s session, do func(scanner) error) error {
 	return each(ctx, s, `SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relname LIKE 'segmentguard\_%' AND c.oid = to_regclass(quote_ident(c.relname)) AND c.relkind IN ('r', 'p', 'v')

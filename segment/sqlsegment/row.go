@@ -259,7 +259,7 @@ func lockByInsert(ctx context.Context, s session, d ledgerDialect, keys []any, f
 	return each(ctx, s, d.bind(insert), args, do)
 }
 
-// onConflict is ledgerDialect.overwrite where a conflict names its key.
+// onConflict makes ledgerDialect.overwrite where a conflict names its key.
 func onConflict(key string, columns []string) string {
 	updates := make([]string, len(columns))
 	for i, c := range columns {

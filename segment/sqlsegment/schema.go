@@ -71,7 +71,7 @@ func readVersion(ctx context.Context, s session, found catalog) (int, error) {
 	return 0, nil
 }
 
-// errNewer is of a schema that this program must not touch.
+// errNewer names the version of a schema that this program must not touch.
 func errNewer(found int) error {
 	return fmt.Errorf("the schema has version %d, and this program knows versions up to %d: a newer version of this library migrated it, and is needed to use it", found, version)
 }

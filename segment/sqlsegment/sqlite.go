@@ -20,7 +20,7 @@ func (sqLite) canonical(string) string {
 
 func (sqLite) count(u *Users, _ column, fresh string) string { return countIDs(u, fresh) }
 
-// sum has no caller: without a hash of its own SQLite streams.
+// sum serves nobody as yet: without a hash of its own SQLite streams.
 func (sqLite) sum(u *Users, f formula, c column, fresh string) string {
 	return sumHashes(u, f, c, fresh)
 }
@@ -105,20 +105,19 @@ func (d sqLite) exclusive(ctx context.Context, db *sql.DB, do func(session) erro
 
 func (sqLite) isolation() *sql.TxOptions { return nil }
 
-func (sqLite) migrations() []migration {
-	return []migration{
-		{version: 3, move: moveEarlier, statements: []statement{
-			{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
+var sqLiteMigrations = []migration{
+	{version: 3, move: moveEarlier, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
 	version INTEGER PRIMARY KEY,
 	at      INTEGER NOT NULL -- microseconds since 1970, UTC
 )`, ""},
-			{`ALTER TABLE segmentguard_segments RENAME COLUMN packed TO state`, "segmentguard_segments.packed"},
-			{`ALTER TABLE segmentguard_segments ADD COLUMN affected INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
-			{`ALTER TABLE segmentguard_segments ADD COLUMN alert_kind TEXT`, "segmentguard_segments.packed"},
-			{`ALTER TABLE segmentguard_segments ADD COLUMN alert_severity TEXT`, "segmentguard_segments.packed"},
-			{`ALTER TABLE segmentguard_segments ADD COLUMN alert_since INTEGER`, "segmentguard_segments.packed"},
-			{`ALTER TABLE segmentguard_segments ADD COLUMN alert TEXT`, "segmentguard_segments.packed"},
-			{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
+		{`ALTER TABLE segmentguard_segments RENAME COLUMN packed TO state`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN affected INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_kind TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_severity TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_since INTEGER`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert TEXT`, "segmentguard_segments.packed"},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	segment        TEXT PRIMARY KEY,
 	state          BLOB NOT NULL,
 	affected       INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
@@ -127,8 +126,8 @@ func (sqLite) migrations() []migration {
 	alert_since    INTEGER,
 	alert          TEXT -- JSON
 ) WITHOUT ROWID`, ""},
-			{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected = TRUE`, ""},
-			{`CREATE TABLE segmentguard_log (
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected = TRUE`, ""},
+		{`CREATE TABLE segmentguard_log (
 	id         INTEGER PRIMARY KEY,
 	segment    TEXT NOT NULL,
 	at         INTEGER NOT NULL, -- microseconds since 1970, UTC
@@ -147,14 +146,15 @@ func (sqLite) migrations() []migration {
 	live       INTEGER,
 	report     TEXT -- JSON
 )`, ""},
-			{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
-			{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
-			{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
-			{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
-		}},
-		{version: 4, statements: dropEarlier},
-	}
+		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
+		{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
+		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
+	}},
+	{version: 4, statements: dropEarlier},
 }
+
+func (sqLite) migrations() []migration { return sqLiteMigrations }
 
 // conflict returns false: whoever waits for a lock of SQLite's has waited already.
 func (sqLite) conflict(error) bool { return false }

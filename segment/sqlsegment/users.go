@@ -34,8 +34,8 @@ const (
 	Stream Method = "stream"
 )
 
-// Users are what a query yields: the users that a source holds, or those that
-// a job has stored.
+// Users are those that a query yields: the users of a source, or those that a job
+// has stored.
 type Users struct {
 	Dialect Dialect
 	Query   string // one SELECT of one column, the ids: text, integers, UUIDs or bytes; none may be NULL
@@ -56,16 +56,16 @@ var (
 	_ Queryer = (*sql.Conn)(nil)
 )
 
-// Summarize measures the users. With any error the summary is not measured.
+// Summarize measures the users. If it returns an error, the summary is not
+// measured.
 //
-// The answer says that it is complete (AsOf) up to the time before the query
-// was sent, by this process's clock, where the database saw the data as of the
-// query's start: on a *sql.DB, and in PostgreSQL in a transaction that reads
-// committed. It says nothing of the kind on a standby, which lags behind, or
-// in a transaction that may look at an older state. Who knows that it does not,
-// as it wrote all that counts itself, adds AsOf. Replicas that PostgreSQL does
-// not know as such (logical ones, a proxy's) are not told apart: measure on the
-// primary.
+// The summary says that it is complete (AsOf) up to the time before the query was
+// sent, by this process's clock, where the database saw the data as of the start of
+// the query: on a *sql.DB, and in PostgreSQL in a transaction that reads committed.
+// It does not say so on a standby, which lags behind, or in a transaction that may
+// see an older state; a caller who wrote all that counts in that transaction may add
+// AsOf. Replicas that PostgreSQL does not know as such (logical ones, a proxy's) are
+// not told apart: measure on the primary.
 func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
 	summary, err := u.summarize(ctx, q)
 	if err != nil {
