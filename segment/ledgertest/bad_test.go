@@ -9,6 +9,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// requireBroken runs a test over a bad implementation, in a process of its own,
+// where a rule must be broken. It adds the rules that were to failed.
+func requireBroken(t *testing.T, failed map[string]bool, test, env, broken, reason string) {
+	t.Helper()
+	output, err := runAlone(t, test, env)
+	require.Error(t, err, reason)
+	require.NotContains(t, output, "panic:")
+	rules := rulesOf(output, "--- FAIL", test)
+	require.Contains(t, rules, broken, reason)
+	for _, rule := range rules {
+		failed[rule] = true
+	}
+}
+
+// requireAllBroken wants each rule that a good implementation keeps to be broken
+// by a bad one: a rule that nothing breaks may be one that cannot fail.
+func requireAllBroken(t *testing.T, failed map[string]bool, test string) {
+	t.Helper()
+	output, err := runAlone(t, test)
+	require.NoError(t, err)
+	rules := rulesOf(output, "--- PASS", test)
+	require.NotEmpty(t, rules)
+	for _, rule := range rules {
+		require.True(t, failed[rule], "no bad implementation breaks the rule %q", rule)
+	}
+}
+
 // runAlone runs a test of this package in a process of its own.
 func runAlone(t *testing.T, test string, env ...string) (output string, err error) {
 	t.Helper()
