@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +54,22 @@ func rulesOf(output, end, test string) (rules []string) {
 		rules = append(rules, found[1])
 	}
 	return rules
+}
+
+// A meeting holds the first caller until the second one is there: what both do
+// next, they do on what both found before.
+type meeting struct {
+	callers atomic.Int64
+	met     chan struct{}
+}
+
+func newMeeting() *meeting { return &meeting{met: make(chan struct{})} }
+
+func (m *meeting) attend() {
+	switch m.callers.Add(1) {
+	case 1:
+		<-m.met
+	case 2:
+		close(m.met)
+	}
 }
