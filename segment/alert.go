@@ -2,7 +2,6 @@ package segment
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"strings"
 	"time"
@@ -26,12 +25,6 @@ type Alerter interface {
 	// Resolving one that is not open does nothing. If Tell returns an error, any
 	// of them may not have been told.
 	Tell(ctx context.Context, firing, resolved []Alert) error
-}
-
-// A keeper is an Alerter that keeps alerts by itself.
-type keeper interface {
-	Alerter
-	Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
 }
 
 // An Urgency says how soon somebody must look.

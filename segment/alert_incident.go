@@ -39,7 +39,7 @@ type sameness struct {
 	build string
 }
 
-// id is a name for the incident where alerts have the segment they are about.
+// id returns a name for the incident, where an alert has its segment.
 func (s sameness) id() ID {
 	name := string(cmp.Or(s.job, "unknown job")) + " " + string(s.kind)
 	if s.build != "" {
@@ -98,12 +98,12 @@ func newIncident(key sameness, alerts []*Alert) Incident {
 	return i
 }
 
-// atStake is how many users a segment should hold, by its report.
+// atStake returns how many users a segment should hold, by its report.
 func atStake(r *validate.Report) int64 {
 	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
 }
 
-// causeOf is the clause of an alert's gravest finding. Of many limits at one
+// causeOf returns the clause of an alert's gravest finding. Of many limits at one
 // number it names the likeliest.
 func causeOf(a *Alert) string {
 	if !a.Upstream.IsZero() {
@@ -121,7 +121,7 @@ func causeOf(a *Alert) string {
 	return a.Text
 }
 
-// alert is the incident as an alerter takes it.
+// alert returns the incident as an alerter takes it.
 func (i *Incident) alert(at time.Time) Alert {
 	key := sameness{i.JobKind, i.Kind, i.Build}
 	return Alert{
@@ -137,7 +137,7 @@ func (i *Incident) alert(at time.Time) Alert {
 	}
 }
 
-// String is the incident on one line.
+// String returns the incident on one line.
 func (i *Incident) String() string {
 	var b strings.Builder
 	alike := " alike"

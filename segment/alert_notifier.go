@@ -3,6 +3,7 @@ package segment
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"time"
 
@@ -51,8 +52,9 @@ func (n notifier) passed(ctx context.Context, id ID, r *validate.Report) error {
 }
 
 // change writes down what is wrong with segments, or no longer, and tells the
-// alerter what it does not know. The incidents that stand are told with it: of
-// an alerter that forgot them they could not hold their segments' pages back.
+// alerter what it does not know. The incidents that stand are told with it to an
+// alerter that may have forgotten them: they could not hold their segments' pages
+// back.
 func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertState), standing ...Alert) (written bool, err error) {
 	due := map[ID]AlertState{}
 	now := time.Now()
@@ -67,14 +69,17 @@ func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertSt
 	if err != nil {
 		return false, wrap("writing the alert down", err)
 	}
+	if len(due) == 0 {
+		return true, nil
+	}
+	if !n.keeps() {
+		standing = nil
+	}
 	return true, n.tell(ctx, due, standing)
 }
 
 // tell tells the alerter of what is due, and writes down what it knows now.
 func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
-	if len(due) == 0 {
-		return nil
-	}
 	firing, resolved := dueAlerts(due)
 	err := n.alerter.Tell(ctx, append(standing, firing...), resolved)
 	told := err == nil
@@ -94,7 +99,10 @@ func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Al
 	if written != nil {
 		return join(err, wrap("writing down what the alerter was told", written))
 	}
-	return join(err, n.tell(ctx, again, nil))
+	if len(again) > 0 {
+		err = join(err, n.tell(ctx, again, nil))
+	}
+	return err
 }
 
 // dueAlerts returns the alerts to fire, incidents first so that they hold back
@@ -121,11 +129,19 @@ func (a *Alert) turn() int {
 	return 1
 }
 
+// keeps reports whether the alerter keeps alerts by itself, and may forget them.
+func (n notifier) keeps() bool {
+	_, keeps := n.alerter.(interface {
+		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
+	})
+	return keeps
+}
+
 // remind tells an alerter that keeps alerts by itself of those that stand, in
 // case it forgot. before is what was told when the sweep began: the rest is news,
 // and was told already.
 func (n notifier) remind(ctx context.Context, before map[ID]AlertState) error {
-	if _, keeps := n.alerter.(keeper); !keeps {
+	if !n.keeps() {
 		return nil
 	}
 	var standing []Alert

@@ -41,7 +41,7 @@ func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) 
 // claim reserves telling the alerter for the caller until a time, and reports
 // whether it did: not where nothing is to be told, or another one is at it.
 func (s *AlertState) claim(now, until time.Time) bool {
-	if !s.pending() || now.Before(s.Claimed) {
+	if s.IsZero() || !s.pending() || now.Before(s.Claimed) {
 		return false
 	}
 	s.Claimed = until

@@ -28,7 +28,7 @@ func (s *store) publish(context.Context) error { s.live = s.staged; return nil }
 func (s *store) discard(context.Context) error { s.staged = 0; return nil }
 
 func ExampleGuard_Commit() {
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -105,7 +105,7 @@ func ExampleRun_stamped() {
 // segment's history.
 func ExampleLookalike() {
 	history := segment.NewMemory()
-	guard, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: history, Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}

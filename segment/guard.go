@@ -113,14 +113,21 @@ func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
 func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ validate.Report, err error) {
 	ctx, span := g.tracer.Start(ctx, name)
 	defer span.End()
-	r.report = r.unjudged()
+	r.report = validate.Report{JobKind: string(r.run.Job.Kind), Expected: r.run.Expected, Read: r.run.Read, Written: r.run.Written}
+	if r.run.Job.To != (ID{}) {
+		r.report.Name = r.run.Job.To.String()
+	}
 	returned := false
 	defer func() {
 		if !returned {
 			err = r.abandoned(ctx)
 		}
-		annotate(span, r, err)
-		r.log(ctx, "run failed", err)
+		if span.IsRecording() {
+			annotate(span, r, err)
+		}
+		if err != nil {
+			r.log(ctx, "run failed", err)
+		}
 	}()
 	err = r.decide(ctx)
 	returned = true

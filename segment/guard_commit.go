@@ -3,7 +3,6 @@ package segment
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -95,8 +94,9 @@ func (r *guardedRun) judge(ctx context.Context) {
 	}
 }
 
-// readSizes reads them in the job's transaction, if there is one.
-func (r *guardedRun) readSizes(ctx context.Context) (failure *validate.Finding) {
+// readSizes reads earlier sizes in the job's transaction, if there is one, and
+// returns the finding where it cannot.
+func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
 	from := r.run.Staging.Tx
 	if from == nil {
 		if r.guard.config.Ledger == nil {
@@ -105,16 +105,16 @@ func (r *guardedRun) readSizes(ctx context.Context) (failure *validate.Finding) 
 		from = r.guard.config.Ledger
 	}
 	sizes, err := from.Sizes(ctx, r.run.Job.To, KeptSizes)
-	if err != nil {
-		cause := &outage{"reading earlier sizes", err}
-		failure = &validate.Finding{Kind: validate.Unverified, Severity: validate.Fail, Detail: cause.Error(), Cause: cause}
-		if r.guard.config.BestEffortSizes {
-			failure.Severity = validate.Warn
-		}
-		return failure
+	if err == nil {
+		r.sizes = sizes
+		return nil
 	}
-	r.sizes = sizes
-	return nil
+	severity := validate.Fail
+	if r.guard.config.BestEffortSizes {
+		severity = validate.Warn
+	}
+	cause := &outage{"reading earlier sizes", err}
+	return &validate.Finding{Kind: validate.Unverified, Severity: severity, Detail: cause.Error(), Cause: cause}
 }
 
 // readBack asks the store what it holds. Without an answer the side is
@@ -136,19 +136,26 @@ func (r *guardedRun) publish(ctx context.Context) error {
 		r.live = true
 		return r.published(ctx)
 	}
-	if r.cancelled(ctx) {
-		return r.reject(ctx)
+	if ctx.Err() != nil {
+		return r.cancelled(ctx)
 	}
 	r.at = after(r.sizes) // counting took its time: runs are ordered by when they went live
-	if err := r.recordPassed(ctx); err != nil {
-		if errors.Is(err, ErrSuperseded) {
-			return join(err, r.discard(ctx))
-		}
+	var err error
+	switch {
+	case r.rule.Mode == Observe:
+	case r.run.Staging.Tx != nil:
+		err = r.run.Staging.Tx.Record(ctx, r.record(RunCommitted))
+	default:
+		err = r.recordOutside(ctx, RunPassed)
+	}
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		return join(err, r.discard(ctx))
+	case err != nil:
 		r.unverified(&outage{"recording the run", err})
 		return r.reject(ctx)
-	}
-	if r.cancelled(ctx) {
-		return r.reject(ctx)
+	case ctx.Err() != nil:
+		return r.cancelled(ctx)
 	}
 	r.committing = true
 	if err := r.run.Staging.Commit(ctx); err != nil {
@@ -158,21 +165,17 @@ func (r *guardedRun) publish(ctx context.Context) error {
 	return r.published(ctx)
 }
 
-func (r *guardedRun) recordPassed(ctx context.Context) error {
+// published records what is live, where the job's transaction has not, and tells
+// whether anything is wrong with it. That an attempt passed closes no alert if it
+// is superseded: the newer one speaks for the segment.
+func (r *guardedRun) published(ctx context.Context) error {
+	var err error
 	switch {
 	case r.rule.Mode == Observe:
-		return nil
-	case r.run.Staging.Tx != nil:
-		return r.run.Staging.Tx.Record(ctx, r.record(RunCommitted))
+		err = r.recordAfter(ctx, RunObserved)
+	case r.run.Staging.Tx == nil:
+		err = r.recordAfter(ctx, RunCommitted)
 	}
-	return r.recordOutside(ctx, RunPassed)
-}
-
-// published records what is live and tells whether anything is wrong with it.
-// That an attempt passed closes no alert if it is superseded: the newer one
-// speaks for the segment.
-func (r *guardedRun) published(ctx context.Context) error {
-	err := r.recordLive(ctx)
 	switch {
 	case len(r.report.Findings) > 0:
 		err = join(err, r.alert(ctx, r.text()))
@@ -192,22 +195,15 @@ func (r *guardedRun) published(ctx context.Context) error {
 	return &LiveError{Segment: r.run.Job.To, RunID: r.run.ID, Err: err}
 }
 
-// recordLive records what was not recorded in the job's transaction.
-func (r *guardedRun) recordLive(ctx context.Context) error {
-	state := RunCommitted
-	switch {
-	case r.rule.Mode == Observe:
-		state = RunObserved
-	case r.run.Staging.Tx != nil:
-		return nil
-	}
+// recordAfter records what became of the run, even if the job was told to stop.
+func (r *guardedRun) recordAfter(ctx context.Context, state RunState) error {
 	return afterwards(ctx, func(ctx context.Context) error { return r.recordOutside(ctx, state) })
 }
 
 // recordOutside records in the guard's own ledger, never in the job's
 // transaction.
 func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
-	if r.guard.config.Ledger == nil || r.run.nameless() {
+	if r.guard.config.Ledger == nil {
 		return nil
 	}
 	return wrap("recording it as "+string(state), r.guard.config.Ledger.Record(ctx, r.record(state)))
@@ -226,29 +222,10 @@ func (r *guardedRun) record(state RunState) Record {
 		Users:   r.report.Stored.Users(),
 		Read:    r.report.Read.Users(),
 		Counter: r.run.Counter,
-		Live:    state == RunRejected && r.unprotected(),
+		Live:    state == RunRejected && r.run.Live && !r.admitting,
 		At:      r.at,
 		Report:  &report,
 	}
-}
-
-// unjudged returns the report as long as nothing is found out.
-func (r *guardedRun) unjudged() validate.Report {
-	report := validate.Report{JobKind: string(r.run.Job.Kind), Expected: r.run.Expected, Read: r.run.Read, Written: r.run.Written}
-	if !r.run.Job.To.IsZero() {
-		report.Name = r.run.Job.To.String()
-	}
-	return report
-}
-
-func (r *guardedRun) log(ctx context.Context, message string, err error) {
-	if err == nil || r.guard.config.Logger == nil {
-		return
-	}
-	r.guard.config.Logger.LogAttrs(ctx, slog.LevelError, message,
-		slog.String("segment", r.run.Job.To.String()),
-		slog.String("run", r.run.ID),
-		slog.Any("error", err))
 }
 
 // after returns the time of a size: now, or just after the last size, as the clock

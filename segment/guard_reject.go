@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -16,7 +17,11 @@ func (r *guardedRun) reject(ctx context.Context) error {
 		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
 	}
 	r.leftover = r.discard(ctx)
-	err := join(verdict, r.leftover, r.recordAfter(ctx, RunRejected))
+	err := join(verdict, r.leftover)
+	if r.run.nameless() {
+		return err
+	}
+	err = join(err, r.recordAfter(ctx, RunRejected))
 	if ctx.Err() != nil && !r.report.Proven() && !r.unprotected() {
 		return err // the job was told to stop, which is no news about a segment that keeps its users
 	}
@@ -53,11 +58,6 @@ func (r *guardedRun) discard(ctx context.Context) error {
 	return wrap("discarding", afterwards(ctx, r.run.Staging.Discard))
 }
 
-// recordAfter records what became of the run, even if the job was told to stop.
-func (r *guardedRun) recordAfter(ctx context.Context, state RunState) error {
-	return afterwards(ctx, func(ctx context.Context) error { return r.recordOutside(ctx, state) })
-}
-
 // unverified adds a finding: the run could not be checked.
 func (r *guardedRun) unverified(cause error) {
 	r.report.Findings = append(r.report.Findings, validate.Finding{
@@ -65,13 +65,10 @@ func (r *guardedRun) unverified(cause error) {
 	})
 }
 
-// cancelled makes a run unverified whose job was told to stop.
-func (r *guardedRun) cancelled(ctx context.Context) bool {
-	if ctx.Err() == nil {
-		return false
-	}
+// cancelled rejects a run whose job was told to stop: it is unverified.
+func (r *guardedRun) cancelled(ctx context.Context) error {
 	r.unverified(&outage{"the job was cancelled before its commit", context.Cause(ctx)})
-	return true
+	return r.reject(ctx)
 }
 
 // unprotected reports that the output is live, whatever is judged.
@@ -79,9 +76,6 @@ func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }
 
 // alert tells people of what was found.
 func (r *guardedRun) alert(ctx context.Context, text string) error {
-	if r.run.nameless() {
-		return nil
-	}
 	return wrap("alerting", r.guard.notifier.fire(ctx, Alert{
 		Segment:   r.run.Job.To,
 		Urgency:   urgencyOf(&r.report),
@@ -114,4 +108,14 @@ func (r *guardedRun) text() string {
 		return text + " (before the first write: the live segment keeps its users)"
 	}
 	return text + " (discarded: the live segment keeps its users)"
+}
+
+func (r *guardedRun) log(ctx context.Context, message string, err error) {
+	if r.guard.config.Logger == nil {
+		return
+	}
+	r.guard.config.Logger.LogAttrs(ctx, slog.LevelError, message,
+		slog.String("segment", r.run.Job.To.String()),
+		slog.String("run", r.run.ID),
+		slog.Any("error", err))
 }

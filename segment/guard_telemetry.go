@@ -14,9 +14,6 @@ import (
 // annotate puts what became of a run on its span. Names of segments go here and
 // never into metrics.
 func annotate(span trace.Span, r *guardedRun, err error) {
-	if !span.IsRecording() {
-		return
-	}
 	span.SetAttributes(
 		attribute.String("segmentguard.segment", r.run.Job.To.String()),
 		attribute.String("segmentguard.site_group", r.run.Job.To.SiteGroup),
@@ -45,7 +42,7 @@ func annotate(span trace.Span, r *guardedRun, err error) {
 	span.SetStatus(codes.Error, err.Error())
 }
 
-// kinds are the kinds of all findings, each once.
+// kinds returns the kinds of all findings, each once.
 func kinds(r *validate.Report) (found []string) {
 	for _, f := range r.Findings {
 		if kind := string(f.Kind); !slices.Contains(found, kind) {

@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"time"
 
@@ -140,6 +141,39 @@ func Forget(ctx context.Context, l Ledger, ids ...ID) error {
 		s.forget()
 		return nil
 	}))
+}
+
+// accept starts the baseline anew from a size, and closes the alert.
+func (s *SegmentState) accept(size validate.Size, d Decision) {
+	s.Sizes, s.Accepted, s.Alert.Open = []validate.Size{size}, &d, nil
+}
+
+// suspect takes a size out of the baseline.
+func (s *SegmentState) suspect(size validate.Size) {
+	s.Sizes = slices.DeleteFunc(s.Sizes, func(kept validate.Size) bool { return same(kept, size) })
+}
+
+// add adds sizes that no guard recorded. What an acceptance put an end to does
+// not come back. A ledger keeps microseconds, so a size is known by those.
+func (s *SegmentState) add(sizes []validate.Size) {
+	for _, size := range sizes {
+		size.At, size.Unguarded = time.UnixMicro(size.At.UnixMicro()).UTC(), true
+		over := s.Accepted != nil && len(s.Sizes) > 0 && size.At.Before(s.Sizes[0].At)
+		known := func(kept validate.Size) bool { return kept.At.Equal(size.At) && kept.Counter == size.Counter }
+		if !over && !slices.ContainsFunc(s.Sizes, known) {
+			s.keep(size)
+		}
+	}
+}
+
+// forget drops all but what the alerter was told, so that it learns that it is
+// over.
+func (s *SegmentState) forget() {
+	*s = SegmentState{Segment: s.Segment, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
+}
+
+func same(a, b validate.Size) bool {
+	return a.Users == b.Users && a.Read == b.Read && a.At.Equal(b.At) && a.Counter == b.Counter
 }
 
 // An Affected segment holds the wrong users, or may: a sweep or an alert names

@@ -121,16 +121,12 @@ func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[Segmen
 func (s *SegmentState) clone() SegmentState {
 	c := *s
 	c.Sizes = slices.Clone(s.Sizes)
-	c.Alert.Open, c.Alert.Told = copied(s.Alert.Open), copied(s.Alert.Told)
-	return c
-}
-
-func copied[T any](p *T) *T {
-	if p == nil {
-		return nil
+	for _, alert := range []**Alert{&c.Alert.Open, &c.Alert.Told} {
+		if *alert != nil {
+			*alert = new(**alert)
+		}
 	}
-	c := *p
-	return &c
+	return c
 }
 
 // Log implements Ledger. It yields what was written when it begins.

@@ -15,14 +15,14 @@ import (
 
 // A MonitorConfig is what a Monitor judges by and where it reports to.
 type MonitorConfig struct {
-	// Ledger is what the guards write. It is required, and the monitor writes to
-	// it: alerts, sizes of segments that no guard stands before, and outcomes of
-	// commits that nobody knew.
+	// Ledger is the one that the guards write. It is required. The monitor writes
+	// to it: alerts, sizes of segments that no guard stands before, and what became
+	// of commits whose outcome was unknown.
 	Ledger Ledger
-	// Rules finds what holds for a segment, by the job that writes it, as in
-	// Config; a segment that no job writes is asked for with a Job that has To
-	// alone. It is called for each segment, from several goroutines. nil: the
-	// zero Rule for all.
+	// Rules returns the rule of a segment, by the job that writes it, as in
+	// GuardConfig; for a segment that no job writes it is called with a Job that
+	// has To alone. It is called for each segment, from several goroutines. nil:
+	// the zero Rule for all.
 	Rules func(context.Context, Job) (Rule, error)
 	// Jobs are all jobs that write segments: by them a segment's trouble is
 	// traced to what it was made from. nil: not traced.
@@ -85,7 +85,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	return m, nil
 }
 
-// job is what writes a segment, as far as it is known.
+// job returns the job that writes a segment, as far as it is known.
 func (m *Monitor) job(id ID, last *Record) Job {
 	if job, ok := m.jobs[id]; ok {
 		return *job
@@ -93,7 +93,7 @@ func (m *Monitor) job(id ID, last *Record) Job {
 	return Job{ID: last.JobID, Kind: last.JobKind, To: id}
 }
 
-// rule is what holds for a segment.
+// rule returns the rule of a segment.
 func (m *Monitor) rule(ctx context.Context, id ID, last *Record) (rule Rule, err error) {
 	if m.config.Rules == nil {
 		return Rule{}, nil

@@ -22,7 +22,7 @@ type sweeper struct {
 	healthy  map[ID]bool // of the segments with an alert
 	stored   []fall
 	read     []fall
-	settled  []Record // commits of which nobody knew whether they worked
+	settled  []Record // commits whose outcome was unknown
 	seen     []seenSize
 }
 
@@ -198,7 +198,7 @@ func (e *examination) overtaken(live validate.Size) bool {
 	return ok && e.at.Sub(live.At) < uncertain && e.out.Stored.Users() == previous.Users && previous.Users != live.Users
 }
 
-// latest is the last of some sizes by the counter of the current one.
+// latest returns the last of some sizes by the counter of the current one.
 func (e *examination) latest(sizes []validate.Size) (validate.Size, bool) {
 	for _, size := range slices.Backward(sizes) {
 		if size.Counter == e.out.Counter {
@@ -219,7 +219,7 @@ func (e *examination) check(ctx context.Context, v *validate.Validator) validate
 	return report
 }
 
-// before are the sizes up to a time.
+// before returns the sizes up to a time.
 func before(sizes []validate.Size, at time.Time) []validate.Size {
 	n := len(sizes)
 	for n > 0 && sizes[n-1].At.After(at) {
@@ -249,7 +249,7 @@ type seenSize struct {
 // what it writes grows with the segments that no guard stands before.
 const mostKept = 100_000
 
-// longestUnknown are those to keep: sweeps take turns where there are more.
+// longestUnknown returns those to keep: sweeps take turns where there are more.
 func longestUnknown(seen []seenSize) []seenSize {
 	slices.SortFunc(seen, func(a, b seenSize) int {
 		return cmp.Or(a.known.Compare(b.known), a.segment.Compare(b.segment))
@@ -257,7 +257,7 @@ func longestUnknown(seen []seenSize) []seenSize {
 	return seen[:min(len(seen), mostKept)]
 }
 
-// keep has the current size kept where no run tells it.
+// keep adds the current size to what is to be kept, where no run tells it.
 func (e *examination) keep(t *tally) {
 	stored, last := &e.out.Stored, &e.pair.state.Last
 	if last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
@@ -303,7 +303,7 @@ func (e *examination) kept() bool {
 	return last.State.live() && slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return same(s, size) })
 }
 
-// earlier is the last size above zero that is not of the same day, or else the
+// earlier returns the last size above zero that is not of the same day, or else the
 // one before the last.
 func earlier(sizes []validate.Size, at time.Time, users func(*validate.Size) int64) (int64, bool) {
 	fallback, seen := int64(0), 0

@@ -74,7 +74,7 @@ func unlikely(group, falls []fall, sizes int) bool {
 	return tail(mean, distinct)*float64(sizes) < chance
 }
 
-// tail is the probability that Poisson(mean) is at least m. It sums from m
+// tail returns the probability that Poisson(mean) is at least m. It sums from m
 // upwards: one minus the sum below would lose all its digits.
 func tail(mean float64, m int) float64 {
 	if float64(m) <= mean { // no alarm, whatever it is just

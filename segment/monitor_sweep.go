@@ -11,7 +11,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Current is the size of one segment as the store holds it now.
+// A CurrentSize is the size of one segment as the store holds it now.
 type CurrentSize struct {
 	Segment ID
 	Stored  validate.Summary // counted in the store
@@ -129,7 +129,7 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	}
 }
 
-// String is the sweep as an on-call engineer reads it: the numbers, the
+// String returns the sweep as text for an on-call engineer: the numbers, the
 // incidents, and a line for each affected segment, gravest first.
 func (s Sweep) String() string {
 	var b strings.Builder

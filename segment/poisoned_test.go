@@ -38,7 +38,7 @@ func TestBaselinesAreNotPoisoned(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ledger, alerter := segment.NewMemory(), newRecorder()
-				g, err := segment.NewGuard(segment.GuardConfig{History: ledger, Alerter: alerter})
+				g, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter})
 				require.NoError(t, err)
 				const weeks = 21
 				night := func(i int, users int64) error {

@@ -19,7 +19,7 @@ func TestLiveOutputIsNotCommitted(t *testing.T) {
 		b.run.Live = true
 		edit(&b.run)
 		_, err := b.commit()
-		require.ErrorContains(t, err, "Run.Live is true, want no Commit and no Discard with it")
+		require.ErrorContains(t, err, "Run.Live is true, want no Staging with it")
 		require.Equal(t, int64(4800), b.live)
 	}
 }

@@ -55,7 +55,7 @@ func TestSignatureRaisesNoFalseAlarm(t *testing.T) {
 	for seed := range fleets {
 		random := rand.New(rand.NewPCG(seed, 1))
 		was, now := fleetOf(random, 100_000)
-		require.Empty(t, signature(fallsIn(was, now), len(was)), "fleet %d", seed)
+		require.Empty(t, sharedSizes(fallsIn(was, now), len(was)), "fleet %d", seed)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestSignatureFindsALimit(t *testing.T) {
 					}
 				}
 				require.Equal(t, c.hit, hit)
-				shared := signature(fallsIn(was, now), len(was))
+				shared := sharedSizes(fallsIn(was, now), len(was))
 				if !c.found {
 					require.Empty(t, shared, c.reason)
 					continue
@@ -113,21 +113,21 @@ func TestFewestThatShareALimit(t *testing.T) {
 		}
 		return falls
 	}
-	require.Len(t, signature(at(2000, 3000, 4000), 1000), 1)
-	require.Empty(t, signature(at(2000, 3000, 3000), 1000), "copies of each other")
-	require.Empty(t, signature(at(2000, 3000, 4000), 1_000_000), "among many sizes it is chance")
+	require.Len(t, sharedSizes(at(2000, 3000, 4000), 1000), 1)
+	require.Empty(t, sharedSizes(at(2000, 3000, 3000), 1000), "copies of each other")
+	require.Empty(t, sharedSizes(at(2000, 3000, 4000), 1_000_000), "among many sizes it is chance")
 
 	crowd := at(2000, 3000, 4000)
 	for i := range 20 {
 		crowd = append(crowd, fall{was: 5000, now: 1250, segment: ID{Name: string(rune('A' + i))}})
 	}
-	require.Empty(t, signature(crowd, 1000), "a quarter above counts as around it")
+	require.Empty(t, sharedSizes(crowd, 1000), "a quarter above counts as around it")
 	for i := range crowd[:] {
 		if crowd[i].now == 1250 {
 			crowd[i].now = 1251
 		}
 	}
-	require.Len(t, signature(crowd, 1000), 1, "beyond that it does not")
+	require.Len(t, sharedSizes(crowd, 1000), 1, "beyond that it does not")
 	require.InDelta(t, 1, tail(3, 3), 0, "as many as are to be expected")
 }
 

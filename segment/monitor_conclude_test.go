@@ -14,7 +14,7 @@ func TestMoreOrFewer(t *testing.T) {
 		validate.Surplus: true, validate.Risen: true, validate.Repeated: true,
 		validate.Short: false, validate.Dropped: false, validate.Capped: false, validate.Empty: false, validate.Different: false,
 	} {
-		require.Equal(t, many, more(kind), kind)
+		require.Equal(t, many, tooMany(kind), kind)
 	}
 }
 
@@ -30,6 +30,6 @@ func TestCaseText(t *testing.T) {
 }
 
 func TestLimitHasAName(t *testing.T) {
-	require.Equal(t, "a known limit (Elasticsearch index.max_result_window, …)", limit(10_000))
-	require.Empty(t, limit(10_001))
+	require.Equal(t, "a known limit (Elasticsearch index.max_result_window, …)", knownLimit(10_000))
+	require.Empty(t, knownLimit(10_001))
 }

@@ -41,7 +41,7 @@ func TestOnlyUncertainRunsAreSettled(t *testing.T) {
 			})
 			f.sizes[seg("cars")] = c.stored
 			f.sweep()
-			for tracked, err := range f.ledger.Segments(t.Context()) {
+			for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 				require.NoError(t, err)
 				require.Equal(t, c.want, tracked.Last.State, c.reason)
 			}
@@ -66,10 +66,10 @@ func TestSizesAreKeptOnceADay(t *testing.T) {
 		return n
 	}
 	f.sweep()
-	f.now = f.now.Add(20*time.Hour - 1)
+	f.now = f.now.Add(20*time.Hour - time.Microsecond)
 	f.sweep()
 	require.Equal(t, 1, kept("uploaded"), "not twenty hours later")
-	f.now = f.now.Add(1)
+	f.now = f.now.Add(time.Microsecond)
 	f.sweep()
 	require.Equal(t, 2, kept("uploaded"), "twenty hours later")
 	f.now = f.now.AddDate(0, 0, 3)

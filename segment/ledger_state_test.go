@@ -13,7 +13,7 @@ import (
 func attempted(run string, attempt int, state RunState, users int64, hours int) Record {
 	return Record{
 		RunID: run, Attempt: attempt, State: state, Users: users, At: tonight.Add(-time.Duration(hours) * time.Hour),
-		Report: validate.Report{Stored: validate.Count(users)},
+		Report: &validate.Report{Stored: validate.Count(users)},
 	}
 }
 
@@ -35,24 +35,24 @@ func TestWhatIsLast(t *testing.T) {
 		{"observed", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunObserved, 5, 1), "b", 5, 5},
 		{"unknown", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunUnknown, 5, 1), "b", 5, -1},
 	} {
-		var tracked SegmentState
-		tracked.Record(c.first)
-		tracked.Record(c.then)
-		require.Equal(t, c.last, tracked.Last.RunID, c.reason)
-		require.Equal(t, c.users, tracked.Last.Users, c.reason)
+		var state SegmentState
+		state.Record(c.first)
+		state.Record(c.then)
+		require.Equal(t, c.last, state.Last.RunID, c.reason)
+		require.Equal(t, c.users, state.Last.Users, c.reason)
 		if c.liveN < 0 {
-			require.Nil(t, tracked.Live, c.reason)
+			require.Nil(t, state.Live, c.reason)
 			continue
 		}
-		require.NotNil(t, tracked.Live, c.reason)
-		require.Equal(t, c.liveN, tracked.Live.Users, c.reason)
+		require.NotNil(t, state.Live, c.reason)
+		require.Equal(t, c.liveN, state.Live.Users, c.reason)
 	}
 	unread := attempted("b", 1, RunObserved, 0, 1)
-	unread.Report.Stored = validate.Summary{}
-	tracked := SegmentState{}
-	tracked.Record(attempted("a", 1, RunCommitted, 4, 2))
-	tracked.Record(unread)
-	require.Nil(t, tracked.Live, "live, and never read back")
+	unread.Report = &validate.Report{}
+	state := SegmentState{}
+	state.Record(attempted("a", 1, RunCommitted, 4, 2))
+	state.Record(unread)
+	require.Nil(t, state.Live, "live, and never read back")
 }
 
 // TestOneSizeIsTakenOut: of sizes that are alike in all but one thing, only the
@@ -62,40 +62,40 @@ func TestOneSizeIsTakenOut(t *testing.T) {
 	others := []validate.Size{
 		{Users: 4, Read: 6, At: tonight, Counter: "x"},
 		{Users: 5, Read: 7, At: tonight, Counter: "x"},
-		{Users: 5, Read: 6, At: tonight.Add(1), Counter: "x"},
+		{Users: 5, Read: 6, At: tonight.Add(time.Microsecond), Counter: "x"},
 		{Users: 5, Read: 6, At: tonight, Counter: "y"},
 	}
-	tracked := SegmentState{Sizes: append([]validate.Size{bad}, others...)}
-	tracked.Suspect(Record{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x"})
-	require.Equal(t, others, tracked.Sizes)
+	state := SegmentState{Sizes: append([]validate.Size{bad}, others...)}
+	state.suspect(validate.Size{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x"})
+	require.Equal(t, others, state.Sizes)
 }
 
 // TestImportedOnce: a size is known by its time and counter.
 func TestImportedOnce(t *testing.T) {
-	var tracked SegmentState
+	var state SegmentState
 	for range 2 {
-		tracked.Import([]validate.Size{{Users: 5, At: tonight}, {Users: 6, At: tonight, Counter: "x"}, {Users: 5, At: tonight.Add(1)}})
+		state.add([]validate.Size{{Users: 5, At: tonight}, {Users: 6, At: tonight, Counter: "x"}, {Users: 5, At: tonight.Add(time.Microsecond)}})
 	}
-	require.Len(t, tracked.Sizes, 3)
+	require.Len(t, state.Sizes, 3)
 }
 
 // TestImportedBeforeAnAcceptance: what a human put an end to does not come back;
 // what came before the first size that is known does.
 func TestImportedBeforeAnAcceptance(t *testing.T) {
 	first := validate.Size{Users: 5, At: tonight}
-	older, newer := validate.Size{Users: 4, At: tonight.Add(-1)}, validate.Size{Users: 6, At: tonight.Add(1)}
+	older, newer := validate.Size{Users: 4, At: tonight.Add(-time.Microsecond)}, validate.Size{Users: 6, At: tonight.Add(time.Microsecond)}
 	for _, c := range []struct {
-		reason  string
-		tracked SegmentState
-		want    []int64
+		reason string
+		state  SegmentState
+		want   []int64
 	}{
 		{"nothing was accepted", SegmentState{Sizes: []validate.Size{first}}, []int64{4, 5, 6}},
-		{"the first was accepted", SegmentState{Sizes: []validate.Size{first}, Accepted: &Acceptance{}}, []int64{5, 6}},
-		{"what was accepted is suspect now", SegmentState{Accepted: &Acceptance{}}, []int64{4, 6}},
+		{"the first was accepted", SegmentState{Sizes: []validate.Size{first}, Accepted: &Decision{}}, []int64{5, 6}},
+		{"what was accepted is suspect now", SegmentState{Accepted: &Decision{}}, []int64{4, 6}},
 	} {
-		c.tracked.Import([]validate.Size{older, newer})
+		c.state.add([]validate.Size{older, newer})
 		var users []int64
-		for _, size := range c.tracked.Sizes {
+		for _, size := range c.state.Sizes {
 			users = append(users, size.Users)
 		}
 		require.Equal(t, c.want, users, c.reason)
@@ -105,6 +105,6 @@ func TestImportedBeforeAnAcceptance(t *testing.T) {
 // TestStates: which attempts are live or about to be.
 func TestStates(t *testing.T) {
 	for state, goes := range map[RunState]bool{RunPassed: true, RunCommitted: true, RunObserved: true, RunRejected: false, RunUnknown: false} {
-		require.Equal(t, goes, state.goesLive(), state)
+		require.Equal(t, goes, state.GoesLive(), state)
 	}
 }

@@ -46,10 +46,10 @@ func TestSweepWhoseCallbackEndsItsGoroutine(t *testing.T) {
 
 type endsReading struct{ *segment.Memory }
 
-func (l endsReading) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
+func (l endsReading) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
 	return func(yield func(segment.SegmentState, error) bool) {
 		n := 0
-		for s, err := range l.Memory.Segments(ctx) {
+		for s, err := range l.Memory.Segments(ctx, f) {
 			if n++; n == 5 {
 				runtime.Goexit()
 			}

@@ -45,11 +45,11 @@ func newRace() *race {
 func users(attempt int) int64 { return int64(5300 + attempt) }
 
 func (r *race) commit(ctx context.Context, me *racer) error {
-	ledger := history{r.ledger.Sizes, func(ctx context.Context, record segment.Record) error {
+	ledger := history{r.ledger, r.ledger.Sizes, func(ctx context.Context, record segment.Record) error {
 		me.step()
 		return r.ledger.Record(ctx, record)
 	}}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: ledger, Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: quiet})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func TestAttemptsInAllOrders(t *testing.T) {
 				require.NoError(t, err)
 				want := map[bool]int{true: 2, false: 1}[older.err == nil]
 				require.Len(t, sizes, want, "who was told of no error is recorded, once")
-				for tracked, err := range r.ledger.Segments(t.Context()) {
+				for tracked, err := range r.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 					require.NoError(t, err)
 					require.Equal(t, users(newer.attempt), tracked.Live.Users)
 				}

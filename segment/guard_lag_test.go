@@ -146,7 +146,7 @@ func TestSettleCancelled(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), c.after, errors.New("deploying"))
 				defer cancel()
 				_, err := b.guard().Commit(ctx, b.run)
-				require.EqualError(t, err, "site-b/cars: could not be verified: stored: not measured: waiting for the store to settle: deploying")
+				require.EqualError(t, err, "site-b/cars: could not be verified: stored: not measured: waiting for the store to catch up: deploying")
 				require.True(t, segment.Retryable(err))
 				require.Equal(t, c.after > settles.Min, slices.Contains(b.events, "stored"))
 				require.Contains(t, b.events, "discard")

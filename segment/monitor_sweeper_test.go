@@ -25,7 +25,7 @@ func TestMissingFromTheListing(t *testing.T) {
 		{"the first run, long ago", 1, segment.RunCommitted, 61 * time.Minute, 1},
 		{"the second run, just now", 2, segment.RunCommitted, 30 * time.Minute, 1},
 		{"never live", 1, segment.RunRejected, 3 * time.Hour, 0},
-		{"live or not, nobody knows", 1, segment.RunUnknown, 3 * time.Hour, 1},
+		{"may be live or not", 1, segment.RunUnknown, 3 * time.Hour, 1},
 	} {
 		f := newFleet(t)
 		for i := range c.runs {
@@ -76,7 +76,7 @@ func TestSweepKeepsSizesBehindABadOne(t *testing.T) {
 	_, err := f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "UTF-8")
 	kept := 0
-	for tracked, err := range f.ledger.Segments(t.Context()) {
+	for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
 		kept += len(tracked.Sizes)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A batch is an alerter that takes many alerts at once.
+// A batch is an alerter that keeps alerts by itself.
 type batch struct {
 	*recorder
 
@@ -34,6 +34,10 @@ func (b *batch) Tell(_ context.Context, firing, resolved []segment.Alert) error 
 	return nil
 }
 
+func (b *batch) Open(context.Context, string) iter.Seq2[segment.Alert, error] {
+	return func(func(segment.Alert, error) bool) {}
+}
+
 func (b *batch) since() []string {
 	told := b.told
 	b.told = nil
@@ -42,7 +46,7 @@ func (b *batch) since() []string {
 
 // An alerter of state is told of all that stands with each sweep, with the labels
 // it was fired with; another fault takes the place of the one before.
-func TestBatchAlerterIsReminded(t *testing.T) {
+func TestKeepingAlerterIsReminded(t *testing.T) {
 	f := newFleet(t)
 	b := &batch{recorder: newRecorder()}
 	f.config.Alerter = b
@@ -87,7 +91,7 @@ func TestStandingIncidentIsToldFirst(t *testing.T) {
 func TestStandingFaultKeepsItsBuild(t *testing.T) {
 	f := newFleet(t)
 	b := &batch{recorder: newRecorder()}
-	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: b})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: f.ledger, Alerter: b})
 	require.NoError(t, err)
 	night := func(build string, stored int64) {
 		_, _ = g.Commit(t.Context(), segment.Run{
@@ -118,10 +122,11 @@ func TestClaimRunsOut(t *testing.T) {
 		f.alerter.fail = errors.New("killed")
 		_, err := f.trySweep(f.listing(), nil)
 		require.Error(t, err)
-		require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
-			require.Nil(t, s.Told)
-			require.Zero(t, s.Claimed, "who failed lets the next one try")
-			s.Claimed = time.Now().Add(time.Minute) // as if it had died
+		require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+			require.Nil(t, s.Alert.Told)
+			require.Zero(t, s.Alert.Claimed, "who failed lets the next one try")
+			s.Alert.Claimed = time.Now().Add(time.Minute) // as if it had died
+			return nil
 		}))
 		f.alerter.fail = nil
 		f.sweep()
@@ -136,7 +141,7 @@ func TestClaimRunsOut(t *testing.T) {
 // it is what holds now.
 func TestLaterRunsFindingReplaces(t *testing.T) {
 	f := newFleet(t)
-	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: f.ledger, Alerter: f.alerter})
 	require.NoError(t, err)
 	down := errors.New("store down")
 	for _, stored := range []func(context.Context) (validate.Summary, error){
@@ -179,19 +184,17 @@ func TestAlerterIsAskedByOne(t *testing.T) {
 // A waiting alerter takes its time.
 type waiting struct{ asked, answer chan struct{} }
 
-func (w waiting) Fire(context.Context, segment.Alert) error {
+func (w waiting) Tell(context.Context, []segment.Alert, []segment.Alert) error {
 	close(w.asked)
 	<-w.answer
 	return nil
 }
 
-func (w waiting) Resolve(context.Context, segment.ID) error { return nil }
-
 // A ledger that is out of reach must not keep an alert from people.
 func TestAlertWithoutItsLedger(t *testing.T) {
 	f := newFleet(t)
 	down := errors.New("ledger down")
-	g, err := segment.NewGuard(segment.GuardConfig{History: deaf{f.ledger, down}, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: deaf{f.ledger, down}, Alerter: f.alerter})
 	require.NoError(t, err)
 	_, err = g.Commit(t.Context(), segment.Run{
 		ID: "r", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
@@ -210,7 +213,7 @@ type deaf struct {
 	err error
 }
 
-func (d deaf) ChangeAlerts(context.Context, []segment.ID, func(*segment.AlertState)) error {
+func (d deaf) Change(context.Context, []segment.ID, func(*segment.SegmentState) error) error {
 	return d.err
 }
 
@@ -220,8 +223,9 @@ func TestAffected(t *testing.T) {
 	f.runs(seg("cars"), 1000, 1000)
 	f.runs(seg("fine"), 70, 80)
 	f.sizes[seg("cars")] = validate.Count(900)
-	require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{{SiteGroup: "incident", Name: "old"}}, func(s *segment.AlertState) {
-		s.Open = &segment.Alert{Segment: s.Segment, Incident: &segment.Incident{Segments: 3}}
+	require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{{SiteGroup: "incident", Name: "old"}}, func(s *segment.SegmentState) error {
+		s.Alert.Open = &segment.Alert{Segment: s.Segment, Incident: &segment.Incident{Segments: 3}}
+		return nil
 	}))
 	open, err := segment.AffectedByAlerts(t.Context(), f.ledger)
 	require.NoError(t, err)
@@ -294,8 +298,9 @@ func TestSweepAndGuardOnOneSegment(t *testing.T) {
 				f.runs(seg("cars"), 1000, 1000, 1000)
 			}
 			c.open.Segment = seg("cars")
-			require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
-				s.Open, s.Told = &c.open, &c.open
+			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+				s.Alert.Open, s.Alert.Told = &c.open, &c.open
+				return nil
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.stored)
 			require.Len(t, f.sweep().Findings, 1)
@@ -359,9 +364,12 @@ type breaking struct {
 	err error
 }
 
-func (b breaking) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
+func (b breaking) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	if f.Affected {
+		return b.Memory.Segments(ctx, f)
+	}
 	return func(yield func(segment.SegmentState, error) bool) {
-		for t := range b.Memory.Segments(ctx) {
+		for t := range b.Memory.Segments(ctx, f) {
 			if yield(t, nil) {
 				yield(segment.SegmentState{}, b.err)
 			}
@@ -422,11 +430,11 @@ type forgetful struct {
 	changes int
 }
 
-func (l *forgetful) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
+func (l *forgetful) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
 	if l.changes++; l.changes == 2 {
 		return l.err
 	}
-	return l.Memory.ChangeAlerts(ctx, ids, change)
+	return l.Memory.Change(ctx, ids, change)
 }
 
 // TestToldButNotWrittenDown: whoever told an alerter and could not write that

@@ -48,7 +48,7 @@ func TestFalls(t *testing.T) {
 	for _, c := range []struct {
 		reason       string
 		stored       validate.Summary
-		last         Attempt
+		last         Record
 		sizes        []validate.Size
 		fell, reads  bool
 		kept         bool
@@ -60,36 +60,36 @@ func TestFalls(t *testing.T) {
 		{reason: "an estimate is on no limit", stored: validate.Estimate(1000, 0.01), sizes: []validate.Size{ago(24, 5000, 0)}},
 		{
 			reason: "the reads were not measured", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
-			last: Attempt{State: RunCommitted, Users: 5000, At: tonight},
+			last: Record{State: RunCommitted, Users: 5000, At: tonight},
 		},
 		{
 			reason: "the reads fell", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
-			last: Attempt{State: RunCommitted, Users: 5000, Read: 6000, At: tonight}, reads: true,
+			last: Record{State: RunCommitted, Users: 5000, Read: 6000, At: tonight}, reads: true,
 		},
 		{
 			reason: "the reads did not fall", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
-			last: Attempt{State: RunCommitted, Users: 5000, Read: 8000, At: tonight},
+			last: Record{State: RunCommitted, Users: 5000, Read: 8000, At: tonight},
 		},
 		{
 			reason: "no read before", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 0)},
-			last: Attempt{State: RunCommitted, Users: 5000, Read: 6000, At: tonight},
+			last: Record{State: RunCommitted, Users: 5000, Read: 6000, At: tonight},
 		},
 		{
 			reason: "what was rejected is not live", stored: counted(5000), sizes: []validate.Size{ago(24, 5000, 9000)},
-			last: Attempt{State: RunRejected, Users: 5000, Read: 6000, At: tonight},
+			last: Record{State: RunRejected, Users: 5000, Read: 6000, At: tonight},
 		},
 		{
 			reason: "the last run's own reads are none before it", stored: counted(5000),
 			sizes: []validate.Size{ago(11, 5000, 9000), ago(10, 5000, 1000), ago(0, 5000, 1000)},
-			last:  Attempt{State: RunCommitted, Users: 5000, Read: 1000, At: tonight}, reads: true, kept: true,
+			last:  Record{State: RunCommitted, Users: 5000, Read: 1000, At: tonight}, reads: true, kept: true,
 		},
 		{
 			reason: "a rejected run of the same size is not kept", stored: counted(1000), sizes: []validate.Size{ago(24, 5000, 0)},
-			last: Attempt{State: RunCommitted, Users: 1000, At: tonight}, fell: true,
+			last: Record{State: RunCommitted, Users: 1000, At: tonight}, fell: true,
 		},
 	} {
 		e := examination{
-			pair:  &pair{tracked: SegmentState{Last: c.last}},
+			pair:  &pair{state: SegmentState{Last: c.last}},
 			since: tonight, sizes: c.sizes,
 			out: validate.Output{Stored: c.stored, Sizes: c.sizes},
 		}
