@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -159,6 +160,10 @@ func errorUnlessOpen(concerned func(segment.Alert) bool) func() segment.Alerter 
 	})
 }
 
+// staysOpen matches the segments that one of many goroutines fires and does not
+// resolve.
+var staysOpen = regexp.MustCompile(`^segment \d*[02468]$`)
+
 // overwritesAlerts writes over what was told since it read.
 func overwritesAlerts() func() segment.Alerter {
 	both := newMeeting()
@@ -167,7 +172,7 @@ func overwritesAlerts() func() segment.Alerter {
 		mine := &table{alerts: maps.Clone(t.alerts)}
 		t.mu.Unlock()
 		err := mine.Tell(ctx, firing, resolved)
-		if len(firing) == 1 && strings.HasPrefix(firing[0].Segment.Name, "segment ") { // one of many goroutines
+		if len(firing) == 1 && staysOpen.MatchString(firing[0].Segment.Name) {
 			both.attend()
 		}
 		t.mu.Lock()
@@ -313,5 +318,5 @@ func TestBadAlerter(t *testing.T) {
 			requireBroken(t, failed, "TestBadAlerter", badAlerterVariable+"="+b.name, b.broken, b.reason)
 		})
 	}
-	requireAllBroken(t, failed, "TestGoodAlerter")
+	t.Run("every rule", func(t *testing.T) { requireAllBroken(t, failed, "TestGoodAlerter") })
 }
