@@ -306,7 +306,7 @@ func TestTellOrder(t *testing.T) {
 }
 
 // listed is an alert as Alertmanager lists it.
-func listed(updated string, labels ...string) string {
+func listed(labels ...string) string {
 	set := map[string]string{"segment": "site-a/cars", "env": `"prod"`}
 	for i := 0; i < len(labels); i += 2 {
 		set[labels[i]] = labels[i+1]
@@ -316,7 +316,7 @@ func listed(updated string, labels ...string) string {
 		panic(err)
 	}
 	return `{"labels":` + string(text) + `,"annotations":{"summary":"was"},"startsAt":"1999-12-31T23:00:00.000Z","endsAt":"2000-01-07T00:00:00.000Z",` +
-		`"updatedAt":"` + updated + `","generatorURL":"","fingerprint":"f","receivers":[{"name":"pages"}],"status":{"state":"active"}}`
+		`"updatedAt":"2000-01-01T00:00:00.000Z","generatorURL":"","fingerprint":"f","receivers":[{"name":"pages"}],"status":{"state":"active"}}`
 }
 
 // having is an Alertmanager with alerts.
@@ -337,8 +337,8 @@ func TestResolveWithoutKind(t *testing.T) {
 		want   []string // the kinds of what is ended
 	}{
 		{"nothing is open, and nothing posted", nil, nil},
-		{"all that is open", []string{listed("2000-01-01T00:00:00.000Z", "kind", "capped"), listed("2000-01-01T00:00:00.000Z", "kind", "short")}, []string{"capped", "short"}},
-		{"not what another Alerter fired, with labels of its own", []string{listed("2000-01-01T00:00:00.000Z", "kind", "capped", "team", "x"), listed("2000-01-01T00:00:00.000Z", "kind", "short")}, []string{"short"}},
+		{"all that is open", []string{listed("kind", "capped"), listed("kind", "short")}, []string{"capped", "short"}},
+		{"not what another Alerter fired, with labels of its own", []string{listed("kind", "capped", "team", "x"), listed("kind", "short")}, []string{"short"}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, having(c.open...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
@@ -367,7 +367,7 @@ func TestResolveWithoutKind(t *testing.T) {
 // Only an alert without a kind is asked about: what is told with it, is told as it
 // is known.
 func TestResolveOneWithoutKind(t *testing.T) {
-	inBubble(t, having(listed("2000-01-01T00:00:00.000Z", "kind", "short")), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+	inBubble(t, having(listed("kind", "short")), func(t *testing.T, a *alertmanager.Alerter, s *server) {
 		bikes := segment.ID{SiteGroup: "site-a", Name: "bikes"}
 		require.NoError(t, a.Tell(t.Context(), []segment.Alert{capped(cars)}, []segment.Alert{{Segment: cars}, capped(bikes)}))
 		got := s.got()
@@ -395,7 +395,6 @@ func TestResolveWithoutKindFails(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	const at = "2000-01-01T00:00:00.000Z"
 	ours := []string{"alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", "build-7"}
 	since := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC)
 	want := segment.Alert{
@@ -412,18 +411,18 @@ func TestOpen(t *testing.T) {
 		err       string
 	}{
 		{reason: "nothing is open"},
-		{reason: "an alert is what its labels tell", open: []string{listed(at, ours...)}, want: []segment.Alert{want}},
+		{reason: "an alert is what its labels tell", open: []string{listed(ours...)}, want: []segment.Alert{want}},
 		{
-			reason: "an incident is known by its name", open: []string{listed(at, append(ours, "alertname", "SegmentIncident", "segment", "incident/copy capped build-7")...)},
+			reason: "an incident is known by its name", open: []string{listed(append(ours, "alertname", "SegmentIncident", "segment", "incident/copy capped build-7")...)},
 			want: []segment.Alert{anIncident},
 		},
 		{
 			reason: "of a site group, in the order of the answer", siteGroup: "site-a",
-			open: []string{listed(at, ours...), listed(at, "segment", "a%2Fb/")}, want: []segment.Alert{want, bare},
+			open: []string{listed(ours...), listed("segment", "a%2Fb/")}, want: []segment.Alert{want, bare},
 		},
-		{reason: "not what another Alerter fired, with labels of its own", open: []string{listed(at, append(ours, "team", "x")...), listed(at, ours...)}, want: []segment.Alert{want}},
+		{reason: "not what another Alerter fired, with labels of its own", open: []string{listed(append(ours, "team", "x")...), listed(ours...)}, want: []segment.Alert{want}},
 		{
-			reason: "what cannot be read ends the list, so that nobody takes the rest for over", open: []string{listed(at, ours...), listed(at, "segment", "cars"), listed(at, ours...)},
+			reason: "what cannot be read ends the list, so that nobody takes the rest for over", open: []string{listed(ours...), listed("segment", "cars"), listed(ours...)},
 			want: []segment.Alert{want}, err: `alertmanager: open alert: `,
 		},
 	} {
@@ -460,7 +459,7 @@ func collect(alerts iter.Seq2[segment.Alert, error]) (found []segment.Alert, err
 
 // A caller may leave before the end, and go through the sequence again.
 func TestOpenStops(t *testing.T) {
-	inBubble(t, having(listed("2000-01-01T00:00:00.000Z", "kind", "short"), listed("2000-01-01T00:00:00.000Z", "kind", "capped")), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+	inBubble(t, having(listed("kind", "short"), listed("kind", "capped")), func(t *testing.T, a *alertmanager.Alerter, s *server) {
 		open := a.Open(t.Context(), "")
 		for range 2 {
 			for x, err := range open {
