@@ -233,6 +233,19 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
+		name:        "lists until it is cancelled",
+		explanation: "a list that was cut off ends with an error: what it lacks may be open all the same",
+		check: func(a *alerterTrial) {
+			a.fire(capped(cars))
+			if a.lister == nil {
+				return
+			}
+			ctx, cancel := context.WithCancel(a.t.Context())
+			cancel()
+			require.ErrorIs(a.t, end(a.lister.Open(ctx, "")), context.Canceled, a.explanation)
+		},
+	},
+	{
 		name:        "lists alerts as they were fired",
 		explanation: "an open alert is recognised by segment, urgency, kind, kind of job and build",
 		check: func(a *alerterTrial) {

@@ -157,7 +157,7 @@ var (
 	LagsAWhile = Fault{
 		name: "LagsAWhile",
 		why: "What is read back is a minute behind the writes, and says so. The job must wait and then pass: " +
-			"a rule whose Settle lasts longer than a minute does. A job whose store never lags leaves this fault out.",
+			"a rule whose Lag lasts longer than a minute does. A job whose store never lags leaves this fault out.",
 		set: set(func(broken *flaws) { broken.behind = time.Minute }),
 	}
 	// LagsForever never counts what was written. Wanted: Unverified.

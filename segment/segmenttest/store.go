@@ -14,7 +14,7 @@ import (
 )
 
 // A Store is all that one attempt of a job works with: the source that it reads,
-// the destination that it writes, and the history of its guard. It is safe for
+// the destination that it writes, and the ledger of its guard. It is safe for
 // concurrent use.
 type Store struct {
 	world   *world
@@ -30,11 +30,11 @@ var (
 	errPublish  = errors.New("segmenttest: the connection broke before publishing was answered")
 )
 
-// Config is for the job's guard: a history that is empty as yet, and an alerter
-// that nobody hears. Set Rules to your own.
+// Config returns a configuration for the job's guard: with a ledger that is empty
+// as yet, and an alerter that tells nobody. Set Rules to your own.
 func (s *Store) Config() segment.GuardConfig {
 	return segment.GuardConfig{
-		Ledger:  s.world.history,
+		Ledger:  s.world.ledger,
 		Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler)),
 	}
 }

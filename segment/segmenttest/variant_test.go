@@ -13,8 +13,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// settles waits just long enough for a store that lags a minute behind.
-var settles = segment.Lag{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
+// waits is just long enough for a store that lags a minute behind.
+var waits = segment.Lag{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
 
 // never is no time: the job does not say when it wrote.
 var never time.Time

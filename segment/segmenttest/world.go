@@ -15,9 +15,9 @@ import (
 // attempts of a run share it.
 type world struct {
 	flaws
-	source  []string // the users of the source
-	history *segment.Memory
-	ago     time.Time // before the job began
+	source []string // the users of the source
+	ledger *segment.Memory
+	ago    time.Time // before the job began
 
 	mu          sync.Mutex
 	generations map[string]*generation // what the destination holds, by stamp
@@ -59,7 +59,7 @@ const (
 )
 
 func newWorld(f Fault) *world {
-	w := &world{history: segment.NewMemory(), ago: time.Now().Add(-time.Hour), generations: map[string]*generation{}}
+	w := &world{ledger: segment.NewMemory(), ago: time.Now().Add(-time.Hour), generations: map[string]*generation{}}
 	f.inject(&w.flaws)
 	w.source = numbered("user", cmp.Or(w.users, sourceUsers))
 	w.generations[yesterdays] = &generation{rows: rowsOf(w.old(), w.ago)}
