@@ -44,6 +44,8 @@ func ExampleNew() {
 	fmt.Println(outcome)
 	// Output:
 	// Rerun 3 jobs for 2 affected segments, 822,345 users at stake.
+	// By kind: 2 lookalike, 1 copy.
+	// By site group: 2 site-b, 1 site-a.
 	// 1 can start at once; the longest chain has 3 steps.
 	//
 	//   1. lookalike site-a/buyers to site-a/cars: affected, 812,345 users at stake
