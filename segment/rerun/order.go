@@ -1,6 +1,7 @@
 package rerun
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -34,7 +35,8 @@ func (p *planner) markDownstream() {
 type precedence struct {
 	priority int
 	users    int64
-	name     string
+	head     [24]byte // of the name: names are long and lie anywhere in memory
+	name     string   // the job's ID without what all IDs begin with
 	job      int32
 }
 
@@ -44,16 +46,21 @@ func (a *precedence) compare(b *precedence) int {
 		return cmp.Compare(b.priority, a.priority)
 	case a.users != b.users:
 		return cmp.Compare(b.users, a.users)
+	case a.head != b.head:
+		return bytes.Compare(a.head[:], b.head[:])
 	}
 	return strings.Compare(a.name, b.name)
 }
 
 // rank sorts the jobs to run again by precedence.
 func (p *planner) rank() {
-	var list []precedence
+	skip := p.commonPrefix()
+	list := make([]precedence, 0, len(p.jobs))
 	for i, j := range p.jobs {
 		if s := p.writes[i]; p.again[s] {
-			list = append(list, precedence{j.Priority, p.users[s], j.ID, int32(i)})
+			next := precedence{priority: j.Priority, users: p.users[s], name: j.ID[skip:], job: int32(i)}
+			copy(next.head[:], next.name)
+			list = append(list, next)
 		}
 	}
 	slices.SortFunc(list, func(a, b precedence) int { return a.compare(&b) })
@@ -62,6 +69,20 @@ func (p *planner) rank() {
 	for rank := range list {
 		p.byRank[rank], p.ranks[list[rank].job] = list[rank].job, int32(rank)
 	}
+}
+
+// commonPrefix returns the length of what all job IDs begin with.
+func (p *planner) commonPrefix() int {
+	if len(p.jobs) == 0 {
+		return 0
+	}
+	prefix := p.jobs[0].ID
+	for _, j := range p.jobs {
+		for !strings.HasPrefix(j.ID, prefix) {
+			prefix = prefix[:len(prefix)-1]
+		}
+	}
+	return len(prefix)
 }
 
 // schedule orders the jobs that wait for no conflict, and returns how many they

@@ -1,29 +1,41 @@
 package graph
 
-import "container/heap"
-
-// A Queue hands out the smallest number first.
-type Queue struct{ heap ascending }
+// A Queue hands out the smallest number first. It is a binary heap like that of
+// container/heap, without an interface and an allocation for every number.
+type Queue struct{ heap []int32 }
 
 // Len returns how many numbers are in the queue.
 func (q *Queue) Len() int { return len(q.heap) }
 
 // Push adds a number.
-func (q *Queue) Push(n int32) { heap.Push(&q.heap, n) }
+func (q *Queue) Push(n int32) {
+	q.heap = append(q.heap, n)
+	for i := len(q.heap) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if q.heap[parent] <= n {
+			break
+		}
+		q.heap[i], q.heap[parent] = q.heap[parent], n
+		i = parent
+	}
+}
 
 // Pop removes the smallest number and returns it.
-func (q *Queue) Pop() int32 { return heap.Pop(&q.heap).(int32) }
-
-type ascending []int32
-
-func (h ascending) Len() int           { return len(h) }
-func (h ascending) Less(i, j int) bool { return h[i] < h[j] }
-func (h ascending) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *ascending) Push(n any)        { *h = append(*h, n.(int32)) }
-
-func (h *ascending) Pop() any {
-	last := len(*h) - 1
-	n := (*h)[last]
-	*h = (*h)[:last]
-	return n
+func (q *Queue) Pop() int32 {
+	h, last := q.heap, len(q.heap)-1
+	smallest := h[0]
+	h[0] = h[last]
+	h = h[:last]
+	q.heap = h
+	for i := 0; ; {
+		child := 2*i + 1
+		if child+1 < len(h) && h[child+1] < h[child] {
+			child++
+		}
+		if child >= len(h) || h[i] <= h[child] {
+			return smallest
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
+	}
 }
