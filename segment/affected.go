@@ -13,8 +13,7 @@ type Affected struct {
 	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
 }
 
-// AffectedByAlerts are the segments with an open alert, as PlanReruns takes
-// them.
+// AffectedByAlerts returns the segments with an open alert, for package rerun to plan.
 func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 	var found []Affected
 	for s, err := range l.Alerts(ctx) {

@@ -79,5 +79,5 @@ func TestIncidentSumsUp(t *testing.T) {
 
 	open("a", 1000, begun, "https://another")
 	i = f.sweep().Incidents[0]
-	require.Contains(t, i.Next, "segment.PlanReruns", "no one runbook")
+	require.Contains(t, i.Next, "rerun.New", "no one runbook")
 }

@@ -59,18 +59,8 @@
 //
 // What is affected comes from a sweep ([Sweep.Affected]), from open alerts
 // ([AffectedByAlerts]), or from the log by build, kind of job and time
-// ([AffectedByAttempts]), which includes runs that looked fine.
-//
-// After an incident, [PlanReruns] orders every job that must run again: those
-// that write an affected segment, and everything downstream of them. The [Plan]
-// says of each step why it is there and what it waits for, prints as an on-call
-// engineer reads it, and survives a detour over JSON. What no job writes, jobs
-// that write one segment, and cycles are listed apart, with what they hold up.
-//
-// [Plan.Run] runs it on this machine, [Plan.Ready] is for a queue of your own.
-// Let each job commit through its guard as always: then a rerun that makes the
-// same mistake fails, and what depends on it is not made from it; one that passes
-// resolves its segment's alert. The [Outcome] resumes the plan.
+// ([AffectedByLog]), which includes runs that looked fine. Package rerun plans what
+// must run again, in order, and runs it.
 //
 // # Errors
 //
@@ -82,9 +72,7 @@
 // *validate.InputError of a bad setting or Run.
 //
 // [Monitor.Sweep] returns an [*OrderError] where segments come out of order; what
-// it found until then is valid. [Plan.Run] returns an [*IncompleteError] that
-// unwraps to the errors of the steps that failed, a [*PanicError] for one that
-// panicked.
+// it found until then is valid.
 //
 // # Telemetry
 //
@@ -102,8 +90,4 @@
 // segmentguard.segments.affected ({segment}) has one value a sweep, job kind and
 // gravest kind, with attributes segmentguard.verdict, segmentguard.job.kind and
 // error.type, and the value 0 where nothing was found.
-//
-// [Plan.Run] has a span "run rerun plan" with segmentguard.plan.steps, .done,
-// .failed, .blocked, .never_started, .conflicts and .unwritten; error.type is
-// failed, cancelled or incomplete. The spans of its jobs are inside it.
 package segment

@@ -91,7 +91,7 @@ func newIncident(key sameness, alerts []*Alert) Incident {
 		}
 	}
 	i.SiteGroups = len(groups)
-	i.Next = "plan the reruns of everything affected (segment.PlanReruns)"
+	i.Next = "plan the reruns of everything affected (rerun.New)"
 	if len(runbooks) == 1 && !runbooks[""] {
 		i.Next = slices.Collect(maps.Keys(runbooks))[0]
 	}

@@ -30,7 +30,7 @@ type Sweep struct {
 	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
 }
 
-// Affected are the sweep's cases, as PlanReruns takes them.
+// Affected returns the segments that the sweep found, for package rerun to plan.
 func (s *Sweep) Affected() []Affected {
 	affected := make([]Affected, len(s.Findings))
 	for i, c := range s.Findings {

@@ -83,7 +83,7 @@ func (p *planner) addJob(j *segment.Job, place int) error {
 	if !ok {
 		return badSegment(field("To"), j.To)
 	}
-	n := int32(len(p.jobs))
+	n := int32(len(p.jobs)) //nolint:gosec // see planner
 	p.jobs, p.writes, p.sibling = append(p.jobs, j), append(p.writes, to), append(p.sibling, p.writer[to])
 	p.writer[to] = n
 	for i, from := range j.From {

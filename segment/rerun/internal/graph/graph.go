@@ -48,7 +48,7 @@ func (r *Rows) Inverted(count int) Rows {
 		end += length
 		inverted.starts[n] = end
 	}
-	for row := int32(len(r.starts)) - 2; row >= 0; row-- {
+	for row := int32(len(r.starts)) - 2; row >= 0; row-- { //nolint:gosec // what has rows is numbered by int32
 		for _, n := range r.Row(row) {
 			inverted.starts[n]--
 			inverted.flat[inverted.starts[n]] = row
@@ -74,7 +74,7 @@ func (in *Interner[K]) Number(key K) (n int32, added bool) {
 	if n, known := in.numbers[key]; known {
 		return n, false
 	}
-	n = int32(len(in.Keys))
+	n = int32(len(in.Keys)) //nolint:gosec // the keys of 2^31 numbers would not fit into memory
 	in.numbers[key] = n
 	in.Keys = append(in.Keys, key)
 	return n, true
