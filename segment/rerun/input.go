@@ -41,12 +41,17 @@ func newPlanner(jobs []segment.Job, affected []segment.Affected) (*planner, erro
 	for i := range jobs {
 		seeds += len(jobs[i].From)
 	}
+	room := len(jobs) + len(affected) // most jobs write a segment of their own
 	p := &planner{
-		jobs:     make([]*segment.Job, 0, len(jobs)),
-		writes:   make([]int32, 0, len(jobs)),
-		sibling:  make([]int32, 0, len(jobs)),
-		reads:    graph.NewRows(len(jobs), seeds),
-		segments: graph.NewInterner[segment.ID](len(jobs) + len(affected)),
+		jobs:       make([]*segment.Job, 0, len(jobs)),
+		writes:     make([]int32, 0, len(jobs)),
+		sibling:    make([]int32, 0, len(jobs)),
+		reads:      graph.NewRows(len(jobs), seeds),
+		segments:   graph.NewInterner[segment.ID](room),
+		writer:     make([]int32, 0, room),
+		affected:   make([]bool, 0, room),
+		users:      make([]int64, 0, room),
+		lastReader: make([]int32, 0, room),
 	}
 	places := make(map[string]int, len(jobs)) // in the input, by the job's ID
 	for i := range jobs {
