@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net"
@@ -433,6 +434,7 @@ func TestOpen(t *testing.T) {
 					require.NoError(t, err)
 				} else {
 					require.ErrorContains(t, err, c.err)
+					require.NotContains(t, err.Error(), "goes on")
 				}
 				require.Equal(t, c.want, found)
 				filters := []string{`alertname=~"SegmentAffected|SegmentIncident"`, `env="\"prod\""`}
@@ -446,15 +448,19 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// collect returns the alerts of a sequence up to its error.
+// collect returns the alerts of a sequence and its error, which must end it.
 func collect(alerts iter.Seq2[segment.Alert, error]) (found []segment.Alert, err error) {
-	for a, err := range alerts {
-		if err != nil {
-			return found, err
+	for a, failure := range alerts {
+		switch {
+		case err != nil:
+			return found, fmt.Errorf("goes on after its error: %w", err)
+		case failure != nil:
+			err = failure
+		default:
+			found = append(found, a)
 		}
-		found = append(found, a)
 	}
-	return found, nil
+	return found, err
 }
 
 // A caller may leave before the end, and go through the sequence again.

@@ -130,7 +130,7 @@ func only(alerts []segment.Alert, keep func(segment.Alert) bool) []segment.Alert
 	return slices.DeleteFunc(slices.Clone(alerts), func(a segment.Alert) bool { return !keep(a) })
 }
 
-// renamed is an Alerter that gives segments a name of its own.
+// renamed returns an Alerter that gives segments names of its own.
 func renamed(rename func(segment.ID) segment.ID) func() segment.Alerter {
 	edit := func(alerts []segment.Alert) []segment.Alert {
 		alerts = slices.Clone(alerts)

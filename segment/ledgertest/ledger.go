@@ -53,7 +53,7 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 	}
 }
 
-// own is a segment of this test alone.
+// own returns a segment of this test alone.
 func own(t *testing.T, name string) segment.ID { return segment.ID{SiteGroup: t.Name(), Name: name} }
 
 // put records a size that is live.
@@ -67,7 +67,8 @@ func put(t *testing.T, l segment.Recorder, id segment.ID, run string, n int64, c
 	return r
 }
 
-// mine are the items of a sequence that are about this test's segments, in order.
+// mine returns the items of a sequence that are about this test's segments, and
+// requires the sequence to be in order.
 func mine[T any](t *testing.T, items iter.Seq2[T, error], id func(T) segment.ID) (found []T) {
 	t.Helper()
 	var before segment.ID
@@ -89,7 +90,7 @@ func tracked(t *testing.T, l segment.Ledger) []segment.SegmentState {
 	return mine(t, l.Segments(t.Context(), segment.SegmentFilter{}), func(s segment.SegmentState) segment.ID { return s.Segment })
 }
 
-// known is what the ledger has at hand of one segment.
+// known returns what the ledger has at hand of one segment.
 func known(t *testing.T, l segment.Ledger, id segment.ID) segment.SegmentState {
 	t.Helper()
 	for _, found := range tracked(t, l) {
@@ -618,7 +619,7 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	require.NotNil(t, states[0].Alert.Open)
 }
 
-// end is the error with which a sequence ends.
+// end returns the error with which a sequence ends.
 func end[T any](items iter.Seq2[T, error]) (last error) {
 	for _, err := range items {
 		last = err

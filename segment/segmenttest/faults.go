@@ -7,7 +7,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// Faults are all faults of this package, in the order in which TestJob tries
+// Faults returns all faults of this package, in the order in which TestJob tries
 // them.
 func Faults() []Fault {
 	return []Fault{
@@ -18,8 +18,8 @@ func Faults() []Fault {
 	}
 }
 
-// Except are all [Faults] but these, for a job that one of them cannot happen to,
-// or that lets one through and says why:
+// Except returns all [Faults] but these, for a job that one of them cannot happen
+// to, or that lets one through and says why:
 //
 //	faults := segmenttest.Except(segmenttest.LagsAWhile, segmenttest.LagsForever)
 //	segmenttest.TestJob(t, job, faults...)

@@ -15,7 +15,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// problems are what the suite says of a job: one sentence for each fault that it
+// problems returns what the suite says of a job: one sentence for each fault that it
 // handles wrongly.
 func problems(t *testing.T, job Job, faults []Fault) map[string]string {
 	t.Helper()
