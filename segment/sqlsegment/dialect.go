@@ -61,6 +61,12 @@ type usersDialect interface {
 
 // A ledgerDialect is what a Ledger needs to know of a database.
 type ledgerDialect interface {
+	transactor
+	language
+}
+
+// A transactor runs transactions and makes tables.
+type transactor interface {
 	// connect calls do with what waits for the locks of others.
 	connect(ctx context.Context, db *sql.DB, do func(beginner) error) error
 	// exclusive calls do while no other process migrates this database. Where
@@ -75,7 +81,10 @@ type ledgerDialect interface {
 	migrations() []migration
 	// columns yields the table and the name of each column of our tables.
 	columns(ctx context.Context, s session, each func(scanner) error) error
+}
 
+// A language is how the statements of a ledger are written.
+type language interface {
 	// bind writes a query's ? the way the database wants them. There must be none
 	// in its literals.
 	bind(query string) string

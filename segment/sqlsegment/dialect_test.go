@@ -37,7 +37,9 @@ func declaredDialects(t *testing.T) (found []Dialect) {
 			return true
 		}
 		for _, value := range spec.Values {
-			text, err := strconv.Unquote(value.(*ast.BasicLit).Value)
+			literal, ok := value.(*ast.BasicLit)
+			require.True(t, ok)
+			text, err := strconv.Unquote(literal.Value)
 			require.NoError(t, err)
 			found = append(found, Dialect(text))
 		}

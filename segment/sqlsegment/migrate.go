@@ -57,12 +57,11 @@ func moveLog(earlier catalog) string {
 	CASE WHEN state = 'accepted' THEN 'passed' ELSE state END AS state, job, kind, build, users, read_users, %s AS counter, FALSE AS live, report
 FROM segmentguard_attempts`
 	const words = `
-UNION ALL SELECT coalesce((SELECT max(a.id) FROM segmentguard_attempts a WHERE a.at <= w.at), 0), 1, w.id, w.segment, w.at, w.word, w.run, w.by_whom, w.why, NULL,
-	NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+UNION ALL SELECT coalesce((SELECT max(a.id) FROM segmentguard_attempts a WHERE a.at <= w.at), 0), 1, w.id, w.segment, w.at, w.word, w.run, w.by_whom, w.why, %s
 FROM segmentguard_words w`
 	all := fmt.Sprintf(attempts, counter)
 	if earlier["segmentguard_words.word"] {
-		all += words
+		all += fmt.Sprintf(words, list("NULL", 10))
 	}
 	return "INSERT INTO segmentguard_log (" + logColumns + ") SELECT " + logColumns + " FROM (" + all + ") entries ORDER BY place, decided, turn"
 }

@@ -139,27 +139,14 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 	flags := u.byte()
 	s.Sizes = u.sizes(u.counters())
 	if flags&withLast != 0 {
-		s.Last = u.last()
-		s.Last.Live = flags&lastIsLive != 0
-		if version == packed1 && s.Last.State == "accepted" {
-			s.Last.State = segment.RunPassed
-		}
-		if s.Last == (segment.Record{}) {
-			u.fail("a last record of nothing")
-		}
+		s.Last = u.last(version, flags&lastIsLive != 0)
 		s.Last.Segment = id
 	}
 	if flags&withAccepted != 0 {
-		if version == packed1 {
-			u.text() // the run, which is in the log
-		}
-		s.Accepted = &segment.Decision{By: u.text(), Why: u.text(), At: u.time(0)}
+		s.Accepted = u.accepted(version)
 	}
 	if flags&withLive != 0 {
-		s.Live = &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
-		if s.Live.Users < 0 || s.Live.Read < 0 {
-			u.fail("a live size that cannot be")
-		}
+		s.Live = u.live()
 	}
 	if u.err == nil && (u.at < len(u.data) || !knownFlags(version, flags)) {
 		u.fail("unknown fields")
@@ -289,9 +276,30 @@ func (u *unpacker) sizes(counters []string) []validate.Size {
 	return sizes
 }
 
-func (u *unpacker) last() segment.Record {
+func (u *unpacker) last(version byte, live bool) segment.Record {
 	r := segment.Record{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
 	attempt := u.int()
-	r.Attempt, r.Users, r.Read, r.At = int(attempt), u.int(), u.int(), u.time(0)
+	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(0), live
+	if r == (segment.Record{}) {
+		u.fail("a last record of nothing")
+	}
+	if version == packed1 && r.State == "accepted" {
+		r.State = segment.RunPassed
+	}
 	return r
+}
+
+func (u *unpacker) accepted(version byte) *segment.Decision {
+	if version == packed1 {
+		u.text() // the run, which is in the log
+	}
+	return &segment.Decision{By: u.text(), Why: u.text(), At: u.time(0)}
+}
+
+func (u *unpacker) live() *validate.Size {
+	s := &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
+	if s.Users < 0 || s.Read < 0 {
+		u.fail("a live size that cannot be")
+	}
+	return s
 }

@@ -32,7 +32,7 @@ func (p Policy) Do(ctx context.Context, do func() error) error {
 // sleep waits for a random part of longest, and reports whether ctx is still alive
 // then.
 func sleep(ctx context.Context, longest time.Duration) bool {
-	timer := time.NewTimer(time.Duration(rand.Int64N(int64(max(longest, 1)))))
+	timer := time.NewTimer(rand.N(max(longest, 1))) //nolint:gosec // it keeps no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:
