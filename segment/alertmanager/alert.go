@@ -30,7 +30,6 @@ type alert struct {
 	StartsAt     time.Time         `json:"startsAt,omitzero"`
 	EndsAt       time.Time         `json:"endsAt"`
 	GeneratorURL string            `json:"generatorURL,omitempty"` // as it was, when somebody else's is resolved
-	UpdatedAt    time.Time         `json:"updatedAt,omitzero"`     // only Alertmanager sets it
 }
 
 // alert is x as it is posted to say that it is open.
@@ -71,7 +70,6 @@ func (x *alert) end(now time.Time) {
 	if x.EndsAt.Before(x.StartsAt) { // which is refused
 		x.EndsAt = x.StartsAt
 	}
-	x.UpdatedAt = time.Time{}
 }
 
 // annotations are what a human reads.

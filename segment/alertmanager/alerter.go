@@ -27,32 +27,29 @@ type Alerter struct {
 
 var _ segment.BatchAlerter = (*Alerter)(nil)
 
-// Fire posts an alert, and then ends others that the segment had before.
+// Fire posts an alert, and in the same request the end of others that the
+// segment had until then. It posts the alert also if Alertmanager does not list
+// those, unless nobody answers.
+//
+// It asks before it posts: of two alerts that are fired at the same time at most
+// one has seen the other, so they do not end each other. When each of them was
+// last posted would not tell them apart, as Alertmanager says it in milliseconds.
 func (a *Alerter) Fire(ctx context.Context, x segment.Alert) error {
 	now := time.Now()
 	fired, err := a.alert(&x, now)
 	if err != nil {
 		return err
 	}
-	if err := a.post(ctx, [][]alert{{fired}}); err != nil {
-		return err
+	before, errBefore := a.open(ctx, x.Segment)
+	if _, away := errors.AsType[*url.Error](errBefore); away || errBefore != nil && ctx.Err() != nil {
+		return errBefore
 	}
-	open, err := a.open(ctx, x.Segment)
-	if err != nil {
-		return err
+	before = slices.DeleteFunc(before, func(x alert) bool { return maps.Equal(x.Labels, fired.Labels) })
+	for i := range before {
+		before[i].end(now)
 	}
-	return a.end(ctx, olderThan(open, fired.Labels), now)
-}
-
-// olderThan are the alerts from before the one with these labels. Not all
-// others: two that are fired at the same time would end each other.
-func olderThan(open []alert, labels map[string]string) []alert {
-	i := slices.IndexFunc(open, func(x alert) bool { return maps.Equal(x.Labels, labels) })
-	if i < 0 { // somebody else's came after it, and ended it
-		return nil
-	}
-	at := open[i].UpdatedAt
-	return slices.DeleteFunc(open, func(x alert) bool { return !x.UpdatedAt.Before(at) })
+	// Where two are open and both fired again, the last word is still that one is open.
+	return errors.Join(errBefore, a.post(ctx, [][]alert{append(before, fired)}))
 }
 
 // Resolve asks which alerts of a segment are open, and ends them.
@@ -61,7 +58,11 @@ func (a *Alerter) Resolve(ctx context.Context, id segment.ID) error {
 	if err != nil {
 		return err
 	}
-	return a.end(ctx, open, time.Now())
+	now := time.Now()
+	for i := range open {
+		open[i].end(now)
+	}
+	return a.post(ctx, slices.Collect(slices.Chunk(open, most)))
 }
 
 // Tell posts many alerts. It asks nothing: what a segment's new alert takes the
@@ -102,14 +103,6 @@ func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) er
 		batches = slices.AppendSeq(batches, slices.Chunk(alerts, most))
 	}
 	return errors.Join(append(failures, a.post(ctx, batches))...)
-}
-
-// end posts that alerts are over.
-func (a *Alerter) end(ctx context.Context, open []alert, now time.Time) error {
-	for i := range open {
-		open[i].end(now)
-	}
-	return a.post(ctx, slices.Collect(slices.Chunk(open, most)))
 }
 
 // most is how many alerts go into one request: of some hundred kilobytes.

@@ -361,52 +361,57 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Of two alerts of a segment that are fired at the same time the later one
-// stays, so they do not end each other.
+// asFired are the labels of capped(cars), with its build.
+func asFired(build string) []string {
+	return []string{"alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", build}
+}
+
+// What the segment had until then is over with the request that says what it has
+// now, whenever Alertmanager says that it was posted: it says so in milliseconds.
 func TestFireReplaces(t *testing.T) {
-	var fired []string
-	for name, value := range map[string]string{"alertname": "SegmentAffected", "site_group": "site-a", "severity": "page", "job_kind": "copy", "kind": "capped", "build": "build-7"} {
-		fired = append(fired, name, value)
-	}
-	const at, before, after = "2000-01-01T00:00:00.005Z", "2000-01-01T00:00:00.004Z", "2000-01-01T00:00:00.006Z"
+	const at = "2000-01-01T00:00:00.005Z"
 	for _, c := range []struct {
 		reason string
+		build  string
 		open   []string
-		ended  []string
+		posted []string // kinds
 	}{
-		{"alone", []string{listed(at, fired...)}, nil},
-		{"what was there before is over", []string{listed(before, "kind", "short"), listed(at, fired...)}, []string{"short"}},
-		{"what came after is not", []string{listed(at, fired...), listed(after, "kind", "short")}, nil},
-		{"nor what came with it", []string{listed(at, fired...), listed(at, "kind", "short")}, nil},
-		{"what came after ended this one", []string{listed(before, "kind", "short")}, nil},
+		{"alone", "build-7", nil, []string{"capped"}},
+		{"again", "build-7", []string{listed(at, asFired("build-7")...)}, []string{"capped"}},
+		{"what was there before is over", "build-7", []string{listed(at, "kind", "short"), listed(at, asFired("build-7")...)}, []string{"short", "capped"}},
+		{"of another build, too", "build-8", []string{listed(at, asFired("build-7")...)}, []string{"capped", "capped"}},
+		{"what cannot be in a label is made readable before it is compared", "caf\xe9", []string{listed(at, asFired("caf\uFFFD")...)}, []string{"capped"}},
+		{"not what another Alerter fired, with labels of its own", "build-7", []string{listed(at, "kind", "short", "team", "x")}, []string{"capped"}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, having(c.open...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-				require.NoError(t, a.Fire(t.Context(), capped(cars)))
+				x := capped(cars)
+				x.Build = c.build
+				require.NoError(t, a.Fire(t.Context(), x))
 				got := s.got()
-				require.Equal(t, "capped", got[0].alerts[0].Labels["kind"], "told first")
-				require.Equal(t, "GET", got[1].method)
-				var ended []string
-				for _, r := range got[2:] {
-					for _, x := range r.alerts {
-						ended = append(ended, x.Labels["kind"])
-					}
+				require.Len(t, got, 2)
+				require.Equal(t, "GET", got[0].method, "of two that are fired at once at most one sees the other")
+				var kinds []string
+				for i, x := range got[1].alerts {
+					kinds = append(kinds, x.Labels["kind"])
+					last := i == len(got[1].alerts)-1
+					require.Equal(t, last, x.EndsAt > "2000", "the last one fires, those before it are over: %s", x.EndsAt)
 				}
-				require.Equal(t, c.ended, ended)
+				require.Equal(t, c.posted, kinds)
 			})
 		})
 	}
 }
 
-// What cannot be in a label is made readable before it is compared.
-func TestFireReplacesAcrossUTF8(t *testing.T) {
-	x := capped(cars)
-	x.Build = "caf\xe9"
-	fired := listed("2000-01-01T00:00:00.005Z", "alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", "caf\uFFFD")
-	inBubble(t, having(listed("2000-01-01T00:00:00.004Z", "kind", "short"), fired), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-		require.NoError(t, a.Fire(t.Context(), x))
-		require.Len(t, s.got(), 3)
-		require.Equal(t, "short", s.got()[2].alerts[0].Labels["kind"])
+// An Alertmanager that does not say what is open is told all the same.
+func TestFireUnasked(t *testing.T) {
+	inBubble(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			http.Error(w, "no", http.StatusForbidden)
+		}
+	}, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		require.ErrorContains(t, a.Fire(t.Context(), capped(cars)), "GET", "another alert of the segment may be open")
+		require.Len(t, s.got()[1].alerts, 1)
 	})
 }
 
