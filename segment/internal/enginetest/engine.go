@@ -18,22 +18,11 @@ type Engine struct {
 	create  func(testing.TB) (driver, dsn string)
 }
 
-// Engines are all that there are.
-func Engines() []Engine {
-	return []Engine{
-		{"postgresql", sqlsegment.PostgreSQL, createPostgreSQL},
-		{"sqlite", sqlsegment.SQLite, createSQLite},
-		{"sqlite-wal", sqlsegment.SQLite, createSQLiteWAL},
-		{"mariadb", sqlsegment.MySQL, createMySQL},
-	}
-}
+// Engines returns all that a ledger can be in.
+func Engines() []Engine { return []Engine{PostgreSQL, SQLite, SQLiteWAL, MariaDB} }
 
-// All are those engines, and the ones on which there are only Users.
-func All() []Engine {
-	return append(Engines(),
-		Engine{"clickhouse", sqlsegment.ClickHouse, createClickHouse},
-	)
-}
+// All returns those engines, and the ones on which there are only Users.
+func All() []Engine { return append(Engines(), ClickHouse) }
 
 // Each runs a test on every engine, each time on a database of its own.
 func Each(t *testing.T, test func(*testing.T, Database)) {

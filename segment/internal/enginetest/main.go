@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
 // Main is for TestMain: it runs the tests and stops the servers that they used.
@@ -13,7 +15,7 @@ func Main(m *testing.M, children map[string]func(*Child) error) {
 		os.Exit(runChild(children[name]))
 	}
 	code := m.Run()
-	if err := stopAll(); err != nil {
+	if err := servertest.CloseShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "stopping servers:", err)
 		code = max(code, 1)
 	}
