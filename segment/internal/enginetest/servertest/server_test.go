@@ -90,10 +90,10 @@ func newServer(t *testing.T) *servertest.Server {
 	return s
 }
 
-// exists is ready once the server wrote a file.
-func exists(s *servertest.Server, name string) func(context.Context) error {
+// ready returns nil once the server wrote a file of that name.
+func ready(s *servertest.Server) func(context.Context) error {
 	return func(context.Context) error {
-		_, err := os.Stat(filepath.Join(s.Folder, name))
+		_, err := os.Stat(filepath.Join(s.Folder, "ready"))
 		return err
 	}
 }
@@ -102,7 +102,7 @@ func TestServer(t *testing.T) {
 	s := newServer(t)
 	require.ErrorContains(t, s.Run(shell(t), "-c", "echo no space; exit 3"), "exit status 3: no space")
 	require.NoError(t, s.Run(shell(t), "-c", "echo prepared > data"))
-	require.NoError(t, s.Start(exists(s, "ready"), shell(t), "-c", "cat data >> log; > ready; read forever < /dev/zero"))
+	require.NoError(t, s.Start(ready(s), shell(t), "-c", "cat data >> log; > ready; read forever < /dev/zero"))
 	require.NoError(t, s.Signal(syscall.SIGTERM))
 	require.True(t, s.EndedBy(syscall.SIGTERM))
 	require.False(t, s.EndedBy(syscall.SIGKILL))
@@ -116,19 +116,19 @@ func TestServer(t *testing.T) {
 
 func TestServerDoesNotStart(t *testing.T) {
 	s := newServer(t)
-	err := s.Start(exists(s, "ready"), shell(t), "-c", "echo bad setting >&2; exit 3")
+	err := s.Start(ready(s), shell(t), "-c", "echo bad setting >&2; exit 3")
 	require.ErrorContains(t, err, "sh did not start")
 	require.ErrorContains(t, err, "exit status 3: bad setting")
 	require.NoDirExists(t, s.Folder)
 
 	s = newServer(t)
-	require.ErrorIs(t, s.Start(exists(s, "ready"), filepath.Join(s.Folder, "none")), os.ErrNotExist)
+	require.ErrorIs(t, s.Start(ready(s), filepath.Join(s.Folder, "none")), os.ErrNotExist)
 	require.NoDirExists(t, s.Folder)
 }
 
 func TestKillWithChildren(t *testing.T) {
 	s := newServer(t)
-	require.NoError(t, s.Start(exists(s, "ready"), shell(t), "-c", "cat /dev/zero > /dev/null & echo $! > child; > ready; wait"))
+	require.NoError(t, s.Start(ready(s), shell(t), "-c", "cat /dev/zero > /dev/null & echo $! > child; > ready; wait"))
 	var child int
 	text, err := os.ReadFile(filepath.Join(s.Folder, "child"))
 	require.NoError(t, err)
@@ -198,7 +198,7 @@ func TestShared(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return s, s.Start(exists(s, "ready"), shell(t), "-c", "> ready; read forever < /dev/zero")
+		return s, s.Start(ready(s), shell(t), "-c", "> ready; read forever < /dev/zero")
 	})
 	one, err := shared()
 	require.NoError(t, err)
