@@ -25,6 +25,8 @@ import (
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
+const alertmanagerName = "alertmanager"
+
 // An Alertmanager runs with the configuration that its package documents, but
 // for waits of a second, and sends its notifications to this process.
 type Alertmanager struct {
@@ -66,6 +68,7 @@ func (s *AlertStatus) UnmarshalJSON(data []byte) error {
 // StartAlertmanager starts one that is gone when the test ends.
 func StartAlertmanager(t testing.TB) *Alertmanager {
 	t.Helper()
+	only(t, alertmanagerName)
 	binary, err := servertest.Find("prometheus-alertmanager", "prometheus-alertmanager")
 	servertest.Require(t, err)
 	port, err := servertest.Port()

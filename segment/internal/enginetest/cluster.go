@@ -33,6 +33,7 @@ type Cluster struct {
 // test ends.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
+	only(t, ClickHouse.Name)
 	if os.Getenv(clusterVariable) == "" {
 		t.Skip("set " + clusterVariable + "=1 to test on three servers")
 	}

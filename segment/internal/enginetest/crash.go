@@ -17,6 +17,7 @@ type Mortal struct{ host *host }
 // NewMortal starts one. It is stopped when the test ends.
 func NewMortal(t testing.TB) *Mortal {
 	t.Helper()
+	only(t, PostgreSQL.Name)
 	s, err := servertest.StartPostgreSQL("synchronous_standby_names=nobody", "synchronous_commit=local")
 	return &Mortal{ownPostgreSQL(t, s, err)}
 }

@@ -14,6 +14,10 @@ func Main(m *testing.M, children map[string]func(*Child) error) {
 	if name := os.Getenv(childVariable); name != "" {
 		os.Exit(runChild(children[name]))
 	}
+	if err := checkAsked(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if err := servertest.CloseShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "stopping servers:", err)

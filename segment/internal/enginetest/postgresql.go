@@ -46,6 +46,7 @@ func ownPostgreSQL(t testing.TB, s *servertest.Server, err error) *host {
 // Standby starts a PostgreSQL that only reads, as a replica does.
 func Standby(t testing.TB) Database {
 	t.Helper()
+	only(t, PostgreSQL.Name)
 	s, err := servertest.StartStandby()
 	return Database{sqlsegment.PostgreSQL, "pgx", ownPostgreSQL(t, s, err).dsn("")}
 }
@@ -54,6 +55,7 @@ func Standby(t testing.TB) Database {
 // for is lost when the machine goes down.
 func Durable(t testing.TB) Database {
 	t.Helper()
+	only(t, PostgreSQL.Name)
 	s, err := servertest.StartPostgreSQL("fsync=on", "full_page_writes=on", "shared_buffers=2GB", "max_wal_size=8GB")
 	return Database{sqlsegment.PostgreSQL, "pgx", ownPostgreSQL(t, s, err).dsn("")}
 }
