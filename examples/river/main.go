@@ -126,7 +126,7 @@ func incomplete(p *rerun.Plan, o rerun.Outcome) error {
 }
 
 func summary(steps []state) string {
-	in := map[rerun.StepState]int{}
+	in := make(map[rerun.StepState]int)
 	for _, s := range steps {
 		in[s.State]++
 	}

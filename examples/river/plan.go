@@ -221,7 +221,9 @@ func outcome(steps []state) (o rerun.Outcome, ended bool) {
 			o.Failed = append(o.Failed, result)
 		case rerun.StepBlocked:
 			o.Blocked = append(o.Blocked, rerun.Blocked{JobID: s.Job, By: s.BlockedBy})
-		default:
+		case rerun.StepWaiting, rerun.StepRunning:
+			fallthrough
+		default: // nothing that is not known reads as done
 			o.NeverStarted = append(o.NeverStarted, s.Job)
 			ended = false
 		}
