@@ -89,7 +89,7 @@ func TestCodeOfTransactions(t *testing.T) {
 	for _, line := range regexp.MustCompile(`(?m)^//\t(.*\n)`).FindAllStringSubmatch(doc, 12) {
 		code.WriteString(line[1])
 	}
-	require.Contains(t, code.String(), "ledger.Tx(tx)")
+	require.Contains(t, code.String(), "ledger.Staging(tx)")
 	requireCode(t, code.String(), read(t, "examples/segmentcopy/indatabase/main.go"))
 }
 
