@@ -75,9 +75,9 @@ func (c *comparison) lacksRepeats() bool {
 	return c.keepsOnce() && c.absent == 0 && c.surplus == 0
 }
 
-// pages are, for each page between two marks, how often the other side holds it
-// more than the source, as far as its sampled users all say the same. A page
-// without any is as both its neighbours are, unless it may hold repeats.
+// pages returns, for each page between two marks, how often the other side holds
+// it more than the source, where its sampled users all agree. A page without
+// sampled users takes the value of both its neighbours, unless it may hold repeats.
 func (c *comparison) pages(marks []checkpoint) []int64 {
 	pages := make([]int64, len(marks)-1)
 	var unsampled []int // those before the one at hand
@@ -109,9 +109,8 @@ func fill(pages []int64, at []int, times int64) {
 	}
 }
 
-// alike is how much more often the other side holds a stretch of the source,
-// the same for each user in it: -1 where it holds none of them, 0 where they
-// differ.
+// alike returns how much more often the other side holds each user of a stretch
+// of the source: -1 where it holds none of them, 0 where they differ.
 func (c *comparison) alike(from, to int) (more int64) {
 	for i, u := range c.users[from:to] {
 		of := (u.stored - u.source) / u.source
@@ -123,8 +122,8 @@ func (c *comparison) alike(from, to int) (more int64) {
 	return more
 }
 
-// gaps are the stretches of sampled users, one after the other in the source, of
-// which the other side holds none; by their places among all sampled ones.
+// gaps returns the stretches of sampled users, consecutive in the source, of
+// which the other side holds none; by their places among all sampled users.
 func (c *comparison) gaps() (all []run) {
 	for i := 0; i < len(c.users); i++ {
 		begin := i
@@ -138,10 +137,10 @@ func (c *comparison) gaps() (all []run) {
 	return all
 }
 
-// unlikely are the longest runs of missing users, out of so many users: as many
-// runs as chance is least likely to make, and how likely that is. Runs of a user or
-// two are no lost pages: they are what is left where every other user goes to a
-// shard that was lost.
+// unlikely returns the longest runs of missing users, as many as chance is least
+// likely to make out of so many users, and how likely that is. Runs of one or two
+// users are no lost pages: they are what a lost shard leaves that held every other
+// user.
 func unlikely(missing []run, users int64) (found []run, chance luck) {
 	all := slices.SortedStableFunc(slices.Values(missing), func(a, b run) int { return cmp.Compare(b.users(), a.users()) })
 	var lost, taken int64
@@ -170,8 +169,9 @@ const maxRuns = 64
 // decimal logarithm, as a float64 has no room for the chance itself.
 type luck float64
 
-// plausible is the limit above which no cause is claimed: less than one false
-// claim, of all the runs looked at, in ten million checks that find users missing.
+// plausible reports whether chance explains the losses well enough that no cause
+// is claimed: less than one false claim, of all the runs looked at, in ten million
+// checks that find users missing.
 func (l luck) plausible() bool { return l > -9 }
 
 // String says one in how many.
@@ -196,7 +196,7 @@ func luckOf(all, lost, taken, runs int64, end bool) luck {
 	return luck(min(0, ways+lnFalling(lost, taken)-lnFalling(all, taken)) / math.Ln10)
 }
 
-// lnFalling is ln of n × (n-1) × … of k factors.
+// lnFalling returns ln of n × (n-1) × … of k factors.
 func lnFalling(n, k int64) float64 { return lnFactorial(n) - lnFactorial(n-k) }
 
 func lnChoose(n, k int64) float64 {
@@ -208,8 +208,8 @@ func lnFactorial(n int64) float64 {
 	return l
 }
 
-// bounds are the lowest and highest share of a whole that a share of a sample of
-// so many allows for at three standard errors: Wilson's score interval, which
+// bounds returns the lowest and highest share of a whole that a share of a sample
+// of so many allows for at three standard errors: Wilson's score interval, which
 // holds for shares near zero too; Wilson, "Probable Inference" (1927).
 func bounds(share float64, sampled int) (low, high float64) {
 	const z = 3
@@ -219,7 +219,7 @@ func bounds(share float64, sampled int) (low, high float64) {
 	return max(0, (middle-width)/(1+z*z/n)), min(1, (middle+width)/(1+z*z/n))
 }
 
-// unseen is for how many of the source's users, each as often as it came, the
+// unseen returns for how many of the source's users, each as often as it came, the
 // sample does not speak: it may hold none of a few that came very often. Then
 // the source has more than its distinct users times the sample's average, by
 // more than three standard errors of that.

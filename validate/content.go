@@ -26,7 +26,7 @@ func (j *judge) content(s *step) {
 	before, after := p.before.fingerprint, p.after.fingerprint
 	switch {
 	case before.Hash != after.Hash || before.Hash == "":
-		j.unverified(s.stage, "fingerprints of different hashes (%q and %q) tell nothing about the users: take the same for both", before.Hash, after.Hash)
+		j.unverified(s.stage, "fingerprints of different hashes (%q and %q) say nothing about the users: take the same for both", before.Hash, after.Hash)
 	case before != after:
 		j.differs(&p)
 	case p.before.lower != p.after.lower:
@@ -55,8 +55,8 @@ func (j *judge) pair(s *step) (p pair, ok bool) {
 	return p, true
 }
 
-// known is the nearest side before a step whose users are known, nil if there is
-// none. Beyond a Mapping are other ids.
+// known returns the nearest side before a step whose users are known, nil if there
+// is none. Beyond a Mapping are other ids.
 func (j *judge) known(before stage) *Summary {
 	switch out := j.out; {
 	case before == storing && out.Written.identified():
@@ -81,7 +81,7 @@ func (p *pair) allow(t Tolerance) {
 	p.surplus = plus(p.surplus, t.Surplus.allowed(plus(p.users(), p.surplus)))
 }
 
-// users is how many there were before the step.
+// users returns how many there were before the step.
 func (p *pair) users() int64 {
 	if p.distinct {
 		before := p.before.distinct()
@@ -103,7 +103,7 @@ func (p *pair) outside() bool {
 // differs judges two sides that hold other users.
 func (j *judge) differs(p *pair) {
 	e := explain(p.stage, p.before, p.after, p.distinct)
-	j.closer = j.closer || e.common == nil && (p.before.closer != nil || p.after.closer != nil)
+	j.again = j.again || e.common == nil && (p.before.remeasure != nil || p.after.remeasure != nil)
 	if p.distinct && j.keptOnce(p, &e) {
 		return
 	}
@@ -137,7 +137,7 @@ func (j *judge) causes(causes []cause, p *pair, wrongCount bool) {
 func (j *judge) miscounted(at stage) bool {
 	for i := range j.report.Findings {
 		f := &j.report.Findings[i]
-		if f.fails() && f.Step == stages[at] && (f.Kind == Short || f.Kind == Surplus) {
+		if f.fails() && f.Step == at.String() && (f.Kind == Short || f.Kind == Surplus) {
 			return true
 		}
 	}
@@ -154,9 +154,9 @@ func (j *judge) exchanged(p *pair, e *explanation) {
 	case p.exact(), least > min(p.short, p.surplus):
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: e.difference(p)})
 	case most > allowed && e.common == nil:
-		j.unverified(p.stage, "the users differ, and fingerprints alone cannot tell whether by more than the %s allowed: a Digest on both sides can", thousands(allowed))
+		j.unverified(p.stage, "the users differ, and fingerprints alone cannot show whether by more than the %s allowed: a Digest on both sides can", thousands(allowed))
 	case most > allowed:
-		j.unverified(p.stage, "the users differ, by up to %s as far as the samples tell, where %s allowed: a tolerance of %s would decide it",
+		j.unverified(p.stage, "the users differ, by up to %s as far as the samples show, where %s allowed: a tolerance of %s would decide it",
 			thousands(most), were(allowed), counted(most, "user"))
 	}
 }
@@ -168,7 +168,7 @@ func were(n int64) string {
 	return thousands(n) + " are"
 }
 
-// exchanged is how many users are there in place of others, at least and at
+// exchanged returns how many users are there in place of others, at least and at
 // most: those that are missing, less the number by which the side is smaller. It
 // does not go by the users that came in their place: a thousand of them may be one
 // user a thousand times.
@@ -186,7 +186,7 @@ func (e *explanation) exchanged(p *pair) (least, most int64) {
 		return 0, p.users()
 	}
 	found, fewer, unseen := c.missing, max(0, p.before.lower-p.after.lower), c.unseen(p.before.digest)
-	if p.distinct { // each user counts once, so both sides tell
+	if p.distinct { // each user counts once, so both sides show it
 		found, fewer, unseen = min(c.missing, c.surplus), 0, 0
 	}
 	low, high := bounds(float64(found)/float64(c.held), len(c.users))
@@ -207,8 +207,8 @@ func (c *comparison) lacks(share float64) bool {
 	return float64(c.missing) <= expected+3*math.Sqrt(expected)
 }
 
-// strangersAtMost is how many users of so many the other side may hold that the
-// source does not, or not as often.
+// strangersAtMost returns how many users of so many the other side may hold that
+// the source does not, or not as often.
 func (c *comparison) strangersAtMost(users float64) int64 {
 	_, high := bounds(min(1, float64(c.surplus)/float64(c.held)), len(c.users))
 	return int64(math.Ceil(high * users))
@@ -216,21 +216,21 @@ func (c *comparison) strangersAtMost(users float64) int64 {
 
 // difference says how the users differ that are as many as they should be.
 func (e *explanation) difference(p *pair) string {
-	text := done[p.stage] + " as many users as expected, but not the same ones"
+	text := p.stage.done() + " as many users as expected, but not the same ones"
 	switch c := e.common; {
 	case e.proven:
 		return text + ": " + counted(e.moved, "user") + " replaced"
 	case c == nil || c.missing == 0 && c.surplus == 0:
 		return text
 	case c.absent == len(c.users):
-		return text + ": " + c.strangers(done[p.stage])
+		return text + ": " + c.strangers(p.stage.done())
 	default:
 		replaced := cmp.Or(min(c.missing, c.surplus), max(c.missing, c.surplus))
 		return text + ": " + c.share(replaced, c.held, p.users()) + " replaced"
 	}
 }
 
-// strangers is for a side that holds none of the source's users.
+// strangers describes a side that holds none of the source's users.
 func (c *comparison) strangers(verb string) string {
 	what := "sampled user"
 	if c.whole {
@@ -239,10 +239,10 @@ func (c *comparison) strangers(verb string) string {
 	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", counted(int64(len(c.users)), what), verb)
 }
 
-// besides tells what else is wrong where the number of users is wrong, too:
+// besides adds what else is wrong where the number of users is wrong, too:
 // users that the source does not hold, in place of some that it does.
 func (j *judge) besides(p *pair, c *comparison) {
-	verb := done[p.stage]
+	verb := p.stage.done()
 	switch {
 	case c.foreign > 0 && c.missing > 0 && c.absent == len(c.users):
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.strangers(verb)})
@@ -256,14 +256,14 @@ func (j *judge) besides(p *pair, c *comparison) {
 // hint sets the likely story of a Short.
 func (j *judge) hint(at stage, hint string) {
 	for i := range j.report.Findings {
-		if f := &j.report.Findings[i]; f.Kind == Short && f.Step == stages[at] {
+		if f := &j.report.Findings[i]; f.Kind == Short && f.Step == at.String() {
 			f.Hint = hint
 		}
 	}
 }
 
 // keptOnce reports that two sides hold the same distinct users, or that this
-// cannot be told.
+// cannot be known.
 func (j *judge) keptOnce(p *pair, e *explanation) bool {
 	switch c := e.common; {
 	case c != nil && c.whole:
@@ -271,18 +271,18 @@ func (j *judge) keptOnce(p *pair, e *explanation) bool {
 		j.report.SameUsers = j.report.SameUsers || same
 		return same
 	case c != nil:
-		return c.missing == 0 && c.surplus == 0 // as far as the samples tell; the counts decide
+		return c.missing == 0 && c.surplus == 0 // as far as the samples show; the counts decide
 	case p.before.digest != nil && p.before.digest.onceEach() == p.after.fingerprint:
 		j.report.SameUsers = true
 		return true
 	case p.before.digest == nil || p.before.digest.sample.floor > 0:
-		j.unverified(p.stage, "fingerprints tell nothing about distinct users: a Digest on both sides does")
+		j.unverified(p.stage, "fingerprints say nothing about distinct users: a Digest on both sides does")
 		return true
 	}
 	return false
 }
 
-// onceEach is the fingerprint of the distinct users, as long as all are held.
+// onceEach returns the fingerprint of the distinct users, as long as all are held.
 func (s *snapshot) onceEach() Fingerprint {
 	if s.sample.floor > 0 {
 		return Fingerprint{}

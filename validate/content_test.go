@@ -73,7 +73,7 @@ func TestHowManyUsersWereReplaced(t *testing.T) {
 	one := digest(replaced(source, len(source))).Summary()
 	report, err = check(by(1), expected, one)
 	require.ErrorIs(t, err, validate.Unverified, "%v", report)
-	require.Regexp(t, `by up to \d+ as far as the samples tell, where 1 is allowed: a tolerance of \d+ users would decide it`, detail(t, report, validate.Unverified).Detail)
+	require.Regexp(t, `by up to \d+ as far as the samples show, where 1 is allowed: a tolerance of \d+ users would decide it`, detail(t, report, validate.Unverified).Detail)
 	report, err = check(by(2), expected, one)
 	require.ErrorIs(t, err, validate.Unverified, "%v", report)
 	require.Contains(t, detail(t, report, validate.Unverified).Detail, "where 2 are allowed")

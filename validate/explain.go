@@ -43,7 +43,7 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 	}
 	d := mismatch{
 		algorithm: source.algorithm(),
-		verb:      done[s],
+		verb:      s.done(),
 		source:    source, stored: stored,
 		users: after.lower, sum: after.fingerprint.Sum,
 	}
@@ -56,7 +56,7 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 	if d.users == 0 || e.common.lacksRepeats() || d.prove(&e) || e.common == nil {
 		return e
 	}
-	e.causes = d.guess(e.common)
+	e.causes = d.likely(e.common)
 	return e
 }
 
@@ -88,7 +88,7 @@ func (d *mismatch) prove(e *explanation) bool {
 	return true
 }
 
-// marks are the checkpoints from the first user to the last. Where the sample
+// marks returns the checkpoints from the first user to the last. Where the sample
 // holds every user and none twice, there is one after each.
 func (s *snapshot) marks(a algorithm) []checkpoint {
 	marks := []checkpoint{{}}
@@ -113,7 +113,7 @@ func (s *sample) byPosition() []sampled {
 	return slices.SortedFunc(slices.Values(s.users), func(a, b sampled) int { return cmp.Compare(a.first, b.first) })
 }
 
-// sum is what a user with this hash adds.
+// sum returns what a user with this hash adds.
 func (a algorithm) sum(h hash128) sum {
 	if a == xxh3Sum {
 		return sum{h.low, h.high}
@@ -140,7 +140,7 @@ func (d *mismatch) prefixes(marks []checkpoint, c *comparison) (cause, bool) {
 	return cause{}, false
 }
 
-// endLost is the chance that losses at random leave just the first users. Where
+// endLost returns the chance that losses at random leave just the first users. Where
 // the other side keeps no repeats, only users that are wholly absent count as lost.
 func (d *mismatch) endLost(c *comparison) luck {
 	if c.keepsOnce() {
@@ -171,7 +171,7 @@ func (r run) String() string {
 	return thousands(r.from+1) + "–" + thousands(r.to)
 }
 
-// solve finds the runs of a mismatch of which it is known, or guessed, how often
+// solve finds the runs of a mismatch of which it is known, or assumed, how often
 // each page is there more than it should be: if the sums then leave one run of
 // pages, or one page in place of another, those are it, too.
 func (d *mismatch) solve(marks []checkpoint, pages []int64) (runs []run, ok bool) {
@@ -278,7 +278,7 @@ func (d *mismatch) told(runs []run) (causes []cause) {
 	return causes
 }
 
-// howOften is how many times runs are there that are repeated.
+// howOften returns how many times runs are there that are repeated.
 func howOften(repeated []run) string {
 	byTimes := func(a, b run) int { return cmp.Compare(a.times, b.times) }
 	least, most := slices.MinFunc(repeated, byTimes).times+1, slices.MaxFunc(repeated, byTimes).times+1
@@ -309,4 +309,66 @@ func places(runs []run) string {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}
 	return names[0]
+}
+
+// likely returns the causes that the samples make likely, with the chance that
+// losses at random look like them. Repeated users are certain: each sampled one is.
+func (d *mismatch) likely(c *comparison) (causes []cause) {
+	if c.absent < len(c.users) { // else there is nothing that anything could be lost from
+		causes = d.lost(c)
+	}
+	if c.repeated > 0 {
+		causes = append(causes, cause{kind: Repeated, detail: c.share(int64(c.repeated), int64(len(c.users)), d.source.users) + " are " + d.verb + " more often than the source has them"})
+	}
+	return causes
+}
+
+// lost returns causes for users missing one after the other.
+func (d *mismatch) lost(c *comparison) (causes []cause) {
+	missing, chance := unlikely(c.gaps(), int64(len(c.users)))
+	if n := len(missing); n > 0 && missing[n-1].to == int64(len(c.users)) {
+		causes = append(causes, d.cutAt(c, missing[n-1], chance))
+		missing = missing[:n-1]
+	}
+	if len(missing) == 0 {
+		return causes
+	}
+	what := "a run of users is"
+	if len(missing) > 1 {
+		what = "runs of users are"
+	}
+	for i, r := range missing {
+		missing[i] = run{from: c.users[r.from].first, to: c.users[r.to-1].first + 1}
+	}
+	detail := fmt.Sprintf("likely %s missing, all sampled ones within users %s of the source (by chance: %s)", what, places(missing), chance)
+	if c.whole {
+		detail = list(missing) + " missing"
+	}
+	return append(causes, cause{kind: Gap, detail: detail})
+}
+
+// cutAt returns the cause for a lost end: at the very number of users that are there, where
+// nothing else was lost, and else at about the last sampled user that is there.
+func (d *mismatch) cutAt(c *comparison, end run, chance luck) cause {
+	at, about := c.users[end.from-1].first+1, "about " // not all are missing
+	if at <= d.users && d.users <= c.users[end.from].first && c.surplus == 0 && int64(c.absent) == end.users() {
+		at, about = d.users, ""
+	}
+	if c.whole {
+		return cause{Truncated, fmt.Sprintf("nothing after the first %s of %s", thousands(at), counted(d.source.users, "user")), at}
+	}
+	return cause{Truncated, fmt.Sprintf("likely nothing after %sthe first %s of %s: of %s there none is %s (by chance: %s)",
+		about, thousands(at), counted(d.source.users, "user"), counted(end.users(), "sampled one"), d.verb, chance), at}
+}
+
+// share describes how many of so many users, exactly where all were looked at.
+func (c *comparison) share(found, of, users int64) string {
+	if c.whole {
+		return counted(found, "user")
+	}
+	share := percent(float64(min(found, of)), float64(of))
+	if !strings.HasPrefix(share, "under") {
+		share = "about " + share
+	}
+	return fmt.Sprintf("%s of %s (%s of %s sampled)", share, counted(users, "user"), thousands(found), thousands(of))
 }

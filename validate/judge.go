@@ -18,16 +18,16 @@ type judge struct {
 	out    *Output
 	report *Report
 	brief  bool // the caller asks only whether there are findings
-	closer bool // a closer look would tell more about users that differ
+	again  bool // a second look would say more about users that differ
 }
 
 // judgeStored fills the report on a finished output, and reports whether a
-// closer look would tell more.
-func judgeStored(p *Policy, out *Output, r *Report) (closer bool) {
+// second look would say more.
+func judgeStored(p *Policy, out *Output, r *Report) (again bool) {
 	j := judge{policy: p, out: out, report: r}
 	defer j.finish()
 	j.stored()
-	return j.closer
+	return j.again
 }
 
 func (j *judge) stored() {
@@ -76,9 +76,9 @@ func (j *judge) begin(stored bool) bool {
 // finish orders the findings and gives the verdict.
 func (j *judge) finish() {
 	sortFindings(j.report.Findings)
-	j.report.verdict = passed
-	if slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.fails() }) {
-		j.report.verdict = failed
+	j.report.outcome = passed
+	if j.report.fails() {
+		j.report.outcome = failed
 	}
 }
 
@@ -118,9 +118,8 @@ func (j *judge) sides() {
 	}
 }
 
-// fresh reports whether the stored side tells of this write, not of the one
-// before: an old count proves nothing, neither that users are there nor that
-// they are missing.
+// fresh reports whether the stored side shows this write, not the one before: an
+// old count proves nothing, neither that users are there nor that they are missing.
 func (j *judge) fresh() bool {
 	written, complete := j.out.WrittenAt, j.out.Stored.asOf
 	if written.IsZero() || j.out.Stored.IsUnknown() || !complete.Before(written) {
@@ -131,7 +130,7 @@ func (j *judge) fresh() bool {
 		upTo = "is complete up to " + complete.Format(time.RFC3339Nano)
 	}
 	j.add(Finding{
-		Kind: Unverified, Step: stages[storing], Cause: ErrLagging,
+		Kind: Unverified, Step: storing.String(), Cause: ErrLagging,
 		Detail: fmt.Sprintf("stored %s, the last write was acknowledged at %s", upTo, written.Format(time.RFC3339Nano)),
 	})
 	return false
@@ -232,8 +231,8 @@ func (j *judge) count(s *step) (short bool) {
 	return false
 }
 
-// short is the finding for too few users. A whole multiple of a limit has a
-// likely story; the limit itself is told by capped.
+// short returns the finding for too few users. A whole multiple of a limit has a
+// likely cause; capped names the limit itself.
 func (j *judge) short(s *step) Finding {
 	f := s.short()
 	if !s.after.counted() || isCap(s.after.lower, j.policy.Caps) {
@@ -290,7 +289,7 @@ func (j *judge) empty() {
 			j.unverified(storing, "stored moved between nothing and %s while it was read back", counted(stored.upper, "user"))
 		}
 	case before != nil:
-		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored"})
+		j.add(Finding{Kind: Empty, Step: storing.String(), Detail: "nothing is stored"})
 		if !j.found(Short) {
 			s := step{stage: storing, before: before, after: stored}
 			j.add(s.short())
@@ -311,7 +310,7 @@ func (j *judge) nothing(at stage, what string) {
 	}
 }
 
-// largest is the first side that held users, nil if none did.
+// largest returns the first side that held users, nil if none did.
 func (j *judge) largest() *Summary {
 	for _, s := range []*Summary{&j.out.Expected, &j.out.Read, &j.out.Written} {
 		if s.upper > 0 {

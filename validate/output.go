@@ -34,8 +34,8 @@ type Size struct {
 	Unguarded bool      `json:"unguarded,omitempty"` // seen in the store, or brought in from before the guard: no check passed it
 }
 
-// problem is what cannot be judged about the output, nil if all can. stored
-// tells whether there must be a stored side.
+// problem returns what cannot be judged about the output, nil if all can. stored
+// says whether there must be a stored side.
 func (out *Output) problem(stored bool) *InputError {
 	switch {
 	case out.Expected.IsZero():
@@ -91,7 +91,7 @@ func (out *Output) historyProblem() *InputError {
 	return nil
 }
 
-// before is the history without sizes of the very time of the output, if there
+// before returns the history without sizes of the very time of the output, if there
 // are earlier ones: one of them may be the very size that is judged, and would
 // vouch for itself.
 func (out *Output) before() []Size {

@@ -38,7 +38,7 @@ func Within(share float64) Tolerance {
 	return Tolerance{Short: Margin{Share: share}, Surplus: Margin{Share: share}}
 }
 
-// A Share is a band for a part of a whole: {0.70, 0.95} where 70% to 95% of ids
+// A Ratio is a band for a part of a whole: {0.70, 0.95} where 70% to 95% of ids
 // have a counterpart.
 type Ratio struct {
 	Min float64 `json:"min"`
@@ -58,12 +58,12 @@ const (
 	OffHistoryWarns     OffHistory = "warn" // warns
 )
 
-// allowed is the number of users a side may be off from expected.
+// allowed returns the number of users that a side may be off from expected.
 func (m Margin) allowed(expected int64) int64 {
 	return max(m.Users, shareOf(expected, m.Share, math.Floor, +1))
 }
 
-// shareOf is share × n rounded to 1e-9, and then by round to an integer. lean
+// shareOf returns share × n rounded to 1e-9, and then by round to an integer. lean
 // says which way that rounds, and so on which side of an integer a product
 // counts as being that integer. One part in 2^52 is what the product may have
 // lost, which is more than 1e-9 from some millions on.
@@ -79,7 +79,7 @@ func shareOf(n int64, share float64, round func(float64) float64, lean float64) 
 // isZero reports that nothing is mapped: Written is exactly Read.
 func (s Ratio) isZero() bool { return s == Ratio{} }
 
-// bounds are the fewest and most of n users that the share allows.
+// bounds returns the fewest and most of n users that the ratio allows.
 func (s Ratio) bounds(n int64) (fewest, most int64) {
 	if s.isZero() {
 		return n, n
@@ -87,8 +87,8 @@ func (s Ratio) bounds(n int64) (fewest, most int64) {
 	return shareOf(n, s.Min, math.Ceil, -1), shareOf(n, s.Max, math.Floor, +1)
 }
 
-// problem is what is wrong with the policy, nil if nothing is. The OK case must
-// not allocate: it runs in every check.
+// problem returns what is wrong with the policy, nil if nothing is. The OK case
+// must not allocate: it runs in every check.
 func (p *Policy) problem() *InputError {
 	if bad := cmp.Or(
 		p.Tolerance.Short.problem("Policy.Tolerance.Short"),
@@ -123,7 +123,7 @@ func (m Margin) problem(field string) *InputError {
 	return nil
 }
 
-// isShare is written so that NaN is none.
+// isShare reports whether x is a share, which NaN is not.
 func isShare(x float64) bool { return x >= 0 && x <= 1 }
 
 // An InputError says which field of what was to be judged, or of a

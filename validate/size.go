@@ -41,13 +41,13 @@ func (j *judge) emptied() {
 		}
 		j.dropped(Fail, "0 users, after %s before", thousands(size.Users))
 		if !j.found(Empty) {
-			j.add(Finding{Kind: Empty, Step: stages[sizing], Detail: "nothing is stored"})
+			j.add(Finding{Kind: Empty, Step: sizing.String(), Detail: "nothing is stored"})
 		}
 		return
 	}
 }
 
-// noHistory is for an output whose size nothing can vouch for.
+// noHistory judges an output whose size nothing can vouch for.
 func (j *judge) noHistory() {
 	if !j.out.Expected.IsUnknown() {
 		return
@@ -71,17 +71,17 @@ func (j *judge) inBand(s *Summary, band *Band) {
 			j.addCap(sizing, s, j.offHistory())
 		}
 	case above(s.lower, band.High, noise):
-		j.add(Finding{Kind: Risen, Step: stages[sizing], Severity: j.offHistory(), Detail: band.rise(s)})
+		j.add(Finding{Kind: Risen, Step: sizing.String(), Severity: j.offHistory(), Detail: band.rise(s)})
 	case !within(s, band.Low, band.High, noise):
 		j.add(Finding{
-			Kind: Unverified, Step: stages[sizing], Severity: j.offHistory(),
+			Kind: Unverified, Step: sizing.String(), Severity: j.offHistory(),
 			Detail: fmt.Sprintf("%s is too coarse for the %s to %s users that its history allows", s.amount(), thousands(band.Low), thousands(band.High)),
 		})
 	}
 }
 
 func (j *judge) dropped(severity Severity, format string, args ...any) {
-	j.add(Finding{Kind: Dropped, Step: stages[sizing], Severity: severity, Detail: fmt.Sprintf(format, args...)})
+	j.add(Finding{Kind: Dropped, Step: sizing.String(), Severity: severity, Detail: fmt.Sprintf(format, args...)})
 }
 
 // addCap names the limit that a size is exactly on, unless a step did already.
@@ -123,14 +123,14 @@ func (j *judge) readCap() {
 	}
 	if lowest, _ := references(points, j.out.At.Unix()); lowest > 1.02*float64(read.lower) {
 		j.add(Finding{
-			Kind: Dropped, Step: stages[reading],
+			Kind: Dropped, Step: reading.String(),
 			Detail: fmt.Sprintf("read %s, at least %s in the last week", read.amount(), counted(wholeUsers(lowest), "user")),
 		})
 		j.addCap(reading, read, Fail)
 	}
 }
 
-// readSizes is the history of what was read: the job's own count, whatever
+// readSizes returns the history of what was read: the job's own count, whatever
 // counted what is stored.
 func (j *judge) readSizes() []Size {
 	reads := make([]Size, 0, len(j.out.Sizes))
@@ -142,7 +142,7 @@ func (j *judge) readSizes() []Size {
 	return reads
 }
 
-// offHistory is what a size off its history leads to. Where nothing else speaks
+// offHistory returns what a size off its history leads to. Where nothing else speaks
 // for the size at all, the history alone decides, whatever the policy says.
 func (j *judge) offHistory() Severity {
 	vouched := j.out.Expected.usable() && !j.out.SelfReported
@@ -155,7 +155,7 @@ func (j *judge) offHistory() Severity {
 	return Fail
 }
 
-// drop is the sentence for a size below the band, or on a limit.
+// drop returns the sentence for a size below the band, or on a limit.
 func (b *Band) drop(s *Summary) string {
 	size, from, of := float64(s.upper), float64(b.Previous), "the size before"
 	if size < b.Lowest {
@@ -164,7 +164,7 @@ func (b *Band) drop(s *Summary) string {
 	return fmt.Sprintf("%s, %s below %s (%s); %s", s.amount(), percent(from-size, from), of, thousands(wholeUsers(from)), b.why(s))
 }
 
-// rise is the sentence for a size above the band.
+// rise returns the sentence for a size above the band.
 func (b *Band) rise(s *Summary) string {
 	size, from, of := float64(s.lower), float64(b.Previous), "the size before"
 	if size > b.Highest {

@@ -17,15 +17,32 @@ const (
 	sizing               // the size against its history
 )
 
-// stages are the names that findings give the steps, in order; doing is what
-// the job did then, done what it has.
-var (
-	stages = []string{"", "read", "map", "store", "size"}
-	doing  = []string{"", "reading", "mapping", "storing", ""}
-	done   = []string{"", "read", "mapped", "stored", ""}
-)
+// stages holds the words for each step: its name in findings, what the job did
+// then, and what it has done. They are in the order of the job.
+var stages = [...]struct{ name, doing, done string }{
+	whole:   {"", "", ""},
+	reading: {"read", "reading", "read"},
+	mapping: {"map", "mapping", "mapped"},
+	storing: {"store", "storing", "stored"},
+	sizing:  {"size", "", ""},
+}
 
-func (s stage) String() string { return stages[s] }
+func (s stage) String() string { return stages[s].name }
+
+func (s stage) doing() string { return stages[s].doing }
+
+func (s stage) done() string { return stages[s].done }
+
+// stageNamed returns the place of a finding's step, -1 for a name that this version
+// does not know.
+func stageNamed(name string) int {
+	for s := range stages {
+		if stages[s].name == name {
+			return s
+		}
+	}
+	return -1
+}
 
 // A step is the way from one side of a job to the next.
 type step struct {
@@ -35,7 +52,7 @@ type step struct {
 	share         Ratio // at mapping: the band of the counts; zero: exactly one
 }
 
-// limits are the fewest and the most users allowed after the step. Where the
+// limits returns the fewest and the most users allowed after the step. Where the
 // side before moved, each end has its own margin.
 func (s *step) limits() (lowest, highest int64) {
 	if s.stage == mapping {
@@ -55,7 +72,7 @@ func plus(a, b int64) int64 {
 	return a + b
 }
 
-// noise is three standard errors of the difference of two sides, in users;
+// noise returns three standard errors of the difference of two sides, in users;
 // 0 where both were counted.
 func noise(before, after *Summary) float64 {
 	return 3 * math.Hypot(float64(before.upper)*before.relErr, float64(after.upper)*after.relErr)
@@ -70,7 +87,8 @@ func within(side *Summary, lowest, highest int64, noise float64) bool {
 	return difference(side.lower, lowest) >= noise && difference(highest, side.upper) >= noise
 }
 
-// difference is exact as long as float64 holds it, and keeps its sign always.
+// difference returns a - b, exact as long as float64 holds it, and always with the
+// right sign.
 func difference(a, b int64) float64 {
 	if (a < 0) != (b < 0) { // a margin above the expected users: the integers may overflow
 		return float64(a) - float64(b)
@@ -79,14 +97,14 @@ func difference(a, b int64) float64 {
 }
 
 func (s *step) short() Finding {
-	detail := s.shortfall(done[s.stage], s.before, s.after)
+	detail := s.shortfall(s.stage.done(), s.before, s.after)
 	if s.banded() {
 		detail = s.mapped(s.after.upper, s.before.lower)
 	}
 	return Finding{Kind: Short, Step: s.stage.String(), Detail: detail}
 }
 
-// shortfall is the clause for a side that is short of another by what this step
+// shortfall returns the clause for a side that is short of another by what this step
 // does not allow.
 func (s *step) shortfall(verb string, before, after *Summary) string {
 	return fmt.Sprintf("%s %s of %s (%s short, %s allowed)", verb, after.number(), before.amount(),
@@ -98,7 +116,7 @@ func (s *step) surplus() Finding {
 	if s.before.upper > 0 {
 		share = percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)) + " surplus, "
 	}
-	detail := fmt.Sprintf("%s %s where %s expected (%s%s allowed)", done[s.stage], s.after.amount(), s.before.were(),
+	detail := fmt.Sprintf("%s %s where %s expected (%s%s allowed)", s.stage.done(), s.after.amount(), s.before.were(),
 		share, thousands(s.tolerance.Surplus.allowed(s.before.upper)))
 	if s.banded() {
 		detail = s.mapped(s.after.lower, s.before.upper)
@@ -110,7 +128,7 @@ func (s *step) surplus() Finding {
 // be within and not a number to be off.
 func (s *step) banded() bool { return s.stage == mapping && !s.share.isZero() }
 
-// mapped is the clause for a share outside its band.
+// mapped returns the clause for a ratio outside its band.
 func (s *step) mapped(part, whole int64) string {
 	share := ""
 	if whole > 0 {
@@ -121,7 +139,7 @@ func (s *step) mapped(part, whole int64) string {
 		share, thousands(lowest), thousands(highest), 100*s.share.Min, 100*s.share.Max)
 }
 
-// undecided says why a difference can be neither told nor ruled out, and what
+// undecided says why a difference can be neither proven nor ruled out, and what
 // would decide it.
 func (s *step) undecided(lowest, highest int64, noise float64) string {
 	allowed := "exactly " + thousands(highest) + " are"
@@ -129,13 +147,13 @@ func (s *step) undecided(lowest, highest int64, noise float64) string {
 		allowed = thousands(max(lowest, 0)) + " to " + thousands(highest) + " are"
 	}
 	if noise == 0 {
-		return fmt.Sprintf("%s moved while it was counted, %s, and %s allowed: count it when it is at rest", done[s.stage], s.after.amount(), allowed)
+		return fmt.Sprintf("%s moved while it was counted, %s, and %s allowed: count it when it is at rest", s.stage.done(), s.after.amount(), allowed)
 	}
 	return fmt.Sprintf("%s %s of %s: the counters' error of %s is too wide where %s allowed; an exact count%s would decide it",
-		done[s.stage], s.after.amount(), s.before.amount(), counted(wholeUsers(noise), "user"), allowed, s.deciding(noise))
+		s.stage.done(), s.after.amount(), s.before.amount(), counted(wholeUsers(noise), "user"), allowed, s.deciding(noise))
 }
 
-// deciding is the tolerance that is as wide as the difference and its error, if
+// deciding returns the tolerance that is as wide as the difference and its error, if
 // there can be one.
 func (s *step) deciding(noise float64) string {
 	off := max(difference(s.before.lower, s.after.lower), difference(s.after.upper, s.before.upper))
@@ -146,7 +164,7 @@ func (s *step) deciding(noise float64) string {
 	return fmt.Sprintf(" or a tolerance of %.1f%%", tenths/10)
 }
 
-// number is the count without its noun.
+// number returns the count without its noun.
 func (s *Summary) number() string {
 	if s.lower != s.upper {
 		return thousands(s.lower) + " to " + thousands(s.upper)

@@ -18,13 +18,13 @@ type Summary struct {
 	relErr       float64 // standard error of an estimate, as a share of users; 0: counted
 	asOf         time.Time
 	fingerprint  Fingerprint
-	digest       *snapshot // what else the digest knows; nil: a bare count or an engine's fingerprint
-	flaw         string    // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
-	cause        error     // the same as an error, where there was one
-	closer       *closer   // how to look closer, should the users differ
+	digest       *snapshot  // what else the digest knows; nil: a bare count or an engine's fingerprint
+	flaw         string     // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
+	cause        error      // the same as an error, where there was one
+	remeasure    *remeasure // how to measure the side again, should the users differ
 }
 
-// A form tells the states of a Summary apart. The zero one must stay "not
+// A form is what is known of a side. The zero one must stay "not
 // measured": a field that was forgotten is then never taken for a count.
 type form uint8
 
@@ -35,7 +35,7 @@ const (
 	invalid
 )
 
-// Count is a side whose users were counted one by one.
+// Count returns a side whose users were counted one by one.
 func Count(users int64) Summary {
 	if users < 0 {
 		return flawed("%d users, want 0 or more", users)
@@ -43,7 +43,7 @@ func Count(users int64) Summary {
 	return Summary{form: measured, lower: users, upper: users}
 }
 
-// Estimate is a side whose users were estimated, by HyperLogLog and the like,
+// Estimate returns a side whose users were estimated, by HyperLogLog and the like,
 // with a relative standard error relErr > 0: 0.0081 for 2^14 registers.
 // A verdict allows for three standard errors.
 func Estimate(users int64, relErr float64) Summary {
@@ -81,7 +81,7 @@ func Moving(before, after Summary) Summary {
 	return s
 }
 
-// Fingerprinted is a side whose users an engine counted and fingerprinted.
+// Fingerprinted returns a side whose users an engine counted and fingerprinted.
 func Fingerprinted(users int64, f Fingerprint) Summary {
 	switch {
 	case f == Fingerprint{}:
@@ -98,7 +98,7 @@ func Fingerprinted(users int64, f Fingerprint) Summary {
 // unproven the history must prove, or the output is Unverified.
 func Unknown() Summary { return Summary{form: unknown} }
 
-// Unmeasured is a side that could not be measured because of err. Whatever is
+// Unmeasured returns a side that could not be measured because of err. Whatever is
 // judged by it is Unverified, with err among the causes.
 func Unmeasured(err error) Summary {
 	if err == nil {
@@ -107,15 +107,15 @@ func Unmeasured(err error) Summary {
 	return Summary{form: unknown, flaw: err.Error(), cause: err}
 }
 
-// digested is what a digest knows of its side.
+// digested returns what a digest knows of its side.
 func digested(d *snapshot) Summary {
 	s := Count(d.users)
 	s.fingerprint, s.digest = d.fingerprint(), d
 	return s.flawedBy(d.incomplete)
 }
 
-// flawedBy is the side, of which nothing can be judged because of why, if that
-// is not nil.
+// flawedBy returns the side; where why is not nil, nothing can be judged by it for
+// that reason.
 func (s Summary) flawedBy(why error) Summary {
 	if why != nil {
 		s.flaw, s.cause = why.Error(), why
@@ -123,7 +123,7 @@ func (s Summary) flawedBy(why error) Summary {
 	return s
 }
 
-// distinct is the side with its distinct users, where a digest knows them.
+// distinct returns the side with its distinct users, where a digest knows them.
 func (s *Summary) distinct() Summary {
 	if s.digest == nil {
 		return *s
@@ -135,7 +135,7 @@ func flawed(format string, args ...any) Summary {
 	return Summary{form: invalid, flaw: fmt.Sprintf(format, args...)}
 }
 
-// AsOf says that the answer is complete up to t: every write acknowledged
+// AsOf returns the side with a statement that the answer is complete up to t: every write acknowledged
 // before t is in it. A count from a replica or an index that refreshes now and
 // then says nothing about later writes.
 func (s Summary) AsOf(t time.Time) Summary {
@@ -146,19 +146,20 @@ func (s Summary) AsOf(t time.Time) Summary {
 	return s
 }
 
-// A closer measures a side again, in more detail.
-type closer struct {
+// A remeasure measures a side again, in more detail. It stands behind a pointer so
+// that summaries stay comparable.
+type remeasure struct {
 	look func(context.Context) (Summary, error)
 }
 
-// OnDifference says how to look closer at the side, should its users turn out to
-// be others than those of the side before or after it: look measures it again,
-// with a Digest that an engine's fingerprint cannot replace. A check calls it at
-// most once, and never where the users are the same.
+// WithRemeasure returns the side with a way to look at it again, should its users
+// turn out to be others than those of the side before or after it: look measures it
+// again with a [Digest], which says more than an engine's fingerprint. A check calls
+// look at most once, and never where the users are the same.
 func (s Summary) WithRemeasure(look func(context.Context) (Summary, error)) Summary {
-	s.closer = nil
+	s.remeasure = nil
 	if look != nil {
-		s.closer = &closer{look}
+		s.remeasure = &remeasure{look}
 	}
 	return s
 }
@@ -169,21 +170,21 @@ func (s Summary) IsZero() bool { return s.form == notMeasured }
 // IsUnknown reports whether the side was said to be Unknown, or Unmeasured.
 func (s Summary) IsUnknown() bool { return s.form == unknown }
 
-// Users is the number of users; of a side that moved, the lower one. It is 0
-// where nothing is known: ask IsZero and IsUnknown.
+// Users returns the number of users; of a side that moved, the lower one. It
+// returns 0 where nothing is known: ask IsZero and IsUnknown.
 func (s Summary) Users() int64 { return s.lower }
 
-// Range is the lowest and the highest number of users of a side that moved, and
-// twice Users of any other.
+// Range returns the lowest and the highest number of users of a side that moved,
+// and twice Users of any other.
 func (s Summary) Range() (lower, upper int64) { return s.lower, s.upper }
 
-// RelErr is the relative standard error of an estimate, 0 of a count.
+// RelErr returns the relative standard error of an estimate, 0 of a count.
 func (s Summary) RelErr() float64 { return s.relErr }
 
-// Fingerprint is zero where the side was only counted.
+// Fingerprint returns which users the side holds, zero where it was only counted.
 func (s Summary) Fingerprint() Fingerprint { return s.fingerprint }
 
-// CompleteTo is the time given to AsOf, zero without one.
+// CompleteUpTo returns the time given to AsOf, zero without one.
 func (s Summary) CompleteUpTo() time.Time { return s.asOf }
 
 // usable reports whether the side has a number to judge by.
@@ -192,7 +193,7 @@ func (s *Summary) usable() bool { return s.form == measured && s.flaw == "" }
 // counted reports whether the side is one exact number.
 func (s *Summary) counted() bool { return s.form == measured && s.lower == s.upper && s.relErr == 0 }
 
-// String is the side as reports print it: "10,000 users".
+// String returns the side as reports print it: "10,000 users".
 func (s Summary) String() string {
 	switch {
 	case s.form == notMeasured:
