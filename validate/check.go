@@ -135,6 +135,9 @@ func (out *Output) remeasure(ctx context.Context) error {
 		if !s.usable() || s.lower != side.lower || s.upper != side.upper {
 			return fmt.Errorf("%s were measured, and then %s", side, s)
 		}
+		if !s.identified() {
+			return fmt.Errorf("%s were counted again, and not which they are", side)
+		}
 		s.asOf = side.asOf
 		*side = s
 	}

@@ -19,21 +19,55 @@ type pair struct {
 // counterpart they differ by design, and a side that was only counted has none
 // to compare.
 func (j *judge) content(s *step) {
-	p, ok := j.pair(s)
-	if !ok {
+	if !s.after.identified() {
 		return
 	}
-	before, after := p.before.fingerprint, p.after.fingerprint
+	before, other := j.known(s.stage, s.after.fingerprint.Hash)
 	switch {
-	case before.Hash != after.Hash || before.Hash == "":
-		j.unverified(s.stage, "fingerprints of different hashes (%q and %q) say nothing about the users: take the same for both", before.Hash, after.Hash)
-	case before != after:
-		j.differs(&p)
+	case before != nil:
+		p := j.pair(s, before)
+		j.users(&p)
+	case other != nil:
+		j.unlike(s, other)
+	}
+}
+
+// users compares two sides with fingerprints by one hash.
+func (j *judge) users(p *pair) {
+	switch {
+	case p.before.fingerprint != p.after.fingerprint:
+		j.differs(p)
 	case p.before.lower != p.after.lower:
-		j.unverified(s.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
-	case s.stage == storing:
+		j.unverified(p.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
+	case p.stage == storing:
+		j.vouch(p)
+	}
+}
+
+// vouch records that just the expected users are stored, where Stored is proven to
+// hold those of the side before it, and that side those of Expected.
+func (j *judge) vouch(p *pair) {
+	expected := &j.out.Expected
+	if p.before == expected || j.policy.Mapping.isZero() && expected.identified() &&
+		expected.fingerprint == p.before.fingerprint && expected.lower == p.before.lower {
 		j.report.SameUsers = true
 	}
+}
+
+// unlike judges a side whose users cannot be compared with those of any side
+// before it, as their fingerprints are by other hashes. Where Expected and Stored
+// are by one hash, these decide on the whole way, and it is enough to count here.
+// Before the write nobody knows whether they will be.
+func (j *judge) unlike(s *step, other *Summary) {
+	expected, stored := &j.out.Expected, &j.out.Stored
+	wholeWay := j.policy.Mapping.isZero() && expected.identified() && stored.identified() &&
+		expected.fingerprint.Hash == stored.fingerprint.Hash && stored.fingerprint.Hash != ""
+	if wholeWay || j.admitting || j.hashes {
+		return
+	}
+	j.hashes = true // once: the next step would repeat it with the sides exchanged
+	j.unverified(s.stage, "fingerprints by different hashes (%q and %q) say nothing of each other: "+
+		"take both by validate.MD5, which NewDigest and every engine (sqlsegment.Portable) can make", other.fingerprint.Hash, s.after.fingerprint.Hash)
 }
 
 // sameUsers reports that fingerprints prove the sides of the step to be equal.
@@ -41,34 +75,43 @@ func (s *step) sameUsers() bool {
 	return s.before.identified() && s.before.fingerprint == s.after.fingerprint && s.before.lower == s.after.lower
 }
 
-// pair finds the side before a step to compare its users with, and what the
-// steps between the two may lose.
-func (j *judge) pair(s *step) (p pair, ok bool) {
-	p = pair{stage: s.stage, before: j.known(s.stage), after: s.after, distinct: s.stage == storing && j.policy.Distinct}
-	if p.before == nil || !s.after.identified() {
-		return p, false
-	}
+// pair returns a step with the side before it whose users are compared, and what
+// the steps between the two may lose.
+func (j *judge) pair(s *step, before *Summary) pair {
+	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.allow(j.policy.Reading)
 	}
 	p.allow(s.tolerance)
-	return p, true
+	return p
 }
 
-// known returns the nearest side before a step whose users are known, nil if there
-// is none. Beyond a Mapping are other ids.
-func (j *judge) known(before stage) *Summary {
-	switch out := j.out; {
-	case before == storing && out.Written.identified():
-		return &out.Written
-	case before != reading && !j.policy.Mapping.isZero():
-		return nil
-	case before != reading && out.Read.identified():
-		return &out.Read
-	case out.Expected.identified():
-		return &out.Expected
+// known returns the nearest side before a step whose users are known by the given
+// hash, and the nearest by another hash; nil where there is none. Beyond a Mapping
+// are other ids.
+func (j *judge) known(before stage, by Hash) (same, other *Summary) {
+	nearest := [...]*Summary{&j.out.Written, &j.out.Read, &j.out.Expected}
+	sides := nearest[:]
+	switch {
+	case before == reading:
+		sides = nearest[2:]
+	case before == mapping && j.policy.Mapping.isZero():
+		sides = nearest[1:]
+	case before == mapping:
+		sides = nil
+	case !j.policy.Mapping.isZero():
+		sides = nearest[:1]
 	}
-	return nil
+	for _, s := range sides {
+		switch {
+		case !s.identified():
+		case by != "" && s.fingerprint.Hash == by:
+			return s, other
+		case other == nil:
+			other = s
+		}
+	}
+	return nil, other
 }
 
 // identified reports whether a side says which users it holds.
@@ -267,13 +310,15 @@ func (j *judge) hint(at stage, hint string) {
 func (j *judge) keptOnce(p *pair, e *explanation) bool {
 	switch c := e.common; {
 	case c != nil && c.whole:
-		same := c.missing == 0 && c.surplus == 0
-		j.report.SameUsers = j.report.SameUsers || same
-		return same
+		if c.missing > 0 || c.surplus > 0 {
+			return false
+		}
+		j.vouch(p)
+		return true
 	case c != nil:
 		return c.missing == 0 && c.surplus == 0 // as far as the samples show; the counts decide
 	case p.before.digest != nil && p.before.digest.onceEach() == p.after.fingerprint:
-		j.report.SameUsers = true
+		j.vouch(p)
 		return true
 	case p.before.digest == nil || p.before.digest.sample.floor > 0:
 		j.unverified(p.stage, "fingerprints say nothing about distinct users: a Digest on both sides does")

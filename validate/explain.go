@@ -65,7 +65,7 @@ func (d *mismatch) prove(e *explanation) bool {
 	marks := d.source.marks(d.algorithm)
 	if c, ok := d.prefixes(marks, e.common); ok {
 		e.causes, e.proven = []cause{c}, true
-		e.moved = max(0, d.users-cmp.Or(c.first, d.source.users))
+		e.moved = max(0, min(d.users, d.source.users)-cmp.Or(c.first, d.source.users))
 		return true
 	}
 	if e.common.keepsOnce() {

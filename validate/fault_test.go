@@ -227,6 +227,12 @@ func TestHealthyPasses(t *testing.T) {
 			Expected: validate.Count(int64(n)), Read: digest(source).Summary(), Stored: digest(shuffled(source)).Summary(),
 		})
 		require.NoError(t, err)
+		require.False(t, report.SameUsers, "nobody said which users were expected")
+		require.Contains(t, report.String(), "those that were read, by their fingerprints")
+		report, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{
+			Expected: digest(source).Summary(), Read: digest(source).Summary(), Stored: digest(shuffled(source)).Summary(),
+		})
+		require.NoError(t, err)
 		require.True(t, report.SameUsers)
 	}
 }

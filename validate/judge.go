@@ -19,6 +19,9 @@ type judge struct {
 	report *Report
 	brief  bool // the caller asks only whether there are findings
 	again  bool // a second look would say more about users that differ
+
+	admitting bool // nothing is stored yet
+	hashes    bool // it was said that sides are by different hashes
 }
 
 // judgeStored fills the report on a finished output, and reports whether a
@@ -46,7 +49,7 @@ func (j *judge) stored() {
 
 // judgeInput fills the report on what is known before the first write.
 func judgeInput(p *Policy, out *Output, r *Report) {
-	j := judge{policy: p, out: out, report: r}
+	j := judge{policy: p, out: out, report: r, admitting: true}
 	defer j.finish()
 	if !j.begin(false) {
 		return

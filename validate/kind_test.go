@@ -31,7 +31,8 @@ func constants(t *testing.T, of string) (names, values []string) {
 			}
 			repeated := "" // the type of a constant that only counts on
 			for _, spec := range group.Specs {
-				value := spec.(*ast.ValueSpec)
+				value, ok := spec.(*ast.ValueSpec)
+				require.True(t, ok)
 				if name, ok := value.Type.(*ast.Ident); ok {
 					repeated = name.Name
 				} else if len(value.Values) > 0 {

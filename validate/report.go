@@ -17,7 +17,7 @@ type Report struct {
 	Read      Summary   `json:"read"`
 	Written   Summary   `json:"written"`
 	Stored    Summary   `json:"stored"`
-	SameUsers bool      `json:"same_users,omitempty"` // fingerprints prove that just the expected users are stored
+	SameUsers bool      `json:"same_users,omitempty"` // fingerprints prove that Stored holds just the users of Expected
 	Band      Band      `json:"band,omitzero"`        // the sizes that the history allows
 	Policy    Policy    `json:"policy,omitzero"`
 	Findings  []Finding `json:"findings,omitempty"`
@@ -100,8 +100,11 @@ func (r Report) String() string {
 			line(&b, side.name, side.summary.String())
 		}
 	}
-	if r.SameUsers {
+	switch {
+	case r.SameUsers:
 		line(&b, "users", "the same, by their fingerprints")
+	case r.Stored.identified() && r.Stored.fingerprint == r.Read.fingerprint && r.Stored.lower == r.Read.lower:
+		line(&b, "users", "those that were read, by their fingerprints")
 	}
 	if !r.Band.IsZero() {
 		line(&b, "history", r.Band.String())
@@ -201,7 +204,7 @@ func (r *Report) where(losses []*Finding) string {
 	var where []string
 	for _, f := range losses {
 		if f.Kind == Short {
-			where = append(where, stages[stageNamed(f.Step)].doing)
+			where = append(where, stage(stageNamed(f.Step)).doing())
 		}
 	}
 	if len(where) == 0 {
