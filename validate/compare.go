@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // A comparison holds the users that both samples would hold, had both sides
@@ -27,19 +29,19 @@ type compared struct{ first, source, stored int64 }
 // compare finds what the samples of two sides have in common. Where a store
 // keeps a user once, distinct compares users and not how often they came.
 func compare(source, stored *snapshot, distinct bool) *comparison {
-	floor := max(source.sample.floor, stored.sample.floor)
+	floor := max(source.sample.Floor, stored.sample.Floor)
 	c := &comparison{whole: floor == 0, once: true}
-	for _, u := range source.sample.byPosition() {
-		if u.hash.high >= floor {
-			there := stored.sample.count(u.hash)
-			c.repeats = c.repeats || u.count > 1
+	for _, u := range source.sample.ByPosition() {
+		if u.Hash.High >= floor {
+			there := stored.sample.Count(u.Hash)
+			c.repeats = c.repeats || u.Count > 1
 			c.once = c.once && there <= 1
-			c.add(u.first, times(u.count, distinct), times(there, distinct))
+			c.add(u.First, times(u.Count, distinct), times(there, distinct))
 		}
 	}
-	for _, u := range stored.sample.users {
-		if u.hash.high >= floor && source.sample.count(u.hash) == 0 {
-			c.foreign += times(u.count, distinct)
+	for _, u := range stored.sample.Users {
+		if u.Hash.High >= floor && source.sample.Count(u.Hash) == 0 {
+			c.foreign += times(u.Count, distinct)
 		}
 	}
 	c.surplus += c.foreign
@@ -78,13 +80,13 @@ func (c *comparison) lacksRepeats() bool {
 // pages returns, for each page between two marks, how often the other side holds
 // it more than the source, where its sampled users all agree. A page without
 // sampled users takes the value of both its neighbours, unless it may hold repeats.
-func (c *comparison) pages(marks []checkpoint) []int64 {
+func (c *comparison) pages(marks []sketch.Checkpoint) []int64 {
 	pages := make([]int64, len(marks)-1)
 	var unsampled []int // those before the one at hand
 	next, last := 0, int64(0)
 	for i := range pages {
 		begin := next
-		for next < len(c.users) && c.users[next].first < marks[i+1].users {
+		for next < len(c.users) && c.users[next].first < marks[i+1].Users {
 			next++
 		}
 		if begin == next {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // comparedOf is a comparison of users with one place each: how often the source
@@ -69,9 +71,9 @@ func TestKeepsOnce(t *testing.T) {
 // both samples, one below it in one.
 func TestCompareAtTheFloor(t *testing.T) {
 	side := func(floor uint64, highs ...uint64) *snapshot {
-		s := &snapshot{contents: contents{sample: sample{floor: floor}}}
+		s := &snapshot{contents: contents{sample: sketch.Sample{Floor: floor}}}
 		for i, high := range highs {
-			s.sample.add(hash128{high: high}, 1, int64(i))
+			s.sample.Add(sketch.Hash{High: high}, 1, int64(i))
 		}
 		return s
 	}
@@ -119,9 +121,9 @@ func holding(n int, lost ...run) *comparison {
 // TestPagesWithoutSample: a page without a sampled user is as its neighbours are,
 // where they are alike, and as the only neighbour at an end.
 func TestPagesWithoutSample(t *testing.T) {
-	var marks []checkpoint
+	var marks []sketch.Checkpoint
 	for users := int64(0); users <= 50; users += 10 {
-		marks = append(marks, checkpoint{users: users})
+		marks = append(marks, sketch.Checkpoint{Users: users})
 	}
 	there, lost, twice := compared{0, 1, 1}, compared{0, 1, 0}, compared{0, 1, 2}
 	for _, c := range []struct {
@@ -231,7 +233,7 @@ func TestUnseen(t *testing.T) {
 		c.add(i, 1+i%2*2, 0) // 1 and 3, and so 2 on average, by a standard deviation of 1
 	}
 	for users, want := range map[int64]int64{200: 0, 275: 0, 276: 76 + 75, 1200: 1000 + 75} {
-		source := snapshot{contents: contents{users: users, sample: sample{users: make([]sampled, 100)}}}
+		source := snapshot{contents: contents{users: users, sample: sketch.Sample{Users: make([]sketch.Sampled, 100)}}}
 		require.Equal(t, want, c.unseen(&source), "%d users", users)
 	}
 }
@@ -249,6 +251,39 @@ func TestBounds(t *testing.T) {
 			require.LessOrEqual(t, low, share+1e-15)
 			require.GreaterOrEqual(t, high, share-1e-15)
 			require.Less(t, low, high)
+		}
+	}
+}
+
+// The chance of losses at random to look like runs, against counting the ways in
+// which it can happen.
+func TestLuckIsNoLessThanTheChance(t *testing.T) {
+	for all := 1; all <= 14; all++ {
+		for lost := 1; lost <= all; lost++ {
+			within := map[[2]int]int{} // runs, the last at the end or not: how many ways have at most so many
+			ways := 0
+			for mask := range 1 << all {
+				runs, users := 0, 0
+				for i := range all {
+					if mask>>i&1 == 1 {
+						users++
+						if i == 0 || mask>>(i-1)&1 == 0 {
+							runs++
+						}
+					}
+				}
+				if users != lost {
+					continue
+				}
+				ways++
+				within[[2]int{runs, mask >> (all - 1)}]++
+			}
+			for runs := 1; runs <= lost; runs++ {
+				chance := float64(within[[2]int{runs, 0}]+within[[2]int{runs, 1}]) / float64(ways)
+				require.GreaterOrEqual(t, math.Pow(10, float64(luckOf(int64(all), int64(lost), int64(lost), int64(runs), false)))*(1+1e-9), chance, "%d of %d in %d runs", lost, all, runs)
+				atEnd := float64(within[[2]int{runs, 1}]) / float64(ways)
+				require.GreaterOrEqual(t, math.Pow(10, float64(luckOf(int64(all), int64(lost), int64(lost), int64(runs), true)))*(1+1e-9), atEnd, "%d of %d in %d runs, one at the end", lost, all, runs)
+			}
 		}
 	}
 }

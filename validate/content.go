@@ -320,7 +320,7 @@ func (j *judge) keptOnce(p *pair, e *explanation) bool {
 	case p.before.digest != nil && p.before.digest.onceEach() == p.after.fingerprint:
 		j.vouch(p)
 		return true
-	case p.before.digest == nil || p.before.digest.sample.floor > 0:
+	case p.before.digest == nil || p.before.digest.sample.Floor > 0:
 		j.unverified(p.stage, "fingerprints say nothing about distinct users: a Digest on both sides does")
 		return true
 	}
@@ -329,21 +329,14 @@ func (j *judge) keptOnce(p *pair, e *explanation) bool {
 
 // onceEach returns the fingerprint of the distinct users, as long as all are held.
 func (s *snapshot) onceEach() Fingerprint {
-	if s.sample.floor > 0 {
+	if s.sample.Floor > 0 {
 		return Fingerprint{}
 	}
 	a, f := s.algorithm(), Fingerprint{Hash: s.hash}
-	for _, u := range s.sample.users {
-		f.Sum = a.add(f.Sum, a.sum(u.hash))
+	for _, u := range s.sample.Users {
+		f.Sum = a.Add(f.Sum, a.Sum(u.Hash))
 	}
 	return f
-}
-
-func (s *snapshot) algorithm() algorithm {
-	if s.hash == MD5 {
-		return md5Lanes
-	}
-	return xxh3Sum
 }
 
 // sharesMeasurement reports that two sides are one and the same digest.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // A cause explains why two sides hold other users.
@@ -24,14 +26,14 @@ type explanation struct {
 
 // A mismatch is two sides, counted, that hold other users.
 type mismatch struct {
-	algorithm    algorithm
+	algorithm    sketch.Algorithm
 	verb         string // what the step did: read, stored
 	source       *snapshot
 	stored       *snapshot // nil: an engine's fingerprint
 	users        int64
-	sum          sum
-	missingUsers int64 // the source's users less those stored
-	missing      sum   // the same of their sums
+	sum          sketch.Sum
+	missingUsers int64      // the source's users less those stored
+	missing      sketch.Sum // the same of their sums
 }
 
 // explain looks for causes: first for those that sums prove, then for what the
@@ -48,7 +50,7 @@ func explain(s stage, before, after *Summary, distinct bool) explanation {
 		users: after.lower, sum: after.fingerprint.Sum,
 	}
 	d.missingUsers = source.users - d.users
-	d.missing = d.algorithm.subtract(source.sum, d.sum)
+	d.missing = d.algorithm.Subtract(source.sum, d.sum)
 	var e explanation
 	if stored != nil {
 		e.common = compare(source, stored, distinct)
@@ -90,51 +92,39 @@ func (d *mismatch) prove(e *explanation) bool {
 
 // marks returns the checkpoints from the first user to the last. Where the sample
 // holds every user and none twice, there is one after each.
-func (s *snapshot) marks(a algorithm) []checkpoint {
-	marks := []checkpoint{{}}
-	if s.sample.floor == 0 && int64(len(s.sample.users)) == s.users {
-		var at checkpoint
-		for _, u := range s.sample.byPosition() {
-			at.users++
-			at.sum = a.add(at.sum, a.sum(u.hash))
+func (s *snapshot) marks(a sketch.Algorithm) []sketch.Checkpoint {
+	marks := []sketch.Checkpoint{{}}
+	if s.sample.Floor == 0 && int64(len(s.sample.Users)) == s.users {
+		var at sketch.Checkpoint
+		for _, u := range s.sample.ByPosition() {
+			at.Users++
+			at.Sum = a.Add(at.Sum, a.Sum(u.Hash))
 			marks = append(marks, at)
 		}
 		return marks
 	}
-	for _, c := range s.checkpoints.list {
-		if c.users < s.users {
+	for _, c := range s.checkpoints.List {
+		if c.Users < s.users {
 			marks = append(marks, c)
 		}
 	}
-	return append(marks, checkpoint{users: s.users, sum: s.sum})
-}
-
-func (s *sample) byPosition() []sampled {
-	return slices.SortedFunc(slices.Values(s.users), func(a, b sampled) int { return cmp.Compare(a.first, b.first) })
-}
-
-// sum returns what a user with this hash adds.
-func (a algorithm) sum(h hash128) sum {
-	if a == xxh3Sum {
-		return sum{h.low, h.high}
-	}
-	return sum{h.high >> 32, h.high & 0xffffffff, h.low >> 32, h.low & 0xffffffff}
+	return append(marks, sketch.Checkpoint{Users: s.users, Sum: s.sum})
 }
 
 // prefixes finds what is there to be the first users once or several times.
-func (d *mismatch) prefixes(marks []checkpoint, c *comparison) (cause, bool) {
+func (d *mismatch) prefixes(marks []sketch.Checkpoint, c *comparison) (cause, bool) {
 	for _, m := range marks[1:] {
-		if d.users%m.users != 0 || d.algorithm.times(d.users/m.users, m.sum) != d.sum {
+		if d.users%m.Users != 0 || d.algorithm.Times(d.users/m.Users, m.Sum) != d.sum {
 			continue
 		}
-		times, all := d.users/m.users, m.users == d.source.users
+		times, all := d.users/m.Users, m.Users == d.source.users
 		switch {
-		case times == 1 && !all && (m.users >= capLevel && isCap(m.users, nil) || !d.endLost(c).plausible()):
-			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.users), counted(d.source.users, "user")), m.users}, true
+		case times == 1 && !all && (m.Users >= capLevel && isCap(m.Users, nil) || !d.endLost(c).plausible()):
+			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.Users), counted(d.source.users, "user")), m.Users}, true
 		case times > 1 && all:
-			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.users, "user"), d.verb, often(times)), 0}, true
+			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.Users, "user"), d.verb, often(times)), 0}, true
 		case times > 1:
-			return cause{Repeated, fmt.Sprintf("the source's first %s are %s %s, and no others", counted(m.users, "user"), d.verb, often(times)), m.users}, true
+			return cause{Repeated, fmt.Sprintf("the source's first %s are %s %s, and no others", counted(m.Users, "user"), d.verb, often(times)), m.Users}, true
 		}
 	}
 	return cause{}, false
@@ -174,19 +164,19 @@ func (r run) String() string {
 // solve finds the runs of a mismatch of which it is known, or assumed, how often
 // each page is there more than it should be: if the sums then leave one run of
 // pages, or one page in place of another, those are it, too.
-func (d *mismatch) solve(marks []checkpoint, pages []int64) (runs []run, ok bool) {
+func (d *mismatch) solve(marks []sketch.Checkpoint, pages []int64) (runs []run, ok bool) {
 	missing, users := d.missing, d.missingUsers
 	for i, times := range pages {
-		page := d.algorithm.subtract(marks[i+1].sum, marks[i].sum)
-		missing = d.algorithm.add(missing, d.algorithm.times(times, page))
-		users += times * (marks[i+1].users - marks[i].users)
+		page := d.algorithm.Subtract(marks[i+1].Sum, marks[i].Sum)
+		missing = d.algorithm.Add(missing, d.algorithm.Times(times, page))
+		users += times * (marks[i+1].Users - marks[i].Users)
 	}
 	rest, ok := d.residue(marks, missing, users)
 	if !ok {
 		return nil, false
 	}
 	for i, times := range pages {
-		page := run{marks[i].users, marks[i+1].users, times}
+		page := run{marks[i].Users, marks[i+1].Users, times}
 		for _, r := range rest {
 			if r.from <= page.from && page.to <= r.to {
 				page.times += r.times
@@ -203,14 +193,14 @@ func (d *mismatch) solve(marks []checkpoint, pages []int64) (runs []run, ok bool
 
 // residue explains a sum of so many missing users by one run that is missing or
 // repeated, or by one page in place of another.
-func (d *mismatch) residue(marks []checkpoint, missing sum, users int64) ([]run, bool) {
+func (d *mismatch) residue(marks []sketch.Checkpoint, missing sketch.Sum, users int64) ([]run, bool) {
 	switch {
-	case users == 0 && missing == sum{}:
+	case users == 0 && missing == sketch.Sum{}:
 		return nil, true
 	case users == 0:
 		return d.exchanged(marks, missing)
 	case users < 0:
-		r, ok := d.between(marks, d.algorithm.subtract(sum{}, missing), -users)
+		r, ok := d.between(marks, d.algorithm.Subtract(sketch.Sum{}, missing), -users)
 		r.times = 1
 		return []run{r}, ok
 	}
@@ -221,32 +211,32 @@ func (d *mismatch) residue(marks []checkpoint, missing sum, users int64) ([]run,
 
 // between finds the two checkpoints, so many users apart, between which a sum
 // was added.
-func (d *mismatch) between(marks []checkpoint, added sum, users int64) (run, bool) {
+func (d *mismatch) between(marks []sketch.Checkpoint, added sketch.Sum, users int64) (run, bool) {
 	to := 0
 	for _, m := range marks {
-		for to < len(marks) && marks[to].users-m.users < users {
+		for to < len(marks) && marks[to].Users-m.Users < users {
 			to++
 		}
-		if to < len(marks) && marks[to].users-m.users == users && d.algorithm.subtract(marks[to].sum, m.sum) == added {
-			return run{from: m.users, to: marks[to].users}, true
+		if to < len(marks) && marks[to].Users-m.Users == users && d.algorithm.Subtract(marks[to].Sum, m.Sum) == added {
+			return run{from: m.Users, to: marks[to].Users}, true
 		}
 	}
 	return run{}, false
 }
 
 // exchanged finds the page that is there once more in place of another.
-func (d *mismatch) exchanged(marks []checkpoint, missing sum) ([]run, bool) {
-	pages := make(map[sum]int, len(marks))
+func (d *mismatch) exchanged(marks []sketch.Checkpoint, missing sketch.Sum) ([]run, bool) {
+	pages := make(map[sketch.Sum]int, len(marks))
 	for i := 1; i < len(marks); i++ {
-		pages[d.algorithm.subtract(marks[i].sum, marks[i-1].sum)] = i
+		pages[d.algorithm.Subtract(marks[i].Sum, marks[i-1].Sum)] = i
 	}
 	for i := 1; i < len(marks); i++ {
-		page := d.algorithm.subtract(marks[i].sum, marks[i-1].sum)
-		lost, ok := pages[d.algorithm.add(missing, page)]
-		if ok && marks[lost].users-marks[lost-1].users == marks[i].users-marks[i-1].users {
+		page := d.algorithm.Subtract(marks[i].Sum, marks[i-1].Sum)
+		lost, ok := pages[d.algorithm.Add(missing, page)]
+		if ok && marks[lost].Users-marks[lost-1].Users == marks[i].Users-marks[i-1].Users {
 			return []run{
-				{marks[lost-1].users, marks[lost].users, -1},
-				{marks[i-1].users, marks[i].users, 1},
+				{marks[lost-1].Users, marks[lost].Users, -1},
+				{marks[i-1].Users, marks[i].Users, 1},
 			}, true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // letters is a digest whose users are the letters.
@@ -16,10 +18,10 @@ func letters(all string) *Digest {
 }
 
 // missed is what the source holds and the other side does not.
-func missed(source, other string) (mismatch, []checkpoint) {
+func missed(source, other string) (mismatch, []sketch.Checkpoint) {
 	s, o := letters(source).Summary(), letters(other).Summary()
 	d := mismatch{source: s.digest, users: o.lower, sum: o.fingerprint.Sum, missingUsers: s.lower - o.lower}
-	d.missing = d.algorithm.subtract(s.digest.sum, d.sum)
+	d.missing = d.algorithm.Subtract(s.digest.sum, d.sum)
 	return d, s.digest.marks(d.algorithm)
 }
 
@@ -51,21 +53,21 @@ func TestMoved(t *testing.T) {
 // TestMarks: each user is a mark where the sample holds all, none of them twice;
 // else marks are checkpoints, and the two ends.
 func TestMarks(t *testing.T) {
-	prefixes := func(of ...string) (marks []checkpoint) {
+	prefixes := func(of ...string) (marks []sketch.Checkpoint) {
 		for _, prefix := range of {
 			d := letters(prefix)
-			marks = append(marks, checkpoint{users: d.users, sum: d.sum})
+			marks = append(marks, sketch.Checkpoint{Users: d.users, Sum: d.sum})
 		}
 		return marks
 	}
-	marks := func(all string) []checkpoint {
+	marks := func(all string) []sketch.Checkpoint {
 		d := &Digest{}
 		d.MarkEvery(2)
 		for _, letter := range all {
 			d.AddString(string(letter))
 		}
 		s := d.Summary()
-		return s.digest.marks(xxh3Sum)
+		return s.digest.marks(sketch.XXH3)
 	}
 	require.Equal(t, prefixes("", "a", "ab", "abc"), marks("abc"))
 	require.Equal(t, prefixes("", "aa", "aabb", "aabbc"), marks("aabbc"), "after each page")
@@ -76,24 +78,24 @@ func TestMarks(t *testing.T) {
 // or one page in place of another as long as it; or it is not explained.
 func TestResidue(t *testing.T) {
 	d, each := missed("abcdefgh", "")
-	sumOf := func(all string) sum { return letters(all).sum }
-	less := d.algorithm.subtract
-	pages := []checkpoint{each[0], each[2], each[4], each[5], each[6], each[8]} // ab, cd, e, f, gh
+	sumOf := func(all string) sketch.Sum { return letters(all).sum }
+	less := d.algorithm.Subtract
+	pages := []sketch.Checkpoint{each[0], each[2], each[4], each[5], each[6], each[8]} // ab, cd, e, f, gh
 	for _, c := range []struct {
 		reason string
 		users  int64
-		sum    sum
+		sum    sketch.Sum
 		want   []run
 		ok     bool
 	}{
-		{"nothing", 0, sum{}, nil, true},
-		{"users without a sum", 2, sum{}, []run{{times: -1}}, false},
+		{"nothing", 0, sketch.Sum{}, nil, true},
+		{"users without a sum", 2, sketch.Sum{}, []run{{times: -1}}, false},
 		{"a page missing", 2, sumOf("cd"), []run{{2, 4, -1}}, true},
 		{"three pages missing", 4, sumOf("cdef"), []run{{2, 6, -1}}, true},
 		{"the last page missing", 2, sumOf("gh"), []run{{6, 8, -1}}, true},
 		{"others missing, as many", 2, sumOf("bc"), []run{{times: -1}}, false},
-		{"a page twice", -2, less(sum{}, sumOf("cd")), []run{{2, 4, 1}}, true},
-		{"the first page twice", -2, less(sum{}, sumOf("ab")), []run{{0, 2, 1}}, true},
+		{"a page twice", -2, less(sketch.Sum{}, sumOf("cd")), []run{{2, 4, 1}}, true},
+		{"the first page twice", -2, less(sketch.Sum{}, sumOf("ab")), []run{{0, 2, 1}}, true},
 		{"a page in place of an earlier one", 0, less(sumOf("ab"), sumOf("gh")), []run{{0, 2, -1}, {6, 8, 1}}, true},
 		{"a page in place of a later one", 0, less(sumOf("gh"), sumOf("cd")), []run{{6, 8, -1}, {2, 4, 1}}, true},
 		{"a user in place of another", 0, less(sumOf("e"), sumOf("f")), []run{{4, 5, -1}, {5, 6, 1}}, true},
