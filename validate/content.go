@@ -35,6 +35,8 @@ func (j *judge) content(s *step) {
 // users compares two sides with fingerprints by one hash.
 func (j *judge) users(p *pair) {
 	switch {
+	case p.before.moved != nil:
+		j.moved(p)
 	case p.before.fingerprint != p.after.fingerprint:
 		j.differs(p)
 	case p.before.lower != p.after.lower:
@@ -67,7 +69,7 @@ func (j *judge) unlike(s *step, other *Summary) {
 	}
 	j.hashes = true // once: the next step would repeat it with the sides exchanged
 	j.unverified(s.stage, "fingerprints by different hashes (%q and %q) say nothing of each other: "+
-		"take both by validate.MD5, which NewDigest and every engine (sqlsegment.Portable) can make", other.fingerprint.Hash, s.after.fingerprint.Hash)
+		"take both by validate.MD5, which NewDigest and every engine (sqlsegment.Portable) can make", other.hash(), s.after.hash())
 }
 
 // sameUsers reports that fingerprints prove the sides of the step to be equal.
@@ -104,8 +106,8 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 	}
 	for _, s := range sides {
 		switch {
-		case !s.identified():
-		case by != "" && s.fingerprint.Hash == by:
+		case !s.usable() || s.hash() == "" && !s.identified():
+		case by != "" && s.hash() == by:
 			return s, other
 		case other == nil:
 			other = s
@@ -169,7 +171,7 @@ func (j *judge) differs(p *pair) {
 func (j *judge) causes(causes []cause, p *pair, wrongCount bool) {
 	for _, c := range causes {
 		f := Finding{Kind: c.kind, Step: p.stage.String(), Detail: c.detail, Severity: Warn}
-		if wrongCount || p.exact() || c.kind == Truncated && isCap(c.first, j.policy.Caps) {
+		if wrongCount || p.exact() || c.kind == Truncated && j.policy.limits().has(c.first) {
 			f.Severity = Fail
 		}
 		j.add(f)

@@ -43,11 +43,11 @@ func TestSummaryAccessors(t *testing.T) {
 	require.Equal(t, []int64{4, 9}, []int64{lower, upper})
 }
 
-// TestBetween: a side that did not move keeps its users, one that did has none
+// TestMoving: a side that did not move keeps its users, one that did has none
 // to compare.
-func TestBetween(t *testing.T) {
+func TestMoving(t *testing.T) {
 	still := validate.Moving(printed(5, md5Of(1)).AsOf(noon), printed(5, md5Of(1)).AsOf(noon.Add(time.Hour)))
-	require.Equal(t, md5Of(1), still.Fingerprint())
+	require.Equal(t, md5Of(1), still.Fingerprint(), "it did not move")
 	require.Equal(t, noon, still.CompleteUpTo(), "as complete as the older of the two")
 	require.Zero(t, validate.Moving(printed(5, md5Of(1)), printed(5, md5Of(2))).Fingerprint(), "other users")
 	require.Zero(t, validate.Moving(printed(5, md5Of(1)), printed(6, md5Of(1))).Fingerprint(), "other numbers")
@@ -57,14 +57,16 @@ func TestBetween(t *testing.T) {
 
 func TestSummaryJSON(t *testing.T) {
 	for want, s := range map[string]validate.Summary{
-		`null`:                                       {},
-		`{"unknown":true}`:                           validate.Unknown(),
-		`{"users":0}`:                                count(0),
-		`{"users":812345}`:                           count(812345),
-		`{"users":1000,"rel_err":0.004}`:             validate.Estimate(1000, 0.004),
-		`{"users":4,"users_upper":9}`:                validate.Moving(count(9), count(4)),
-		`{"invalid":"-1 users, want 0 or more"}`:     count(-1),
-		`{"users":5,"as_of":"2024-03-18T12:00:00Z"}`: count(5).AsOf(noon),
+		`null`:                           {},
+		`{"unknown":true}`:               validate.Unknown(),
+		`{"users":0}`:                    count(0),
+		`{"users":812345}`:               count(812345),
+		`{"users":1000,"rel_err":0.004}`: validate.Estimate(1000, 0.004),
+		`{"users":4,"users_upper":9,"moving":[{"users":9},{"users":4}]}`:                                           validate.Moving(count(9), count(4)),
+		`{"users":4,"users_upper":9,"bounded":true}`:                                                               validate.Bounded(4, 9),
+		`{"users":5,"lag_unknown":true}`:                                                                           count(5).LagUnknown(),
+		`{"invalid":"-1 users, want 0 or more"}`:                                                                   count(-1),
+		`{"users":5,"as_of":"2024-03-18T12:00:00Z"}`:                                                               count(5).AsOf(noon),
 		`{"users":5,"fingerprint":"md5x4/v1:0000000000000007-0000000000000001-0000000000000002-0000000000000003"}`: printed(5, md5Of(7)),
 	} {
 		text, err := json.Marshal(s)
