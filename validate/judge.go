@@ -222,6 +222,9 @@ func (j *judge) judge(s step) {
 // where the digest of a side knows how many are. A side that was only counted is
 // taken to have counted distinct users.
 func (j *judge) countDistinct(s step) (short bool) {
+	if j.digestedWhole(&s) {
+		return false // the users will be compared one by one, each once
+	}
 	before, after := s.before.distinct(), s.after.distinct()
 	s.before, s.after, s.distinct = &before, &after, true
 	return j.count(&s)

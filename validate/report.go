@@ -179,7 +179,7 @@ func (r *Report) headline() string {
 }
 
 func (r *Report) shortOfExpected() bool {
-	return r.Stored.usable() && r.Expected.usable() && r.Stored.upper < r.Expected.lower
+	return r.Stored.usable() && r.Expected.usable() && r.Expected.moved == nil && r.Stored.upper < r.Expected.lower
 }
 
 // losses returns the failing findings about a number of users, by step.

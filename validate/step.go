@@ -60,6 +60,9 @@ type limits struct{ lowest, highest int64 }
 // them is wrong, whatever the side before held of all that it may have held. Each
 // end has its own margin.
 func (s *step) possible() limits {
+	if m := s.before.moved; m != nil && m.digested() {
+		return s.around(m.common, m.all)
+	}
 	return s.around(s.before.lower, s.before.upper)
 }
 
