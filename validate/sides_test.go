@@ -2,10 +2,13 @@ package validate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -351,4 +354,346 @@ func TestMovingTooMuch(t *testing.T) {
 	require.ErrorIs(t, err, validate.Short, "sampled users are missing")
 	_, err = check(validate.Policy{Reading: validate.Within(0.2)}, lost)
 	require.Error(t, err, "50,000 of 300,000 are within a fifth, but not for certain: %v", err)
+}
+
+// TestBounded: a side known within bounds passes where each number within them
+// would, and fails where none would.
+func TestBounded(t *testing.T) {
+	type out = validate.Output
+	below1000 := validate.Bounded(0, 999)
+	possible := validate.Policy{AllowPossible: true}
+	withTolerance := validate.Policy{AllowPossible: true, Tolerance: validate.Within(0.1)}
+	for _, c := range []verdictCase{
+		{
+			name: "stored within, unknown where", reason: "an API says below 1,000 where 450 are expected: nobody knows",
+			output: out{Expected: count(450), Stored: below1000},
+			want:   []string{"unverified@store", "unverified@store"},
+		},
+		{
+			name: "stored within, allowed", reason: "AllowPossible makes of it a warning",
+			policy: possible, output: out{Expected: count(450), Stored: below1000},
+			want: []string{"unverified@store?", "unverified@store?"},
+		},
+		{
+			name: "stored outside", reason: "none of 0 to 999 is 1,000, whatever is allowed of the possible",
+			policy: possible, output: out{Expected: count(1000), Stored: validate.Bounded(1, 999)},
+			want: []string{"short@store"},
+		},
+		{
+			name: "stored above", reason: "the same at the other end",
+			policy: possible, output: out{Expected: count(5), Stored: validate.Bounded(6, 9)},
+			want: []string{"surplus@store"},
+		},
+		{
+			name: "stored within the tolerance", reason: "each number of 950 to 1,050 passes",
+			policy: withTolerance, output: out{Expected: count(1000), Stored: validate.Bounded(950, 1050)},
+		},
+		{
+			name: "expected within bounds, all of which pass", reason: "1,001 are within a tenth of 950 and of 1,050",
+			policy: withTolerance, output: out{Expected: validate.Bounded(950, 1050), Stored: count(1001)},
+		},
+		{
+			name: "expected within bounds, some of which pass", reason: "of 1,200 they are more than a tenth short",
+			policy: validate.Policy{Tolerance: validate.Within(0.1)},
+			output: out{Expected: validate.Bounded(950, 1200), Stored: count(1001)},
+			want:   []string{"unverified@store"},
+		},
+		{
+			name: "expected within bounds, none of which passes", reason: "1,000 are more than a tenth above 900",
+			policy: withTolerance, output: out{Expected: validate.Bounded(800, 900), Stored: count(1000)},
+			want: []string{"surplus@store"},
+		},
+		{
+			name: "also estimated", reason: "the error is in doubt, too, and AllowPossible is for bounds alone",
+			policy: possible, output: out{Expected: validate.Estimate(450, 0.01), Stored: validate.Bounded(1, 999)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "a source that moved", reason: "its movement is in doubt, and AllowPossible is for bounds alone",
+			policy: possible, output: out{Expected: validate.Moving(count(450), count(460)), Stored: count(455)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "by history alone", reason: "the bounds are wider than what the history allows",
+			output: out{Expected: validate.Unknown(), Stored: validate.Bounded(1, 9999), Sizes: flat(30, 5000)},
+			want:   []string{"unverified@size"},
+		},
+		{
+			name: "by history alone, allowed", reason: "and that is all that is in doubt",
+			policy: possible, output: out{Expected: validate.Unknown(), Stored: validate.Bounded(1, 9999), Sizes: flat(30, 5000)},
+			want: []string{"unverified@size?"},
+		},
+		{
+			name: "below its history", reason: "none of the bounds is within",
+			policy: possible, output: out{Expected: validate.Unknown(), Stored: below1000, Sizes: flat(30, 5000)},
+			want: []string{"dropped@size"},
+		},
+		{
+			name: "one number", reason: "bounds that are equal are a count",
+			output: out{Expected: validate.Bounded(7, 7), Stored: validate.Bounded(7, 7)},
+		},
+		{name: "crossed", reason: "bad input", output: out{Expected: validate.Bounded(7, 6), Stored: count(7)}, want: []string{"unverified@"}},
+		{name: "negative", reason: "bad input", output: out{Expected: validate.Bounded(-1, 6), Stored: count(6)}, want: []string{"unverified@"}},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+// TestSourceLag: how old the source's answer may be is asked only by the policy.
+func TestSourceLag(t *testing.T) {
+	type out = validate.Output
+	hour := validate.Policy{MaxSourceLag: time.Hour}
+	for _, c := range []verdictCase{
+		{name: "not asked", reason: "the one zero that is not strict", output: out{Expected: count(5).AsOf(noon.AddDate(-1, 0, 0)), Stored: count(5), At: noon}},
+		{name: "fresh enough", reason: "the margin is inclusive", policy: hour, output: out{Expected: count(5).AsOf(noon.Add(-time.Hour)), Stored: count(5), At: noon}},
+		{
+			name: "too old", reason: "what the source holds by now is not known",
+			policy: hour, output: out{Expected: count(5).AsOf(noon.Add(-time.Hour - 1)), Stored: count(5), At: noon},
+			want: []string{"unverified@read"},
+		},
+		{
+			name: "does not say", reason: "an unknown lag is not none",
+			policy: hour, output: out{Expected: count(5), Stored: count(5), At: noon},
+			want: []string{"unverified@read"},
+		},
+		{
+			name: "a replica of unknown lag", reason: "a warning where nobody asks",
+			output: out{Expected: count(5).LagUnknown(), Stored: count(5)},
+			want:   []string{"unverified@read?"},
+		},
+		{
+			name: "a replica of unknown lag, asked", reason: "unverified where somebody does",
+			policy: hour, output: out{Expected: count(5).LagUnknown(), Stored: count(5), At: noon},
+			want: []string{"unverified@read"},
+		},
+		{
+			name: "a replica that says", reason: "AsOf is said later, and holds",
+			policy: hour, output: out{Expected: count(5).LagUnknown().AsOf(noon), Stored: count(5), At: noon},
+		},
+		{
+			name: "nobody's", reason: "what is unknown is not old",
+			policy: hour, output: out{Expected: validate.Unknown(), Stored: count(5000), Sizes: flat(30, 5000)},
+		},
+		{
+			name: "shortfall of an old source", reason: "what is proven is said, too",
+			policy: hour, output: out{Expected: count(5).AsOf(noon.AddDate(0, 0, -1)), Stored: count(4), At: noon},
+			want: []string{"short@store", "unverified@read"},
+		},
+		{name: "without a time", reason: "bad input", policy: hour, output: out{Expected: count(5).AsOf(noon), Stored: count(5)}, want: []string{"unverified@"}},
+		{name: "negative", reason: "bad input", policy: validate.Policy{MaxSourceLag: -1}, output: out{Expected: count(5), Stored: count(5), At: noon}, want: []string{"unverified@"}},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+// TestMapping: ratios of a few users, of none, above 1, of estimates.
+func TestMapping(t *testing.T) {
+	type out = validate.Output
+	graph := validate.Policy{Mapping: validate.Ratio{Min: 2, Max: 3}}
+	way := func(read, written int64) out {
+		return out{Expected: count(read), Read: count(read), Written: count(written), Stored: count(written)}
+	}
+	for _, c := range []verdictCase{
+		{name: "3 of 3", reason: "95% of 3 are 2, but all 3 come in 86 of 100 cases", policy: mapped, output: way(3, 3), want: []string{"surplus@map?"}},
+		{name: "1 of 2", reason: "70% of 2 are 2", policy: mapped, output: way(2, 1), want: []string{"short@map?"}},
+		{name: "4 of 7", reason: "70% of 7 are 5", policy: mapped, output: way(7, 4), want: []string{"short@map?"}},
+		{name: "0 of 5", reason: "2 in 1,000 by chance, and a fault all the same", policy: mapped, output: way(5, 0), want: []string{"empty@store", "short@map"}},
+		{name: "1 of 9", reason: "under 1 in 1,000: 0.00043", policy: mapped, output: way(9, 1), want: []string{"short@map"}},
+		{name: "2 of 9", reason: "above 1 in 1,000: 0.0043", policy: mapped, output: way(9, 2), want: []string{"short@map?"}},
+		{name: "654 of 1,000", reason: "0.0010 by chance, where 700 are the mean", policy: mapped, output: way(1000, 655), want: []string{"short@map?"}},
+		{name: "650 of 1,000", reason: "0.0004", policy: mapped, output: way(1000, 650), want: []string{"short@map"}},
+		{name: "699 of 1,001", reason: "above 1,000 read a number outside fails always", policy: mapped, output: way(1001, 700), want: []string{"short@map"}},
+		{name: "1 of 2, one for each", reason: "{1, 1} leaves nothing to chance", policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}}, output: way(2, 1), want: []string{"short@map"}},
+		{name: "3 of 2, one for each", reason: "nor more", policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}}, output: way(2, 3), want: []string{"surplus@map"}},
+		{name: "an identity graph", reason: "2 to 3 devices of each", policy: graph, output: way(1000, 2600)},
+		{name: "an identity graph, below", reason: "1,990 where 2,000 are the mean", policy: graph, output: way(1000, 1990), want: []string{"short@map?"}},
+		{name: "an identity graph, far below", reason: "beyond 3 standard errors", policy: graph, output: way(1000, 1850), want: []string{"short@map"}},
+		{name: "an identity graph, above", reason: "3,010 where 3,000 are the mean", policy: graph, output: way(1000, 3010), want: []string{"surplus@map?"}},
+		{name: "an identity graph, far above", reason: "beyond 3 standard errors", policy: graph, output: way(1000, 3200), want: []string{"surplus@map"}},
+		{
+			name: "scaled noise", reason: "1% of 1,000,000 read are 20,000 mapped at 2, and three times that at 3: 90,000",
+			policy: graph, output: out{Expected: validate.Estimate(1e6, 0.01), Read: validate.Estimate(1e6, 0.01), Written: count(1_920_000), Stored: count(1_920_000)},
+			want: []string{"unverified@read", "unverified@map"},
+		},
+		{
+			name: "beyond the scaled noise", reason: "below 2,000,000 by more than 90,000",
+			policy: graph, output: out{Expected: validate.Unknown(), Read: validate.Estimate(1e6, 0.01), Written: count(1_900_000), Stored: count(1_900_000), Sizes: flat(30, 1_900_000)},
+			want: []string{"short@map"},
+		},
+		{
+			name: "written not measured", reason: "how many should be stored is not known, and never taken for all that were read",
+			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Stored: count(800)},
+			want: []string{"unverified@map"},
+		},
+		{
+			name: "written not measured, all stored", reason: "one to one is no better",
+			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Stored: count(1000)},
+			want: []string{"unverified@map"},
+		},
+		{
+			name: "written not measured, nothing stored", reason: "that is proven",
+			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Stored: count(0)},
+			want: []string{"empty@store", "short@store", "unverified@map"},
+		},
+		{
+			name: "written unknown", reason: "no number either",
+			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Written: validate.Unknown(), Stored: count(800)},
+			want: []string{"unverified@map"},
+		},
+		{
+			name: "written failed", reason: "said once",
+			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Written: validate.Unmeasured(errBroken), Stored: count(800)},
+			want: []string{"unverified@map"},
+		},
+	} {
+		t.Run(c.name, c.run)
+	}
+	for _, bad := range []validate.Ratio{{Min: -1, Max: 1}, {Min: 1, Max: math.Inf(1)}, {Min: math.NaN(), Max: 1}, {Min: 3, Max: 2}} {
+		_, err := validate.Check(t.Context(), validate.Policy{Mapping: bad}, way(5, 5))
+		require.ErrorContains(t, err, "Policy.Mapping", "%v", bad)
+	}
+	_, err := validate.Admit(t.Context(), mapped, out{Expected: count(1000), Read: count(1000)})
+	require.NoError(t, err, "nothing is written yet")
+}
+
+// TestRateHistory: how many of those who were read are mapped has a history of its
+// own, which the size hides where the source grows.
+func TestRateHistory(t *testing.T) {
+	type out = validate.Output
+	loose := validate.Policy{Mapping: validate.Ratio{Min: 0.2, Max: 0.95}}
+	history := reads(6200, 10_000)
+	way := func(read, written int64) out {
+		return out{Expected: count(read), Read: count(read), Written: count(written), Stored: count(written), Sizes: history}
+	}
+	for _, c := range []verdictCase{
+		{name: "as ever", reason: "62% of half as many more", policy: loose, output: way(15_001, 9300), want: []string{"risen@size?"}},
+		{name: "fallen", reason: "half as many more read, the rate from 62% to 41%, and the size as ever", policy: loose, output: way(15_001, 6150), want: []string{"dropped@map?"}},
+		{name: "risen", reason: "a third fewer read, the rate from 62% to 90%", policy: loose, output: way(6801, 6120), want: []string{"risen@map?"}},
+		{
+			name: "fallen, by the job's own word", reason: "nothing independent speaks for the output",
+			policy: loose, output: out{Expected: count(15_001), SelfReported: true, Read: count(15_001), Written: count(6150), Stored: count(6150), Sizes: history},
+			want: []string{"dropped@map"},
+		},
+		{
+			name: "sizes without what was read", reason: "no history of rates",
+			policy: loose, output: out{Expected: count(15_001), Read: count(15_001), Written: count(6150), Stored: count(6150), Sizes: flat(20, 6200)},
+		},
+		{name: "not mapped", reason: "the same ids have no rate", output: out{Expected: count(6150), Read: count(6150), Stored: count(6150), Sizes: history}},
+	} {
+		t.Run(c.name, c.run)
+	}
+	out1 := way(15_001, 6150)
+	out1.At = noon
+	report, _ := validate.Check(t.Context(), loose, out1)
+	require.Contains(t, report.String(), "41.0% of the 15,001 users that were read, where 50.8% to 79.6% are allowed by the rates of 20 earlier sizes")
+}
+
+// TestCapsInUse: limits are named where they explain, and of the systems in use.
+func TestCapsInUse(t *testing.T) {
+	type out = validate.Output
+	elastic := validate.Policy{CapSystems: []string{"elasticsearch", "Salesforce"}}
+	steady := reads(40, 50)
+	for _, c := range []verdictCase{
+		{name: "of a system in use", reason: "in any case of letters", policy: elastic, output: out{Expected: count(60_001), Stored: count(10_000)}, want: []string{"capped@store", "short@store"}},
+		{name: "of another system", reason: "nobody here uses Excel", policy: elastic, output: out{Expected: count(100_001), Stored: count(65_536)}, want: []string{"short@store"}},
+		{name: "of all systems", reason: "none is named", output: out{Expected: count(100_001), Stored: count(65_536)}, want: []string{"capped@store", "short@store"}},
+		{name: "one row for a header", reason: "65,536 rows less one", output: out{Expected: count(100_001), Stored: count(65_535)}, want: []string{"capped@store", "short@store"}},
+		{name: "a known reach", reason: "of 10,000 results HubSpot gives 9,990", output: out{Expected: count(100_001), Stored: count(9990)}, want: []string{"capped@store", "short@store"}},
+		{name: "below 1,000", reason: "round numbers are met by chance, and page as what is proven", output: out{Expected: count(5000), Stored: count(500)}, want: []string{"capped@store?", "short@store"}},
+		{
+			name: "below 1,000, of one's own", reason: "it is meant",
+			policy: validate.Policy{Caps: []validate.Cap{{Users: 500, Origin: "the mail tool"}}},
+			output: out{Expected: count(5000), Stored: count(500)}, want: []string{"capped@store", "short@store"},
+		},
+		{
+			name: "a steady copy of exactly 40", reason: "a size that the segment had before is its own",
+			policy: mapped, output: out{Expected: count(50), Read: count(50), Written: count(40), Stored: count(40), Sizes: steady},
+		},
+		{
+			name: "a steady copy of exactly 10,000", reason: "the same, within what reading may lose",
+			policy: validate.Policy{Reading: validate.Within(0.05)},
+			output: out{Expected: count(10_100), Read: count(10_000), Stored: count(10_000), Sizes: flat(30, 10_000)},
+		},
+		{
+			name: "once among larger ones", reason: "a day that was cut makes no size of the segment",
+			policy: validate.Policy{Reading: validate.Within(0.05)},
+			output: out{Expected: count(10_100), Read: count(10_000), Stored: count(10_000), Sizes: daily(10_500, 10_000, 10_500)},
+			want:   []string{"capped@read", "dropped@size"},
+		},
+		{
+			name: "seen, but never passed", reason: "nothing vouches for sizes from before the guard",
+			policy: validate.Policy{Reading: validate.Within(0.05)},
+			output: out{Expected: count(10_100), Read: count(10_000), Stored: count(10_000), Sizes: []validate.Size{{Users: 10_000, At: noon.Add(-time.Hour), Unguarded: true}}},
+			want:   []string{"capped@read"},
+		},
+		{name: "no such system", reason: "a misspelt one would hide all limits", policy: validate.Policy{CapSystems: []string{"Elastic"}}, output: out{Expected: count(5), Stored: count(5)}, want: []string{"unverified@"}},
+		{name: "an empty system", reason: "nor is that one", policy: validate.Policy{CapSystems: []string{""}}, output: out{Expected: count(5), Stored: count(5)}, want: []string{"unverified@"}},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+// TestMultiples: a multiple of a limit is a likely cause only where chance would
+// hardly make one.
+func TestMultiples(t *testing.T) {
+	for _, c := range []struct {
+		reason           string
+		expected, stored int64
+		hint             string
+	}{
+		{"24 fewer come to a multiple of some limit in one of 16 cases", 12_024, 12_000, ""},
+		{"17 shards that each lost their rest", 812_345, 17_000, "exactly 17 × 1,000"},
+		{"seven pages", 9_999, 7_000, "exactly 7 × 1,000"},
+		{"the largest limit", 812_345, 30_000, "exactly 3 × 10,000"},
+		{"no multiple", 812_345, 17_001, ""},
+		{"a limit itself is no multiple", 812_345, 10_000, ""},
+	} {
+		report, _ := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(c.expected), Stored: count(c.stored)})
+		hint := detail(t, report, validate.Short).Hint
+		if c.hint == "" {
+			require.Empty(t, hint, c.reason)
+		}
+		require.Contains(t, hint, c.hint, c.reason)
+	}
+}
+
+// TestNothingThatNobodyMakes: what no constructor makes is neither judged nor read.
+func TestNothingThatNobodyMakes(t *testing.T) {
+	var none *validate.Validator
+	out := validate.Output{Name: "site-b/cars", Expected: count(5), Stored: count(5)}
+	report, err := none.Check(t.Context(), validate.Policy{}, out)
+	require.ErrorIs(t, err, validate.Unverified)
+	require.ErrorContains(t, err, "site-b/cars: could not be verified: Validator is nil")
+	require.False(t, report.Passed())
+	_, err = none.Admit(t.Context(), validate.Policy{}, out)
+	require.ErrorIs(t, err, validate.Unverified)
+
+	silent := errors.New("")
+	for name, edit := range map[string]func(*validate.Output){
+		"read":     func(o *validate.Output) { o.Read = validate.Unmeasured(silent) },
+		"expected": func(o *validate.Output) { o.Expected = validate.Unmeasured(silent); o.Sizes, o.At = flat(3, 5), noon },
+	} {
+		out := out
+		edit(&out)
+		_, err = validate.Check(t.Context(), validate.Policy{}, out)
+		require.ErrorIs(t, err, validate.Unverified, name)
+		require.ErrorIs(t, err, silent, name)
+		require.ErrorContains(t, err, name+": not measured: the error has no text")
+	}
+
+	for _, at := range []time.Time{time.Unix(math.MinInt64, 0), time.Unix(math.MaxInt64, 0), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 12, 31, 0, 0, 0, 0, time.UTC)} {
+		for field, out := range map[string]validate.Output{
+			"Output.At":            {Expected: count(5), Stored: count(5), At: at},
+			"Output.WrittenAt":     {Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: at},
+			"Output.Stored.AsOf":   {Expected: count(5), Stored: count(5).AsOf(at), WrittenAt: noon},
+			"Output.Expected.AsOf": {Expected: count(5).AsOf(at), Stored: count(5)},
+			"Output.Sizes[0].At":   {Expected: count(5), Stored: count(5), Sizes: []validate.Size{{Users: 5, At: at}, {Users: 5, At: noon}}, At: noon.Add(time.Hour)},
+			"Output.Sizes[1].At":   {Expected: count(5), Stored: count(5), Sizes: []validate.Size{{Users: 5, At: noon}, {Users: 5, At: at}}, At: noon.Add(time.Hour)},
+		} {
+			_, err := validate.Check(t.Context(), validate.Policy{}, out)
+			bad, ok := errors.AsType[*validate.InputError](err)
+			require.True(t, ok, "%s at %d: %v", field, at.Unix(), err)
+			require.Equal(t, field, bad.Field)
+		}
+	}
 }
