@@ -60,9 +60,6 @@ func (out *Output) problem(stored, timed bool) *InputError {
 
 func sideProblem(field string, s *Summary) *InputError {
 	if s.form != invalid {
-		if !inRange(s.asOf) { // the common case must not put a name together
-			return timeProblem(field+".AsOf", s.asOf)
-		}
 		return nil
 	}
 	return badInput(field, s.String(), "a side as its constructor asks for it")

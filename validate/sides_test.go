@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -683,17 +684,20 @@ func TestNothingThatNobodyMakes(t *testing.T) {
 
 	for _, at := range []time.Time{time.Unix(math.MinInt64, 0), time.Unix(math.MaxInt64, 0), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 12, 31, 0, 0, 0, 0, time.UTC)} {
 		for field, out := range map[string]validate.Output{
-			"Output.At":            {Expected: count(5), Stored: count(5), At: at},
-			"Output.WrittenAt":     {Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: at},
-			"Output.Stored.AsOf":   {Expected: count(5), Stored: count(5).AsOf(at), WrittenAt: noon},
-			"Output.Expected.AsOf": {Expected: count(5).AsOf(at), Stored: count(5)},
-			"Output.Sizes[0].At":   {Expected: count(5), Stored: count(5), Sizes: []validate.Size{{Users: 5, At: at}, {Users: 5, At: noon}}, At: noon.Add(time.Hour)},
-			"Output.Sizes[1].At":   {Expected: count(5), Stored: count(5), Sizes: []validate.Size{{Users: 5, At: noon}, {Users: 5, At: at}}, At: noon.Add(time.Hour)},
+			"Output.At":          {Expected: count(5), Stored: count(5), At: at},
+			"Output.WrittenAt":   {Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: at},
+			"Output.Stored":      {Expected: count(5), Stored: count(5).AsOf(at), WrittenAt: noon},
+			"Output.Expected":    {Expected: count(5).AsOf(at), Stored: count(5)},
+			"Output.Sizes[0].At": {Expected: count(5), Stored: count(5), Sizes: []validate.Size{{Users: 5, At: at}, {Users: 5, At: noon}}, At: noon.Add(time.Hour)},
+			"Output.Sizes[1].At": {Expected: count(5), Stored: count(5), Sizes: []validate.Size{{Users: 5, At: noon}, {Users: 5, At: at}}, At: noon.Add(time.Hour)},
 		} {
-			_, err := validate.Check(t.Context(), validate.Policy{}, out)
+			report, err := validate.Check(t.Context(), validate.Policy{}, out)
 			bad, ok := errors.AsType[*validate.InputError](err)
 			require.True(t, ok, "%s at %d: %v", field, at.Unix(), err)
 			require.Equal(t, field, bad.Field)
+			text, err := json.Marshal(report)
+			require.NoError(t, err, "what is recorded of it can be written")
+			require.NoError(t, json.Unmarshal(text, new(validate.Report)))
 		}
 	}
 }

@@ -207,6 +207,9 @@ func (s Summary) AsOf(t time.Time) Summary {
 	if s.form == notMeasured {
 		return flawed("AsOf of a side that is not measured, want a measured one")
 	}
+	if bad := timeProblem("AsOf", t); bad != nil {
+		return flawed("%v", bad)
+	}
 	s.asOf, s.lagUnknown = t, false
 	return s
 }
@@ -363,7 +366,15 @@ func (s *Summary) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("validate: summary: %w", err)
 	}
-	read.asOf, read.lagUnknown = w.AsOf, w.LagUnknown
+	if w.LagUnknown {
+		read = read.LagUnknown()
+	}
+	if !w.AsOf.IsZero() {
+		read = read.AsOf(w.AsOf)
+	}
+	if bad := read.form == invalid && w.Invalid == "" || w.LagUnknown && !w.AsOf.IsZero(); bad {
+		return fmt.Errorf("validate: summary: want a time in the years 1 to 9999, or none and an unknown lag: %s", read)
+	}
 	*s = read
 	return nil
 }
