@@ -26,10 +26,11 @@ import (
 type Digest struct {
 	contents
 	algorithm sketch.Algorithm
-	size      int   // cells in each part of the table, as Resolve was told; 0: sketch.TableSize
-	page      int64 // as MarkEvery was told; 0: defaultPage
-	next      int64 // the number of users at which the next checkpoint is due
-	streams   int   // those that Tee has not seen end well
+	size      int                      // cells in each part of the table, as Resolve was told; 0: sketch.TableSize
+	page      int64                    // as MarkEvery was told; 0: defaultPage
+	next      int64                    // the number of users at which the next checkpoint is due
+	streams   int                      // those that Tee has not seen end well
+	once      map[sketch.Hash]struct{} // the users that TeeOnce has seen
 	origin    *origin
 }
 
