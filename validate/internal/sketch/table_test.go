@@ -17,7 +17,7 @@ import (
 // many as the environment says.
 func seeds(t *testing.T) uint64 {
 	t.Helper()
-	n, err := strconv.ParseUint(os.Getenv("SKETCH_SEEDS"), 10, 64)
+	n, err := strconv.ParseUint(os.Getenv("SEGMENTGUARD_SEEDS"), 10, 64)
 	if err != nil {
 		return 120
 	}
@@ -251,4 +251,27 @@ func TestHostileTable(t *testing.T) {
 	require.Empty(t, got.Users)
 	more, fewer := once.atLeast(1)
 	require.Equal(t, [2]int64{more, fewer}, [2]int64{got.More, got.Fewer}, "the cells as they were give the bounds")
+}
+
+// FuzzDecode puts anything into the cells of a small table: decoding ends, and where
+// it says that it is complete, the table is that of the users it read.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte("three users, at their places"), byte(3))
+	f.Add([]byte{}, byte(7))
+	f.Fuzz(func(t *testing.T, input []byte, users byte) {
+		d := draw(rand.New(rand.NewPCG(1, uint64(users))), int(users%8), times["+2 and -1"])
+		table := d.table(8)
+		for i := 0; i+5 < len(input); i += 6 {
+			c := &table.parts[input[i]%3][input[i+1]%8]
+			c.add(&cell{int64(int8(input[i+2])), uint64(input[i+3]), uint64(int8(input[i+4])), uint64(input[i+5])})
+		}
+		before := table.Clone()
+		got := table.Decode()
+		require.Equal(t, before, table)
+		if got.Complete {
+			require.Equal(t, table, drawn(got.Users).table(8))
+			more, fewer := drawn(got.Users).rows()
+			require.Equal(t, []int64{more, fewer, more + fewer}, []int64{got.More, got.Fewer, got.Most})
+		}
+	})
 }
