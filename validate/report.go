@@ -204,7 +204,7 @@ func (r *Report) where(losses []*Finding) string {
 	var where []string
 	for _, f := range losses {
 		if f.Kind == Short {
-			where = append(where, stage(stageNamed(f.Step)).doing())
+			where = append(where, stages[stageNamed(f.Step)].doing)
 		}
 	}
 	if len(where) == 0 {

@@ -79,24 +79,24 @@ func TestHashesOnTheWay(t *testing.T) {
 // TestSameUsers: only where Stored is proven to hold just the users of Expected.
 func TestSameUsers(t *testing.T) {
 	type out = validate.Output
-	abc, print := letters("abc"), printed(3, letters("abc").Fingerprint())
+	abc, same := letters("abc"), printed(3, letters("abc").Fingerprint())
 	for _, c := range []struct {
 		reason string
 		policy validate.Policy
 		output out
 		same   bool
 	}{
-		{"both ends", validate.Policy{}, out{Expected: abc, Stored: print}, true},
-		{"over a side between", validate.Policy{}, out{Expected: abc, Read: print, Stored: print}, true},
-		{"over a count", validate.Policy{}, out{Expected: abc, Read: count(3), Stored: print}, true},
-		{"over another hash", validate.Policy{}, out{Expected: native(3, 7), Read: print, Stored: native(3, 7)}, true},
-		{"the source was counted", validate.Policy{}, out{Expected: count(3), Read: abc, Stored: print}, false},
-		{"fewer were read, and these are stored", validate.Policy{}, out{Expected: letters("abcd"), Read: abc, Stored: print}, false},
-		{"fewer were read, as allowed", validate.Policy{Reading: validate.Within(0.5)}, out{Expected: letters("abcd"), Read: abc, Stored: print}, false},
+		{"both ends", validate.Policy{}, out{Expected: abc, Stored: same}, true},
+		{"over a side between", validate.Policy{}, out{Expected: abc, Read: same, Stored: same}, true},
+		{"over a count", validate.Policy{}, out{Expected: abc, Read: count(3), Stored: same}, true},
+		{"over another hash", validate.Policy{}, out{Expected: native(3, 7), Read: same, Stored: native(3, 7)}, true},
+		{"the source was counted", validate.Policy{}, out{Expected: count(3), Read: abc, Stored: same}, false},
+		{"fewer were read, and these are stored", validate.Policy{}, out{Expected: letters("abcd"), Read: abc, Stored: same}, false},
+		{"fewer were read, as allowed", validate.Policy{Reading: validate.Within(0.5)}, out{Expected: letters("abcd"), Read: abc, Stored: same}, false},
 		{"other ids are stored", validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}}, out{Expected: abc, Read: abc, Written: letters("xyz"), Stored: letters("xyz")}, false},
 		{"each once", validate.Policy{Distinct: true}, out{Expected: letters("abca"), Stored: letters("bac")}, true},
 		{"each once of what was read", validate.Policy{Distinct: true}, out{Expected: count(4), Read: letters("abca"), Stored: letters("bac")}, false},
-		{"each once of all that was read", validate.Policy{Distinct: true}, out{Expected: letters("abca"), Read: letters("aabc"), Stored: print}, true},
+		{"each once of all that was read", validate.Policy{Distinct: true}, out{Expected: letters("abca"), Read: letters("aabc"), Stored: same}, true},
 	} {
 		report, _ := validate.Check(t.Context(), c.policy, c.output)
 		require.Equal(t, c.same, report.SameUsers, "%s\n%v", c.reason, report)
@@ -700,4 +700,30 @@ func TestNothingThatNobodyMakes(t *testing.T) {
 			require.NoError(t, json.Unmarshal(text, new(validate.Report)))
 		}
 	}
+}
+
+// TestCopiedDigest: a digest that was copied after it took in users shares them with
+// the copy, so that neither is right.
+func TestCopiedDigest(t *testing.T) {
+	var early, shard validate.Digest
+	early.MarkEvery(500)
+	fresh := early // nothing in it to share
+	fresh.AddStrings(users(3, 1))
+	shard.AddStrings(users(3, 1))
+	text, err := shard.MarshalBinary()
+	require.NoError(t, err)
+	var sent validate.Digest
+	require.NoError(t, sent.UnmarshalBinary(text))
+	for name, d := range map[string]*validate.Digest{"added to": digest(users(3, 1)), "of many": digest(users(20_000, 1)), "marshalled": &shard, "unmarshalled": &sent} {
+		copied := *d //nolint:govet // what this is about
+		copied.AddString("another")
+		for _, s := range []validate.Summary{copied.Summary(), d.Summary()} {
+			_, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(1)}, validate.Output{Expected: count(3), Stored: s})
+			require.ErrorIs(t, err, validate.Unverified, name)
+			require.ErrorContains(t, err, "it was copied after it had taken in users", name)
+		}
+	}
+	require.Equal(t, int64(3), fresh.Users())
+	_, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(3), Stored: fresh.Summary()})
+	require.NoError(t, err)
 }

@@ -29,8 +29,6 @@ var stages = [...]struct{ name, doing, done string }{
 
 func (s stage) String() string { return stages[s].name }
 
-func (s stage) doing() string { return stages[s].doing }
-
 func (s stage) done() string { return stages[s].done }
 
 // stageNamed returns the place of a finding's step, -1 for a name that this version
@@ -260,7 +258,7 @@ func (s *step) churned() string {
 // with what is lost, so that the next check would ask for a wider one.
 func (s *step) deciding(noise float64) string {
 	if s.distinct {
-		return ", or taking in each user once,"
+		return ", or taking in each user once (TeeOnce),"
 	}
 	low, high := s.before.lower, s.before.upper
 	if m := s.before.moved; m != nil {
