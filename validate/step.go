@@ -201,8 +201,8 @@ func (s *step) byChance() bool {
 	return 1-atMost(mapped-1, n, s.ratio.Max) >= rare
 }
 
-// atMost returns the chance that of n users, each with a chance of p, at most most
-// come; above 1, p is the mean number that comes of each, and the chance Poisson's.
+// atMost returns the chance that of n users, each with a chance of p, no more than
+// most come; above 1, p is the mean number of each, and the chance Poisson's.
 func atMost(most, n int64, p float64) (sum float64) {
 	lnFactorial := func(k int64) float64 { l, _ := math.Lgamma(float64(k) + 1); return l }
 	times := func(k int64, ln float64) float64 { // 0 × ln 0 is 0
