@@ -102,7 +102,7 @@ func TestSummaryRefuses(t *testing.T) {
 		`{"unknown":true,"rel_err":0.1}`:                                      "of another side",
 		`{"invalid":"x","users":5}`:                                           "of another side",
 		`{"users":5,"as_of":"0000-03-18T12:00:00Z"}`:                          "years 1 to 9999",
-		`{"users":5,"lag_unknown":true,"as_of":"2024-03-18T12:00:00Z"}`:       "unknown lag",
+		`{"users":5,"lag_unknown":true,"as_of":"2024-03-18T12:00:00Z"}`:       "of another side",
 		`{"users":5,"users_upper":4}`:                                         "the higher bound last",
 		`{"users":"5"}`:                                                       "string",
 		`{"users":5.5}`:                                                       "5.5",
