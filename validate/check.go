@@ -75,6 +75,9 @@ func (v *Validator) Admit(ctx context.Context, p Policy, out Output) (Report, er
 }
 
 func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy, out *Output) (report Report, err error) {
+	if v == nil {
+		return refused(out, badInput("Validator", "nil", "one that New returned, or the zero one"))
+	}
 	if v.telemetry == nil {
 		judged(ctx, stored, p, out, &report)
 	} else {
@@ -88,6 +91,14 @@ func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy
 		return report, nil
 	}
 	return report, &Error{Report: report}
+}
+
+// refused is what a check comes to that cannot begin.
+func refused(out *Output, why *InputError) (Report, error) {
+	j := judge{policy: &Policy{}, out: out, report: &Report{Name: out.Name, JobKind: out.JobKind}}
+	j.add(Finding{Kind: Unverified, Detail: why.Error(), Cause: why})
+	j.finish()
+	return *j.report, &Error{Report: *j.report}
 }
 
 // judged fills the report, with a second look where that says more.

@@ -39,6 +39,8 @@ func (j *judge) content(s *step) {
 // users compares two sides with fingerprints by one hash.
 func (j *judge) users(p *pair) {
 	switch {
+	case p.before.moved != nil:
+		j.moved(p)
 	case p.before.fingerprint != p.after.fingerprint:
 		j.differs(p)
 	case p.before.lower != p.after.lower:
@@ -71,7 +73,7 @@ func (j *judge) unlike(s *step, other *Summary) {
 	}
 	j.hashes = true // once: the next step would repeat it with the sides exchanged
 	j.unverified(s.stage, "fingerprints by different hashes (%q and %q) say nothing of each other: "+
-		"take both by validate.MD5, which NewDigest and every engine (sqlsegment.Portable) can make", other.fingerprint.Hash, s.after.fingerprint.Hash)
+		"take both by validate.MD5, which NewDigest and every engine (sqlsegment.Portable) can make", other.hash(), s.after.hash())
 }
 
 // sameUsers reports that fingerprints prove the sides of the step to be equal.
@@ -113,8 +115,8 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 	}
 	for _, s := range sides {
 		switch {
-		case !s.identified():
-		case by != "" && s.fingerprint.Hash == by:
+		case !s.usable() || s.hash() == "" && !s.identified():
+		case by != "" && s.hash() == by:
 			return s, other
 		case other == nil:
 			other = s
@@ -246,8 +248,14 @@ func told(t *Difference, source, stored *snapshot, present []sketch.User) (x ext
 	var known, missing, foreign, strange int64
 	for _, u := range t.users {
 		n, ok := there[u.Key]
-		if !ok && present != nil {
+		switch {
+		case ok:
+		case present != nil:
 			n, ok = timesOf(present, u.Key), true
+		case source.once && u.Times > 0:
+			n, ok = 0, true
+		case stored.once && u.Times < 0:
+			n, ok = 1, true
 		}
 		switch {
 		case !ok && u.Times > 0:
@@ -364,7 +372,7 @@ func (j *judge) taken(side *Summary) string {
 func (j *judge) causes(causes []cause, p *pair) {
 	for _, c := range causes {
 		f := Finding{Kind: c.kind, Step: p.stage.String(), Detail: c.detail, Severity: Warn}
-		if j.miscounted(p.stage, p.outside()) || p.short <= 0 && p.surplus <= 0 || c.kind == Truncated && isCap(c.first, j.policy.Caps) {
+		if j.miscounted(p.stage, p.outside()) || p.short <= 0 && p.surplus <= 0 || c.kind == Truncated && j.policy.limits().has(c.first) {
 			f.Severity = Fail
 		}
 		j.add(f)
@@ -471,27 +479,6 @@ func (j *judge) unclear(p *pair, x *extent) string {
 		return "too many users came more often than " + p.stage.done() + ", or are missing, to tell them one by one, so that " + within + ": Digest.Resolve on both sides would decide it"
 	}
 	return "more users differ than could be told one by one, so that " + within + ": Digest.Resolve on both sides would decide it"
-}
-
-func (r rows) atLeast() string {
-	if r.least < r.most {
-		return "at least " + thousands(r.least)
-	}
-	return thousands(r.least)
-}
-
-func (r rows) String() string {
-	if r.least < r.most {
-		return thousands(r.least) + " to " + thousands(r.most)
-	}
-	return thousands(r.least)
-}
-
-func areOrIs(n int64) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 // noun says what the pair counts.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -22,14 +23,17 @@ import (
 //
 // The zero Digest is ready to use and hashes with XXH3. A Digest is not safe for
 // concurrent use: keep one for each goroutine or shard and Merge them. It must
-// not be copied once it has taken in a user.
+// not be copied once it has taken in a user; else the copy and the original are
+// incomplete.
 type Digest struct {
 	contents
 	algorithm sketch.Algorithm
-	size      int   // cells in each part of the table, as Resolve was told; 0: sketch.TableSize
-	page      int64 // as MarkEvery was told; 0: defaultPage
-	next      int64 // the number of users at which the next checkpoint is due
-	streams   int   // those that Tee has not seen end well
+	size      int                      // cells in each part of the table, as Resolve was told; 0: sketch.TableSize
+	page      int64                    // as MarkEvery was told; 0: defaultPage
+	next      int64                    // the number of users at which the next checkpoint is due
+	streams   int                      // those that Tee has not seen end well
+	once      map[sketch.Hash]struct{} // the users that TeeOnce has seen
+	self      *Digest                  // where it lives since it first took in a user
 	origin    *origin
 }
 
@@ -48,10 +52,12 @@ type snapshot struct {
 	contents
 	hash   Hash
 	origin *origin
+	once   bool // each user was taken in once
 }
 
-// An origin tells the summaries of one digest from those of another.
-type origin struct{ _ byte }
+// An origin distinguishes the summaries of one digest from those of another. Copies
+// of a digest share it, as they share what they hold.
+type origin struct{ copied atomic.Bool }
 
 var hashes = [...]Hash{sketch.XXH3: XXH3, sketch.MD5: MD5, sketch.None: ""}
 
@@ -110,23 +116,30 @@ func addAll[U string | []byte](d *Digest, users []U) {
 	}
 }
 
-// addPlain takes in users of which none is at a checkpoint.
+// addPlain takes in users of which none is at a checkpoint. It hands their keys to
+// the table some at a time: this way the processor waits less for its cells.
 func addPlain[U string | []byte](d *Digest, users []U) {
-	low, high, floor, table := d.sum[0], d.sum[1], d.sample.Floor, d.table
+	low, high, floor := d.sum[0], d.sum[1], d.sample.Floor
+	var keys [128]uint64
 	var carry uint64
-	for i := range users {
-		h := xxh3.HashString128(asString(users[i]))
-		low, carry = bits.Add64(low, h.Lo, 0)
-		high, _ = bits.Add64(high, h.Hi, carry)
-		table.Add(h.Lo)
-		if h.Hi >= floor {
-			d.sample.Add(sketch.Hash{High: h.Hi, Low: h.Lo}, 1, d.users+int64(i))
-			d.shrink()
-			floor = d.sample.Floor
+	for len(users) > 0 {
+		some := users[:min(len(users), len(keys))]
+		for i := range some {
+			h := xxh3.HashString128(asString(some[i]))
+			low, carry = bits.Add64(low, h.Lo, 0)
+			high, _ = bits.Add64(high, h.Hi, carry)
+			keys[i%len(keys)] = h.Lo
+			if h.Hi >= floor {
+				d.sample.Add(sketch.Hash{High: h.Hi, Low: h.Lo}, 1, d.users+int64(i))
+				d.shrink()
+				floor = d.sample.Floor
+			}
 		}
+		d.table.AddKeys(keys[:len(some)])
+		d.users += int64(len(some))
+		users = users[len(some):]
 	}
 	d.sum[0], d.sum[1] = low, high
-	d.users += int64(len(users))
 }
 
 // addOther is AddString for all but the default hash.
@@ -142,6 +155,9 @@ func (d *Digest) addOther(user string) {
 
 // note does what only few users ask for: a place in the sample, a checkpoint.
 func (d *Digest) note(h sketch.Hash) {
+	if d.self != d {
+		d.settle()
+	}
 	if d.table != nil {
 		d.table.Add(h.Key())
 	}
@@ -219,14 +235,35 @@ func (d *Digest) spoil(why error) {
 	}
 }
 
-var errOpenStream = errors.New("its stream was not read to the end")
+var (
+	errOpenStream = errors.New("its stream was not read to the end")
+	errCopied     = errors.New("digest: it was copied after it had taken in users, and the copies share what they hold: pass a pointer")
+)
 
-// flaw is why nothing can be judged by the digest as it stands.
+// settle remembers where the digest lives, and notices one that lives elsewhere by
+// now.
+func (d *Digest) settle() {
+	switch d.self {
+	case nil:
+		d.self, d.origin = d, &origin{}
+	case d:
+	default:
+		d.origin.copied.Store(true)
+	}
+}
+
+// flaw returns why nothing can be judged by the digest as it stands.
 func (d *Digest) flaw() error {
-	if d.incomplete == nil && d.streams > 0 {
+	d.settle()
+	switch {
+	case d.incomplete != nil:
+		return d.incomplete
+	case d.origin.copied.Load():
+		return errCopied
+	case d.streams > 0:
 		return errOpenStream
 	}
-	return d.incomplete
+	return nil
 }
 
 // Merge adds the users of next, which follow those of d as the next shard does.
@@ -246,6 +283,7 @@ func (d *Digest) Merge(next *Digest) error {
 	if d.users > math.MaxInt64-next.users {
 		return fmt.Errorf("validate: merge: %d users and %d more, want %d at most", d.users, next.users, math.MaxInt64)
 	}
+	d.settle()
 	if why := next.flaw(); why != nil {
 		d.spoil(why)
 	}
@@ -315,15 +353,22 @@ func (c *contents) distinct() Summary {
 
 // Summary returns what the digest holds now. Later users do not change it.
 func (d *Digest) Summary() Summary {
-	if d.origin == nil {
-		d.origin = &origin{}
-	}
+	why := d.flaw()
 	s := &snapshot{contents: d.contents, hash: d.hash(), origin: d.origin}
-	s.incomplete = d.flaw()
+	s.once = int64(len(d.once)) == d.users
+	s.incomplete = why
 	s.checkpoints = d.checkpoints.Clone()
 	s.sample = d.sample.Clone()
 	s.table = d.table.Clone()
 	return digested(s)
+}
+
+// distinct returns how many different users there are.
+func (s *snapshot) distinct() Summary {
+	if s.once {
+		return Count(s.users)
+	}
+	return s.contents.distinct()
 }
 
 // fingerprint is that of all users; there is none without a hash.

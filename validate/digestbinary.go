@@ -62,6 +62,7 @@ func (d *Digest) UnmarshalBinary(data []byte) error {
 	}
 	read.streams = d.streams
 	*d = *read
+	d.settle()
 	return nil
 }
 

@@ -50,6 +50,34 @@ func ExampleDigest() {
 	//   different  at store: stored as many users as were read, but not the same ones: 1,000 are missing (0 allowed) and 1,000 are stored that should not be (0 allowed)
 }
 
+// A second look at the source lists the users to upload again: a repair, not a
+// rerun.
+func ExampleDiff() {
+	source := numbered(50_000)
+	stored := slices.Concat(source[:41], source[43:], []string{"stranger"}) // two lost, one that is not of the source
+
+	var read, found validate.Digest
+	read.AddStrings(source)
+	found.AddStrings(stored)
+	diff, err := validate.Diff(read.Summary(), found.Summary())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	missing, _ := diff.Missing()
+	foreign, _ := diff.Foreign()
+	fmt.Println(missing, "missing,", foreign, "foreign, exact:", diff.Exact())
+	for _, user := range source {
+		if times, known := diff.Of(user); times > 0 || !known {
+			fmt.Println("upload", user)
+		}
+	}
+	// Output:
+	// 2 missing, 1 foreign, exact: true
+	// upload user-42
+	// upload user-43
+}
+
 // A stream that breaks is never a stream of the users before it broke.
 func ExampleTee() {
 	var read validate.Digest

@@ -46,12 +46,14 @@ func (j *judge) stored() {
 		return
 	}
 	j.sides()
+	j.current()
 	j.reading()
 	j.mapping()
 	if j.fresh() {
 		j.storing()
 		j.empty()
 		j.size(&j.out.Stored)
+		j.rate(&j.out.Stored)
 	}
 }
 
@@ -63,9 +65,11 @@ func judgeInput(p *Policy, out *Output, r *Report) {
 		return
 	}
 	j.sides()
+	j.current()
 	j.reading()
 	j.mapping()
 	j.coming()
+	j.rate(&j.out.Written)
 }
 
 // begin copies what is judged into the report and refuses bad input.
@@ -76,7 +80,7 @@ func (j *judge) begin(stored bool) bool {
 	problem := j.policy.problem()
 	if problem == nil { // a bad policy stays out of the report: its NaN could not become JSON
 		j.report.Policy = *j.policy
-		problem = out.problem(stored)
+		problem = out.problem(stored, j.policy.MaxSourceLag > 0)
 	}
 	if problem != nil {
 		j.add(Finding{Kind: Unverified, Detail: problem.Error(), Cause: problem})
@@ -147,6 +151,21 @@ func (j *judge) fresh() bool {
 	return false
 }
 
+// current judges how old the source's answer is, where the policy asks.
+func (j *judge) current() {
+	expected, asked := &j.out.Expected, j.policy.MaxSourceLag
+	switch lag := j.out.At.Sub(expected.asOf); {
+	case !expected.usable():
+	case asked == 0 && expected.lagUnknown:
+		j.add(Finding{Kind: Unverified, Step: reading.String(), Severity: Warn, Detail: "expected is of a replica that does not say up to when it is complete"})
+	case asked == 0:
+	case expected.asOf.IsZero():
+		j.unverified(reading, "expected does not say up to when it is complete (AsOf), and %s before the output are allowed", asked)
+	case lag > asked:
+		j.unverified(reading, "expected is complete up to %s, %s before the output (%s allowed)", expected.asOf.Format(time.RFC3339Nano), lag, asked)
+	}
+}
+
 // reading judges what the job took in against what the source holds.
 func (j *judge) reading() {
 	j.judge(step{
@@ -159,18 +178,26 @@ func (j *judge) reading() {
 // mapping judges what the job set out to store. Where it did not measure what
 // it read, the source's own count is what was mapped.
 func (j *judge) mapping() {
+	if written := &j.out.Written; !j.policy.Mapping.isZero() && !written.usable() && written.flaw == "" && !j.admitting {
+		j.unverified(mapping, "ids are mapped (Policy.Mapping), and it was not measured how many were written (Output.Written)")
+	}
 	j.judge(step{
 		stage:  mapping,
 		before: firstUsable(&j.out.Read, &j.out.Expected), after: &j.out.Written,
-		share: j.policy.Mapping,
+		ratio: j.policy.Mapping,
 	})
 }
 
-// storing judges what is stored against the nearest side before it.
+// storing judges what is stored against the nearest side before it. Beyond a
+// Mapping nothing can be said of how many there should be.
 func (j *judge) storing() {
+	before := &j.out.Written
+	if j.policy.Mapping.isZero() {
+		before = firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected)
+	}
 	j.judge(step{
 		stage:  storing,
-		before: firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected), after: &j.out.Stored,
+		before: before, after: &j.out.Stored,
 		tolerance: j.policy.Tolerance,
 	})
 }
@@ -203,6 +230,9 @@ func (j *judge) judge(s step) {
 // sides tell more than numbers: by distinct users, as far as a digest knows how many
 // came. A side that was only counted is taken to have counted distinct users.
 func (j *judge) storedOnce(s step) {
+	if j.digestedWhole(&s) {
+		return // the users will be compared one by one, each once
+	}
 	before, after := s.before.distinct(), *s.after
 	if after.digest != nil {
 		if s.before.digest != nil && s.before.digest.hash == after.digest.hash {
@@ -212,7 +242,7 @@ func (j *judge) storedOnce(s step) {
 			after = after.distinct()
 		}
 	}
-	s.before, s.after = &before, &after
+	s.before, s.after, s.distinct = &before, &after, true
 	j.count(&s)
 }
 
@@ -224,8 +254,7 @@ func (j *judge) repeats(s step) {
 		return
 	}
 	most, exact := s.after.digest.distinctAtMost()
-	lowest, _ := s.limits()
-	if !above(lowest, most, noise(s.before, s.after)) {
+	if !above(s.possible().lowest, most, s.noise()) {
 		return
 	}
 	read := "at most "
@@ -241,34 +270,70 @@ func (j *judge) repeats(s step) {
 
 // count compares the numbers of users.
 func (j *judge) count(s *step) {
-	lowest, highest := s.limits()
-	noise := noise(s.before, s.after)
+	possible, noise := s.possible(), s.noise()
 	switch {
-	case above(lowest, s.after.upper, noise):
-		j.add(j.short(s))
-	case above(s.after.lower, highest, noise):
-		j.add(s.surplus())
-	case !within(s.after, lowest, highest, noise):
-		j.unverified(s.stage, "%s", s.undecided(lowest, highest, noise))
+	case above(possible.lowest, s.after.upper, noise):
+		f := j.short(s)
+		f.excuse(s.byChance())
+		j.add(f)
+	case above(s.after.lower, possible.highest, noise):
+		f := s.surplus()
+		f.excuse(s.byChance())
+		j.add(f)
+	case !s.certain().allow(s.after, noise) && !j.digestedWhole(s):
+		j.add(Finding{Kind: Unverified, Step: s.stage.String(), Severity: j.doubt(s.before, s.after), Detail: s.undecided(noise)})
 	}
+}
+
+// excuse makes a finding a warning, if chance explains it.
+func (f *Finding) excuse(byChance bool) {
+	if byChance {
+		f.Severity, f.Hint = Warn, "as chance may have it with so few"
+	}
+}
+
+// doubt returns what it leads to that nobody knows whether the numbers of two sides
+// agree: a warning where bounds are all that is known of one of them, nothing else
+// is in doubt, and the policy lets that pass.
+func (j *judge) doubt(before, after *Summary) Severity {
+	known := before.moved == nil && after.moved == nil && before.relErr == 0 && after.relErr == 0
+	if j.policy.AllowPossible && known && (before.bounded || after.bounded) {
+		return Warn
+	}
+	return Fail
+}
+
+// digestedWhole reports whether the step begins at a source that moved, and its
+// users are compared one by one, at this step or by what is stored in the end:
+// that decides more than their number.
+func (j *judge) digestedWhole(s *step) bool {
+	if s.before.moved == nil || s.before.hash() == "" {
+		return false
+	}
+	if before, _ := j.known(s.stage, s.after.hash()); before == s.before && s.after.digest != nil {
+		return true
+	}
+	stored := &j.out.Stored
+	return s.before == &j.out.Expected && j.policy.Mapping.isZero() && stored.usable() && stored.digest != nil && stored.hash() == s.before.hash()
 }
 
 // short returns the finding for too few users. A whole multiple of a limit has a
 // likely cause; capped names the limit itself.
 func (j *judge) short(s *step) Finding {
 	f := s.short()
-	if !s.after.counted() || isCap(s.after.lower, j.policy.Caps) {
+	if !s.after.counted() || j.policy.limits().has(s.after.lower) {
 		return f
 	}
-	if cap, times, ok := wholeMultiple(s.after.lower, j.policy.Caps); ok {
+	if limit, times, ok := j.policy.limits().multiple(s.after.lower, s.before.lower); ok {
 		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have lost its rest",
-			thousands(times), thousands(cap.Users), cap.Origin)
+			thousands(times), thousands(limit.Users), limit.Origin)
 	}
 	return f
 }
 
 // capLevel is the size from which stopping exactly on a known limit is no
-// chance: a read there fails whatever the tolerance.
+// chance: a read there fails whatever the tolerance. Small known limits are round
+// numbers that small segments meet by chance, and never more than a warning.
 const capLevel = 1000
 
 // capped names the limit at which a side stops short of the one before it. Where
@@ -278,17 +343,41 @@ func (j *judge) capped(s *step) {
 	if !s.after.counted() || s.before.upper <= s.after.lower || s.before.lower == s.after.lower {
 		return
 	}
-	caps := capsAt(s.after.lower, j.policy.Caps)
-	if len(caps) == 0 {
+	caps := j.policy.limits().at(s.after.lower)
+	if len(caps) == 0 || j.hadBefore(s.stage, s.after.lower) {
 		return
 	}
 	f := capFinding(s.stage, caps, Warn)
-	surely := above(s.before.lower, s.after.lower, noise(s.before, s.after))
-	short := func(f Finding) bool { return f.Kind == Short && f.Step == s.stage.String() }
-	if slices.ContainsFunc(j.report.Findings, short) || s.stage == reading && s.after.lower >= capLevel && surely {
+	short := slices.ContainsFunc(j.report.Findings, func(f Finding) bool {
+		return f.Kind == Short && f.Step == s.stage.String() && f.fails()
+	})
+	surely := above(s.before.lower, s.after.lower, s.noise())
+	switch {
+	case short && (s.after.lower >= capLevel || j.policy.limits().owns(s.after.lower)),
+		s.stage == reading && s.after.lower >= capLevel && surely:
 		f.Severity = Fail
 	}
 	j.add(f)
+}
+
+// hadBefore reports whether the segment had that very size before, by a check that
+// passed it, and not as a few cut sizes among larger ones: then it is the segment's
+// own, and no limit's.
+func (j *judge) hadBefore(at stage, users int64) bool {
+	on, over := 0, 0
+	for _, size := range j.out.before() {
+		n := size.Users
+		if at == reading && (size.Read > 0 || !j.policy.Mapping.isZero()) {
+			n = size.Read
+		}
+		switch {
+		case n == users && !size.Unguarded && size.Counter == j.out.Counter:
+			on++
+		case clearlyAbove(n, users):
+			over++
+		}
+	}
+	return on > 3*over
 }
 
 func capFinding(at stage, caps []Cap, severity Severity) Finding {
@@ -309,7 +398,10 @@ func (j *judge) empty() {
 	switch {
 	case stored.upper > 0:
 		if before != nil {
-			j.unverified(storing, "stored moved between nothing and %s while it was read back", counted(stored.upper, "user"))
+			j.add(Finding{
+				Kind: Unverified, Step: storing.String(), Severity: j.doubt(before, stored),
+				Detail: "stored " + stored.amount() + ": nobody knows if anything is there",
+			})
 		}
 	case before != nil:
 		j.add(Finding{Kind: Empty, Step: storing.String(), Detail: "nothing is stored"})

@@ -179,7 +179,7 @@ func (r *Report) headline() string {
 }
 
 func (r *Report) shortOfExpected() bool {
-	return r.Stored.usable() && r.Expected.usable() && r.Stored.upper < r.Expected.lower
+	return r.Stored.usable() && r.Expected.usable() && r.Expected.moved == nil && r.Stored.upper < r.Expected.lower
 }
 
 // losses returns the failing findings about a number of users, by step.
@@ -204,7 +204,7 @@ func (r *Report) where(losses []*Finding) string {
 	var where []string
 	for _, f := range losses {
 		if f.Kind == Short {
-			where = append(where, stage(stageNamed(f.Step)).doing())
+			where = append(where, stages[stageNamed(f.Step)].doing)
 		}
 	}
 	if len(where) == 0 {
@@ -282,7 +282,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(reportJSON{Outcome: r.outcome, plainReport: plainReport(r)})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. A text without a verdict has not passed.
+// UnmarshalJSON reads what MarshalJSON wrote, and refuses what no check reports. A
+// text without a verdict has not passed.
 func (r *Report) UnmarshalJSON(data []byte) error {
 	var w reportJSON
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -292,6 +293,12 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 	case passed, failed, unfinished:
 	default:
 		return fmt.Errorf("validate: report: verdict is %q, want %q or %q", w.Outcome, passed, failed)
+	}
+	if w.Outcome == passed && w.Expected.IsZero() {
+		return fmt.Errorf("validate: report: verdict is %q, and nothing was expected", passed)
+	}
+	if bad := w.Policy.problem(); bad != nil {
+		return fmt.Errorf("validate: report: %w", bad)
 	}
 	*r = Report(w.plainReport)
 	r.outcome = w.Outcome

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -14,10 +15,10 @@ func (j *judge) size(s *Summary) {
 		j.readCap()
 	}
 	history := j.out.before()
-	if j.brief && calm(s, history, j.out.Counter, j.policy.Caps) {
+	if j.brief && calm(s, history, j.out.Counter, j.policy.limits()) {
 		return
 	}
-	window := newWindow(history, j.out.Counter, j.policy.Caps)
+	window := newWindow(history, j.out.Counter, j.policy.limits())
 	points := window.points()
 	if len(points) > 0 {
 		j.report.Band = newBand(points, j.out.At)
@@ -35,12 +36,16 @@ func (j *judge) size(s *Summary) {
 // emptied fails an output without users after there were any, whatever counted
 // them.
 func (j *judge) emptied() {
+	severity := Fail
+	if expected := &j.out.Expected; j.policy.AllowEmpty && expected.usable() && expected.upper == 0 && !j.out.SelfReported {
+		severity = Warn // an independent word that there is nobody, and it is allowed
+	}
 	for _, size := range slices.Backward(j.out.Sizes) {
 		if size.Users == 0 {
 			continue
 		}
-		j.dropped(Fail, "0 users, after %s before", thousands(size.Users))
-		if !j.found(Empty) {
+		j.dropped(severity, "0 users, after %s before", thousands(size.Users))
+		if severity == Fail && !j.found(Empty) {
 			j.add(Finding{Kind: Empty, Step: sizing.String(), Detail: "nothing is stored"})
 		}
 		return
@@ -72,9 +77,13 @@ func (j *judge) inBand(s *Summary, band *Band) {
 		}
 	case above(s.lower, band.High, noise):
 		j.add(Finding{Kind: Risen, Step: sizing.String(), Severity: j.offHistory(), Detail: band.rise(s)})
-	case !within(s, band.Low, band.High, noise):
+	case !limits{band.Low, band.High}.allow(s, noise):
+		severity := j.offHistory()
+		if j.doubt(s, s) == Warn {
+			severity = Warn
+		}
 		j.add(Finding{
-			Kind: Unverified, Step: sizing.String(), Severity: j.offHistory(),
+			Kind: Unverified, Step: sizing.String(), Severity: severity,
 			Detail: fmt.Sprintf("%s is too coarse for the %s to %s users that its history allows", s.amount(), thousands(band.Low), thousands(band.High)),
 		})
 	}
@@ -86,7 +95,7 @@ func (j *judge) dropped(severity Severity, format string, args ...any) {
 
 // addCap names the limit that a size is exactly on, unless a step did already.
 func (j *judge) addCap(at stage, s *Summary, severity Severity) {
-	if caps := capsAt(s.lower, j.policy.Caps); len(caps) > 0 && !j.found(Capped) {
+	if caps := j.policy.limits().at(s.lower); len(caps) > 0 && !j.found(Capped) {
 		j.add(capFinding(at, caps, severity))
 	}
 }
@@ -99,24 +108,19 @@ func (j *judge) onCapBelow(s *Summary, lowest float64) bool {
 		return false
 	}
 	if s.lower >= capLevel {
-		return isCap(s.lower, j.policy.Caps)
+		return j.policy.limits().has(s.lower)
 	}
-	for _, c := range j.policy.Caps {
-		if c.Users == s.lower {
-			return true
-		}
-	}
-	return false
+	return j.policy.limits().owns(s.lower)
 }
 
 // readCap looks at what was read: mapped ids hide a limit on the reading from
 // the stored size.
 func (j *judge) readCap() {
 	read := &j.out.Read
-	if !read.usable() || !read.counted() || read.lower < capLevel || !isCap(read.lower, j.policy.Caps) {
+	if !read.usable() || !read.counted() || read.lower < capLevel || !j.policy.limits().has(read.lower) {
 		return
 	}
-	reads := newWindow(j.readSizes(), j.out.Counter, j.policy.Caps)
+	reads := newWindow(j.readSizes(), j.out.Counter, j.policy.limits())
 	points := reads.points()
 	if len(points) == 0 {
 		return
@@ -206,4 +210,38 @@ func (j *judge) coming() {
 		j.out.Sizes = j.readSizes()
 	}
 	j.size(side)
+}
+
+// rate judges, where ids are mapped, how many of those that were read are there,
+// against how many of those that were read at earlier times. Earlier sizes are scaled
+// to today's read, so that the band of sizes is that of rates. Sizes below 30 users
+// are left out, as the rate of so few is mostly chance. Of a read that was cut, or a
+// mapping that is off its own band, the rate is no further news.
+func (j *judge) rate(side *Summary) {
+	read := &j.out.Read
+	if j.policy.Mapping.isZero() || !read.usable() || !read.counted() || read.lower == 0 || !side.usable() || side.upper == 0 || j.miscounted(mapping, false) || j.found(Dropped) {
+		return
+	}
+	rates := window{first: bandPoints}
+	for _, size := range slices.Backward(j.out.before()) {
+		if size.Read > 0 && size.Users >= 30 && size.Counter == j.out.Counter && rates.first > 0 {
+			scaled := float64(size.Users) / float64(size.Read) * float64(read.lower)
+			rates.prepend(point{max(1, wholeUsers(math.Round(scaled))), size.At.Unix()})
+		}
+	}
+	if len(rates.points()) == 0 {
+		return
+	}
+	band := newBand(rates.points(), j.out.At)
+	noise := 3 * float64(side.upper) * side.relErr
+	f := Finding{Kind: Dropped, Step: mapping.String(), Severity: j.offHistory()}
+	if above(side.lower, band.High, noise) {
+		f.Kind = Risen
+	} else if !above(band.Low, side.upper, noise) {
+		return
+	}
+	of := float64(read.lower)
+	f.Detail = fmt.Sprintf("%s of the %s that were read, where %s to %s are allowed by the rates of %s",
+		percentAbove(float64(side.lower), of), counted(read.lower, "user"), percentAbove(float64(band.Low), of), percentAbove(float64(band.High), of), counted(int64(band.Points), "earlier size"))
+	j.add(f)
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,9 +15,12 @@ import (
 // measured", which is not the same as zero users.
 type Summary struct {
 	form         form
-	lower, upper int64   // users; they differ where the side moved while it was read
-	relErr       float64 // standard error of an estimate, as a share of users; 0: counted
+	lower, upper int64     // users; they differ where the side moved or is known within bounds
+	bounded      bool      // lower and upper are all that is known of it
+	moved        *movement // nil: it did not move while it was read
+	relErr       float64   // standard error of an estimate, as a share of users; 0: counted
 	asOf         time.Time
+	lagUnknown   bool // it may lag behind its primary, by nobody knows how much
 	fingerprint  Fingerprint
 	digest       *snapshot  // what else the digest knows; nil: a bare count or an engine's fingerprint
 	flaw         string     // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
@@ -55,27 +59,55 @@ func Estimate(users int64, relErr float64) Summary {
 	return s
 }
 
-// Between is a side that moved while the job read it, measured before and after.
-// Where both show the same users by their fingerprints, it did not move after
-// all. Otherwise only counts are judged by it: anything from the lower to the
-// higher is right.
+// Bounded returns a side of which nobody knows more than that it holds low to high
+// users: an API that answers "below 1,000" (0 to 999), or that rounds. A step passes
+// where each number within the bounds would, fails where none would, and is
+// Unverified in between; see Policy.AllowPossible.
+func Bounded(low, high int64) Summary {
+	if low < 0 || low > high {
+		return flawed("%d to %d users, want 0 or more, and the higher bound last", low, high)
+	}
+	return Summary{form: measured, lower: low, upper: high, bounded: low < high}
+}
+
+// Moving returns a source that changed while the job read it, measured before and
+// after. A read of it is right if it has the users that the source held both times,
+// and no others than it held at either. Where both measurements are those of
+// Digests, and the read is digested too, that is judged for each user: of one that
+// came before, after and read so many times,
+//
+//	lost    = max(0, min(before − read, after − read))
+//	foreign = max(0, read − max(before, after))
+//
+// and the sums over all users are judged by Policy.Reading. Counts alone cannot
+// tell a user who left from one who was skipped: of a source of b users before and a
+// after, a read of r users may lack up to max(b, a) − r that were there all the
+// time, and hold up to r − min(b, a) twice. It passes where Policy.Reading allows
+// both, and is Unverified otherwise.
+//
+// Where both measurements show the same users by their fingerprints, the source did
+// not move after all, and the side is as good as one measured once.
 func Moving(before, after Summary) Summary {
 	for _, s := range []Summary{before, after} {
 		switch {
 		case s.form == notMeasured:
-			return flawed("Between of a side that is not measured, want two measured ones")
+			return flawed("Moving of a side that is not measured, want two measured ones")
 		case s.form != measured, s.flaw != "":
 			return s // unknown, bad or incomplete: so is the whole
 		}
 	}
 	s := Summary{
-		form:   measured,
-		lower:  min(before.lower, after.lower),
-		upper:  max(before.upper, after.upper),
-		relErr: max(before.relErr, after.relErr),
-		asOf:   earlier(before.asOf, after.asOf),
+		form:    measured,
+		lower:   min(before.lower, after.lower),
+		upper:   max(before.upper, after.upper),
+		bounded: before.bounded || after.bounded,
+		relErr:  max(before.relErr, after.relErr),
+		asOf:    earlier(before.asOf, after.asOf),
 	}
-	if s.counted() && before.fingerprint == after.fingerprint {
+	other := before.identified() && after.identified() && before.fingerprint != after.fingerprint
+	if s.lower != s.upper || other {
+		s.moved = newMovement(&before, &after)
+	} else if s.counted() && before.fingerprint == after.fingerprint {
 		s.fingerprint, s.digest = before.fingerprint, before.digest
 	}
 	return s
@@ -104,7 +136,7 @@ func Unmeasured(err error) Summary {
 	if err == nil {
 		return flawed("Unmeasured without an error, want the reason")
 	}
-	return Summary{form: unknown, flaw: err.Error(), cause: err}
+	return Summary{form: unknown}.flawedBy(err)
 }
 
 // digested returns what a digest knows of its side.
@@ -117,8 +149,8 @@ func digested(d *snapshot) Summary {
 // flawedBy returns the side; where why is not nil, nothing can be judged by it for
 // that reason.
 func (s Summary) flawedBy(why error) Summary {
-	if why != nil {
-		s.flaw, s.cause = why.Error(), why
+	if why != nil { // one without a text must not read as none
+		s.flaw, s.cause = cmp.Or(why.Error(), "the error has no text"), why
 	}
 	return s
 }
@@ -135,6 +167,39 @@ func flawed(format string, args ...any) Summary {
 	return Summary{form: invalid, flaw: fmt.Sprintf(format, args...)}
 }
 
+// A movement is what was measured of a side before and after it was read.
+type movement struct {
+	before, after Summary
+	common, all   int64 // users that were there both times, at least, and at either, at most
+}
+
+func newMovement(before, after *Summary) *movement {
+	m := &movement{before: *before, after: *after, common: min(before.lower, after.lower), all: max(before.upper, after.upper)}
+	switch {
+	case m.digested():
+		d := diff(before.digest, after.digest)
+		m.common, m.all = before.lower-d.missing.most, plus(before.lower, d.foreign.most)
+	case before.identified() && after.identified() && before.lower == after.lower: // others, and nobody knows how many
+		m.common, m.all = 0, plus(before.lower, after.lower)
+	}
+	return m
+}
+
+// digested reports whether the users of both times can be compared with a third
+// side's.
+func (m *movement) digested() bool {
+	return m.before.digest != nil && m.after.digest != nil && m.before.digest.hash == m.after.digest.hash
+}
+
+// hash returns the hash by which the side's users can be compared, empty if there
+// is none.
+func (s *Summary) hash() Hash {
+	if s.usable() && s.moved != nil && s.moved.digested() {
+		return s.moved.before.digest.hash
+	}
+	return s.fingerprint.Hash
+}
+
 // AsOf returns the side with a statement that the answer is complete up to t: every write acknowledged
 // before t is in it. A count from a replica or an index that refreshes now and
 // then says nothing about later writes.
@@ -142,7 +207,21 @@ func (s Summary) AsOf(t time.Time) Summary {
 	if s.form == notMeasured {
 		return flawed("AsOf of a side that is not measured, want a measured one")
 	}
-	s.asOf = t
+	if bad := timeProblem("AsOf", t); bad != nil {
+		return flawed("%v", bad)
+	}
+	s.asOf, s.lagUnknown = t, false
+	return s
+}
+
+// LagUnknown returns the side as one read from a replica that does not say up to
+// when it is complete. It passes with a warning, and not where Policy.MaxSourceLag
+// asks how old it may be.
+func (s Summary) LagUnknown() Summary {
+	if s.form == notMeasured {
+		return flawed("LagUnknown of a side that is not measured, want a measured one")
+	}
+	s.asOf, s.lagUnknown = time.Time{}, true
 	return s
 }
 
@@ -210,14 +289,16 @@ func (s Summary) String() string {
 	return s.amount()
 }
 
-func (s *Summary) amount() string {
+func (s *Summary) amount() string { return s.amountOf("user") }
+
+func (s *Summary) amountOf(noun string) string {
 	switch {
 	case s.lower != s.upper:
-		return fmt.Sprintf("%s to %s%s", thousands(s.lower), counted(s.upper, "user"), s.accuracy())
+		return fmt.Sprintf("%s to %s%s", thousands(s.lower), counted(s.upper, noun), s.accuracy())
 	case s.relErr > 0:
-		return "about " + counted(s.lower, "user") + s.accuracy()
+		return "about " + counted(s.lower, noun) + s.accuracy()
 	}
-	return counted(s.lower, "user")
+	return counted(s.lower, noun)
 }
 
 func (s *Summary) accuracy() string {
@@ -238,8 +319,11 @@ func earlier(a, b time.Time) time.Time {
 type summaryJSON struct {
 	Users       *int64      `json:"users,omitempty"`
 	Upper       *int64      `json:"users_upper,omitempty"`
+	Bounded     bool        `json:"bounded,omitempty"`
+	Moving      []Summary   `json:"moving,omitempty"` // before and after; of an older version none
 	RelErr      float64     `json:"rel_err,omitempty"`
 	AsOf        time.Time   `json:"as_of,omitzero"`
+	LagUnknown  bool        `json:"lag_unknown,omitempty"`
 	Fingerprint Fingerprint `json:"fingerprint,omitzero"`
 	Unknown     bool        `json:"unknown,omitempty"`
 	Invalid     string      `json:"invalid,omitempty"`
@@ -248,7 +332,7 @@ type summaryJSON struct {
 
 // MarshalJSON writes null for a side that is not measured.
 func (s Summary) MarshalJSON() ([]byte, error) {
-	w := summaryJSON{RelErr: s.relErr, AsOf: s.asOf, Fingerprint: s.fingerprint}
+	w := summaryJSON{RelErr: s.relErr, AsOf: s.asOf, LagUnknown: s.lagUnknown, Fingerprint: s.fingerprint}
 	switch s.form {
 	case notMeasured:
 		return []byte("null"), nil
@@ -257,15 +341,18 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 	case invalid:
 		w.Invalid = s.flaw
 	case measured:
-		w.Users, w.Incomplete = &s.lower, s.flaw
+		w.Users, w.Incomplete, w.Bounded = &s.lower, s.flaw, s.bounded
 		if s.upper != s.lower {
 			w.Upper = &s.upper
+		}
+		if s.moved != nil {
+			w.Moving = []Summary{s.moved.before, s.moved.after}
 		}
 	}
 	return json.Marshal(w)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote and refuses what no Summary is.
+// UnmarshalJSON reads what MarshalJSON wrote and refuses what no constructor makes.
 func (s *Summary) UnmarshalJSON(data []byte) error {
 	var w *summaryJSON
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -279,33 +366,66 @@ func (s *Summary) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("validate: summary: %w", err)
 	}
+	if w.LagUnknown {
+		read = read.LagUnknown()
+	}
+	if !w.AsOf.IsZero() {
+		read = read.AsOf(w.AsOf)
+	}
+	if bad := read.form == invalid && w.Invalid == "" || w.LagUnknown && !w.AsOf.IsZero(); bad {
+		return fmt.Errorf("validate: summary: want a time in the years 1 to 9999, or none and an unknown lag: %s", read)
+	}
 	*s = read
 	return nil
 }
 
+// summary makes the side by the constructor that made the one that was written.
 func (w *summaryJSON) summary() (Summary, error) {
+	nothing := w.Users == nil && w.Upper == nil && !w.Bounded && w.Moving == nil && w.RelErr == 0 && w.Fingerprint == Fingerprint{}
 	switch {
-	case w.Invalid != "":
+	case w.Invalid != "" && nothing && !w.Unknown && w.Incomplete == "":
 		return Summary{form: invalid, flaw: w.Invalid}, nil
+	case w.Invalid != "", w.Unknown && !nothing:
+		return Summary{}, errors.New(`want "invalid" or "unknown" without numbers of users`)
 	case w.Unknown && w.Incomplete != "":
-		return Unmeasured(errors.New(w.Incomplete)).AsOf(w.AsOf), nil
+		return Unmeasured(errors.New(w.Incomplete)), nil
 	case w.Unknown:
-		return Unknown().AsOf(w.AsOf), nil
+		return Unknown(), nil
 	case w.Users == nil:
 		return Summary{}, errors.New(`no "users", want a number, "unknown" or null`)
 	}
-	s := Count(*w.Users)
-	if w.RelErr != 0 {
-		s = Estimate(*w.Users, w.RelErr)
-	}
-	if s.form == invalid {
+	s := w.measured()
+	switch {
+	case s.form == invalid:
 		return Summary{}, errors.New(s.flaw)
+	case s.form != measured || s.lower != *w.Users || s.upper != *cmp.Or(w.Upper, w.Users):
+		return Summary{}, fmt.Errorf(`"users" is %d and "users_upper" %d, want those of %q: %s`, *w.Users, *cmp.Or(w.Upper, w.Users), "moving", s)
+	case w.RelErr != s.relErr, w.Bounded != s.bounded, w.Fingerprint != s.fingerprint:
+		return Summary{}, errors.New("want a count, an estimate, bounds, a fingerprint or a movement, not two of them")
 	}
-	if w.Upper != nil {
-		if s.upper = *w.Upper; s.upper < s.lower {
-			return Summary{}, fmt.Errorf(`"users_upper" is %d, below "users" %d`, s.upper, s.lower)
-		}
-	}
-	s.asOf, s.fingerprint, s.flaw = w.AsOf, w.Fingerprint, w.Incomplete
+	s.flaw = w.Incomplete
 	return s, nil
+}
+
+func (w *summaryJSON) measured() Summary {
+	upper := *cmp.Or(w.Upper, w.Users)
+	switch {
+	case len(w.Moving) == 2:
+		return Moving(w.Moving[0], w.Moving[1])
+	case len(w.Moving) > 0:
+		return flawed(`%d in "moving", want two`, len(w.Moving))
+	case upper < *w.Users:
+		return flawed(`"users_upper" is %d, below "users" %d`, upper, *w.Users)
+	case w.Bounded:
+		return Bounded(*w.Users, upper)
+	case upper > *w.Users && w.RelErr != 0: // written by an earlier version
+		return Moving(Estimate(*w.Users, w.RelErr), Estimate(upper, w.RelErr))
+	case upper > *w.Users:
+		return Moving(Count(*w.Users), Count(upper))
+	case w.RelErr != 0:
+		return Estimate(*w.Users, w.RelErr)
+	case w.Fingerprint != Fingerprint{}:
+		return Fingerprinted(*w.Users, w.Fingerprint)
+	}
+	return Count(*w.Users)
 }

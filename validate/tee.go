@@ -3,6 +3,8 @@ package validate
 import (
 	"fmt"
 	"iter"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // Tee digests users as they flow past. Where the stream ends in an error, or is
@@ -10,6 +12,24 @@ import (
 // whatever is judged by it is Unverified. A user that comes with an error is not
 // taken in.
 func Tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error]) iter.Seq2[U, error] {
+	return tee(d, users, d.AddString)
+}
+
+// TeeOnce passes every user on as Tee does, but digests each only once, as a store
+// holds it that keeps a user once. It knows the users again by hashes of 128 bits,
+// up to limit different ones over all streams of the digest, and takes 20 to 40
+// bytes for each as long as the digest lives. Where there are more, the digest is
+// incomplete, and the stream goes on. Two users of one hash would be taken for one:
+// the check then fails, and does not pass.
+func TeeOnce[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64) iter.Seq2[U, error] {
+	if limit <= 0 {
+		d.spoil(fmt.Errorf("digest: TeeOnce with a limit of %d, want 1 or more", limit))
+	}
+	return tee(d, users, func(user string) { d.addOnce(user, limit) })
+}
+
+// tee passes users on to add, and tells the digest how their stream ended.
+func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], add func(user string)) iter.Seq2[U, error] {
 	d.streams++
 	ended := false
 	return func(yield func(U, error) bool) {
@@ -30,7 +50,7 @@ func Tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error]) iter.Seq2[U,
 			if err != nil {
 				failed = err
 			} else {
-				d.AddString(asString(user))
+				add(asString(user))
 			}
 			if !yield(user, err) {
 				return
@@ -38,4 +58,22 @@ func Tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error]) iter.Seq2[U,
 		}
 		left = false
 	}
+}
+
+// addOnce takes in a user that has not come before, as long as these are no more
+// than limit.
+func (d *Digest) addOnce(user string, limit int64) {
+	h := d.algorithm.Hash(user)
+	if _, found := d.once[h]; found {
+		return
+	}
+	if int64(len(d.once)) >= limit {
+		d.spoil(fmt.Errorf("more different users came than TeeOnce may know again, %s", thousands(limit)))
+		return
+	}
+	if d.once == nil {
+		d.once = map[sketch.Hash]struct{}{}
+	}
+	d.once[h] = struct{}{}
+	d.AddString(user)
 }

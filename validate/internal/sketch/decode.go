@@ -73,7 +73,8 @@ func (t *Table) peel() (users []User, sound bool) {
 				return nil, false
 			}
 			users = append(users, u)
-			positions, removed := positionsOf(u.Key), multiple(u.Key, u.Times)
+			positions, _ := mix(u.Key)
+			removed := multiple(u.Key, u.Times)
 			for part := range t.parts {
 				cell := int(positions & uint64(size-1)) //nolint:gosec // below size
 				t.parts[part][cell].subtract(&removed)
@@ -106,10 +107,11 @@ func (t *Table) single(part, at int) (u User, ok bool) {
 		return User{}, false
 	}
 	key, rest := bits.Div64(high, low, n)
-	if rest != 0 || checkOf(key)*uint64(c.count) != c.check { //nolint:gosec // in two's complement
+	positions, check := mix(key)
+	if rest != 0 || check*uint64(c.count) != c.check { //nolint:gosec // in two's complement
 		return User{}, false
 	}
-	belongs := positionsOf(key)>>(PositionBits*part)&uint64(t.Size()-1) == uint64(at) //nolint:gosec // not negative
+	belongs := positions>>(PositionBits*part)&uint64(t.Size()-1) == uint64(at) //nolint:gosec // not negative
 	return User{key, c.count}, belongs
 }
 

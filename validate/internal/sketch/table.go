@@ -66,32 +66,43 @@ func NewTable(size int) *Table {
 // Size returns the number of cells in each part.
 func (t *Table) Size() int { return len(t.parts[0]) }
 
-// positionsOf and checkOf are the finalizers of MurmurHash3 and of SplitMix64
-// (Stafford's variant 13): each bit of the key changes half of the bits of
-// either. Parts of the key itself would not do: users whose keys add up to that
-// of another would have its check.
-func positionsOf(key uint64) uint64 {
+// mix returns the positions of a user in the three parts, PositionBits for each, and
+// its check. The positions are MurmurHash3's finalizer, and the check shares the
+// first of its two rounds: each bit of the key changes half of the bits of either.
+// Parts of the key itself would not do, as users whose keys add up to that of
+// another would have its check.
+func mix(key uint64) (positions, check uint64) {
 	key = (key ^ key>>33) * 0xff51afd7ed558ccd
-	key = (key ^ key>>33) * 0xc4ceb9fe1a85ec53
-	return key ^ key>>33
-}
-
-func checkOf(key uint64) uint64 {
-	key += 0x9e3779b97f4a7c15
-	key = (key ^ key>>30) * 0xbf58476d1ce4e5b9
-	key = (key ^ key>>27) * 0x94d049bb133111eb
-	return key ^ key>>31
+	key ^= key >> 33
+	positions, check = key*0xc4ceb9fe1a85ec53, key*0x9e3779b97f4a7c15
+	return positions ^ positions>>33, check ^ check>>32
 }
 
 // Add takes in a user once.
-func (t *Table) Add(key uint64) {
-	at, check := positionsOf(key), checkOf(key)
-	for i := range t.parts {
-		part := t.parts[i]
-		c := &part[at&uint64(len(part)-1)]
-		at >>= PositionBits
+func (t *Table) Add(key uint64) { t.AddKeys([]uint64{key}) }
+
+// AddKeys takes in users, each once. It is where digests spend their time: the
+// three parts stand one after the other, as a loop over them costs a quarter more.
+func (t *Table) AddKeys(keys []uint64) {
+	part0, part1, part2 := t.parts[0], t.parts[1], t.parts[2]
+	var carry uint64
+	for _, key := range keys {
+		at, check := mix(key)
+
+		c := &part0[at&uint64(len(part0)-1)]
 		c.count++
-		var carry uint64
+		c.low, carry = bits.Add64(c.low, key, 0)
+		c.high += carry
+		c.check += check
+
+		c = &part1[at>>PositionBits&uint64(len(part1)-1)]
+		c.count++
+		c.low, carry = bits.Add64(c.low, key, 0)
+		c.high += carry
+		c.check += check
+
+		c = &part2[at>>(2*PositionBits)&uint64(len(part2)-1)]
+		c.count++
 		c.low, carry = bits.Add64(c.low, key, 0)
 		c.high += carry
 		c.check += check
@@ -100,7 +111,8 @@ func (t *Table) Add(key uint64) {
 
 // AddTimes takes in a user so many times, or takes it out where times is negative.
 func (t *Table) AddTimes(key uint64, times int64) {
-	at, added := positionsOf(key), multiple(key, times)
+	at, _ := mix(key)
+	added := multiple(key, times)
 	for i := range t.parts {
 		t.parts[i][at&uint64(t.Size()-1)].add(&added)
 		at >>= PositionBits
@@ -114,7 +126,8 @@ func multiple(key uint64, times int64) cell {
 	if times < 0 {
 		high -= key
 	}
-	return cell{count: times, low: low, high: high, check: checkOf(key) * n}
+	_, check := mix(key)
+	return cell{count: times, low: low, high: high, check: check * n}
 }
 
 func (c *cell) add(other *cell) {
@@ -191,7 +204,7 @@ func (t *Table) Less(other *Table) *Table {
 // Lacks reports whether the user certainly is not in a table that is the
 // difference of two: one of its cells is empty.
 func (t *Table) Lacks(key uint64) bool {
-	at := positionsOf(key)
+	at, _ := mix(key)
 	for _, part := range t.parts {
 		if part[at&uint64(len(part)-1)] == (cell{}) {
 			return true
