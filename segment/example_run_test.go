@@ -12,13 +12,13 @@ import (
 // A pager shows which alerts open and which are resolved.
 type pager struct{}
 
-func (pager) Fire(_ context.Context, a segment.Alert) error {
-	fmt.Println("alert:", a.Text)
-	return nil
-}
-
-func (pager) Resolve(_ context.Context, id segment.ID) error {
-	fmt.Println("resolved:", id)
+func (pager) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	for _, a := range firing {
+		fmt.Println("alert:", a.Text)
+	}
+	for _, a := range resolved {
+		fmt.Println("resolved:", a.Segment)
+	}
 	return nil
 }
 
@@ -29,7 +29,7 @@ func ExamplePlan_Run() {
 	boatsA, boatsB := segment.ID{SiteGroup: "site-a", Name: "boats"}, segment.ID{SiteGroup: "site-b", Name: "boats"}
 	likeCars := segment.ID{SiteGroup: "site-b", Name: "like-cars"}
 	jobs := []segment.Job{segment.Copy(carsB, carsA), segment.Copy(boatsB, boatsA), segment.Lookalike(likeCars, carsB)}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: pager{}})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: pager{}})
 	if err != nil {
 		panic(err)
 	}
@@ -42,8 +42,7 @@ func ExamplePlan_Run() {
 			ID: job.ID + ", 2024-03-18", Job: job,
 			Expected: validate.Count(source),
 			Stored:   s.stored,
-			Commit:   func(context.Context) error { live[job.To] = s.staged; return nil },
-			Discard:  s.discard,
+			Staging:  segment.Staging{Commit: func(context.Context) error { live[job.To] = s.staged; return nil }, Discard: s.discard},
 		})
 		return err
 	}

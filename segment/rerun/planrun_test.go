@@ -560,8 +560,8 @@ func TestRunGuarded(t *testing.T) {
 		stored := min(expected, stores[j.Kind])
 		_, err := guard.Commit(ctx, segment.Run{
 			ID: strconv.Itoa(runs), Job: j, Expected: validate.Count(expected),
-			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
-			Commit: func(context.Context) error { live[j.To] = stored; return nil },
+			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { live[j.To] = stored; return nil }},
 		})
 		return err
 	}

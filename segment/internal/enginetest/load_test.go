@@ -295,8 +295,8 @@ func requireAlerts(t *testing.T, h segment.Ledger, log []logged) {
 		require.True(t, rejected[attemptKey(s.Segment, s.Open.RunID, s.Open.Attempt)], "%+v", s.Open)
 		_, err := g.Commit(t.Context(), segment.Run{
 			ID: "after", Job: segment.Copy(s.Segment, idS), Expected: validate.Count(1_300_000),
-			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(1_300_000), nil },
-			Commit: func(context.Context) error { return nil },
+			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(1_300_000), nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 		})
 		require.NoError(t, err)
 	}

@@ -111,8 +111,8 @@ func (p *platform) staged(ctx context.Context, id string, attempt int, changes .
 	run.Stored = func(ctx context.Context) (validate.Summary, error) {
 		return p.count(ctx, p.db, "SELECT id FROM staged WHERE tag = ?", tag)
 	}
-	run.Discard = func(ctx context.Context) error { return drop(ctx, p.db) }
-	run.Commit = func(ctx context.Context) error {
+	run.Staging.Discard = func(ctx context.Context) error { return drop(ctx, p.db) }
+	run.Staging.Commit = func(ctx context.Context) error {
 		return p.transaction(ctx, func(tx *sql.Tx) error {
 			return errors.Join(
 				p.exec(ctx, tx, "DELETE FROM live"),
@@ -154,10 +154,10 @@ func (p *platform) inTransaction(ctx context.Context, id string, attempt int, ch
 	if err != nil {
 		return validate.Report{}, err
 	}
-	run.History = p.history.Tx(tx)
+	run.Staging.Tx = p.history.Tx(tx)
 	run.Stored = func(ctx context.Context) (validate.Summary, error) { return p.count(ctx, tx, "SELECT id FROM live") }
-	run.Commit = func(context.Context) error { return tx.Commit() }
-	run.Discard = func(context.Context) error { return tx.Rollback() }
+	run.Staging.Commit = func(context.Context) error { return tx.Commit() }
+	run.Staging.Discard = func(context.Context) error { return tx.Rollback() }
 	for _, change := range changes {
 		change(&run)
 	}
