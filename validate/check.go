@@ -2,6 +2,7 @@ package validate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -9,6 +10,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // Config says where a Validator reports to. The zero Config uses OpenTelemetry's
@@ -102,8 +105,8 @@ func refused(out *Output, why *InputError) (Report, error) {
 func judged(ctx context.Context, stored bool, p *Policy, out *Output, report *Report) {
 	if !stored {
 		judgeInput(p, out, report)
-	} else if judgeStored(p, out, report) && !report.Passed() {
-		lookAgain(ctx, p, out, report)
+	} else if again, ask := judgeStored(p, out, nil, report); (again || ask.exact) && !report.Passed() {
+		lookAgain(ctx, p, out, report, ask)
 	}
 }
 
@@ -120,20 +123,73 @@ func NoFindings(p *Policy, out *Output) bool {
 
 // lookAgain measures again, in more detail, the sides that say how, and judges
 // that. It decides what could not be verified before; but what was proven stands if
-// the second look does not find it, as then the sides have changed in between.
-func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report) {
-	second := *out
-	if err := second.remeasure(ctx); err != nil {
-		report.Findings = append(report.Findings, Finding{Kind: Unverified, Severity: Warn, Detail: fmt.Sprintf("why the users differ could not be looked at: %v", err), Cause: err})
-		return
-	}
-	var again Report
-	judgeStored(p, &second, &again)
-	if again.Proven() || !report.Proven() {
-		*report = again
+// the second look does not find it, as then the sides have changed in between. What
+// users the digests of a first look leave in doubt, a second one asks for.
+func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, ask Difference) {
+	closer := *out
+	for range 2 {
+		var present []sketch.User
+		var err error
+		if ask.exact {
+			present, err = closer.Stored.those(ctx, &ask)
+		} else {
+			err = closer.remeasure(ctx)
+		}
+		if err != nil {
+			report.Findings = append(report.Findings, Finding{Kind: Unverified, Severity: Warn, Detail: fmt.Sprintf("why the users differ could not be looked at: %v", err), Cause: err})
+			return
+		}
+		var next Report
+		_, more := judgeStored(p, &closer, present, &next)
+		if next.Proven() || !report.Proven() {
+			*report = next
+		}
+		if ask.exact || !more.exact || report.Passed() {
+			return
+		}
+		ask = more
 	}
 }
 
+type inQuestion struct{}
+
+// InQuestion returns the users for whom alone a look is asked that was given to
+// [Summary.WithRemeasure]; nil where it is asked for all. Where a store keeps a user
+// once, a difference of digests tells that a user came more often than it is stored,
+// and not if it is stored: a Digest of those users in the store for whom
+// [Difference.Of] returns another number than 0 does. A look that does not ask for
+// InQuestion measures all users, which decides nothing more.
+func InQuestion(ctx context.Context) *Difference {
+	d, _ := ctx.Value(inQuestion{}).(*Difference)
+	return d
+}
+
+// those asks a side which of the users of a difference it holds. The answer is in the
+// order of their keys, and nil if the side was measured as a whole.
+func (s *Summary) those(ctx context.Context, ask *Difference) ([]sketch.User, error) {
+	found, err := s.remeasure.look(context.WithValue(ctx, inQuestion{}, ask))
+	switch {
+	case err != nil:
+		return nil, err
+	case !found.usable() || found.digest == nil || found.digest.hash != s.digest.hash:
+		return nil, fmt.Errorf("of the users in question were measured %s, want the Summary of a Digest by %q", found, s.digest.hash)
+	}
+	d := diff(found.digest, &snapshot{hash: s.digest.hash})
+	if !d.exact || len(d.users) > len(ask.users) {
+		return nil, nil
+	}
+	for _, u := range d.users {
+		switch asked := ask.times(u.Key); {
+		case asked == 0:
+			return nil, nil
+		case asked+u.Times < 0:
+			return nil, errors.New("the store was asked for users of whom it held more before")
+		}
+	}
+	return append([]sketch.User{}, d.users...), nil
+}
+
+// remeasure measures the sides again that say how.
 func (out *Output) remeasure(ctx context.Context) error {
 	for _, side := range []*Summary{&out.Expected, &out.Read, &out.Written, &out.Stored} {
 		if side.remeasure == nil {
@@ -149,7 +205,7 @@ func (out *Output) remeasure(ctx context.Context) error {
 		if !s.identified() {
 			return fmt.Errorf("%s were counted again, and not which they are", side)
 		}
-		s.asOf = side.asOf
+		s.asOf, s.remeasure = side.asOf, side.remeasure
 		*side = s
 	}
 	return nil

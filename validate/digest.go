@@ -52,6 +52,7 @@ type snapshot struct {
 	contents
 	hash   Hash
 	origin *origin
+	once   bool // each user was taken in once
 }
 
 // An origin distinguishes the summaries of one digest from those of another. Copies
@@ -354,11 +355,20 @@ func (c *contents) distinct() Summary {
 func (d *Digest) Summary() Summary {
 	why := d.flaw()
 	s := &snapshot{contents: d.contents, hash: d.hash(), origin: d.origin}
+	s.once = int64(len(d.once)) == d.users
 	s.incomplete = why
 	s.checkpoints = d.checkpoints.Clone()
 	s.sample = d.sample.Clone()
 	s.table = d.table.Clone()
 	return digested(s)
+}
+
+// distinct returns how many different users there are.
+func (s *snapshot) distinct() Summary {
+	if s.once {
+		return Count(s.users)
+	}
+	return s.contents.distinct()
 }
 
 // fingerprint is that of all users; there is none without a hash.

@@ -47,7 +47,7 @@ func ExampleDigest() {
 	//   stored     50,000 users
 	//   gap        at store: users 7,001–8,000 of the source are missing
 	//   repeated   at store: users 3,001–4,000 of the source are stored twice
-	//   different  at store: stored as many users as expected, but not the same ones: 1,000 users replaced
+	//   different  at store: stored as many users as were read, but not the same ones: 1,000 are missing (0 allowed) and 1,000 are stored that should not be (0 allowed)
 }
 
 // A second look at the source lists the users to upload again: a repair, not a

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // ErrLagging is the cause of an Unverified finding where the stored side is not
@@ -18,19 +20,25 @@ type judge struct {
 	out    *Output
 	report *Report
 	brief  bool // the caller asks only whether there are findings
-	again  bool // a second look would say more about users that differ
+
+	present []sketch.User // of those whom a second look asked Stored for, the ones that are there
+	again   bool          // a second look would say more about users that differ
+	ask     *Difference   // a second look at Stored for these would tell whether they are there
 
 	admitting bool // nothing is stored yet
 	hashes    bool // it was said that sides are by different hashes
 }
 
-// judgeStored fills the report on a finished output, and reports whether a
-// second look would say more.
-func judgeStored(p *Policy, out *Output, r *Report) (again bool) {
-	j := judge{policy: p, out: out, report: r}
-	defer j.finish()
+// judgeStored fills the report on a finished output, and reports which second look
+// would say more, if one would.
+func judgeStored(p *Policy, out *Output, present []sketch.User, r *Report) (again bool, ask Difference) {
+	j := judge{policy: p, out: out, report: r, present: present}
 	j.stored()
-	return j.again
+	j.finish()
+	if j.ask != nil {
+		ask = *j.ask
+	}
+	return j.again, ask
 }
 
 func (j *judge) stored() {
@@ -220,55 +228,66 @@ func (j *judge) judge(s step) {
 	if !s.before.usable() || !s.after.usable() {
 		return
 	}
-	var short bool
 	if j.policy.Distinct && s.stage == storing && !s.sameUsers() {
-		short = j.countDistinct(s)
+		j.storedOnce(s)
 	} else {
-		short = j.count(&s) || j.repeats(s)
+		j.count(&s)
+		j.repeats(s)
 	}
-	j.capped(&s, short)
 	j.content(&s)
+	j.capped(&s)
 }
 
-// countDistinct counts for a store that keeps a user once: by distinct users
-// where the digest of a side knows how many are. A side that was only counted is
-// taken to have counted distinct users.
-func (j *judge) countDistinct(s step) (short bool) {
+// storedOnce counts for a store that keeps a user once, unless the digests of both
+// sides tell more than numbers: by distinct users, as far as a digest knows how many
+// came. A side that was only counted is taken to have counted distinct users.
+func (j *judge) storedOnce(s step) {
 	if j.digestedWhole(&s) {
-		return false // the users will be compared one by one, each once
+		return // the users will be compared one by one, each once
 	}
-	before, after := s.before.distinct(), s.after.distinct()
+	before, after := s.before.distinct(), *s.after
+	if after.digest != nil {
+		if s.before.digest != nil && s.before.digest.hash == after.digest.hash {
+			return
+		}
+		if n := after.digest.stored(); n != after.lower { // it does not keep each once
+			after = after.distinct()
+		}
+	}
 	s.before, s.after, s.distinct = &before, &after, true
-	return j.count(&s)
+	j.count(&s)
 }
 
-// repeats reports users that were read only because others came again, where a
+// repeats finds users that were read only because others came again, where a
 // user counts once: the numbers of rows are equal then, and the store, which
 // keeps of them what it was given, would pass by them.
-func (j *judge) repeats(s step) (short bool) {
-	if !j.policy.Distinct || s.stage != reading || s.before.digest != nil || s.after.digest == nil {
-		return false
+func (j *judge) repeats(s step) {
+	if !j.policy.Distinct || s.stage != reading || s.before.digest != nil || s.after.digest == nil || j.miscounted(s.stage, false) {
+		return
 	}
-	after := s.after.distinct()
-	s.after, s.distinct = &after, true
-	if !above(s.possible().lowest, after.upper, s.noise()) {
-		return false
+	most, exact := s.after.digest.distinctAtMost()
+	if !above(s.possible().lowest, most, s.noise()) {
+		return
 	}
-	f := s.short()
-	f.Hint = "each user counted once, as Policy.Distinct says, and so must the source"
-	j.add(f)
-	return true
+	read := "at most "
+	if exact {
+		read = ""
+	}
+	j.add(Finding{
+		Kind: Short, Step: s.stage.String(),
+		Detail: fmt.Sprintf("read %s%s of %s (%s allowed)", read, counted(most, "distinct user"), s.before.amount(), thousands(s.tolerance.Short.allowed(s.before.lower))),
+		Hint:   "each user counted once, as Policy.Distinct says, and so must the source",
+	})
 }
 
-// count compares the numbers of users and reports whether too few were found.
-func (j *judge) count(s *step) (short bool) {
+// count compares the numbers of users.
+func (j *judge) count(s *step) {
 	possible, noise := s.possible(), s.noise()
 	switch {
 	case above(possible.lowest, s.after.upper, noise):
 		f := j.short(s)
 		f.excuse(s.byChance())
 		j.add(f)
-		return f.fails()
 	case above(s.after.lower, possible.highest, noise):
 		f := s.surplus()
 		f.excuse(s.byChance())
@@ -276,7 +295,6 @@ func (j *judge) count(s *step) (short bool) {
 	case !s.certain().allow(s.after, noise) && !j.digestedWhole(s):
 		j.add(Finding{Kind: Unverified, Step: s.stage.String(), Severity: j.doubt(s.before, s.after), Detail: s.undecided(noise)})
 	}
-	return false
 }
 
 // excuse makes a finding a warning, if chance explains it.
@@ -333,7 +351,7 @@ const capLevel = 1000
 // capped names the limit at which a side stops short of the one before it. Where
 // that one moved while it was counted, its higher end is what to fall short of; but
 // a side exactly at its lower end holds what was there, and is not cut.
-func (j *judge) capped(s *step, short bool) {
+func (j *judge) capped(s *step) {
 	if !s.after.counted() || s.before.upper <= s.after.lower || s.before.lower == s.after.lower {
 		return
 	}
@@ -342,6 +360,9 @@ func (j *judge) capped(s *step, short bool) {
 		return
 	}
 	f := capFinding(s.stage, caps, Warn)
+	short := slices.ContainsFunc(j.report.Findings, func(f Finding) bool {
+		return f.Kind == Short && f.Step == s.stage.String() && f.fails()
+	})
 	surely := above(s.before.lower, s.after.lower, s.noise())
 	switch {
 	case short && (s.after.lower >= capLevel || j.policy.limits().owns(s.after.lower)),

@@ -19,7 +19,7 @@ func (j *judge) moved(p *pair) {
 		return
 	}
 	c := newChurn(m.before.digest, m.after.digest, p.after.digest, p.distinct)
-	told := j.miscounted(p.stage)
+	told := j.miscounted(p.stage, false)
 	if c.lost.least > p.short && !told {
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s, and %s in the source before and after %s missing (%s allowed)",
 			verb, p.after.amount(), c.lost.atLeast(), areOrIs(c.lost.least), thousands(p.short))})

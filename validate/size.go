@@ -218,7 +218,7 @@ func (j *judge) coming() {
 func (j *judge) rate(side *Summary) {
 	read := &j.out.Read
 	known := read.usable() && read.counted() && read.lower > 0 && side.usable() && side.upper > 0
-	if j.policy.Mapping.isZero() || !known || j.miscounted(mapping) || j.found(Dropped) {
+	if j.policy.Mapping.isZero() || !known || j.miscounted(mapping, false) || j.found(Dropped) {
 		return
 	}
 	rates := j.rates(read.lower)

@@ -16,78 +16,73 @@ type cause struct {
 	first  int64 // of a Truncated: how many users are there
 }
 
-// An explanation is all that is known of a mismatch.
-type explanation struct {
-	causes []cause
-	proven bool  // the causes account for every user
-	moved  int64 // then: how many users are there in place of others
-	common *comparison
-}
-
-// A mismatch is two sides, counted, that hold other users.
+// A mismatch is two sides, counted, that hold other users, of which the one before
+// was digested.
 type mismatch struct {
 	algorithm    sketch.Algorithm
 	verb         string // what the step did: read, stored
 	source       *snapshot
-	stored       *snapshot // nil: an engine's fingerprint
+	common       *comparison // nil where the other side is an engine's fingerprint
 	users        int64
 	sum          sketch.Sum
-	missingUsers int64      // the source's users less those stored
+	missingUsers int64      // the source's users less those of the other side
 	missing      sketch.Sum // the same of their sums
 }
 
-// explain looks for causes: first for those that sums prove, then for what the
-// samples make likely.
-func explain(s stage, before, after *Summary, distinct bool) explanation {
-	source, stored := before.digest, after.digest
+// newMismatch returns nil where the side before was not digested.
+func newMismatch(p *pair) *mismatch {
+	source := p.before.digest
 	if source == nil {
-		return explanation{}
+		return nil
 	}
-	d := mismatch{
-		algorithm: source.algorithm(),
-		verb:      s.done(),
-		source:    source, stored: stored,
-		users: after.lower, sum: after.fingerprint.Sum,
+	d := &mismatch{
+		algorithm: source.algorithm(), verb: p.stage.done(), source: source,
+		users: p.after.lower, sum: p.after.fingerprint.Sum,
+		missingUsers: source.users - p.after.lower,
+		missing:      source.algorithm().Subtract(source.sum, p.after.fingerprint.Sum),
 	}
-	d.missingUsers = source.users - d.users
-	d.missing = d.algorithm.Subtract(source.sum, d.sum)
-	var e explanation
-	if stored != nil {
-		e.common = compare(source, stored, distinct)
+	if p.after.digest != nil {
+		d.common = compare(source, p.after.digest, p.distinct)
 	}
-	if d.users == 0 || e.common.lacksRepeats() || d.prove(&e) || e.common == nil {
-		return e
-	}
-	e.causes = d.likely(e.common)
-	return e
+	return d
 }
 
-// prove reports whether sums account for the whole mismatch.
-func (d *mismatch) prove(e *explanation) bool {
+// explain looks for causes: first for those that sums prove, then for what the
+// samples make likely. The extent is exact where sums account for every row.
+func (d *mismatch) explain() (causes []cause, x extent) {
+	if d == nil || d.users == 0 || d.common.lacksRepeats() {
+		return nil, x
+	}
 	marks := d.source.marks(d.algorithm)
-	if c, ok := d.prefixes(marks, e.common); ok {
-		e.causes, e.proven = []cause{c}, true
-		e.moved = max(0, min(d.users, d.source.users)-cmp.Or(c.first, d.source.users))
-		return true
+	if c, ok := d.prefixes(marks); ok {
+		kept := c.first // none but those, if not all
+		if kept == 0 {
+			kept = d.source.users
+		}
+		return []cause{c}, accounted(d.source.users-kept, d.users-kept)
 	}
-	if e.common.keepsOnce() {
-		return false // sums take each repeat for a loss
+	if !d.common.keepsOnce() { // else sums take each repeat for a loss
+		runs, ok := d.solve(marks, make([]int64, len(marks)-1))
+		if !ok && d.common != nil {
+			runs, ok = d.solve(marks, d.common.pages(marks))
+		}
+		if ok {
+			var missing, foreign int64
+			for _, r := range runs {
+				missing += max(0, -r.times) * r.users()
+				foreign += max(0, r.times) * r.users()
+			}
+			return d.named(runs), accounted(missing, foreign)
+		}
 	}
-	runs, ok := d.solve(marks, make([]int64, len(marks)-1))
-	if !ok && e.common != nil {
-		runs, ok = d.solve(marks, e.common.pages(marks))
+	if d.common != nil {
+		causes = d.likely(d.common)
 	}
-	if !ok {
-		return false
-	}
-	var lost, extra int64
-	for _, r := range runs {
-		lost += max(0, -r.times) * r.users()
-		extra += max(0, r.times) * r.users()
-	}
-	e.proven, e.moved = true, min(lost, extra)
-	e.causes = d.told(runs)
-	return true
+	return causes, x
+}
+
+func accounted(missing, foreign int64) extent {
+	return extent{missing: rows{missing, missing}, foreign: rows{foreign, foreign}, exact: true}
 }
 
 // marks returns the checkpoints from the first user to the last. Where the sample
@@ -112,14 +107,14 @@ func (s *snapshot) marks(a sketch.Algorithm) []sketch.Checkpoint {
 }
 
 // prefixes finds what is there to be the first users once or several times.
-func (d *mismatch) prefixes(marks []sketch.Checkpoint, c *comparison) (cause, bool) {
+func (d *mismatch) prefixes(marks []sketch.Checkpoint) (cause, bool) {
 	for _, m := range marks[1:] {
 		if d.users%m.Users != 0 || d.algorithm.Times(d.users/m.Users, m.Sum) != d.sum {
 			continue
 		}
 		times, all := d.users/m.Users, m.Users == d.source.users
 		switch {
-		case times == 1 && !all && (m.Users >= capLevel && isCap(m.Users, nil) || !d.endLost(c).plausible()):
+		case times == 1 && !all && (m.Users >= capLevel && isCap(m.Users, nil) || !d.endLost().plausible()):
 			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.Users), counted(d.source.users, "user")), m.Users}, true
 		case times > 1 && all:
 			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.Users, "user"), d.verb, often(times)), 0}, true
@@ -132,11 +127,13 @@ func (d *mismatch) prefixes(marks []sketch.Checkpoint, c *comparison) (cause, bo
 
 // endLost returns the chance that losses at random leave just the first users. Where
 // the other side keeps no repeats, only users that are wholly absent count as lost.
-func (d *mismatch) endLost(c *comparison) luck {
-	if c.keepsOnce() {
-		return luckOf(int64(len(c.users)), int64(c.absent), int64(c.absent), 1, true)
+func (d *mismatch) endLost() luck {
+	users, lost := d.source.users, d.missingUsers
+	if c := d.common; c.keepsOnce() {
+		users, lost = int64(len(c.users)), int64(c.absent)
 	}
-	return luckOf(d.source.users, d.missingUsers, d.missingUsers, 1, true)
+	end := run{users - lost, users, -1}
+	return luckOf(end, []run{end}, users)
 }
 
 func often(times int64) string {
@@ -243,8 +240,8 @@ func (d *mismatch) exchanged(marks []sketch.Checkpoint, missing sketch.Sum) ([]r
 	return nil, false
 }
 
-// told makes causes of runs.
-func (d *mismatch) told(runs []run) (causes []cause) {
+// named makes causes of runs that sums prove.
+func (d *mismatch) named(runs []run) (causes []cause) {
 	var missing, repeated []run
 	for _, r := range runs {
 		if r.times < 0 {
@@ -307,8 +304,13 @@ func (d *mismatch) likely(c *comparison) (causes []cause) {
 	if c.absent < len(c.users) { // else there is nothing that anything could be lost from
 		causes = d.lost(c)
 	}
-	if c.repeated > 0 {
-		causes = append(causes, cause{kind: Repeated, detail: c.share(int64(c.repeated), int64(len(c.users)), d.source.users) + " are " + d.verb + " more often than the source has them"})
+	switch {
+	case c.whole && c.repeated > 0:
+		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("%s of the source %s %s more often than there",
+			counted(int64(c.repeated), "user"), areOrIs(int64(c.repeated)), d.verb)})
+	case c.repeated >= fewest:
+		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("of %s of the source %s are %s more often than there",
+			counted(int64(len(c.users)), "sampled user"), thousands(int64(c.repeated)), d.verb)})
 	}
 	return causes
 }
@@ -349,16 +351,4 @@ func (d *mismatch) cutAt(c *comparison, end run, chance luck) cause {
 	}
 	return cause{Truncated, fmt.Sprintf("likely nothing after %sthe first %s of %s: of %s there none is %s (by chance: %s)",
 		about, thousands(at), counted(d.source.users, "user"), counted(end.users(), "sampled one"), d.verb, chance), at}
-}
-
-// share describes how many of so many users, exactly where all were looked at.
-func (c *comparison) share(found, of, users int64) string {
-	if c.whole {
-		return counted(found, "user")
-	}
-	share := percent(float64(min(found, of)), float64(of))
-	if !strings.HasPrefix(share, "under") {
-		share = "about " + share
-	}
-	return fmt.Sprintf("%s of %s (%s of %s sampled)", share, counted(users, "user"), thousands(found), thousands(of))
 }

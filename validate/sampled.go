@@ -1,16 +1,15 @@
 package validate
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // A comparison holds the users that both samples would hold, had both sides
-// them: the source's by position, each with how often the two sides hold it.
+// them: the source's by position, each with how often the two sides hold it. What
+// it counts is certain for these users, and a lower bound for all.
 type comparison struct {
 	whole    bool // they are all users of both sides
 	users    []compared
@@ -139,42 +138,109 @@ func (c *comparison) gaps() (all []run) {
 	return all
 }
 
-// unlikely returns the longest runs of missing users, as many as chance is least
-// likely to make out of so many users, and how likely that is. Runs of one or two
-// users are no lost pages: they are what a lost shard leaves that held every other
-// user.
-func unlikely(missing []run, users int64) (found []run, chance luck) {
-	all := slices.SortedStableFunc(slices.Values(missing), func(a, b run) int { return cmp.Compare(b.users(), a.users()) })
-	var lost, taken int64
-	for _, r := range all {
-		lost += r.users()
-	}
-	end := false
-	for i, r := range all[:min(len(all), maxRuns)] {
-		n := int64(i + 1)
-		taken += r.users()
-		end = end || r.to == users
-		if l := luckOf(users, lost, taken, n, end); l < chance && taken > 2*n {
-			found, chance = all[:n], l
+// differing returns how many sampled users of the source the other side does not
+// hold as often.
+func (c *comparison) differing() (n int) {
+	for _, u := range c.users {
+		if u.source != u.stored {
+			n++
 		}
 	}
-	if chance.plausible() {
-		return nil, 0
-	}
-	return slices.SortedFunc(slices.Values(found), func(a, b run) int { return cmp.Compare(a.from, b.from) }), chance
+	return n
 }
 
-// maxRuns is how many are looked at, the longest first.
-const maxRuns = 64
+// fewest is how many sampled users must differ before a share is told by them.
+const fewest = 10
 
-// luck is the chance, at most, that losses at random look like a cause: its
-// decimal logarithm, as a float64 has no room for the chance itself.
+// shareMissing returns between which shares of the source's rows are missing, at
+// four standard errors. A sampled user is one draw, whatever the number of its
+// rows, so the share is a ratio of two sums: its variance is that of the linear
+// part of its error; Cochran, "Sampling Techniques" (1977), section 2.11. Users
+// that came very often may be in no sample, which no variance shows.
+func (c *comparison) shareMissing() (low, high float64) {
+	n, held := float64(len(c.users)), float64(c.held)
+	share, squares := float64(c.missing)/held, 0.0
+	for _, u := range c.users {
+		off := float64(max(0, u.source-u.stored)) - share*float64(u.source)
+		squares += off * off
+	}
+	half := max(4*math.Sqrt(squares*n/max(1, n-1))/held, 3.0/sketch.SampleSize)
+	return max(0, share-half), min(1, share+half)
+}
+
+// atLeastAndMost returns the lowest and the highest share of all users that a share
+// of so many sampled ones allows for at five standard errors: Wilson's score
+// interval, which holds for shares near zero too; Wilson, "Probable Inference"
+// (1927). The sampled ones must each count once.
+func atLeastAndMost(share float64, sampled int) (low, high float64) {
+	const z = 5
+	n := float64(sampled)
+	middle := share + z*z/(2*n)
+	width := z * math.Sqrt(share*(1-share)/n+z*z/(4*n*n))
+	return max(0, (middle-width)/(1+z*z/n)), min(1, (middle+width)/(1+z*z/n))
+}
+
+// distinctAtMost returns how many different users a side holds at most: the number of
+// its rows over how often a sampled user came on average, less five standard errors of
+// that. It is exact where the sample holds all.
+func (s *snapshot) distinctAtMost() (users int64, exact bool) {
+	n, rows, squares := float64(len(s.sample.Users)), 0.0, 0.0
+	if s.sample.Whole() {
+		return int64(len(s.sample.Users)), true
+	}
+	for i := range s.sample.Users {
+		rows += float64(s.sample.Users[i].Count)
+	}
+	for i := range s.sample.Users {
+		off := float64(s.sample.Users[i].Count) - rows/n
+		squares += off * off
+	}
+	often := max(1, rows/n-5*math.Sqrt(squares/(n-1)/n))
+	return min(s.users-int64(rows-n), int64(float64(s.users)/often)), false
+}
+
+// unlikely returns the runs of missing users, of so many, that chance does not make
+// even where as many are lost as around each run, and the likeliest of them. Losses
+// are often denser in some places, among the newest users for one: a run shows a
+// cause only if it is unlike its neighbours.
+func unlikely(missing []run, users int64) (found []run, likeliest luck) {
+	likeliest = luck(math.Inf(-1))
+	for _, r := range missing {
+		if r.users() < fewest {
+			continue // chance always makes them
+		}
+		if l := luckOf(r, missing, users); !l.plausible() {
+			found, likeliest = append(found, r), max(likeliest, l)
+		}
+	}
+	return found, likeliest
+}
+
+// luck is the chance, at most, that losses look like a cause: its decimal
+// logarithm, as a float64 has no room for the chance itself.
 type luck float64
 
 // plausible reports whether chance explains the losses well enough that no cause
-// is claimed: less than one false claim, of all the runs looked at, in ten million
-// checks that find users missing.
+// is claimed: less than one false claim in a thousand million.
 func (l luck) plausible() bool { return l > -9 }
+
+// luckOf bounds the chance that, where as many of the users in and around a run are
+// missing at random, all of a run of its length are: [lost]_run / [around]_run, at any
+// place where it may begin. One at the end has one place. Around it lie as many
+// users on either side as in it.
+func luckOf(r run, missing []run, users int64) luck {
+	around := run{from: max(0, r.from-r.users()), to: min(users, r.to+r.users())}
+	var lost int64
+	for _, m := range missing {
+		lost += max(0, min(m.to, around.to)-max(m.from, around.from))
+	}
+	places := users - r.users() + 1
+	if r.to == users {
+		places = 1
+	}
+	chance := math.Log(float64(places)) + lnFalling(lost, r.users()) - lnFalling(around.users(), r.users())
+	return luck(min(0, chance) / math.Ln10)
+}
 
 // String says one in how many.
 func (l luck) String() string {
@@ -184,58 +250,10 @@ func (l luck) String() string {
 	return fmt.Sprintf("1 in 10^%.0f", math.Floor(-float64(l)))
 }
 
-// luckOf bounds the chance that, where lost of all users are missing at random,
-// some runs of them in order, taken users together, are missing as a whole: the
-// number of ways to lay the runs, times the chance that the users of one way are
-// all missing, [lost]_taken / [all]_taken. Where the last run is at the end, it
-// is laid already.
-func luckOf(all, lost, taken, runs int64, end bool) luck {
-	laid, places := runs, all-taken+1
-	if end {
-		laid, places = runs-1, all-taken
-	}
-	ways := lnChoose(places, laid) + lnChoose(taken-1, runs-1)
-	return luck(min(0, ways+lnFalling(lost, taken)-lnFalling(all, taken)) / math.Ln10)
-}
-
 // lnFalling returns ln of n × (n-1) × … of k factors.
 func lnFalling(n, k int64) float64 { return lnFactorial(n) - lnFactorial(n-k) }
-
-func lnChoose(n, k int64) float64 {
-	return lnFactorial(n) - lnFactorial(k) - lnFactorial(n-k)
-}
 
 func lnFactorial(n int64) float64 {
 	l, _ := math.Lgamma(float64(n) + 1)
 	return l
-}
-
-// bounds returns the lowest and highest share of a whole that a share of a sample
-// of so many allows for at three standard errors: Wilson's score interval, which
-// holds for shares near zero too; Wilson, "Probable Inference" (1927).
-func bounds(share float64, sampled int) (low, high float64) {
-	const z = 3
-	n := float64(sampled)
-	middle := share + z*z/(2*n)
-	width := z * math.Sqrt(share*(1-share)/n+z*z/(4*n*n))
-	return max(0, (middle-width)/(1+z*z/n)), min(1, (middle+width)/(1+z*z/n))
-}
-
-// unseen returns for how many of the source's users, each as often as it came, the
-// sample does not speak: it may hold none of a few that came very often. Then
-// the source has more than its distinct users times the sample's average, by
-// more than three standard errors of that.
-func (c *comparison) unseen(source *snapshot) int64 {
-	distinct, n := source.distinct(), float64(len(c.users))
-	average := float64(c.held) / n
-	var variance float64
-	for _, u := range c.users {
-		variance += (float64(u.source) - average) * (float64(u.source) - average) / n
-	}
-	spoken := float64(distinct.lower) * average
-	noise := 3 * spoken * math.Hypot(distinct.relErr, math.Sqrt(variance/n)/average)
-	if unseen := float64(source.users) - spoken; unseen > noise {
-		return int64(unseen + noise)
-	}
-	return 0
 }

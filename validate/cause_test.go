@@ -44,9 +44,10 @@ func TestMoved(t *testing.T) {
 		{"the first ones", "abcdefg", 0},
 	} {
 		before, after := letters("abcdefgh").Summary(), letters(c.stored).Summary()
-		e := explain(storing, &before, &after, false)
-		require.True(t, e.proven, c.reason)
-		require.Equal(t, c.want, e.moved, c.reason)
+		_, x := newMismatch(&pair{stage: storing, before: &before, after: &after}).explain()
+		require.True(t, x.exact, c.reason)
+		require.Equal(t, c.want, min(x.missing.least, x.foreign.least), c.reason)
+		require.Equal(t, before.lower-after.lower, x.missing.least-x.foreign.least, c.reason)
 	}
 }
 
@@ -127,27 +128,6 @@ func TestGuessMended(t *testing.T) {
 	}
 	_, ok := d.solve(marks, []int64{0, 0, 0, 0, 0, 0})
 	require.False(t, ok, "two runs")
-}
-
-// TestDifferenceTexts: how many users were replaced is said where a sample shows
-// any.
-func TestDifferenceTexts(t *testing.T) {
-	expected := Count(100)
-	same, lost, extra := [2]int64{1, 1}, [2]int64{1, 0}, [2]int64{1, 2}
-	for _, c := range []struct {
-		reason string
-		counts [][2]int64
-		says   string
-	}{
-		{"no sampled user differs", [][2]int64{same, same, same, same}, ""},
-		{"one is missing", [][2]int64{same, lost, same, same}, ": about 25.0% of 100 users (1 of 4 sampled) replaced"},
-		{"one is there too often", [][2]int64{same, same, same, extra}, ": about 25.0% of 100 users (1 of 4 sampled) replaced"},
-		{"two for one", [][2]int64{lost, lost, same, extra}, ": about 25.0% of 100 users (1 of 4 sampled) replaced"},
-		{"none is there", [][2]int64{lost, lost}, ": of 2 sampled users of the source none is stored; ids written in another way (case, spaces, a prefix) are other users"},
-	} {
-		e := explanation{common: comparedOf(c.counts...)}
-		require.Equal(t, "stored as many users as expected, but not the same ones"+c.says, e.difference(&pair{stage: storing, before: &expected}), c.reason)
-	}
 }
 
 // TestPlaces: five runs are named, and of more how many.
