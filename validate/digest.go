@@ -31,6 +31,8 @@ type Digest struct {
 	next      int64                    // the number of users at which the next checkpoint is due
 	streams   int                      // those that Tee has not seen end well
 	once      map[sketch.Hash]struct{} // the users that TeeOnce has seen
+	keys      [128]uint64              // of users that are not in the table yet: many at once wait less for its cells
+	waiting   int                      // how many of keys there are
 	origin    *origin
 }
 
@@ -89,7 +91,24 @@ func (d *Digest) AddString(user string) {
 		d.note(sketch.Hash{High: h.Hi, Low: h.Lo})
 		return
 	}
-	d.table.Add(h.Lo)
+	d.wait(h.Lo)
+}
+
+// wait hands the keys of users to the table some at a time.
+func (d *Digest) wait(key uint64) {
+	d.keys[d.waiting%len(d.keys)] = key
+	d.waiting++
+	if d.waiting == len(d.keys) {
+		d.settle()
+	}
+}
+
+// settle hands the keys that wait to the table, of which nobody knows before.
+func (d *Digest) settle() {
+	if d.waiting > 0 {
+		d.table.AddKeys(d.keys[:d.waiting])
+		d.waiting = 0
+	}
 }
 
 // AddAll takes in a page of users at once, which costs less than one by one.
@@ -111,26 +130,26 @@ func addAll[U string | []byte](d *Digest, users []U) {
 	}
 }
 
-// addPlain takes in users of which none is at a checkpoint. It hands their keys to
-// the table some at a time: this way the processor waits less for its cells.
+// addPlain takes in users of which none is at a checkpoint.
 func addPlain[U string | []byte](d *Digest, users []U) {
+	d.settle()
 	low, high, floor := d.sum[0], d.sum[1], d.sample.Floor
-	var keys [128]uint64
 	var carry uint64
 	for len(users) > 0 {
-		some := users[:min(len(users), len(keys))]
+		some := users[:min(len(users), len(d.keys))]
 		for i := range some {
 			h := xxh3.HashString128(asString(some[i]))
 			low, carry = bits.Add64(low, h.Lo, 0)
 			high, _ = bits.Add64(high, h.Hi, carry)
-			keys[i%len(keys)] = h.Lo
+			d.keys[i%len(d.keys)] = h.Lo
 			if h.Hi >= floor {
 				d.sample.Add(sketch.Hash{High: h.Hi, Low: h.Lo}, 1, d.users+int64(i))
 				d.shrink()
 				floor = d.sample.Floor
 			}
 		}
-		d.table.AddKeys(keys[:len(some)])
+		d.waiting = len(some)
+		d.settle()
 		d.users += int64(len(some))
 		users = users[len(some):]
 	}
@@ -151,7 +170,7 @@ func (d *Digest) addOther(user string) {
 // note does what only few users ask for: a place in the sample, a checkpoint.
 func (d *Digest) note(h sketch.Hash) {
 	if d.table != nil {
-		d.table.Add(h.Key())
+		d.wait(h.Key())
 	}
 	if h.High >= d.sample.Floor {
 		d.sample.Add(h, 1, d.users-1)
@@ -288,6 +307,8 @@ func (d *Digest) mergeCheckpoints(next *Digest) {
 
 // mergeTable has a table as soon as either sample dropped users.
 func (d *Digest) mergeTable(next *Digest) {
+	d.settle()
+	next.settle()
 	switch {
 	case d.table == nil && next.table == nil:
 		d.size = max(d.size, next.size)
@@ -326,6 +347,7 @@ func (d *Digest) Summary() Summary {
 	if d.origin == nil {
 		d.origin = &origin{}
 	}
+	d.settle()
 	s := &snapshot{contents: d.contents, hash: d.hash(), origin: d.origin}
 	s.incomplete = d.flaw()
 	s.checkpoints = d.checkpoints.Clone()

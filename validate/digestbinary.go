@@ -28,6 +28,7 @@ func (d *Digest) MarshalBinary() ([]byte, error) {
 	if d.algorithm == sketch.None {
 		return nil, fmt.Errorf("validate: marshal: %w", d.incomplete)
 	}
+	d.settle()
 	w := sketch.Writer(digestMagic)
 	w.Text(string(d.hash()))
 	w.Text(d.flawText())

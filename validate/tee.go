@@ -12,7 +12,7 @@ import (
 // whatever is judged by it is Unverified. A user that comes with an error is not
 // taken in.
 func Tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error]) iter.Seq2[U, error] {
-	return tee(d, users, d.AddString)
+	return tee(d, users, 0)
 }
 
 // TeeOnce passes every user on as Tee does, but digests each only once, as a store
@@ -25,11 +25,12 @@ func TeeOnce[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit in
 	if limit <= 0 {
 		d.spoil(fmt.Errorf("digest: TeeOnce with a limit of %d, want 1 or more", limit))
 	}
-	return tee(d, users, func(user string) { d.addOnce(user, limit) })
+	return tee(d, users, max(1, limit))
 }
 
-// tee passes users on to add, and tells the digest how their stream ended.
-func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], add func(user string)) iter.Seq2[U, error] {
+// tee digests users, each once where there is a limit to how many of them it may
+// know again, and tells the digest how their stream ended.
+func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64) iter.Seq2[U, error] {
 	d.streams++
 	ended := false
 	return func(yield func(U, error) bool) {
@@ -47,10 +48,13 @@ func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], add func(use
 			}
 		}()
 		for user, err := range users {
-			if err != nil {
+			switch {
+			case err != nil:
 				failed = err
-			} else {
-				add(asString(user))
+			case limit == 0:
+				d.AddString(asString(user))
+			default:
+				d.addOnce(asString(user), limit)
 			}
 			if !yield(user, err) {
 				return
