@@ -15,7 +15,7 @@ import (
 )
 
 // A Digest takes in users one by one, in one pass and bounded memory (about
-// 1.5 MiB, far less below some thousand users), and tells later which they were:
+// 1.6 MiB, far less below some thousand users), and tells later which they were:
 // their number and Fingerprint, how many are distinct, and, where the other side
 // of a step turns out to hold others, which ones are missing or repeated. It
 // keeps hashes, never users.
