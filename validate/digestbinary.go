@@ -39,7 +39,7 @@ func (d *Digest) MarshalBinary() ([]byte, error) {
 	if d.table != nil {
 		d.table.Append(&w)
 	} else {
-		w.Numbers(int64(bits.Len(uint(d.size)))) //nolint:gosec // not negative
+		w.Numbers(int64(bits.Len(uint(d.size))))
 	}
 	w.Words(xxh3.Hash(w))
 	return w, nil
