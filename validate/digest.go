@@ -36,7 +36,7 @@ type Digest struct {
 	origin    *origin
 }
 
-// contents is what a digest holds of its users.
+// contents holds what a digest knows of its users.
 type contents struct {
 	users       int64
 	sum         sketch.Sum
@@ -156,7 +156,7 @@ func addPlain[U string | []byte](d *Digest, users []U) {
 	d.sum[0], d.sum[1] = low, high
 }
 
-// addOther is AddString for all but the default hash.
+// addOther does what AddString does for all but the default hash.
 func (d *Digest) addOther(user string) {
 	d.users++
 	if d.algorithm == sketch.None {
@@ -236,7 +236,7 @@ func (d *Digest) Resolve(users int64) {
 	}
 }
 
-// tableSize is the number of cells in each part of a table that is yet to be made.
+// tableSize returns the number of cells in each part of a table that is yet to be made.
 func (d *Digest) tableSize() int { return max(d.size, sketch.TableSize) }
 
 // spoil keeps the first reason why nothing can be judged by the digest.
@@ -248,7 +248,7 @@ func (d *Digest) spoil(why error) {
 
 var errOpenStream = errors.New("its stream was not read to the end")
 
-// flaw is why nothing can be judged by the digest as it stands.
+// flaw returns why nothing can be judged by the digest as it stands.
 func (d *Digest) flaw() error {
 	if d.incomplete == nil && d.streams > 0 {
 		return errOpenStream
@@ -305,7 +305,7 @@ func (d *Digest) mergeCheckpoints(next *Digest) {
 	}
 }
 
-// mergeTable has a table as soon as either sample dropped users.
+// mergeTable makes a table as soon as either sample dropped users.
 func (d *Digest) mergeTable(next *Digest) {
 	d.settle()
 	next.settle()
@@ -356,7 +356,7 @@ func (d *Digest) Summary() Summary {
 	return digested(s)
 }
 
-// fingerprint is that of all users; there is none without a hash.
+// fingerprint returns that of all users; there is none without a hash.
 func (s *snapshot) fingerprint() Fingerprint {
 	if s.hash == "" {
 		return Fingerprint{}
@@ -371,7 +371,7 @@ func (s *snapshot) algorithm() sketch.Algorithm {
 	return sketch.XXH3
 }
 
-// nextCap is the first known limit above n.
+// nextCap returns the first known limit above n.
 func nextCap(n int64) int64 {
 	i, found := slices.BinarySearch(capNumbers, n)
 	if found {
@@ -383,7 +383,7 @@ func nextCap(n int64) int64 {
 	return capNumbers[i]
 }
 
-// asString is the bytes of a user as a string, without a copy. Nothing here
+// asString returns the bytes of a user as a string, without a copy. Nothing here
 // keeps it longer than the call to which the user was given.
 func asString[U ~string | ~[]byte](user U) string {
 	return *(*string)(unsafe.Pointer(&user)) //nolint:gosec // a slice begins with what a string is: pointer and length

@@ -16,11 +16,12 @@ func Tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error]) iter.Seq2[U,
 }
 
 // TeeOnce passes every user on as Tee does, but digests each only once, as a store
-// holds it that keeps a user once. It knows the users again by hashes of 128 bits,
-// up to limit different ones over all streams of the digest, and takes 20 to 40
-// bytes for each as long as the digest lives. Where there are more, the digest is
-// incomplete, and the stream goes on. Two users of one hash would be taken for one:
-// the check then fails, and does not pass.
+// holds it that keeps a user once. It knows users again by hashes of 128 bits, up to
+// limit different ones over all streams of the digest, and takes 30 to 60 bytes for
+// each as long as the digest lives. Where there are more, the digest is incomplete,
+// and the stream goes on. Two users of one hash would be taken for one, and the
+// check would fail. Users that reach the digest by other ways, or by Merge, are not
+// known again.
 func TeeOnce[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64) iter.Seq2[U, error] {
 	if limit <= 0 {
 		d.spoil(fmt.Errorf("digest: TeeOnce with a limit of %d, want 1 or more", limit))
