@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // comparedOf is a comparison of users with one place each: how often the source
@@ -69,9 +71,9 @@ func TestKeepsOnce(t *testing.T) {
 // both samples, one below it in one.
 func TestCompareAtTheFloor(t *testing.T) {
 	side := func(floor uint64, highs ...uint64) *snapshot {
-		s := &snapshot{contents: contents{sample: sample{floor: floor}}}
+		s := &snapshot{contents: contents{sample: sketch.Sample{Floor: floor}}}
 		for i, high := range highs {
-			s.sample.add(hash128{high: high}, 1, int64(i))
+			s.sample.Add(sketch.Hash{High: high}, 1, int64(i))
 		}
 		return s
 	}
@@ -119,9 +121,9 @@ func holding(n int, lost ...run) *comparison {
 // TestPagesWithoutSample: a page without a sampled user is as its neighbours are,
 // where they are alike, and as the only neighbour at an end.
 func TestPagesWithoutSample(t *testing.T) {
-	var marks []checkpoint
+	var marks []sketch.Checkpoint
 	for users := int64(0); users <= 50; users += 10 {
-		marks = append(marks, checkpoint{users: users})
+		marks = append(marks, sketch.Checkpoint{Users: users})
 	}
 	there, lost, twice := compared{0, 1, 1}, compared{0, 1, 0}, compared{0, 1, 2}
 	for _, c := range []struct {
@@ -151,62 +153,78 @@ func TestPagesWithoutSample(t *testing.T) {
 	require.Equal(t, []int64{-1, 0, -1, 0, 0}, repeating.pages(marks), "a page of repeats need not lack them")
 }
 
-// TestUnlikely: as many of the longest runs are told as chance is least likely
-// to make, in the order of the source.
+// TestUnlikely: a run shows a cause only where chance does not make it even with as
+// many losses as there are around it.
 func TestUnlikely(t *testing.T) {
 	early, middle, end := run{100, 140, -1}, run{500, 560, -1}, run{980, 1000, -1}
 	single := run{300, 301, -1}
 	require.Equal(t, []run{early, single, middle, end}, holding(1000, early, single, middle, end).gaps())
 	require.Empty(t, holding(10).gaps())
 
-	var twos []run
-	for from := int64(20); from < 420; from += 20 {
-		twos = append(twos, run{from, from + 2, -1})
+	every := func(from, to, step, lost int64) (all []run) {
+		for ; from < to; from += step {
+			all = append(all, run{from, from + lost, -1})
+		}
+		return all
 	}
 	for _, c := range []struct {
 		reason      string
 		lost, found []run
-		want        luck
 	}{
-		{"one", []run{middle}, []run{middle}, luckOf(1000, 60, 60, 1, false)},
-		{"two", []run{early, middle}, []run{early, middle}, luckOf(1000, 100, 100, 2, false)},
-		{"there is one place at the end", []run{end}, []run{end}, luckOf(1000, 20, 20, 1, true)},
-		{"with the end among them", []run{end, middle, early}, []run{early, middle, end}, luckOf(1000, 120, 120, 3, true)},
-		{"one user besides is chance", []run{single, middle}, []run{middle}, luckOf(1000, 61, 60, 1, false)},
-		{"three users of a thousand", []run{single, {700, 702, -1}}, nil, 0},
-		{"two of every twenty", twos, nil, 0},
-		{"two of every twenty, and three", append([]run{{10, 13, -1}}, twos...), append([]run{{10, 13, -1}}, twos...), luckOf(1000, 43, 43, 21, false)},
+		{"one", []run{middle}, []run{middle}},
+		{"two", []run{early, middle}, []run{early, middle}},
+		{"there is one place at the end", []run{end}, []run{end}},
+		{"with the end among them", []run{early, middle, end}, []run{early, middle, end}},
+		{"one user besides is chance", []run{single, middle}, []run{middle}},
+		{"few users", []run{single, {700, 709, -1}}, nil},
+		{"nine at the end", []run{{991, 1000, -1}}, nil},
+		{"two of every twenty", every(20, 420, 20, 2), nil},
+		{"thirty of every forty, and those at the end", append(every(500, 960, 40, 30), run{970, 1000, -1}), nil},
+		{"the same users at the end, and all before are there", []run{{970, 1000, -1}}, []run{{970, 1000, -1}}},
+		{"but one in the middle of a run", []run{{400, 500, -1}, {501, 600, -1}}, []run{{400, 500, -1}, {501, 600, -1}}},
+		{"but one in the middle of a short one", []run{{400, 430, -1}, {431, 460, -1}}, nil},
 	} {
-		found, chance := unlikely(holding(1000, c.lost...).gaps(), 1000)
+		found, likeliest := unlikely(c.lost, 1000)
 		require.Equal(t, c.found, found, c.reason)
-		require.InDelta(t, float64(c.want), float64(chance), 0, c.reason)
+		for _, r := range found {
+			require.LessOrEqual(t, luckOf(r, c.lost, 1000), likeliest, c.reason)
+		}
 	}
 }
 
-// TestLuck holds the bound against all ways to lay the runs, one by one.
+// TestLuck: the chance is at least the share, of all ways to lose so many of the users
+// around a run, in which all of some run of its length are lost.
 func TestLuck(t *testing.T) {
-	const all = 10
-	type laid struct {
-		taken, runs int
-		end         bool
-	}
-	ways := map[laid]float64{}
-	for set := uint(1); set < 1<<all; set++ {
-		w := laid{taken: bits.OnesCount(set), runs: bits.OnesCount(set &^ (set << 1))}
-		ways[w]++
-		if set>>(all-1) == 1 {
-			w.end = true
-			ways[w]++
-		}
-	}
-	for w, n := range ways {
-		for lost := w.taken; lost <= all; lost++ {
-			want := n
-			for i := range w.taken {
-				want *= float64(lost-i) / float64(all-i)
+	const users = 12
+	for length := int64(1); length <= 6; length++ {
+		for from := int64(0); from+length <= users; from++ {
+			r := run{from, from + length, -1}
+			start, stop := max(0, from-length), min(users, from+2*length)
+			for lost := length; lost <= stop-start; lost++ {
+				missing := []run{r}
+				for i := start; i < stop && lost > length; i++ { // others, one by one
+					if int64(len(missing)) <= lost-length && (i < from || i >= from+length) {
+						missing = append(missing, run{i, i + 1, -1})
+					}
+				}
+				ways, all := 0, 0
+				around := int(stop - start)
+				for set := range uint(1) << around {
+					if bits.OnesCount(set) != int(lost) {
+						continue
+					}
+					all++
+					if set>>(from-start)&(1<<length-1) == 1<<length-1 {
+						ways++
+					}
+				}
+				places := float64(users - length + 1)
+				if r.to == users {
+					places = 1
+				}
+				want := min(0, math.Log10(places*float64(ways)/float64(all)))
+				require.InDelta(t, want, float64(luckOf(r, missing, users)), 1e-9, "%+v of %d lost", r, lost)
 			}
-			got := luckOf(all, int64(lost), int64(w.taken), int64(w.runs), w.end)
-			require.InDelta(t, min(0, math.Log10(want)), float64(got), 1e-9, "%+v of %d lost", w, lost)
 		}
 	}
 }
@@ -222,29 +240,15 @@ func TestLuckText(t *testing.T) {
 	require.False(t, luck(-9).plausible(), "at the limit a cause is claimed")
 }
 
-// TestUnseen: users that the sample does not speak for are those beyond the
-// distinct ones times its average, 2 ± 1/√16 here, by more than three standard
-// errors; as many more may be.
-func TestUnseen(t *testing.T) {
-	var c comparison
-	for i := range int64(16) {
-		c.add(i, 1+i%2*2, 0) // 1 and 3, and so 2 on average, by a standard deviation of 1
-	}
-	for users, want := range map[int64]int64{200: 0, 275: 0, 276: 76 + 75, 1200: 1000 + 75} {
-		source := snapshot{contents: contents{users: users, sample: sample{users: make([]sampled, 100)}}}
-		require.Equal(t, want, c.unseen(&source), "%d users", users)
-	}
-}
-
-// TestBounds: at either end of Wilson's interval the share found is three
+// TestAtLeastAndMost: at either end of Wilson's interval the share found is five
 // standard errors of that end away, which is how it is defined.
-func TestBounds(t *testing.T) {
+func TestAtLeastAndMost(t *testing.T) {
 	for _, sampled := range []int64{1, 10, 4096, 8191} {
 		for _, found := range []int64{0, 1, sampled / 3, sampled - 1, sampled} {
 			share := float64(found) / float64(sampled)
-			low, high := bounds(share, int(sampled))
+			low, high := atLeastAndMost(share, int(sampled))
 			for _, end := range []float64{low, high} {
-				require.InDelta(t, 9*end*(1-end)/float64(sampled), (share-end)*(share-end), 1e-12, "%d of %d: %v", found, sampled, end)
+				require.InDelta(t, 25*end*(1-end)/float64(sampled), (share-end)*(share-end), 1e-12, "%d of %d: %v", found, sampled, end)
 			}
 			require.LessOrEqual(t, low, share+1e-15)
 			require.GreaterOrEqual(t, high, share-1e-15)

@@ -119,13 +119,13 @@ func TestCalmIsWithinTheBand(t *testing.T) {
 				history[i].Users = 1 + random.Int64N(1<<(1+random.IntN(62)))
 			}
 		}
-		w := newWindow(history, "", nil)
+		w := newWindow(history, "", capSet{})
 		at := midnight.Add(time.Duration(random.Int64N(int64(100 * time.Hour))))
 		band := newBand(w.points(), at)
 		for _, share := range []float64{math.Exp(-0.2), math.Exp(0.25), 0.5 + random.Float64()} {
 			for off := int64(-2); off <= 2; off++ {
 				s := Count(max(int64(share*float64(history[len(history)-1].Users))+off, 0))
-				if calm(&s, history, "", nil) {
+				if calm(&s, history, "", capSet{}) {
 					calms++
 					require.LessOrEqual(t, band.Low, s.lower)
 					require.GreaterOrEqual(t, band.High, s.lower)
@@ -136,7 +136,7 @@ func TestCalmIsWithinTheBand(t *testing.T) {
 	require.Greater(t, calms, 50_000)
 	for _, users := range []int64{82_123, 90_123, 100_123, 128_123} {
 		s := Count(users)
-		require.True(t, calm(&s, days(100_123), "", nil), "%d", users)
+		require.True(t, calm(&s, days(100_123), "", capSet{}), "%d", users)
 	}
 }
 
