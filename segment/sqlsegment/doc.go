@@ -108,8 +108,9 @@
 //
 // # Transactions
 //
-// [Ledger.Tx] records in a job's own transaction, so that the record goes live
-// with the data or not at all:
+// [Ledger.Staging] commits, rolls back and records in a job's own transaction, so
+// that the record goes live with the data or not at all ([Staging] does so without
+// recording):
 //
 //	_, err = guard.Commit(ctx, segment.Run{ // in place of return tx.Commit()
 //		ID: run, Job: segment.Copy(target, source),
@@ -117,11 +118,7 @@
 //		Stored: func(ctx context.Context) (validate.Summary, error) {
 //			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
 //		},
-//		Staging: segment.Staging{
-//			Commit:  func(context.Context) error { return tx.Commit() },
-//			Discard: func(context.Context) error { return tx.Rollback() },
-//			Tx:      ledger.Tx(tx), // the size goes live with the data, or not at all
-//		},
+//		Staging: ledger.Staging(tx), // the size is recorded with the data, or not at all
 //	})
 //
 // The whole program is examples/segmentcopy/indatabase. From its first Record to

@@ -158,11 +158,7 @@ func Example_transaction() {
 		Stored: func(ctx context.Context) (validate.Summary, error) {
 			return sqlsegment.Users{Dialect: sqlsegment.SQLite, Query: "SELECT user FROM copy"}.Summarize(ctx, tx)
 		},
-		Staging: segment.Staging{
-			Commit:  func(context.Context) error { return tx.Commit() },
-			Discard: func(context.Context) error { return tx.Rollback() },
-			Tx:      ledger.Tx(tx),
-		},
+		Staging: ledger.Staging(tx),
 	})
 	fmt.Println(report.Stored.Users(), err)
 	sizes, err := ledger.Sizes(ctx, copied, 10)

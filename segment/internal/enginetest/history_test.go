@@ -20,7 +20,7 @@ import (
 )
 
 func TestNewLedgerRefuses(t *testing.T) {
-	db := enginetest.Engines()[1].New(t).Open(t)
+	db := enginetest.SQLite.New(t).Open(t)
 	for _, c := range []struct {
 		reason  string
 		db      *sql.DB
@@ -160,7 +160,7 @@ func randomIDs(n int, nul bool) []segment.ID {
 
 // The pool is the user's: its settings stay as they were.
 func TestLedgerLeavesThePoolAsItWas(t *testing.T) {
-	d := enginetest.Engines()[1].New(t)
+	d := enginetest.SQLite.New(t)
 	for _, timeout := range []int64{0, 5, 40_000} {
 		db := d.Open(t)
 		db.SetMaxOpenConns(1)

@@ -89,5 +89,5 @@ func TestTxUnderRepeatableRead(t *testing.T) {
 
 func postgreSQL(t testing.TB) enginetest.Database {
 	t.Helper()
-	return enginetest.Engines()[0].New(t)
+	return enginetest.PostgreSQL.New(t)
 }
