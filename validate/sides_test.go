@@ -364,6 +364,11 @@ func TestMovingTooMuch(t *testing.T) {
 	require.ErrorContains(t, err, "left")
 	_, err = check(validate.Policy{Reading: validate.Within(0.2)}, read)
 	require.NoError(t, err, "more than can be missing is allowed to be")
+	margin := validate.Margin{Share: 0.2}
+	_, err = check(validate.Policy{Reading: validate.Tolerance{Short: margin}}, read)
+	require.ErrorIs(t, err, validate.Unverified, "strangers may be there, and none is allowed")
+	_, err = check(validate.Policy{Reading: validate.Tolerance{Surplus: margin}}, read)
+	require.ErrorIs(t, err, validate.Unverified, "users may be missing, and none is allowed to be")
 	lost := slices.Concat(read[:100_000], read[150_000:])
 	_, err = check(validate.Policy{}, lost)
 	require.ErrorIs(t, err, validate.Short, "sampled users are missing")
@@ -740,4 +745,22 @@ func TestCopiedDigest(t *testing.T) {
 	require.Equal(t, int64(3), fresh.Users())
 	_, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(3), Stored: fresh.Summary()})
 	require.NoError(t, err)
+}
+
+// TestMovingAndKeptOnce: tables count rows. Where a store keeps a user once, repeats
+// are as missing rows to them, which proves no user missing.
+func TestMovingAndKeptOnce(t *testing.T) {
+	source := users(20_003, 1)
+	twice := append(slices.Clone(source), source[:10]...)
+	expected := validate.Moving(digest(twice).Summary(), digest(append(slices.Clone(twice), users(5, 2)...)).Summary())
+	for allowed, want := range map[int64][]string{9: {"unverified@store"}, 10: {}} {
+		report, _ := validate.Check(t.Context(), validate.Policy{Distinct: true, Tolerance: validate.Tolerance{Short: validate.Margin{Users: allowed}}}, validate.Output{
+			Expected: expected, Stored: digest(source).Summary(),
+		})
+		require.Equal(t, want, found(report), "%d allowed: %v", allowed, report)
+		if len(want) > 0 {
+			require.Contains(t, report.String(), "0 to 10 may be missing")
+			require.Contains(t, report.String(), "TeeOnce")
+		}
+	}
 }
