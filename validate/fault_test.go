@@ -155,7 +155,7 @@ var faults = []fault{
 		kinds(different), "stored as many users as were read, but not the same ones", ""},
 	{"1 of few exchanged", 1000, func(s []string) []string { return append(slices.Clone(s[1:]), "somebody else") },
 		kinds(different), "but not the same ones: 1 is missing (0 allowed) and 1 is stored that should not be (0 allowed)", ""},
-	{"1 added", 100_000, func(s []string) []string { return append(slices.Clone(s), "somebody else") }, kinds(surplus), "stored 100,001 users where 100,000 were expected", ""},
+	{"1 added", 100_000, func(s []string) []string { return append(slices.Clone(s), "somebody else") }, kinds(surplus), "stored 100,001 users where 100,000 were read", ""},
 	{"1% lost", 500_000, lose(0.01), kinds(short), "short, 0 allowed", "no cause"},
 	{"10% lost", 500_000, lose(0.1), kinds(short), "short, 0 allowed", "no cause"},
 	{"50% lost", 500_000, lose(0.5), kinds(short), "short, 0 allowed", "no cause"},
@@ -180,7 +180,7 @@ var faults = []fault{
 		})(s)
 	}, kinds(different), "but not the same ones: 6,", "one in sixteen ends in 7"},
 	{"another source's users", 100_000, func(s []string) []string { return users(len(s), 99) }, kinds(different), "none is stored", "two sources swapped"},
-	{"thousands where there was one", 1, func([]string) []string { return users(20_000, 99) }, kinds(different, surplus), "stored 20,000 users where 1 was expected (1999900% surplus, 0 allowed): 1 is missing", "the sample cannot speak of that one, and the table does"},
+	{"thousands where there was one", 1, func([]string) []string { return users(20_000, 99) }, kinds(different, surplus), "stored 20,000 users where 1 was read (1999900% surplus, 0 allowed): 1 is missing", "the sample cannot speak of that one, and the table does"},
 	{"a smaller source's users", 100_000, func([]string) []string { return users(70_000, 99) }, kinds(different, short), "none is stored", "two sources swapped"},
 }
 

@@ -181,9 +181,10 @@ func (j *judge) mapping() {
 	if written := &j.out.Written; !j.policy.Mapping.isZero() && !written.usable() && written.flaw == "" && !j.admitting {
 		j.unverified(mapping, "ids are mapped (Policy.Mapping), and it was not measured how many were written (Output.Written)")
 	}
+	before := firstUsable(&j.out.Read, &j.out.Expected)
 	j.judge(step{
-		stage:  mapping,
-		before: firstUsable(&j.out.Read, &j.out.Expected), after: &j.out.Written,
+		stage: mapping, from: j.done(before),
+		before: before, after: &j.out.Written,
 		ratio: j.policy.Mapping,
 	})
 }
@@ -196,10 +197,21 @@ func (j *judge) storing() {
 		before = firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected)
 	}
 	j.judge(step{
-		stage:  storing,
+		stage: storing, from: j.done(before),
 		before: before, after: &j.out.Stored,
 		tolerance: j.policy.Tolerance,
 	})
+}
+
+// done returns the step after which a side was measured.
+func (j *judge) done(side *Summary) stage {
+	switch side {
+	case &j.out.Read:
+		return reading
+	case &j.out.Written:
+		return mapping
+	}
+	return whole
 }
 
 func firstUsable(sides ...*Summary) *Summary {

@@ -8,21 +8,26 @@ import (
 	"time"
 )
 
-// A Policy says what an output must be. The zero Policy is the strictest:
-// exactly the expected users, at least one.
+// A Policy says what an output must be. The zero Policy is the strictest but for
+// MaxSourceLag: exactly the expected users, at least one.
 type Policy struct {
-	Tolerance  Tolerance `json:"tolerance,omitzero"`    // storing: Stored against Written, else Read, else Expected
-	Reading    Tolerance `json:"reading,omitzero"`      // Read against Expected
-	Mapping    Ratio     `json:"mapping,omitzero"`      // Written over Read, both measured; zero: the same ids; {1, 1}: other ids, one for each
-	AllowEmpty bool      `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected
-	Distinct   bool      `json:"distinct,omitempty"`    // the store keeps a user once: distinct users are compared
-
-	AllowPossible bool          `json:"allow_possible,omitempty"` // where all that is in doubt are the bounds of a Bounded side, it passes with a warning
-	MaxSourceLag  time.Duration `json:"max_source_lag,omitempty"` // how far Expected.AsOf may lie before Output.At; zero is not strict: nobody asks
-
+	Tolerance  Tolerance  `json:"tolerance,omitzero"`    // storing: Stored against Written, else Read, else Expected
+	Reading    Tolerance  `json:"reading,omitzero"`      // Read against Expected; of a source that moved, see Moving
+	Mapping    Ratio      `json:"mapping,omitzero"`      // Written over Read, both measured; zero: the same ids; {1, 1}: other ids, one for each
+	AllowEmpty bool       `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected; by an independent Expected after any history
+	Distinct   bool       `json:"distinct,omitempty"`    // the store keeps a user once: distinct users are compared
 	Caps       []Cap      `json:"caps,omitempty"`        // limits of your own, besides KnownCaps
-	CapSystems []string   `json:"cap_systems,omitempty"` // of KnownCaps only those of these systems, the first words of an Origin: "Elasticsearch"; none: all
+	CapSystems []string   `json:"cap_systems,omitempty"` // of KnownCaps only those whose Origin begins with one of these: "Elasticsearch"; none: all
 	OffHistory OffHistory `json:"off_history,omitempty"` // what a size off its history leads to
+
+	// AllowPossible lets a step pass with a warning where nothing is in doubt but the
+	// bounds of a Bounded side. False: it is Unverified.
+	AllowPossible bool `json:"allow_possible,omitempty"`
+
+	// MaxSourceLag is how far before Output.At the time may lie up to which Expected
+	// is complete (Summary.AsOf); an Expected that does not say is Unverified. Zero is
+	// not strict: nobody asks, as most sources cannot say. In JSON it is nanoseconds.
+	MaxSourceLag time.Duration `json:"max_source_lag,omitempty"`
 }
 
 // A Tolerance is how far a side may be from the one before it.

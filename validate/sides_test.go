@@ -715,7 +715,7 @@ func TestCopiedDigest(t *testing.T) {
 	var sent validate.Digest
 	require.NoError(t, sent.UnmarshalBinary(text))
 	for name, d := range map[string]*validate.Digest{"added to": digest(users(3, 1)), "of many": digest(users(20_000, 1)), "marshalled": &shard, "unmarshalled": &sent} {
-		copied := *d //nolint:govet // what this is about
+		copied := *d
 		copied.AddString("another")
 		for _, s := range []validate.Summary{copied.Summary(), d.Summary()} {
 			_, err := validate.Check(t.Context(), validate.Policy{Tolerance: validate.Within(1)}, validate.Output{Expected: count(3), Stored: s})

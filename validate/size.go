@@ -213,22 +213,15 @@ func (j *judge) coming() {
 }
 
 // rate judges, where ids are mapped, how many of those that were read are there,
-// against how many of those that were read at earlier times. Earlier sizes are scaled
-// to today's read, so that the band of sizes is that of rates. Sizes below 30 users
-// are left out, as the rate of so few is mostly chance. Of a read that was cut, or a
-// mapping that is off its own band, the rate is no further news.
+// against how many of those that were read at earlier times. Of a read that was cut,
+// or a mapping that is off its own band, the rate is no further news.
 func (j *judge) rate(side *Summary) {
 	read := &j.out.Read
-	if j.policy.Mapping.isZero() || !read.usable() || !read.counted() || read.lower == 0 || !side.usable() || side.upper == 0 || j.miscounted(mapping, false) || j.found(Dropped) {
+	known := read.usable() && read.counted() && read.lower > 0 && side.usable() && side.upper > 0
+	if j.policy.Mapping.isZero() || !known || j.miscounted(mapping, false) || j.found(Dropped) {
 		return
 	}
-	rates := window{first: bandPoints}
-	for _, size := range slices.Backward(j.out.before()) {
-		if size.Read > 0 && size.Users >= 30 && size.Counter == j.out.Counter && rates.first > 0 {
-			scaled := float64(size.Users) / float64(size.Read) * float64(read.lower)
-			rates.prepend(point{max(1, wholeUsers(math.Round(scaled))), size.At.Unix()})
-		}
-	}
+	rates := j.rates(read.lower)
 	if len(rates.points()) == 0 {
 		return
 	}
@@ -240,8 +233,22 @@ func (j *judge) rate(side *Summary) {
 	} else if !above(band.Low, side.upper, noise) {
 		return
 	}
-	of := float64(read.lower)
+	share := func(users int64) string { return percentAbove(float64(users), float64(read.lower)) }
 	f.Detail = fmt.Sprintf("%s of the %s that were read, where %s to %s are allowed by the rates of %s",
-		percentAbove(float64(side.lower), of), counted(read.lower, "user"), percentAbove(float64(band.Low), of), percentAbove(float64(band.High), of), counted(int64(band.Points), "earlier size"))
+		share(side.lower), counted(read.lower, "user"), share(band.Low), share(band.High), counted(int64(band.Points), "earlier size"))
 	j.add(f)
+}
+
+// rates returns the earlier sizes, each scaled to so many users read: the band of
+// such sizes is that of the rates. Sizes below 30 users are left out, as the rate of
+// so few is mostly chance.
+func (j *judge) rates(read int64) window {
+	rates := window{first: bandPoints}
+	for _, size := range slices.Backward(j.out.before()) {
+		if size.Read > 0 && size.Users >= 30 && size.Counter == j.out.Counter && rates.first > 0 {
+			scaled := float64(size.Users) / float64(size.Read) * float64(read)
+			rates.prepend(point{max(1, wholeUsers(math.Round(scaled))), size.At.Unix()})
+		}
+	}
+	return rates
 }

@@ -45,6 +45,7 @@ func stageNamed(name string) int {
 // A step is the way from one side of a job to the next.
 type step struct {
 	stage         stage
+	from          stage // what the job did to the side before: read, mapped, or nothing yet
 	before, after *Summary
 	tolerance     Tolerance
 	ratio         Ratio // at mapping: the band of the counts; zero: exactly one
@@ -147,12 +148,20 @@ func (s *step) surplus() Finding {
 	if s.before.upper > 0 {
 		share = percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)) + " surplus, "
 	}
-	detail := fmt.Sprintf("%s %s where %s expected (%s%s allowed)", s.stage.done(), s.after.amountOf(s.noun()), s.before.were(),
+	detail := fmt.Sprintf("%s %s where %s %s (%s%s allowed)", s.stage.done(), s.after.amountOf(s.noun()), s.before.were(), s.expected(),
 		share, thousands(s.tolerance.Surplus.allowed(s.before.upper)))
 	if s.banded() {
 		detail = s.mapped(s.after.lower, s.before.upper)
 	}
 	return Finding{Kind: Surplus, Step: s.stage.String(), Detail: detail}
+}
+
+// expected says what was done to the users before the step.
+func (s *step) expected() string {
+	if s.from == whole {
+		return "expected"
+	}
+	return s.from.done()
 }
 
 // noun names what the step counts.
@@ -192,8 +201,8 @@ func (s *step) byChance() bool {
 	return 1-atMost(mapped-1, n, s.ratio.Max) >= rare
 }
 
-// atMost returns the chance that of n users, each with a chance of p, at most most
-// come; above 1, p is the mean number that comes of each, and the chance Poisson's.
+// atMost returns the chance that of n users, each with a chance of p, no more than
+// most come; above 1, p is the mean number of each, and the chance Poisson's.
 func atMost(most, n int64, p float64) (sum float64) {
 	lnFactorial := func(k int64) float64 { l, _ := math.Lgamma(float64(k) + 1); return l }
 	times := func(k int64, ln float64) float64 { // 0 × ln 0 is 0
@@ -236,7 +245,7 @@ func (s *step) undecided(noise float64) string {
 	case s.before.moved != nil:
 		return s.churned()
 	case s.before.bounded:
-		return fmt.Sprintf("%s %s where %s expected, and no more is known: an exact count would decide it", did, s.after.amount(), s.before.were())
+		return fmt.Sprintf("%s %s where %s %s, and no more is known: an exact count would decide it", did, s.after.amount(), s.before.were(), s.expected())
 	case s.after.bounded:
 		return fmt.Sprintf("%s %s, and no more is known, where %s allowed: an exact count would decide it", did, s.after.amount(), allowed)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 )
 
@@ -332,16 +333,22 @@ type summaryJSON struct {
 
 // MarshalJSON writes null for a side that is not measured.
 func (s Summary) MarshalJSON() ([]byte, error) {
-	w := summaryJSON{RelErr: s.relErr, AsOf: s.asOf, LagUnknown: s.lagUnknown, Fingerprint: s.fingerprint}
+	if s.form == notMeasured {
+		return []byte("null"), nil
+	}
+	return json.Marshal(s.stored())
+}
+
+func (s Summary) stored() summaryJSON {
+	w := summaryJSON{Bounded: s.bounded, RelErr: s.relErr, AsOf: s.asOf, LagUnknown: s.lagUnknown, Fingerprint: s.fingerprint}
 	switch s.form {
 	case notMeasured:
-		return []byte("null"), nil
 	case unknown:
 		w.Unknown, w.Incomplete = true, s.flaw
 	case invalid:
 		w.Invalid = s.flaw
 	case measured:
-		w.Users, w.Incomplete, w.Bounded = &s.lower, s.flaw, s.bounded
+		w.Users, w.Incomplete = &s.lower, s.flaw
 		if s.upper != s.lower {
 			w.Upper = &s.upper
 		}
@@ -349,7 +356,7 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 			w.Moving = []Summary{s.moved.before, s.moved.after}
 		}
 	}
-	return json.Marshal(w)
+	return w
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote and refuses what no constructor makes.
@@ -362,66 +369,66 @@ func (s *Summary) UnmarshalJSON(data []byte) error {
 		*s = Summary{}
 		return nil
 	}
-	read, err := w.summary()
-	if err != nil {
-		return fmt.Errorf("validate: summary: %w", err)
+	w.upgrade()
+	read := w.summary()
+	if read.form == invalid && w.Invalid == "" {
+		return fmt.Errorf("validate: summary: %s", read.flaw)
 	}
-	if w.LagUnknown {
-		read = read.LagUnknown()
-	}
-	if !w.AsOf.IsZero() {
-		read = read.AsOf(w.AsOf)
-	}
-	if bad := read.form == invalid && w.Invalid == "" || w.LagUnknown && !w.AsOf.IsZero(); bad {
-		return fmt.Errorf("validate: summary: want a time in the years 1 to 9999, or none and an unknown lag: %s", read)
+	if again := read.stored(); !reflect.DeepEqual(again, *w) {
+		return fmt.Errorf("validate: summary: what is written beside %q is of another side", read)
 	}
 	*s = read
 	return nil
 }
 
-// summary makes the side by the constructor that made the one that was written.
-func (w *summaryJSON) summary() (Summary, error) {
-	nothing := w.Users == nil && w.Upper == nil && !w.Bounded && w.Moving == nil && w.RelErr == 0 && w.Fingerprint == Fingerprint{}
+// upgrade adds what an earlier version did not write.
+func (w *summaryJSON) upgrade() {
+	if w.Users == nil || w.Upper == nil || *w.Upper < *w.Users || w.Bounded || w.Moving != nil {
+		return
+	}
+	side := func(users int64) Summary {
+		if w.RelErr != 0 {
+			return Estimate(users, w.RelErr)
+		}
+		return Count(users)
+	}
+	if *w.Upper == *w.Users {
+		w.Upper = nil
+	} else {
+		w.Moving = []Summary{side(*w.Users), side(*w.Upper)}
+	}
+}
+
+// summary makes the side anew, by the constructor that made the one written.
+func (w *summaryJSON) summary() (s Summary) {
 	switch {
-	case w.Invalid != "" && nothing && !w.Unknown && w.Incomplete == "":
-		return Summary{form: invalid, flaw: w.Invalid}, nil
-	case w.Invalid != "", w.Unknown && !nothing:
-		return Summary{}, errors.New(`want "invalid" or "unknown" without numbers of users`)
+	case w.Invalid != "":
+		s = Summary{form: invalid, flaw: w.Invalid}
 	case w.Unknown && w.Incomplete != "":
-		return Unmeasured(errors.New(w.Incomplete)), nil
+		s = Unmeasured(errors.New(w.Incomplete))
 	case w.Unknown:
-		return Unknown(), nil
+		s = Unknown()
 	case w.Users == nil:
-		return Summary{}, errors.New(`no "users", want a number, "unknown" or null`)
+		s = flawed(`no "users", want a number, "unknown" or null`)
+	default:
+		s = w.measured()
+		s.flaw = cmp.Or(s.flaw, w.Incomplete)
 	}
-	s := w.measured()
-	switch {
-	case s.form == invalid:
-		return Summary{}, errors.New(s.flaw)
-	case s.form != measured || s.lower != *w.Users || s.upper != *cmp.Or(w.Upper, w.Users):
-		return Summary{}, fmt.Errorf(`"users" is %d and "users_upper" %d, want those of %q: %s`, *w.Users, *cmp.Or(w.Upper, w.Users), "moving", s)
-	case w.RelErr != s.relErr, w.Bounded != s.bounded, w.Fingerprint != s.fingerprint:
-		return Summary{}, errors.New("want a count, an estimate, bounds, a fingerprint or a movement, not two of them")
+	if w.LagUnknown {
+		s = s.LagUnknown()
 	}
-	s.flaw = w.Incomplete
-	return s, nil
+	if !w.AsOf.IsZero() {
+		s = s.AsOf(w.AsOf)
+	}
+	return s
 }
 
 func (w *summaryJSON) measured() Summary {
-	upper := *cmp.Or(w.Upper, w.Users)
 	switch {
 	case len(w.Moving) == 2:
 		return Moving(w.Moving[0], w.Moving[1])
-	case len(w.Moving) > 0:
-		return flawed(`%d in "moving", want two`, len(w.Moving))
-	case upper < *w.Users:
-		return flawed(`"users_upper" is %d, below "users" %d`, upper, *w.Users)
-	case w.Bounded:
-		return Bounded(*w.Users, upper)
-	case upper > *w.Users && w.RelErr != 0: // written by an earlier version
-		return Moving(Estimate(*w.Users, w.RelErr), Estimate(upper, w.RelErr))
-	case upper > *w.Users:
-		return Moving(Count(*w.Users), Count(upper))
+	case w.Upper != nil:
+		return Bounded(*w.Users, *w.Upper)
 	case w.RelErr != 0:
 		return Estimate(*w.Users, w.RelErr)
 	case w.Fingerprint != Fingerprint{}:

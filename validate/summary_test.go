@@ -89,21 +89,21 @@ func TestSummaryRefuses(t *testing.T) {
 		`{}`:                       `no "users"`,
 		`{"users":-1}`:             "-1 users",
 		`{"users":5,"rel_err":-1}`: "relErr is -1",
-		`{"users":5,"rel_err":0.1,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`:   "not two of them",
+		`{"users":5,"rel_err":0.1,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`:   "of another side",
 		`{"users":5,"fingerprint":"md5x4/v1:0000000000000000-0000000000000000-0000000000000000-0000000000000000"}`:          "the sums of the fingerprint are 0",
-		`{"users":5,"users_upper":6,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`: "not two of them",
-		`{"users":5,"bounded":true}`:                                          "not two of them",
-		`{"users":7,"users_upper":9,"bounded":true,"rel_err":0.1}`:            "not two of them",
-		`{"users":4,"users_upper":9,"moving":[{"users":9}]}`:                  "want two",
-		`{"users":4,"users_upper":9,"moving":[{"users":9},{"users":5}]}`:      `"users" is 4`,
-		`{"users":4,"users_upper":9,"moving":[{"users":9},{"unknown":true}]}`: `"users" is 4`,
+		`{"users":5,"users_upper":6,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`: "of another side",
+		`{"users":5,"bounded":true}`:                                          "of another side",
+		`{"users":7,"users_upper":9,"bounded":true,"rel_err":0.1}`:            "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9}]}`:                  "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9},{"users":5}]}`:      "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9},{"unknown":true}]}`: "of another side",
 		`{"users":4,"users_upper":9,"moving":[{"users":9},null]}`:             "not measured",
-		`{"unknown":true,"users":5}`:                                          "without numbers",
-		`{"unknown":true,"rel_err":0.1}`:                                      "without numbers",
-		`{"invalid":"x","users":5}`:                                           "without numbers",
+		`{"unknown":true,"users":5}`:                                          "of another side",
+		`{"unknown":true,"rel_err":0.1}`:                                      "of another side",
+		`{"invalid":"x","users":5}`:                                           "of another side",
 		`{"users":5,"as_of":"0000-03-18T12:00:00Z"}`:                          "years 1 to 9999",
-		`{"users":5,"lag_unknown":true,"as_of":"2024-03-18T12:00:00Z"}`:       "unknown lag",
-		`{"users":5,"users_upper":4}`:                                         "below",
+		`{"users":5,"lag_unknown":true,"as_of":"2024-03-18T12:00:00Z"}`:       "of another side",
+		`{"users":5,"users_upper":4}`:                                         "the higher bound last",
 		`{"users":"5"}`:                                                       "string",
 		`{"users":5.5}`:                                                       "5.5",
 		`[]`:                                                                  "array",
@@ -150,7 +150,7 @@ func TestUpperMayBeUsers(t *testing.T) {
 	var s validate.Summary
 	require.NoError(t, json.Unmarshal([]byte(`{"users":5,"users_upper":5}`), &s))
 	require.Equal(t, validate.Count(5), s)
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"users":5,"users_upper":4}`), &s), "below")
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"users":5,"users_upper":4}`), &s), "the higher bound last")
 }
 
 func FuzzSummaryJSON(f *testing.F) {

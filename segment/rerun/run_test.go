@@ -150,13 +150,13 @@ func TestRunFailure(t *testing.T) {
 				incomplete, ok := errors.AsType[*rerun.IncompleteError](err)
 				require.True(t, ok)
 				require.Equal(t, outcome, incomplete.Outcome)
-				require.ErrorContains(t, err, "rerun plan: 3 done, 1 failed, 2 blocked: 1: ")
+				require.ErrorContains(t, err, "rerun: 3 done, 1 failed, 2 blocked: 1: ")
 				require.ErrorContains(t, err, c.text)
 				if c.is != nil {
 					require.ErrorIs(t, err, c.is)
 				}
 				if panicked, ok := errors.AsType[*rerun.PanicError](err); ok {
-					require.Contains(t, string(panicked.Stack), "planrun_test.go", "where it was")
+					require.Contains(t, string(panicked.Stack), "run_test.go", "where it was")
 				}
 			}
 		})
@@ -170,7 +170,7 @@ func TestRunFailureOnOneLine(t *testing.T) {
 	outcome, err := p.Run(t.Context(), rerun.RunOptions{}, func(context.Context, segment.Job) error {
 		return errors.Join(errBoom, fmt.Errorf("rolling back:\r\n%w", errBoom))
 	})
-	require.EqualError(t, err, "rerun plan: 0 done, 1 failed: 0: boom; rolling back:; boom")
+	require.EqualError(t, err, "rerun: 0 done, 1 failed: 0: boom; rolling back:; boom")
 	require.Equal(t, "0 done, 1 failed\n  failed: 0: boom; rolling back:; boom", outcome.String())
 }
 
@@ -189,7 +189,7 @@ func TestRunBlockedBy(t *testing.T) {
 			return fmt.Errorf("%s: %w", j.ID, errBoom)
 		})
 		require.Equal(t, []rerun.Blocked{{JobID: "2", By: "0"}, {JobID: "3", By: "0"}}, outcome.Blocked)
-		require.EqualError(t, err, "rerun plan: 0 done, 2 failed, 2 blocked: 0: 0: boom (and 1 more)")
+		require.EqualError(t, err, "rerun: 0 done, 2 failed, 2 blocked: 0: 0: boom (and 1 more)")
 	}
 }
 
@@ -331,8 +331,8 @@ func TestRunIncomplete(t *testing.T) {
 		affected []segment.Affected
 		want     string
 	}{
-		{"a segment that nothing makes again", []segment.Job{fine}, []segment.Affected{{Segment: name(0)}}, "rerun plan: 1 done, 1 affected segment that no job writes"},
-		{"a conflict", []segment.Job{fine, twice, segment.Copy(name(2), name(1))}, []segment.Affected{{Segment: name(1)}}, "rerun plan: 1 done, 1 conflict to solve"},
+		{"a segment that nothing makes again", []segment.Job{fine}, []segment.Affected{{Segment: name(0)}}, "rerun: 1 done, 1 affected segment that no job writes"},
+		{"a conflict", []segment.Job{fine, twice, segment.Copy(name(2), name(1))}, []segment.Affected{{Segment: name(1)}}, "rerun: 1 done, 1 conflict to solve"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			p, err := rerun.New(c.jobs, c.affected)
@@ -390,7 +390,9 @@ func TestRunRefuses(t *testing.T) {
 			requireInputError(t, c.field, err)
 			require.Equal(t, rerun.Outcome{}, outcome)
 			if c.options.Limit == 0 {
-				require.Empty(t, c.plan.Ready(c.options.Resume))
+				_, err = c.plan.Ready(c.options.Resume)
+				requireInputError(t, c.field, err)
+				requireInputError(t, c.field, c.plan.Incomplete(c.options.Resume))
 			}
 		})
 	}
@@ -473,13 +475,13 @@ func TestOutcomeJSON(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.JSONEq(t, `{
-		"done": [{"job": "a", "started": "2024-03-22T09:00:00Z", "ended": "2024-03-22T09:00:01Z"}],
-		"failed": [{"job": "b", "started": "2024-03-22T09:00:00Z", "ended": "2024-03-22T09:00:00Z", "error": "reading: file does not exist"}],
-		"blocked": [{"job": "c", "by": "b"}],
+		"done": [{"job_id": "a", "started": "2024-03-22T09:00:00Z", "ended": "2024-03-22T09:00:01Z"}],
+		"failed": [{"job_id": "b", "started": "2024-03-22T09:00:00Z", "ended": "2024-03-22T09:00:00Z", "error": "reading: file does not exist"}],
+		"blocked": [{"job_id": "c", "by": "b"}],
 		"never_started": ["d"]
 	}`, string(data))
 	var o rerun.Outcome
-	require.Error(t, json.Unmarshal([]byte(`{"done": [{"job": 1}]}`), &o))
+	require.Error(t, json.Unmarshal([]byte(`{"done": [{"job_id": 1}]}`), &o))
 }
 
 // TestReady: a queue that takes what is ready, one step at a time and in any
@@ -493,7 +495,8 @@ func TestReady(t *testing.T) {
 		var o rerun.Outcome
 		order := []string{}
 		for range p.Steps {
-			ready := p.Ready(o)
+			ready, err := p.Ready(o)
+			require.NoError(t, err)
 			require.NotEmpty(t, ready)
 			for _, s := range p.Steps {
 				can := !slices.Contains(order, s.Job.ID) && !slices.ContainsFunc(s.After, func(id string) bool { return !slices.Contains(order, id) })
@@ -503,11 +506,15 @@ func TestReady(t *testing.T) {
 			order = append(order, next)
 			o.Done = append(o.Done, rerun.Result{JobID: next})
 		}
-		require.Empty(t, p.Ready(o))
+		ready, err := p.Ready(o)
+		require.NoError(t, err)
+		require.Empty(t, ready)
 		require.ElementsMatch(t, ids(p.Steps), order)
 	}
 	p := planned(t, nil, nil)
-	require.Equal(t, []string{"0", "1"}, ids(p.Ready(rerun.Outcome{Failed: []rerun.Result{{JobID: "0"}}})), "what failed is left to do")
+	ready, err := p.Ready(rerun.Outcome{Failed: []rerun.Result{{JobID: "0"}}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"0", "1"}, ids(ready), "what failed is left to do")
 }
 
 // openAlerts are the alerts that are open, by segment.
@@ -516,17 +523,15 @@ type openAlerts struct {
 	open map[segment.ID]string
 }
 
-func (a *openAlerts) Fire(_ context.Context, alert segment.Alert) error {
+func (a *openAlerts) Tell(_ context.Context, firing, resolved []segment.Alert) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.open[alert.Segment] = string(alert.Kind)
-	return nil
-}
-
-func (a *openAlerts) Resolve(_ context.Context, id segment.ID) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.open, id)
+	for _, alert := range resolved {
+		delete(a.open, alert.Segment)
+	}
+	for _, alert := range firing {
+		a.open[alert.Segment] = string(alert.Kind)
+	}
 	return nil
 }
 
@@ -547,7 +552,7 @@ func TestRunGuarded(t *testing.T) {
 	jobs := []segment.Job{segment.Copy(copied, like), segment.Lookalike(like, seed)}
 	live := map[segment.ID]int64{seed: 5000, like: 9000, copied: 9000}
 	alerts := &openAlerts{open: map[segment.ID]string{}}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: alerts})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: alerts})
 	require.NoError(t, err)
 	stores := map[segment.JobKind]int64{segment.JobKindLookalike: 0, segment.JobKindCopy: 10_000} // the bugs
 	runs := 0

@@ -45,6 +45,8 @@ func TestPlanText(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, `Rerun 5 jobs for 5 affected segments, 1,822,346 users at stake.
+By kind: 2 copy, 2 lookalike, 1 without a kind.
+By site group: 2 site-b, 1 site-a, 1 site-c, 1 site-d.
 2 can start at once; the longest chain has 3 steps.
 3 conflicts hold up 8 more jobs: see the end.
 
@@ -60,7 +62,7 @@ First, by hand: no job writes these affected segments.
 
 Not planned: 8 jobs. Solve the conflicts in this order and plan again; the outcome so far resumes the new plan.
 
-  Conflict 1: 2 jobs write site-e/boats, which is to have the last word?
+  Conflict 1: 2 jobs write site-e/boats, which of them is to be the last?
       - copy site-d/boats to site-e/boats
       - lookalike site-a/vans to site-e/boats: reads site-a/vans
     It holds up 1 job, and more listed with conflict 2:
@@ -139,6 +141,37 @@ func TestPlanTextTellsTheLongestChain(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, p.String(), c.want)
 	}
+}
+
+// TestPlanTextGroups: the largest kinds and site groups are counted one by one, the
+// others together, and every job once.
+func TestPlanTextGroups(t *testing.T) {
+	var jobs []segment.Job
+	var affected []segment.Affected
+	add := func(n int, kind segment.JobKind, group string) {
+		for range n {
+			id := at(group, fmt.Sprint("s", len(jobs)))
+			jobs = append(jobs, segment.Job{ID: fmt.Sprint("job ", len(jobs)), Kind: kind, To: id})
+			affected = append(affected, segment.Affected{Segment: id})
+		}
+	}
+	text := func() string {
+		p, err := rerun.New(jobs, affected)
+		require.NoError(t, err)
+		return p.String()
+	}
+	add(2, "copy", "b\x1b")
+	add(1200, "lookalike", "c")
+	add(1, "", "")
+	require.Contains(t, text(), "\nBy kind: 1,200 lookalike, 2 copy, 1 without a kind.\nBy site group: 1,200 c, 2 \"b\\x1b\", 1 without a site group.\n")
+	for i := range 7 {
+		add(3, "copy", fmt.Sprint("g", i))
+	}
+	require.Contains(t, text(), "\nBy site group: 1,200 c, 3 g0, 3 g1, 3 g2, 3 g3, 3 g4, 3 g5, 3 g6, 2 \"b\\x1b\", 1 without a site group.\n", "ten are listed")
+	add(1, "copy", "z")
+	require.Contains(t, text(), "1 without a site group, 1 in 1 other site group.\n")
+	add(2, "copy", "y")
+	require.Contains(t, text(), "3 g6, 2 \"b\\x1b\", 2 y, 2 in 2 other site groups.\n")
 }
 
 // TestPlanTextNumbers: many steps line up, and many predecessors stay readable.

@@ -1,7 +1,9 @@
 package rerun
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -10,14 +12,14 @@ import (
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
-// String is the plan as an on-call engineer reads it: what to repair by hand,
-// the steps in order, each with why it is there and the numbers of those it
-// waits for, and what could not be planned.
+// String returns the plan for an engineer on call: numbers in all, by kind of job and
+// by site group; what to repair by hand; the steps in order, each with why it is there
+// and the numbers of those it waits for; and the conflicts.
 func (p Plan) String() string {
 	if !p.made {
 		return "no plan\n"
 	}
-	w := &planWriter{plan: &p, numbers: make(map[string]int, len(p.Steps)), digits: len(text.Thousands(int64(len(p.Steps))))}
+	w := &writer{plan: &p, numbers: make(map[string]int, len(p.Steps)), digits: len(text.Thousands(int64(len(p.Steps))))}
 	for i := range p.Steps {
 		w.numbers[p.Steps[i].Job.ID] = i + 1
 	}
@@ -28,7 +30,7 @@ func (p Plan) String() string {
 	return w.String()
 }
 
-type planWriter struct {
+type writer struct {
 	strings.Builder
 
 	plan    *Plan
@@ -36,10 +38,10 @@ type planWriter struct {
 	digits  int
 }
 
-func (w *planWriter) printf(format string, args ...any) { fmt.Fprintf(&w.Builder, format, args...) }
+func (w *writer) printf(format string, args ...any) { fmt.Fprintf(&w.Builder, format, args...) }
 
-// head sums the plan up.
-func (w *planWriter) head() {
+// head writes the numbers of the whole plan.
+func (w *writer) head() {
 	p := w.plan
 	segments, users := p.stake()
 	if len(segments) == 0 {
@@ -51,6 +53,7 @@ func (w *planWriter) head() {
 		w.printf(", %s at stake", text.Count(users, "user"))
 	}
 	w.printf(".\n")
+	w.groups()
 	if len(p.Steps) > 0 {
 		first, longest := w.shape()
 		w.printf("%s can start at once; the longest chain has %s.\n", text.Thousands(int64(first)), text.Count(longest, "step"))
@@ -60,7 +63,8 @@ func (w *planWriter) head() {
 	}
 }
 
-// stake is each affected segment once, and the users in all of them.
+// stake returns each affected segment once with its users, and the users in all of
+// them.
 func (p Plan) stake() (segments map[segment.ID]int64, users int64) {
 	_, affected := p.source()
 	segments = make(map[segment.ID]int64, len(affected))
@@ -73,7 +77,7 @@ func (p Plan) stake() (segments map[segment.ID]int64, users int64) {
 	return segments, users
 }
 
-// add stops at the largest number: a sum that overflows would be no news.
+// add returns the sum, or the largest number where that overflows.
 func add(a, b int64) int64 {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64
@@ -81,7 +85,7 @@ func add(a, b int64) int64 {
 	return a + b
 }
 
-// heldUp is how many jobs are in conflicts, or held up by them.
+// heldUp returns how many jobs are in conflicts or wait for one.
 func (p Plan) heldUp() int {
 	jobs := map[string]bool{}
 	for i := range p.Conflicts {
@@ -94,8 +98,8 @@ func (p Plan) heldUp() int {
 	return len(jobs)
 }
 
-// shape is how many steps wait for none, and the length of the longest chain.
-func (w *planWriter) shape() (first, longest int) {
+// shape returns how many steps wait for none, and the length of the longest chain.
+func (w *writer) shape() (first, longest int) {
 	depth := make([]int, len(w.plan.Steps)+1)
 	for i := range w.plan.Steps {
 		for _, before := range w.plan.Steps[i].After {
@@ -109,9 +113,51 @@ func (w *planWriter) shape() (first, longest int) {
 	return first, slices.Max(depth)
 }
 
-// byHand lists what no job writes: it comes first, because steps that read it
-// would only spread it again.
-func (w *planWriter) byHand() {
+// groups counts the steps by kind of job and by site group, where that says more than
+// the list.
+func (w *writer) groups() {
+	if len(w.plan.Steps) < 2 {
+		return
+	}
+	kinds, groups := map[string]int{}, map[string]int{}
+	for i := range w.plan.Steps {
+		j := &w.plan.Steps[i].Job
+		kinds[string(j.Kind)]++
+		groups[j.To.SiteGroup]++
+	}
+	w.printf("By kind: %s.\n", largest(kinds, "kind"))
+	w.printf("By site group: %s.\n", largest(groups, "site group"))
+}
+
+// largest lists names by how many jobs they have, and sums up those that would make
+// the line too long to read.
+func largest(jobs map[string]int, what string) string {
+	const most = 10
+	names := slices.SortedFunc(maps.Keys(jobs), func(a, b string) int {
+		return cmp.Or(cmp.Compare(jobs[b], jobs[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for _, name := range names[:min(len(names), most)] {
+		n := text.Thousands(int64(jobs[name]))
+		if name == "" {
+			parts = append(parts, n+" without a "+what)
+			continue
+		}
+		parts = append(parts, n+" "+text.Printable(name))
+	}
+	if len(names) > most {
+		rest := 0
+		for _, name := range names[most:] {
+			rest += jobs[name]
+		}
+		parts = append(parts, fmt.Sprintf("%s in %s", text.Thousands(int64(rest)), text.Count(len(names)-most, "other "+what)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// byHand lists the segments that no job writes. They come first, because the steps
+// that read them would only copy what is wrong.
+func (w *writer) byHand() {
 	if len(w.plan.NoWriter) == 0 {
 		return
 	}
@@ -132,8 +178,7 @@ func (w *planWriter) byHand() {
 	}
 }
 
-// steps lists the steps.
-func (w *planWriter) steps() {
+func (w *writer) steps() {
 	steps := w.plan.Steps
 	if len(steps) > 0 {
 		w.printf("\n")
@@ -144,8 +189,8 @@ func (w *planWriter) steps() {
 	}
 }
 
-// line is the job of a step and why it is there.
-func (w *planWriter) line(s *Step) string {
+// line returns the job of a step and why it is there.
+func (w *writer) line(s *Step) string {
 	var why []string
 	if s.Affected {
 		why = append(why, "affected"+stake(s.Users))
@@ -163,8 +208,8 @@ func (w *planWriter) line(s *Step) string {
 	return name(&s.Job) + ": " + strings.Join(why, ", ")
 }
 
-// name is the job's, and of what it does not say itself, what it writes and how
-// urgent it is.
+// name returns the job's ID, with the segment that it writes unless the ID holds that,
+// and with its priority unless that is 0.
 func name(j *segment.Job) string {
 	var more []string
 	if to := text.Printable(j.To.String()); !strings.Contains(text.Printable(j.ID), to) {
@@ -179,7 +224,7 @@ func name(j *segment.Job) string {
 	return fmt.Sprintf("%s (%s)", text.Printable(j.ID), strings.Join(more, ", "))
 }
 
-func (w *planWriter) after(s *Step) string {
+func (w *writer) after(s *Step) string {
 	if len(s.After) == 0 {
 		return ""
 	}
@@ -190,8 +235,7 @@ func (w *planWriter) after(s *Step) string {
 	return "; after " + stepNumbers(numbers)
 }
 
-// conflicts lists what could not be planned.
-func (w *planWriter) conflicts() {
+func (w *writer) conflicts() {
 	p := w.plan
 	if len(p.Conflicts) == 0 {
 		return
@@ -214,23 +258,26 @@ func (w *planWriter) conflicts() {
 	}
 }
 
-func (w *planWriter) list(steps []Step) {
+func (w *writer) list(steps []Step) {
 	for i := range steps {
 		w.printf("      - %s\n", w.line(&steps[i]))
 	}
 }
 
 func (c *Conflict) what() string {
-	switch {
-	case c.Kind == ConflictWriters:
-		return fmt.Sprintf("%s write %s, which is to have the last word?", text.Count(len(c.Steps), "job"), text.Printable(c.Steps[0].Job.To.String()))
-	case len(c.Steps) == 1:
-		return "this job reads what it writes itself"
+	switch c.Kind {
+	case ConflictWriters:
+		return fmt.Sprintf("%s write %s, which of them is to be the last?", text.Count(len(c.Steps), "job"), text.Printable(c.Steps[0].Job.To.String()))
+	case ConflictCycle:
+		if len(c.Steps) == 1 {
+			return "this job reads what it writes itself"
+		}
+		return fmt.Sprintf("a cycle, each of these %s reads what the one before it writes", text.Count(len(c.Steps), "job"))
 	}
-	return fmt.Sprintf("a cycle, each of these %s reads what the one before it writes", text.Count(len(c.Steps), "job"))
+	return text.Printable(string(c.Kind)) // no kind that New returns
 }
 
-// more says where else to look for what the conflict holds up.
+// more says with which conflicts more jobs that wait for this one are listed.
 func (c *Conflict) more(what string) string {
 	if len(c.LaterConflicts) == 0 {
 		return ""
@@ -249,7 +296,7 @@ func stake(users int64) string {
 	return ", " + text.Count(users, "user") + " at stake"
 }
 
-// stepNumbers writes numbers that ascend, runs of three and more as 3–17.
+// stepNumbers lists ascending numbers, three and more that follow each other as 3–17.
 func stepNumbers(numbers []int) string {
 	var parts []string
 	for len(numbers) > 0 {

@@ -13,38 +13,38 @@ import (
 	"github.com/segmentguard/segmentguard/segment"
 )
 
-// planJSON is a plan as it is written. Without steps it is none: {} must not
-// read as a plan by which there is nothing to do. What it holds is counted: cut to
-// its first hundred steps it would otherwise still be a plan, succeed, and leave the
-// rest unrepaired.
+// planJSON is the form of a plan in JSON. Steps must be there, because {} must not
+// read as a plan with nothing to do. The counts are there because a plan that was cut
+// to its first hundred steps would otherwise be a plan, too: it would succeed and
+// leave the rest unrepaired.
 type planJSON struct {
 	Jobs      int                `json:"jobs"`     // in steps and conflicts
 	Affected  int                `json:"affected"` // segments
 	Steps     *[]Step            `json:"steps"`
-	Unwritten []segment.Affected `json:"no_writer,omitempty"`
+	NoWriter  []segment.Affected `json:"no_writer,omitempty"`
 	Conflicts []Conflict         `json:"conflicts,omitempty"`
 }
 
-// MarshalJSON writes the plan for a file, a ticket or another machine. The zero
-// Plan cannot be written.
+// MarshalJSON writes the plan for a file, a ticket or another machine. It returns an
+// error for the zero Plan.
 func (p Plan) MarshalJSON() ([]byte, error) {
 	if !p.made {
-		return nil, errNoPlan()
+		return nil, fmt.Errorf("rerun: plan: %w", errNoPlan())
 	}
 	jobs, affected := p.counts()
 	return json.Marshal(planJSON{jobs, affected, &p.Steps, p.NoWriter, p.Conflicts})
 }
 
-// counts are how many jobs the plan names, and affected segments.
+// counts returns how many jobs and affected segments the plan names.
 func (p Plan) counts() (jobs, affected int) {
 	segments, _ := p.stake()
 	return len(p.Steps) + p.heldUp(), len(segments)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote, and nothing else: the plan must be
-// the one that its own jobs and affected segments lead to. One that lost a step,
-// what it waits for, or why it is there, is refused, and so are fields that are
-// not known: they may say what must not run.
+// UnmarshalJSON reads what MarshalJSON wrote. It makes a new plan of the jobs and the
+// affected segments in it and returns an error unless that is the same: a plan that
+// lost a step, or what a step waits for, is refused. So is a field that it does not
+// know, because that may say what must not run.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	var w planJSON
 	known := json.NewDecoder(bytes.NewReader(data))
@@ -58,8 +58,8 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if w.Steps == nil {
 		return fmt.Errorf("rerun: plan: %w", badInput("steps", "missing", "the steps of a plan, [] if there are none"))
 	}
-	read := Plan{Steps: *w.Steps, NoWriter: w.Unwritten, Conflicts: w.Conflicts}
-	made, err := New(read.source())
+	read := Plan{Steps: *w.Steps, NoWriter: w.NoWriter, Conflicts: w.Conflicts}
+	made, err := newPlan(read.source())
 	if err != nil {
 		return fmt.Errorf("rerun: plan: %w", err)
 	}
@@ -70,8 +70,8 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// miscounts says that jobs or segments were taken out of the plan, or added to it,
-// in such a way that what is left would be a plan of its own.
+// miscounts returns an error where jobs or segments were taken out of the plan, or
+// added to it, so that what is left is a plan of its own.
 func (w *planJSON) miscounts(made Plan) error {
 	jobs, affected := made.counts()
 	switch {
@@ -83,7 +83,7 @@ func (w *planJSON) miscounts(made Plan) error {
 	return nil
 }
 
-// source is what leads to the plan.
+// source returns the jobs and the affected segments that the plan was made of.
 func (p Plan) source() ([]segment.Job, []segment.Affected) {
 	lists := [][]Step{p.Steps}
 	for i := range p.Conflicts {
@@ -102,13 +102,14 @@ func (p Plan) source() ([]segment.Job, []segment.Affected) {
 	return jobs, affected
 }
 
-// differs finds the first place where the plan is not as it was made.
+// differs returns an error that names the first place where the plan that was read
+// is not the one that was made.
 func (p Plan) differs(made Plan) error {
 	if err := stepsDiffer("steps", p.Steps, made.Steps); err != nil {
 		return err
 	}
 	if !slices.Equal(p.NoWriter, made.NoWriter) {
-		return badInput("unwritten", fmt.Sprint(p.NoWriter), fmt.Sprint(made.NoWriter))
+		return badInput("no_writer", fmt.Sprint(p.NoWriter), fmt.Sprint(made.NoWriter))
 	}
 	if len(p.Conflicts) != len(made.Conflicts) {
 		return badInput("conflicts", len(p.Conflicts), fmt.Sprintf("%d of them", len(made.Conflicts)))
@@ -120,9 +121,9 @@ func (p Plan) differs(made Plan) error {
 			return badInput(field+".kind", string(a.Kind), string(b.Kind))
 		}
 		if !slices.Equal(a.LaterConflicts, b.LaterConflicts) {
-			return badInput(field+".also", fmt.Sprint(a.LaterConflicts), fmt.Sprint(b.LaterConflicts))
+			return badInput(field+".later_conflicts", fmt.Sprint(a.LaterConflicts), fmt.Sprint(b.LaterConflicts))
 		}
-		if err := cmp.Or(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".holds_up", a.Waiting, b.Waiting)); err != nil {
+		if err := cmp.Or(stepsDiffer(field+".steps", a.Steps, b.Steps), stepsDiffer(field+".waiting", a.Waiting, b.Waiting)); err != nil {
 			return err
 		}
 	}
@@ -153,5 +154,5 @@ func stepsDiffer(field string, read, made []Step) error {
 }
 
 func errNoPlan() error {
-	return badInput("Plan", "empty", "one that PlanReruns returned without an error, or that was read from its JSON")
+	return badInput("Plan", "empty", "one that New returned without an error, or that was read from its JSON")
 }

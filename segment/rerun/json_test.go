@@ -49,7 +49,7 @@ func TestPlanJSONText(t *testing.T) {
 		"steps": [
 			{"job": {"id": "copy a/x to b/x", "kind": "copy", "from": ["a/x"], "to": "b/x"}, "affected": true, "users": 5, "reads": ["a/x"]}
 		],
-		"unwritten": [{"segment": "a/x", "users": 7}],
+		"no_writer": [{"segment": "a/x", "users": 7}],
 		"conflicts": [{"kind": "writers", "steps": [
 			{"job": {"id": "copy a/x to c/x", "kind": "copy", "from": ["a/x"], "to": "c/x"}, "reads": ["a/x"]},
 			{"job": {"id": "lookalike b/x to c/x", "kind": "lookalike", "from": ["b/x"], "to": "c/x"}, "after": ["copy a/x to b/x"], "reads": ["b/x"]}
@@ -58,8 +58,7 @@ func TestPlanJSONText(t *testing.T) {
 	requireSameThroughJSON(t, p)
 }
 
-// TestPlanJSONRefuses: a plan that lost something on the way is none.
-// A decoder reads up to the end of a value, and no further.
+// TestPlanJSONRefusesMore: a decoder reads up to the end of a value, and no further.
 func TestPlanJSONRefusesMore(t *testing.T) {
 	var p rerun.Plan
 	require.NoError(t, p.UnmarshalJSON([]byte(`{"jobs":0,"affected":0,"steps":[]} `)))
@@ -68,6 +67,7 @@ func TestPlanJSONRefusesMore(t *testing.T) {
 	}
 }
 
+// TestPlanJSONRefuses: a plan that lost something on the way is none.
 func TestPlanJSONRefuses(t *testing.T) {
 	p, err := rerun.New([]segment.Job{
 		segment.Copy(name(1), name(0)), segment.Copy(name(2), name(1)), segment.Copy(name(3), name(2)),
@@ -106,14 +106,14 @@ func TestPlanJSONRefuses(t *testing.T) {
 		{"a reason is lost", swap(`{"segment":"site-0/s0","users":9},`, ``), "steps[0].reads"},
 		{"a reason is added", swap(`"after":["copy site-0/s0 to site-1/s1"],`, `"after":["copy site-0/s0 to site-1/s1"],"affected":true,`), "affected is 4, want 5"},
 		{"it reads something else", swap(`"reads":["site-0/s0"]`, `"reads":["site-0/s3"]`), "steps[0].reads"},
-		{"what somebody writes is unwritten", swap(`"unwritten":[`, `"unwritten":[{"segment":"site-1/s1"},`), "unwritten"},
+		{"a segment has no writer, and has one", swap(`"no_writer":[`, `"no_writer":[{"segment":"site-1/s1"},`), "no_writer"},
 		{"an affected segment was taken out that nothing reads", swap(`,{"segment":"site-z/lost"}`, ``), "affected is 4, want 3"},
 		{"the conflicts were taken out", cut(`,"conflicts"`) + "}", "jobs is 6, want 3"},
 		{"the conflicts are misspelled, as a newer version may name them", swap(`"conflicts":`, `"conflict":`), `unknown field "conflict"`},
 		{"so is the reason of a step", swap(`"affected":true,"users":3`, `"afected":true,"users":3`), `unknown field "afected"`},
 		{"a conflict of another kind", swap(`"kind":"cycle"`, `"kind":"writers"`), "conflicts[0].kind"},
-		{"what it holds up is listed elsewhere", swap(`"holds_up":`, `"also":[1],"holds_up":`), "conflicts[0].also"},
-		{"what it holds up was taken out", cut(`,"holds_up"`) + "}]}", "jobs is 6, want 5"},
+		{"what waits for it is listed elsewhere", swap(`"waiting":`, `"later_conflicts":[1],"waiting":`), "conflicts[0].later_conflicts"},
+		{"what waits for it was taken out", cut(`,"waiting"`) + "}]}", "jobs is 6, want 5"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			var read rerun.Plan
