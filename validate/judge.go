@@ -183,7 +183,7 @@ func (j *judge) mapping() {
 	}
 	before := firstUsable(&j.out.Read, &j.out.Expected)
 	j.judge(step{
-		stage: mapping, from: j.done(before),
+		stage:  mapping,
 		before: before, after: &j.out.Written,
 		ratio: j.policy.Mapping,
 	})
@@ -197,21 +197,25 @@ func (j *judge) storing() {
 		before = firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected)
 	}
 	j.judge(step{
-		stage: storing, from: j.done(before),
+		stage:  storing,
 		before: before, after: &j.out.Stored,
 		tolerance: j.policy.Tolerance,
 	})
 }
 
-// done returns the step after which a side was measured.
-func (j *judge) done(side *Summary) stage {
+// whence returns the step after which a side was measured, and whether its number
+// must be told from that of Expected.
+func (j *judge) whence(side *Summary) (from stage, named bool) {
 	switch side {
 	case &j.out.Read:
-		return reading
+		from = reading
 	case &j.out.Written:
-		return mapping
+		from = mapping
+	default:
+		return whole, false
 	}
-	return whole
+	expected := &j.out.Expected
+	return from, !expected.usable() || side.lower != expected.lower || side.upper != expected.upper
 }
 
 func firstUsable(sides ...*Summary) *Summary {
@@ -228,6 +232,7 @@ func (j *judge) judge(s step) {
 	if !s.before.usable() || !s.after.usable() {
 		return
 	}
+	s.from, s.named = j.whence(s.before)
 	if j.policy.Distinct && s.stage == storing && !s.sameUsers() {
 		j.storedOnce(s)
 	} else {
@@ -253,6 +258,14 @@ func (j *judge) storedOnce(s step) {
 		if n := after.digest.stored(); n != after.lower { // it does not keep each once
 			after = after.distinct()
 		}
+	}
+	if s.before.digest == nil && s.before.identified() && after.lower < before.lower {
+		j.again = j.again || s.before.remeasure != nil
+		if !s.after.identified() { // else its users are compared
+			j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these tells how many distinct users there are",
+				s.stage.done(), after.number(), before.amount(), taken(s.from, s.named))
+		}
+		return
 	}
 	s.before, s.after, s.distinct = &before, &after, true
 	j.count(&s)
@@ -419,6 +432,7 @@ func (j *judge) empty() {
 		j.add(Finding{Kind: Empty, Step: storing.String(), Detail: "nothing is stored"})
 		if !j.found(Short) {
 			s := step{stage: storing, before: before, after: stored}
+			s.from, s.named = j.whence(before)
 			j.add(s.short())
 		}
 	default:

@@ -46,6 +46,7 @@ func stageNamed(name string) int {
 type step struct {
 	stage         stage
 	from          stage // what the job did to the side before: read, mapped, or nothing yet
+	named         bool  // that side is not as large as the expected one
 	before, after *Summary
 	tolerance     Tolerance
 	ratio         Ratio // at mapping: the band of the counts; zero: exactly one
@@ -139,7 +140,7 @@ func (s *step) short() Finding {
 // shortfall returns the clause for a side that is short of another by what this step
 // does not allow.
 func (s *step) shortfall(verb string, before, after *Summary) string {
-	return fmt.Sprintf("%s %s of %s (%s short, %s allowed)", verb, after.number(), before.amountOf(s.noun()),
+	return fmt.Sprintf("%s %s of %s%s (%s short, %s allowed)", verb, after.number(), before.amountOf(s.noun()), taken(s.from, s.named),
 		percent(difference(before.lower, after.upper), float64(before.lower)), thousands(s.tolerance.Short.allowed(before.lower)))
 }
 
@@ -148,7 +149,7 @@ func (s *step) surplus() Finding {
 	if s.before.upper > 0 {
 		share = percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)) + " surplus, "
 	}
-	detail := fmt.Sprintf("%s %s where %s %s (%s%s allowed)", s.stage.done(), s.after.amountOf(s.noun()), s.before.were(), s.expected(),
+	detail := fmt.Sprintf("%s %s where %s %s (%s%s allowed)", s.stage.done(), s.after.amountOf(s.noun()), s.before.were(), given(s.from),
 		share, thousands(s.tolerance.Surplus.allowed(s.before.upper)))
 	if s.banded() {
 		detail = s.mapped(s.after.lower, s.before.upper)
@@ -156,12 +157,20 @@ func (s *step) surplus() Finding {
 	return Finding{Kind: Surplus, Step: s.stage.String(), Detail: detail}
 }
 
-// expected says what was done to the users before the step.
-func (s *step) expected() string {
-	if s.from == whole {
+// given says what was done to users before a step.
+func given(from stage) string {
+	if from == whole {
 		return "expected"
 	}
-	return s.from.done()
+	return from.done()
+}
+
+// taken says which side a number is of, where it is not as large as the expected one.
+func taken(from stage, named bool) string {
+	if !named {
+		return ""
+	}
+	return " " + given(from)
 }
 
 // noun names what the step counts.
@@ -230,7 +239,7 @@ func (s *step) mapped(part, whole int64) string {
 		share = percentAbove(float64(part), float64(whole)) + ", "
 	}
 	allowed := s.possible()
-	return fmt.Sprintf("mapped %s of %s (%s%s to %s allowed, %.4g%% to %.4g%%)", s.after.number(), s.before.amount(),
+	return fmt.Sprintf("mapped %s of %s%s (%s%s to %s allowed, %.4g%% to %.4g%%)", s.after.number(), s.before.amount(), taken(s.from, s.named),
 		share, thousands(allowed.lowest), thousands(allowed.highest), 100*s.ratio.Min, 100*s.ratio.Max)
 }
 
@@ -245,7 +254,7 @@ func (s *step) undecided(noise float64) string {
 	case s.before.moved != nil:
 		return s.churned()
 	case s.before.bounded:
-		return fmt.Sprintf("%s %s where %s %s, and no more is known: an exact count would decide it", did, s.after.amount(), s.before.were(), s.expected())
+		return fmt.Sprintf("%s %s where %s %s, and no more is known: an exact count would decide it", did, s.after.amount(), s.before.were(), given(s.from))
 	case s.after.bounded:
 		return fmt.Sprintf("%s %s, and no more is known, where %s allowed: an exact count would decide it", did, s.after.amount(), allowed)
 	}
