@@ -25,9 +25,6 @@ type pair struct {
 // counterpart they differ by design, and a side that was only counted has none
 // to compare.
 func (j *judge) content(s *step) {
-	if !s.after.identified() {
-		return
-	}
 	before, other := j.known(s.stage, s.after.fingerprint.Hash)
 	switch {
 	case before != nil:
@@ -56,7 +53,7 @@ func (j *judge) users(p *pair) {
 // hold those of the side before it, and that side those of Expected.
 func (j *judge) vouch(p *pair) {
 	expected := &j.out.Expected
-	if p.before == expected || j.policy.Mapping.isZero() && expected.identified() &&
+	if p.before == expected || j.policy.Mapping == (Ratio{}) && expected.identified() &&
 		expected.fingerprint == p.before.fingerprint && expected.lower == p.before.lower {
 		j.report.SameUsers = true
 	}
@@ -68,7 +65,7 @@ func (j *judge) vouch(p *pair) {
 // Before the write nobody knows whether they will be.
 func (j *judge) unlike(s *step, other *Summary) {
 	expected, stored := &j.out.Expected, &j.out.Stored
-	wholeWay := j.policy.Mapping.isZero() && expected.identified() && stored.identified() &&
+	wholeWay := j.policy.Mapping == (Ratio{}) && expected.identified() && stored.identified() &&
 		expected.fingerprint.Hash == stored.fingerprint.Hash && stored.fingerprint.Hash != ""
 	if wholeWay || j.admitting || j.hashes {
 		return
@@ -109,11 +106,11 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 	switch {
 	case before == reading:
 		sides = nearest[2:]
-	case before == mapping && j.policy.Mapping.isZero():
+	case before == mapping && j.policy.Mapping == (Ratio{}):
 		sides = nearest[1:]
 	case before == mapping:
 		sides = nil
-	case !j.policy.Mapping.isZero():
+	case j.policy.Mapping != (Ratio{}):
 		sides = nearest[:1]
 	}
 	for _, s := range sides {
@@ -508,9 +505,4 @@ func (s *snapshot) onceEach() Fingerprint {
 		f.Sum = a.Add(f.Sum, a.Sum(u.Hash))
 	}
 	return f
-}
-
-// sharesMeasurement reports that two sides are one and the same digest.
-func sharesMeasurement(a, b *Summary) bool {
-	return a.digest != nil && b.digest != nil && a.digest.origin == b.digest.origin
 }

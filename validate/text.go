@@ -3,6 +3,9 @@ package validate
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
+	"unicode"
 )
 
 // A stage is a step of a job. It is a number, as a string beside the pointers
@@ -40,93 +43,6 @@ func stageNamed(name string) int {
 		}
 	}
 	return -1
-}
-
-// A step is the way from one side of a job to the next.
-type step struct {
-	stage         stage
-	from          stage // what the job did to the side before: read, mapped, or nothing yet
-	named         bool  // that side is not as large as the expected one
-	before, after *Summary
-	tolerance     Tolerance
-	ratio         Ratio // at mapping: the band of the counts; zero: exactly one
-	distinct      bool  // the sides are those of distinct users
-}
-
-// limits are the fewest and the most users allowed after a step.
-type limits struct{ lowest, highest int64 }
-
-// possible returns the limits that the step could have at most: what is outside
-// them is wrong, whatever the side before held of all that it may have held. Each
-// end has its own margin.
-func (s *step) possible() limits {
-	if m := s.before.moved; m != nil && m.digested() {
-		return s.around(m.common, m.all)
-	}
-	return s.around(s.before.lower, s.before.upper)
-}
-
-// certain returns the limits that the step has at least: what is within them is
-// right, whatever the side before held. They are the possible ones where that side
-// is one number, and may cross where it is not.
-func (s *step) certain() limits {
-	if m := s.before.moved; m != nil {
-		return s.around(m.all, m.common)
-	}
-	return s.around(s.before.upper, s.before.lower)
-}
-
-// around returns the lower limit for one number of users before the step, and the
-// higher for another. The limits grow with the number.
-func (s *step) around(low, high int64) limits {
-	if s.stage == mapping {
-		fewest, _ := s.ratio.bounds(low)
-		_, most := s.ratio.bounds(high)
-		return limits{fewest, most}
-	}
-	return limits{low - s.tolerance.Short.allowed(low), plus(high, s.tolerance.Surplus.allowed(high))}
-}
-
-// plus adds numbers of users, up to the largest there is.
-func plus(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
-
-// noise returns three standard errors of the difference of the two sides, in users
-// after the step; 0 where both were counted.
-func (s *step) noise() float64 {
-	before := float64(s.before.upper) * s.before.relErr
-	if s.banded() {
-		before *= s.ratio.Max
-	}
-	return 3 * math.Hypot(before, float64(s.after.upper)*s.after.relErr)
-}
-
-// above reports that a is above b by more than the noise.
-func above(a, b int64, noise float64) bool { return difference(a, b) > noise }
-
-// allow reports that the side lies within the limits even with the noise on top.
-func (l limits) allow(side *Summary, noise float64) bool {
-	return difference(side.lower, l.lowest) >= noise && difference(l.highest, side.upper) >= noise
-}
-
-func (l limits) String() string {
-	if l.lowest < l.highest {
-		return thousands(max(l.lowest, 0)) + " to " + thousands(l.highest) + " are"
-	}
-	return "exactly " + thousands(l.highest) + " are"
-}
-
-// difference returns a - b, exact as long as float64 holds it, and always with the
-// right sign.
-func difference(a, b int64) float64 {
-	if (a < 0) != (b < 0) { // a margin above the expected users: the integers may overflow
-		return float64(a) - float64(b)
-	}
-	return float64(a - b)
 }
 
 func (s *step) short() Finding {
@@ -179,57 +95,6 @@ func (s *step) noun() string {
 		return "distinct user"
 	}
 	return "user"
-}
-
-// banded reports that some ids have no counterpart, or several, so that there is a
-// ratio to be within and not a number to be off.
-func (s *step) banded() bool { return s.stage == mapping && !s.ratio.isZero() }
-
-// fewMapped is up to how many users read chance may explain a ratio outside its
-// band. It is below one in thousand for a finding that fails.
-const (
-	fewMapped = 1000
-	rare      = 1e-3
-)
-
-// byChance reports whether chance explains a number of mapped ids outside the
-// ratio: each of a few users has a counterpart or not, as at the nearer bound
-// (binomial); above 1, has some number of them (Poisson). That none of 5 or more is
-// mapped, where half should be, is a fault, whatever its chance.
-func (s *step) byChance() bool {
-	if !s.banded() || !s.before.counted() || !s.after.counted() || s.before.lower > fewMapped {
-		return false
-	}
-	n, mapped := s.before.lower, s.after.lower
-	if mapped == 0 && n >= 5 && s.ratio.Min >= 0.5 {
-		return false
-	}
-	if mapped < s.possible().lowest {
-		return atMost(mapped, n, s.ratio.Min) >= rare
-	}
-	return 1-atMost(mapped-1, n, s.ratio.Max) >= rare
-}
-
-// atMost returns the chance that of n users, each with a chance of p, no more than
-// most come; above 1, p is the mean number of each, and the chance Poisson's.
-func atMost(most, n int64, p float64) (sum float64) {
-	lnFactorial := func(k int64) float64 { l, _ := math.Lgamma(float64(k) + 1); return l }
-	times := func(k int64, ln float64) float64 { // 0 × ln 0 is 0
-		if k == 0 {
-			return 0
-		}
-		return float64(k) * ln
-	}
-	for k := range most + 1 {
-		switch {
-		case p > 1:
-			mean := float64(n) * p
-			sum += math.Exp(times(k, math.Log(mean)) - mean - lnFactorial(k))
-		case k <= n:
-			sum += math.Exp(lnFactorial(n) - lnFactorial(k) - lnFactorial(n-k) + times(k, math.Log(p)) + times(n-k, math.Log1p(-p)))
-		}
-	}
-	return sum
 }
 
 // mapped returns the clause for a ratio outside its band.
@@ -290,6 +155,13 @@ func (s *step) deciding(noise float64) string {
 	return fmt.Sprintf(" or a tolerance of %.1f%%", tenths/10)
 }
 
+func (l limits) String() string {
+	if l.lowest < l.highest {
+		return thousands(max(l.lowest, 0)) + " to " + thousands(l.highest) + " are"
+	}
+	return "exactly " + thousands(l.highest) + " are"
+}
+
 // number returns the count without its noun.
 func (s *Summary) number() string {
 	if s.lower != s.upper {
@@ -306,4 +178,63 @@ func (s *Summary) were() string {
 		return s.number() + " was"
 	}
 	return s.number() + " were"
+}
+
+// thousands writes n with commas: 812,345. The same in every locale, because
+// people and scripts search logs for it.
+func thousands(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	var b strings.Builder
+	b.WriteString(sign)
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// counted writes "1 user" and "10,000 users".
+func counted(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return thousands(n) + " " + noun
+}
+
+// unbroken puts text that others gave, such as joined errors, on one line.
+func unbroken(text string) string {
+	if !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	return strings.Join(strings.FieldsFunc(text, unicode.IsControl), "; ")
+}
+
+// percent writes part of whole with one decimal, and never rounds a part to
+// nothing or to all.
+func percent(part, whole float64) string {
+	if part == whole {
+		return "100%"
+	}
+	switch p := fmt.Sprintf("%.1f%%", 100*part/whole); p {
+	case "0.0%":
+		return "under 0.1%"
+	case "100.0%":
+		return "over 99.9%"
+	default:
+		return p
+	}
+}
+
+// percentAbove returns percent for a part that may be larger than the whole.
+func percentAbove(part, whole float64) string {
+	if part < whole {
+		return percent(part, whole)
+	}
+	return fmt.Sprintf("%.0f%%", 100*part/whole)
 }
