@@ -25,6 +25,12 @@ type pair struct {
 // counterpart they differ by design, and a side that was only counted has none
 // to compare.
 func (j *judge) content(s *step) {
+	if m := s.after.moved; m != nil && s.after.usable() && m.before.identified() {
+		j.shifting(s, m)
+	}
+	if !s.after.identified() {
+		return
+	}
 	before, other := j.known(s.stage, s.after.fingerprint.Hash)
 	switch {
 	case before != nil:
@@ -32,6 +38,15 @@ func (j *judge) content(s *step) {
 		j.users(&p)
 	case other != nil:
 		j.unlike(s, other)
+	}
+}
+
+// shifting judges a side that changed while it was read back: its users, who are
+// known for two moments, are those of neither.
+func (j *judge) shifting(s *step, m *movement) {
+	if before, other := j.known(s.stage, m.before.fingerprint.Hash); before != nil || other != nil {
+		j.unverified(s.stage, "%s changed while it was read back (%s, and then %s that are not the same): compare it when it is at rest",
+			s.stage.done(), m.before.amount(), m.after.amount())
 	}
 }
 

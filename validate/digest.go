@@ -16,7 +16,7 @@ import (
 )
 
 // A Digest takes in users one by one, in one pass and bounded memory (about
-// 1.5 MiB, far less below some thousand users), and tells later which they were:
+// 1.6 MiB, far less below some thousand users), and tells later which they were:
 // their number and Fingerprint, how many are distinct, and, where the other side
 // of a step turns out to hold others, which ones are missing or repeated. It
 // keeps hashes, never users.
@@ -34,10 +34,12 @@ type Digest struct {
 	streams   int                      // those that Tee has not seen end well
 	once      map[sketch.Hash]struct{} // the users that TeeOnce has seen
 	self      *Digest                  // where it lives since it first took in a user
+	keys      [128]uint64              // of users that are not in the table yet: many at once wait less for its cells
+	waiting   int                      // how many of keys there are
 	origin    *origin
 }
 
-// contents is what a digest holds of its users.
+// contents holds what a digest knows of its users.
 type contents struct {
 	users       int64
 	sum         sketch.Sum
@@ -94,7 +96,24 @@ func (d *Digest) AddString(user string) {
 		d.note(sketch.Hash{High: h.Hi, Low: h.Lo})
 		return
 	}
-	d.table.Add(h.Lo)
+	d.wait(h.Lo)
+}
+
+// wait hands the keys of users to the table some at a time.
+func (d *Digest) wait(key uint64) {
+	d.keys[d.waiting%len(d.keys)] = key
+	d.waiting++
+	if d.waiting == len(d.keys) {
+		d.settle()
+	}
+}
+
+// settle hands the keys that wait to the table, of which nobody knows before.
+func (d *Digest) settle() {
+	if d.waiting > 0 {
+		d.table.AddKeys(d.keys[:d.waiting])
+		d.waiting = 0
+	}
 }
 
 // AddAll takes in a page of users at once, which costs less than one by one.
@@ -116,33 +135,33 @@ func addAll[U string | []byte](d *Digest, users []U) {
 	}
 }
 
-// addPlain takes in users of which none is at a checkpoint. It hands their keys to
-// the table some at a time: this way the processor waits less for its cells.
+// addPlain takes in users of which none is at a checkpoint.
 func addPlain[U string | []byte](d *Digest, users []U) {
+	d.settle()
 	low, high, floor := d.sum[0], d.sum[1], d.sample.Floor
-	var keys [128]uint64
 	var carry uint64
 	for len(users) > 0 {
-		some := users[:min(len(users), len(keys))]
+		some := users[:min(len(users), len(d.keys))]
 		for i := range some {
 			h := xxh3.HashString128(asString(some[i]))
 			low, carry = bits.Add64(low, h.Lo, 0)
 			high, _ = bits.Add64(high, h.Hi, carry)
-			keys[i%len(keys)] = h.Lo
+			d.keys[i%len(d.keys)] = h.Lo
 			if h.Hi >= floor {
 				d.sample.Add(sketch.Hash{High: h.Hi, Low: h.Lo}, 1, d.users+int64(i))
 				d.shrink()
 				floor = d.sample.Floor
 			}
 		}
-		d.table.AddKeys(keys[:len(some)])
+		d.waiting = len(some)
+		d.settle()
 		d.users += int64(len(some))
 		users = users[len(some):]
 	}
 	d.sum[0], d.sum[1] = low, high
 }
 
-// addOther is AddString for all but the default hash.
+// addOther does what AddString does for all but the default hash.
 func (d *Digest) addOther(user string) {
 	d.users++
 	if d.algorithm == sketch.None {
@@ -156,10 +175,10 @@ func (d *Digest) addOther(user string) {
 // note does what only few users ask for: a place in the sample, a checkpoint.
 func (d *Digest) note(h sketch.Hash) {
 	if d.self != d {
-		d.settle()
+		d.claim()
 	}
 	if d.table != nil {
-		d.table.Add(h.Key())
+		d.wait(h.Key())
 	}
 	if h.High >= d.sample.Floor {
 		d.sample.Add(h, 1, d.users-1)
@@ -225,7 +244,7 @@ func (d *Digest) Resolve(users int64) {
 	}
 }
 
-// tableSize is the number of cells in each part of a table that is yet to be made.
+// tableSize returns the number of cells in each part of a table that is yet to be made.
 func (d *Digest) tableSize() int { return max(d.size, sketch.TableSize) }
 
 // spoil keeps the first reason why nothing can be judged by the digest.
@@ -240,9 +259,9 @@ var (
 	errCopied     = errors.New("digest: it was copied after it had taken in users, and the copies share what they hold: pass a pointer")
 )
 
-// settle remembers where the digest lives, and notices one that lives elsewhere by
+// claim remembers where the digest lives, and notices one that lives elsewhere by
 // now.
-func (d *Digest) settle() {
+func (d *Digest) claim() {
 	switch d.self {
 	case nil:
 		d.self, d.origin = d, &origin{}
@@ -254,7 +273,7 @@ func (d *Digest) settle() {
 
 // flaw returns why nothing can be judged by the digest as it stands.
 func (d *Digest) flaw() error {
-	d.settle()
+	d.claim()
 	switch {
 	case d.incomplete != nil:
 		return d.incomplete
@@ -283,7 +302,7 @@ func (d *Digest) Merge(next *Digest) error {
 	if d.users > math.MaxInt64-next.users {
 		return fmt.Errorf("validate: merge: %d users and %d more, want %d at most", d.users, next.users, math.MaxInt64)
 	}
-	d.settle()
+	d.claim()
 	if why := next.flaw(); why != nil {
 		d.spoil(why)
 	}
@@ -316,8 +335,10 @@ func (d *Digest) mergeCheckpoints(next *Digest) {
 	}
 }
 
-// mergeTable has a table as soon as either sample dropped users.
+// mergeTable makes a table as soon as either sample dropped users.
 func (d *Digest) mergeTable(next *Digest) {
+	d.settle()
+	next.settle()
 	switch {
 	case d.table == nil && next.table == nil:
 		d.size = max(d.size, next.size)
@@ -354,6 +375,7 @@ func (c *contents) distinct() Summary {
 // Summary returns what the digest holds now. Later users do not change it.
 func (d *Digest) Summary() Summary {
 	why := d.flaw()
+	d.settle()
 	s := &snapshot{contents: d.contents, hash: d.hash(), origin: d.origin}
 	s.once = int64(len(d.once)) == d.users
 	s.incomplete = why
@@ -371,7 +393,7 @@ func (s *snapshot) distinct() Summary {
 	return s.contents.distinct()
 }
 
-// fingerprint is that of all users; there is none without a hash.
+// fingerprint returns that of all users; there is none without a hash.
 func (s *snapshot) fingerprint() Fingerprint {
 	if s.hash == "" {
 		return Fingerprint{}
@@ -386,7 +408,7 @@ func (s *snapshot) algorithm() sketch.Algorithm {
 	return sketch.XXH3
 }
 
-// nextCap is the first known limit above n.
+// nextCap returns the first known limit above n.
 func nextCap(n int64) int64 {
 	i, found := slices.BinarySearch(capNumbers, n)
 	if found {
@@ -398,7 +420,7 @@ func nextCap(n int64) int64 {
 	return capNumbers[i]
 }
 
-// asString is the bytes of a user as a string, without a copy. Nothing here
+// asString returns the bytes of a user as a string, without a copy. Nothing here
 // keeps it longer than the call to which the user was given.
 func asString[U ~string | ~[]byte](user U) string {
 	return *(*string)(unsafe.Pointer(&user)) //nolint:gosec // a slice begins with what a string is: pointer and length

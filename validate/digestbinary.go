@@ -28,6 +28,7 @@ func (d *Digest) MarshalBinary() ([]byte, error) {
 	if d.algorithm == sketch.None {
 		return nil, fmt.Errorf("validate: marshal: %w", d.incomplete)
 	}
+	d.settle()
 	w := sketch.Writer(digestMagic)
 	w.Text(string(d.hash()))
 	w.Text(d.flawText())
@@ -38,7 +39,7 @@ func (d *Digest) MarshalBinary() ([]byte, error) {
 	if d.table != nil {
 		d.table.Append(&w)
 	} else {
-		w.Numbers(int64(bits.Len(uint(d.size)))) //nolint:gosec // not negative
+		w.Numbers(int64(bits.Len(uint(d.size))))
 	}
 	w.Words(xxh3.Hash(w))
 	return w, nil
@@ -62,7 +63,7 @@ func (d *Digest) UnmarshalBinary(data []byte) error {
 	}
 	read.streams = d.streams
 	*d = *read
-	d.settle()
+	d.claim()
 	return nil
 }
 

@@ -72,6 +72,7 @@ func numbered(n int) *Digest {
 	for i := range n {
 		d.AddString(strconv.Itoa(i))
 	}
+	d.settle()
 	return d
 }
 
@@ -117,6 +118,7 @@ func others(n int) *Digest {
 	for i := range n {
 		d.AddString("other " + strconv.Itoa(i))
 	}
+	d.settle()
 	return d
 }
 

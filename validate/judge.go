@@ -208,7 +208,7 @@ func (j *judge) step(s step) {
 	} else {
 		j.count(&s)
 	}
-	if s.after.fingerprint != (Fingerprint{}) {
+	if s.after.fingerprint != (Fingerprint{}) || s.after.moved != nil {
 		j.content(&s)
 	}
 	if s.after.lower < s.before.upper {

@@ -320,6 +320,20 @@ func TestMovingVerdicts(t *testing.T) {
 			output: out{Expected: moving("aabcdef", "aabcd"), Stored: letters("abcd")},
 		},
 		{
+			name: "the store moved", reason: "as many users as expected, and others before than after: who is there is not known",
+			output: out{Expected: letters("abc"), Stored: moving("abc", "abd")},
+			want:   []string{"unverified@store"},
+		},
+		{
+			name: "the store moved, and nobody knows the source's users", reason: "their number is all there is to compare",
+			output: out{Expected: count(3), Stored: moving("abc", "abd")},
+		},
+		{
+			name: "a replica of unknown lag", reason: "one of the two may be older than it says",
+			output: out{Expected: validate.Moving(letters("abc"), letters("abcd").LagUnknown()), Stored: letters("abc")},
+			want:   []string{"unverified@read?"},
+		},
+		{
 			name: "below both", reason: "fewer than there ever were",
 			output: out{Expected: moving("abcdef", "abcd"), Read: letters("abc"), Stored: letters("abc")},
 			want:   []string{"short@read"},

@@ -16,14 +16,14 @@ import (
 // measured", which is not the same as zero users.
 type Summary struct {
 	form         form
-	lower, upper int64     // users; they differ where the side moved or is known within bounds
-	bounded      bool      // lower and upper are all that is known of it
-	moved        *movement // nil: it did not move while it was read
-	relErr       float64   // standard error of an estimate, as a share of users; 0: counted
+	bounded      bool    // lower and upper are all that is known of it
+	lagUnknown   bool    // it may lag behind its primary, by nobody knows how much
+	lower, upper int64   // users; they differ where the side moved or is known within bounds
+	relErr       float64 // standard error of an estimate, as a share of users; 0: counted
 	asOf         time.Time
-	lagUnknown   bool // it may lag behind its primary, by nobody knows how much
 	fingerprint  Fingerprint
 	digest       *snapshot  // what else the digest knows; nil: a bare count or an engine's fingerprint
+	moved        *movement  // nil: it did not move while it was read
 	flaw         string     // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
 	cause        error      // the same as an error, where there was one
 	remeasure    *remeasure // how to measure the side again, should the users differ
@@ -98,12 +98,13 @@ func Moving(before, after Summary) Summary {
 		}
 	}
 	s := Summary{
-		form:    measured,
-		lower:   min(before.lower, after.lower),
-		upper:   max(before.upper, after.upper),
-		bounded: before.bounded || after.bounded,
-		relErr:  max(before.relErr, after.relErr),
-		asOf:    earlier(before.asOf, after.asOf),
+		form:       measured,
+		bounded:    before.bounded || after.bounded,
+		lagUnknown: before.lagUnknown || after.lagUnknown,
+		lower:      min(before.lower, after.lower),
+		upper:      max(before.upper, after.upper),
+		relErr:     max(before.relErr, after.relErr),
+		asOf:       earlier(before.asOf, after.asOf),
 	}
 	other := before.identified() && after.identified() && before.fingerprint != after.fingerprint
 	if s.lower != s.upper || other {

@@ -12,24 +12,26 @@ import (
 // whatever is judged by it is Unverified. A user that comes with an error is not
 // taken in.
 func Tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error]) iter.Seq2[U, error] {
-	return tee(d, users, d.AddString)
+	return tee(d, users, 0)
 }
 
 // TeeOnce passes every user on as Tee does, but digests each only once, as a store
-// holds it that keeps a user once. It knows the users again by hashes of 128 bits,
-// up to limit different ones over all streams of the digest, and takes 20 to 40
-// bytes for each as long as the digest lives. Where there are more, the digest is
-// incomplete, and the stream goes on. Two users of one hash would be taken for one:
-// the check then fails, and does not pass.
+// holds it that keeps a user once. It knows users again by hashes of 128 bits, up to
+// limit different ones over all streams of the digest, and takes 30 to 60 bytes for
+// each as long as the digest lives. Where there are more, the digest is incomplete,
+// and the stream goes on. Two users of one hash would be taken for one, and the
+// check would fail. Users that reach the digest by other ways, or by Merge, are not
+// known again.
 func TeeOnce[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64) iter.Seq2[U, error] {
 	if limit <= 0 {
 		d.spoil(fmt.Errorf("digest: TeeOnce with a limit of %d, want 1 or more", limit))
 	}
-	return tee(d, users, func(user string) { d.addOnce(user, limit) })
+	return tee(d, users, max(1, limit))
 }
 
-// tee passes users on to add, and tells the digest how their stream ended.
-func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], add func(user string)) iter.Seq2[U, error] {
+// tee digests users, each once where there is a limit to how many of them it may
+// know again, and tells the digest how their stream ended.
+func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64) iter.Seq2[U, error] {
 	d.streams++
 	ended := false
 	return func(yield func(U, error) bool) {
@@ -47,10 +49,13 @@ func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], add func(use
 			}
 		}()
 		for user, err := range users {
-			if err != nil {
+			switch {
+			case err != nil:
 				failed = err
-			} else {
-				add(asString(user))
+			case limit == 0:
+				d.AddString(asString(user))
+			default:
+				d.addOnce(asString(user), limit)
 			}
 			if !yield(user, err) {
 				return

@@ -105,7 +105,7 @@ func (s *Sample) checkPositions(r *Reader) {
 
 // Append writes the table, of users of which none was taken out.
 func (t *Table) Append(w *Writer) {
-	w.Numbers(int64(bits.TrailingZeros(uint(t.Size())))) //nolint:gosec // positive
+	w.Numbers(int64(bits.TrailingZeros(uint(t.Size()))))
 	for _, part := range t.parts {
 		for i := range part {
 			c := &part[i]
@@ -187,7 +187,7 @@ func (t *Table) checkSample(r *Reader, s *Sample) {
 			switch {
 			case c.count < 0 || c.count == 0 && *c != cell{}:
 				r.Fail("table: it lacks users of the sample")
-			case c.count > 0 && c.high >= uint64(c.count), c.count == 1 && !single: //nolint:gosec // positive
+			case c.count > 0 && c.high >= uint64(c.count), c.count == 1 && !single:
 				r.Fail("table: a user in a cell where it does not belong")
 			}
 		}

@@ -76,7 +76,7 @@ func (t *Table) peel() (users []User, sound bool) {
 			positions, _ := mix(u.Key)
 			removed := multiple(u.Key, u.Times)
 			for part := range t.parts {
-				cell := int(positions & uint64(size-1)) //nolint:gosec // below size
+				cell := int(positions & mask(t.parts[part])) //nolint:gosec // below size
 				t.parts[part][cell].subtract(&removed)
 				next = append(next, place{part, cell})
 				positions >>= PositionBits
@@ -111,7 +111,7 @@ func (t *Table) single(part, at int) (u User, ok bool) {
 	if rest != 0 || check*uint64(c.count) != c.check { //nolint:gosec // in two's complement
 		return User{}, false
 	}
-	belongs := positions>>(PositionBits*part)&uint64(t.Size()-1) == uint64(at) //nolint:gosec // not negative
+	belongs := positions>>(PositionBits*part)&mask(t.parts[part]) == uint64(at) //nolint:gosec // not negative
 	return User{key, c.count}, belongs
 }
 

@@ -66,6 +66,9 @@ func NewTable(size int) *Table {
 // Size returns the number of cells in each part.
 func (t *Table) Size() int { return len(t.parts[0]) }
 
+// mask returns the bits of a position in a part.
+func mask(part []cell) uint64 { return uint64(len(part) - 1) } //nolint:gosec // none is empty
+
 // mix returns the positions of a user in the three parts, PositionBits for each, and
 // its check. The positions are MurmurHash3's finalizer, and the check shares the
 // first of its two rounds: each bit of the key changes half of the bits of either.
@@ -89,19 +92,19 @@ func (t *Table) AddKeys(keys []uint64) {
 	for _, key := range keys {
 		at, check := mix(key)
 
-		c := &part0[at&uint64(len(part0)-1)]
+		c := &part0[at&mask(part0)]
 		c.count++
 		c.low, carry = bits.Add64(c.low, key, 0)
 		c.high += carry
 		c.check += check
 
-		c = &part1[at>>PositionBits&uint64(len(part1)-1)]
+		c = &part1[at>>PositionBits&mask(part1)]
 		c.count++
 		c.low, carry = bits.Add64(c.low, key, 0)
 		c.high += carry
 		c.check += check
 
-		c = &part2[at>>(2*PositionBits)&uint64(len(part2)-1)]
+		c = &part2[at>>(2*PositionBits)&mask(part2)]
 		c.count++
 		c.low, carry = bits.Add64(c.low, key, 0)
 		c.high += carry
@@ -114,7 +117,7 @@ func (t *Table) AddTimes(key uint64, times int64) {
 	at, _ := mix(key)
 	added := multiple(key, times)
 	for i := range t.parts {
-		t.parts[i][at&uint64(t.Size()-1)].add(&added)
+		t.parts[i][at&mask(t.parts[i])].add(&added)
 		at >>= PositionBits
 	}
 }
@@ -206,7 +209,7 @@ func (t *Table) Less(other *Table) *Table {
 func (t *Table) Lacks(key uint64) bool {
 	at, _ := mix(key)
 	for _, part := range t.parts {
-		if part[at&uint64(len(part)-1)] == (cell{}) {
+		if part[at&mask(part)] == (cell{}) {
 			return true
 		}
 		at >>= PositionBits
