@@ -16,7 +16,9 @@ type pair struct {
 	users          int64 // before, each once where distinct users are compared
 	short, surplus int64 // how many may be missing, and how many there that should not be
 	tolerances     []Tolerance
-	distinct       bool // the store keeps a user once
+	distinct       bool  // the store keeps a user once
+	from           stage // what the job did to the side before
+	named          bool  // that side is not as large as the expected one
 }
 
 // content compares which users the sides of a step hold. Where some ids have no
@@ -66,7 +68,7 @@ func (j *judge) users(p *pair) {
 // hold those of the side before it, and that side those of Expected.
 func (j *judge) vouch(p *pair) {
 	expected := &j.out.Expected
-	if p.before == expected || j.policy.Mapping.isZero() && expected.identified() &&
+	if p.before == expected || j.policy.Mapping == (Ratio{}) && expected.identified() &&
 		expected.fingerprint == p.before.fingerprint && expected.lower == p.before.lower {
 		j.report.SameUsers = true
 	}
@@ -78,7 +80,7 @@ func (j *judge) vouch(p *pair) {
 // Before the write nobody knows whether they will be.
 func (j *judge) unlike(s *step, other *Summary) {
 	expected, stored := &j.out.Expected, &j.out.Stored
-	wholeWay := j.policy.Mapping.isZero() && expected.identified() && stored.identified() &&
+	wholeWay := j.policy.Mapping == (Ratio{}) && expected.identified() && stored.identified() &&
 		expected.fingerprint.Hash == stored.fingerprint.Hash && stored.fingerprint.Hash != ""
 	if wholeWay || j.admitting || j.hashes {
 		return
@@ -97,6 +99,7 @@ func (s *step) sameUsers() bool {
 // the steps between the two may lose.
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
+	p.from, p.named = j.whence(before)
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
@@ -118,11 +121,11 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 	switch {
 	case before == reading:
 		sides = nearest[2:]
-	case before == mapping && j.policy.Mapping.isZero():
+	case before == mapping && j.policy.Mapping == (Ratio{}):
 		sides = nearest[1:]
 	case before == mapping:
 		sides = nil
-	case !j.policy.Mapping.isZero():
+	case j.policy.Mapping != (Ratio{}):
 		sides = nearest[:1]
 	}
 	for _, s := range sides {
@@ -338,44 +341,17 @@ func (j *judge) countDistinct(p *pair, x *extent) {
 	switch {
 	case fewer > p.short && x.exact:
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s of %s%s (%s short, %s allowed)", verb, thousands(p.users-fewer),
-			counted(p.users, noun), j.taken(p.before), percent(float64(fewer), float64(p.users)), thousands(p.short))})
+			counted(p.users, noun), taken(p.from, p.named), percent(float64(fewer), float64(p.users)), thousands(p.short))})
 	case fewer > p.short:
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s fewer than the about %s%s (%s allowed)", verb, counted(fewer, noun),
-			thousands(p.users), j.taken(p.before), thousands(p.short))})
+			thousands(p.users), taken(p.from, p.named), thousands(p.short))})
 	case more > p.surplus && x.exact:
 		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s where %s were %s (%s allowed)", verb,
-			counted(p.users+more, noun), thousands(p.users), j.word(p.before), thousands(p.surplus))})
+			counted(p.users+more, noun), thousands(p.users), given(p.from), thousands(p.surplus))})
 	case more > p.surplus:
 		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s more than the about %s%s (%s allowed)", verb, counted(more, noun),
-			thousands(p.users), j.taken(p.before), thousands(p.surplus))})
+			thousands(p.users), taken(p.from, p.named), thousands(p.surplus))})
 	}
-}
-
-// word says what became of the users of a side.
-func (j *judge) word(side *Summary) string {
-	switch side {
-	case &j.out.Read:
-		return "read"
-	case &j.out.Written:
-		return "written"
-	}
-	return "expected"
-}
-
-// given says where the users of a side come from.
-func (j *judge) given(side *Summary) string {
-	if word := j.word(side); word != "expected" {
-		return "were " + word
-	}
-	return "expected"
-}
-
-// taken says which side a number is of, where it is not the expected one.
-func (j *judge) taken(side *Summary) string {
-	if side == &j.out.Expected || side.lower == j.out.Expected.lower && j.out.Expected.usable() {
-		return ""
-	}
-	return " " + j.word(side)
 }
 
 // causes adds what explains a difference. Where the tolerance allows that, it is
@@ -443,12 +419,16 @@ func (j *judge) difference(p *pair, x *extent, d *mismatch) string {
 	if p.distinct {
 		stored = p.users - x.missing.least + x.foreign.least
 	}
-	text := fmt.Sprintf("%s as many %ss as %s, but not the same ones", verb, p.noun(), j.given(p.before))
+	as := given(p.from)
+	if p.from != whole {
+		as = "were " + as
+	}
+	text := fmt.Sprintf("%s as many %ss as %s, but not the same ones", verb, p.noun(), as)
 	switch {
 	case p.distinct && !x.exact:
-		text = fmt.Sprintf("%s other %ss than %s", verb, p.noun(), j.given(p.before))
+		text = fmt.Sprintf("%s other %ss than %s", verb, p.noun(), as)
 	case stored != p.users:
-		text = fmt.Sprintf("%s %s where %s were %s, but not the right ones", verb, counted(stored, p.noun()), thousands(p.users), j.word(p.before))
+		text = fmt.Sprintf("%s %s where %s were %s, but not the right ones", verb, counted(stored, p.noun()), thousands(p.users), given(p.from))
 	}
 	if none := d.strangers(); none != "" {
 		return text + ": " + none
@@ -540,9 +520,4 @@ func (s *snapshot) onceEach() Fingerprint {
 		f.Sum = a.Add(f.Sum, a.Sum(u.Hash))
 	}
 	return f
-}
-
-// sharesMeasurement reports that two sides are one and the same digest.
-func sharesMeasurement(a, b *Summary) bool {
-	return a.digest != nil && b.digest != nil && a.digest.origin == b.digest.origin
 }

@@ -171,7 +171,7 @@ func (r *Report) headline() string {
 	}
 	first := losses[0]
 	head := first.Detail
-	if first.Kind == Short && first.Step == reading.String() && r.Policy.Mapping.isZero() && r.shortOfExpected() {
+	if first.Kind == Short && first.Step == reading.String() && r.Policy.Mapping == (Ratio{}) && r.shortOfExpected() {
 		overall := step{stage: reading, tolerance: r.Policy.Reading}
 		head = overall.shortfall("stored", &r.Expected, &r.Stored)
 	}
