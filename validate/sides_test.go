@@ -300,6 +300,12 @@ func TestMovingVerdicts(t *testing.T) {
 			output: out{Expected: moving("abcdef", "abcd"), Read: count(5), Stored: letters("abcde")},
 		},
 		{
+			name: "counted while it was read, other ids stored", reason: "beyond a Mapping nothing stored decides on the reading",
+			policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}},
+			output: out{Expected: moving("abcdef", "abcd"), Read: count(5), Written: count(5), Stored: letters("abcde")},
+			want:   []string{"unverified@read"},
+		},
+		{
 			name: "the same, and one skipped", reason: "a was there all the time",
 			output: out{Expected: moving("abcdef", "abcd"), Read: count(5), Stored: letters("bcdef")},
 			want:   []string{"short@store"},
