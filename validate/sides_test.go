@@ -440,6 +440,11 @@ func TestBounded(t *testing.T) {
 			want: []string{"unverified@store"},
 		},
 		{
+			name: "a source that moved, within bounds", reason: "bounds are not all that is in doubt",
+			policy: possible, output: out{Expected: validate.Moving(validate.Bounded(450, 460), validate.Bounded(455, 470)), Stored: count(456)},
+			want: []string{"unverified@store"},
+		},
+		{
 			name: "by history alone", reason: "the bounds are wider than what the history allows",
 			output: out{Expected: validate.Unknown(), Stored: validate.Bounded(1, 9999), Sizes: flat(30, 5000)},
 			want:   []string{"unverified@size"},
@@ -509,6 +514,17 @@ func TestSourceLag(t *testing.T) {
 		{name: "negative", reason: "bad input", policy: validate.Policy{MaxSourceLag: -1}, output: out{Expected: count(5), Stored: count(5), At: noon}, want: []string{"unverified@"}},
 	} {
 		t.Run(c.name, c.run)
+	}
+}
+
+// TestSourceLagTexts: what is not said is not told as a time.
+func TestSourceLagTexts(t *testing.T) {
+	for want, expected := range map[string]validate.Summary{
+		"at read: expected does not say up to when it is complete (AsOf), and 1h0m0s before the output are allowed": count(5),
+		"at read: expected is complete up to 2024-03-18T10:00:00Z, 2h0m0s before the output (1h0m0s allowed)":       count(5).AsOf(noon.Add(-2 * time.Hour)),
+	} {
+		report, _ := validate.Check(t.Context(), validate.Policy{MaxSourceLag: time.Hour}, validate.Output{Expected: expected, Stored: count(5), At: noon})
+		require.Contains(t, report.String(), want)
 	}
 }
 
