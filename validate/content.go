@@ -168,6 +168,7 @@ func (p *pair) outside() bool {
 type extent struct {
 	missing, foreign rows
 	exact            bool
+	guessed          bool  // that no more are missing or foreign is by chance
 	often            int64 // rows of the foreign user with most of them, as far as is known
 	unsure           int64 // users that came more often than they are stored, if they are
 }
@@ -219,7 +220,7 @@ func (p *pair) compared(t *Difference, c *comparison, present []sketch.User) ext
 	x := extent{
 		missing: rows{least, max(t.missing.most, least)},
 		foreign: rows{least - net, max(t.foreign.most, least-net)},
-		exact:   t.exact,
+		exact:   t.exact, guessed: !t.exact,
 	}
 	for _, u := range t.users {
 		x.often = max(x.often, -u.Times)
@@ -239,6 +240,7 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 		x = told(t, source, stored, present)
 	default:
 		there := c.held - c.missing + c.foreign
+		x.guessed = true
 		x.missing = spread(c.missing, c.held, p.users, t.missing.most)
 		x.foreign = spread(c.foreign, there, stored.stored(), t.foreign.most)
 	}
@@ -385,7 +387,7 @@ func (j *judge) exchanged(p *pair, x *extent, d *mismatch) {
 	switch {
 	case x.missing.least > p.short, x.foreign.least > p.surplus:
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: j.difference(p, x, d)})
-	case x.missing.most > p.short, x.foreign.most > p.surplus, !x.exact && (p.short <= 0 || p.surplus <= 0):
+	case x.missing.most > p.short, x.foreign.most > p.surplus, x.guessed && (p.short <= 0 || p.surplus <= 0):
 		text := j.unclear(p, x)
 		if none := d.strangers(); none != "" {
 			text += "; " + none
