@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
@@ -68,6 +69,9 @@ func (j *judge) users(p *pair) {
 // hold those of the side before it, and that side those of Expected.
 func (j *judge) vouch(p *pair) {
 	expected := &j.out.Expected
+	if j.shared { // of two sides that are one measurement
+		return
+	}
 	if p.before == expected || j.policy.Mapping == (Ratio{}) && expected.identified() &&
 		expected.fingerprint == p.before.fingerprint && expected.lower == p.before.lower {
 		j.report.SameUsers = true
@@ -168,6 +172,7 @@ func (p *pair) outside() bool {
 type extent struct {
 	missing, foreign rows
 	exact            bool
+	guessed          bool  // that no more are missing or foreign is by chance
 	often            int64 // rows of the foreign user with most of them, as far as is known
 	unsure           int64 // users that came more often than they are stored, if they are
 }
@@ -219,7 +224,7 @@ func (p *pair) compared(t *Difference, c *comparison, present []sketch.User) ext
 	x := extent{
 		missing: rows{least, max(t.missing.most, least)},
 		foreign: rows{least - net, max(t.foreign.most, least-net)},
-		exact:   t.exact,
+		exact:   t.exact, guessed: !t.exact,
 	}
 	for _, u := range t.users {
 		x.often = max(x.often, -u.Times)
@@ -236,9 +241,10 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 	case c.whole:
 		x.missing, x.foreign, x.exact = rows{c.missing, c.missing}, rows{c.surplus, c.surplus}, true
 	case t.exact:
-		x = told(t, source, stored, present)
+		x = told(t, source, stored, present, p.short > 0)
 	default:
 		there := c.held - c.missing + c.foreign
+		x.guessed = true
 		x.missing = spread(c.missing, c.held, p.users, t.missing.most)
 		x.foreign = spread(c.foreign, there, stored.stored(), t.foreign.most)
 	}
@@ -250,9 +256,9 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 
 // told returns by how many distinct users two sides differ of whom each user is known
 // that one side has more often. How often a user is stored is known of sampled ones and
-// of those whom the store was asked for. Of the others as many are missing as of the
-// sampled ones, at five standard errors.
-func told(t *Difference, source, stored *snapshot, present []sketch.User) (x extent) {
+// of those whom the store was asked for. Where some may be missing, as many of
+// the others are as of the sampled ones, at five standard errors.
+func told(t *Difference, source, stored *snapshot, present []sketch.User, some bool) (x extent) {
 	there := map[uint64]int64{}
 	for _, u := range source.sample.Users {
 		there[u.Hash.Key()] = u.Count - t.times(u.Hash.Key())
@@ -286,7 +292,10 @@ func told(t *Difference, source, stored *snapshot, present []sketch.User) (x ext
 			known++
 		}
 	}
-	x.missing = spread(missing, known, known+x.unsure, missing+x.unsure)
+	x.missing = rows{missing, missing + x.unsure}
+	if some {
+		x.missing = spread(missing, known, known+x.unsure, missing+x.unsure)
+	}
 	x.foreign = rows{foreign, foreign + strange}
 	x.exact = x.unsure == 0 && strange == 0
 	return x
@@ -385,13 +394,19 @@ func (j *judge) exchanged(p *pair, x *extent, d *mismatch) {
 	switch {
 	case x.missing.least > p.short, x.foreign.least > p.surplus:
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: j.difference(p, x, d)})
-	case x.missing.most > p.short, x.foreign.most > p.surplus, !x.exact && (p.short <= 0 || p.surplus <= 0):
+	case j.doubted(p.stage): // by the numbers, which is no other doubt
+	case x.missing.most > p.short, x.foreign.most > p.surplus, x.guessed && (p.short <= 0 || p.surplus <= 0):
 		text := j.unclear(p, x)
 		if none := d.strangers(); none != "" {
 			text += "; " + none
 		}
 		j.unverified(p.stage, "%s", text+d.sampled(x))
 	}
+}
+
+// doubted reports whether it was said that a step could not be verified.
+func (j *judge) doubted(at stage) bool {
+	return slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.Kind == Unverified && f.fails() && f.Step == at.String() })
 }
 
 // besides judges what the number of users, which did not pass, has not told: with too
@@ -406,7 +421,7 @@ func (j *judge) besides(p *pair, x *extent, d *mismatch) {
 	default:
 		if d != nil && d.common.lacksRepeats() {
 			j.hint(p.stage, fmt.Sprintf("each of %s is %s once, as a store does that keeps a user once: Policy.Distinct compares distinct users",
-				counted(int64(len(d.common.users)), "sampled user"), p.stage.done()))
+				d.common.looked(), p.stage.done()))
 		}
 		return
 	}
@@ -456,8 +471,12 @@ func (p *pair) excess(x *extent) string {
 // unclear says why nobody knows whether the users differ by more than is allowed, and
 // what would tell.
 func (j *judge) unclear(p *pair, x *extent) string {
-	within := fmt.Sprintf("%s of %s may be missing (%s allowed), and %s may be %s that should not be (%s allowed)",
-		x.missing, counted(p.users, p.noun()), thousands(p.short), x.foreign, p.stage.done(), thousands(p.surplus))
+	about := ""
+	if p.distinct && (p.before.digest == nil || !p.before.digest.sample.Whole()) {
+		about = "about "
+	}
+	within := fmt.Sprintf("%s of %s%s may be missing (%s allowed), and %s may be %s that should not be (%s allowed)",
+		x.missing, about, counted(p.users, p.noun()), thousands(p.short), x.foreign, p.stage.done(), thousands(p.surplus))
 	switch {
 	case p.before.digest == nil || p.after.digest == nil:
 		if p.distinct {
@@ -487,11 +506,7 @@ func (d *mismatch) strangers() string {
 	if d == nil || d.common == nil || d.common.absent < len(d.common.users) || len(d.common.users) == 0 || d.users == 0 {
 		return ""
 	}
-	what := "sampled user"
-	if d.common.whole {
-		what = "user"
-	}
-	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", counted(int64(len(d.common.users)), what), d.verb)
+	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", d.common.looked(), d.verb)
 }
 
 // sampled adds what the sample tells of how many are missing, where that is not known

@@ -29,6 +29,7 @@ type judge struct {
 
 	admitting bool // nothing is stored yet
 	hashes    bool // it was said that sides are by different hashes
+	shared    bool // it was said that two sides are one measurement
 }
 
 // output fills the report: on a finished output, or on what is known before the first
@@ -126,6 +127,7 @@ func (j *judge) sides() {
 		}
 		for k, other := range sides[:i] {
 			if side.digest != nil && other.digest != nil && side.digest.origin == other.digest.origin {
+				j.shared = true
 				j.unverified(stage(i), "%s and %s are one measurement, which proves nothing about the way between them", names[k], names[i])
 			}
 		}
@@ -245,7 +247,11 @@ func (j *judge) countOnce(s step) {
 		}
 		return
 	}
+	compared := s.before.digest != nil && s.after.identified() && s.before.digest.hash == s.after.fingerprint.Hash
 	s.before, s.after, s.distinct = &before, &after, true
+	if l, noise := s.possible(), s.noise(); compared && !above(l.lowest, after.upper, noise) && !above(after.lower, l.highest, noise) {
+		return // what is in doubt is said of the users
+	}
 	j.count(&s)
 }
 
@@ -267,7 +273,7 @@ func (j *judge) repeats(s step) {
 	j.add(Finding{
 		Kind: Short, Step: s.stage.String(),
 		Detail: fmt.Sprintf("read %s%s of %s (%s allowed)", read, counted(most, "distinct user"), s.before.amount(), thousands(s.tolerance.Short.allowed(s.before.lower))),
-		Hint:   "each user counted once, as Policy.Distinct says, and so must the source",
+		Hint:   "as users that came again count once (Policy.Distinct), as they must in the source's own number",
 	})
 }
 

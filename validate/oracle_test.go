@@ -71,6 +71,7 @@ func (t *truth) size(distinct bool) int64 {
 
 // A world is one output with all its sides.
 type world struct {
+	seed   uint64
 	random *rand.Rand
 	policy validate.Policy
 	sides  [4]*truth // expected, read, written, stored
@@ -320,7 +321,7 @@ func (w *world) sameUsers() bool {
 
 func (w *world) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%+v\n", w.policy)
+	fmt.Fprintf(&b, "seed %d: %+v\n", w.seed, w.policy)
 	for _, s := range w.sides {
 		fmt.Fprintf(&b, "%s: %d rows, %d distinct, by %s\n", s.name, len(s.users), len(s.times), s.how)
 	}
@@ -423,8 +424,8 @@ func (w *world) sentence(t *testing.T, f *validate.Finding, at int) {
 	if m := moreThan.FindStringSubmatch(text); m != nil && side.exact() {
 		require.Equal(t, side.size(m[3] != ""), num(m[2]), "%s\n%s", text, w)
 		of := w.sides[map[string]int{"expected": 0, "read": 1, "mapped": 2}[m[5]]]
-		if of.tells(m[3] != "") {
-			require.Equal(t, of.size(m[3] != ""), num(m[4]), "%s\n%s", text, w)
+		if of.tells(m[3] != "") { // of an engine's fingerprint only the rows are known at first
+			require.Contains(t, []int64{of.size(m[3] != ""), of.side.Users()}, num(m[4]), "%s\n%s", text, w)
 		}
 	}
 	if m := asMany.FindStringSubmatch(text); m != nil {
@@ -511,8 +512,10 @@ func TestOracle(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("ORACLE")); err == nil {
 		worlds = n
 	}
+	from, _ := strconv.Atoi(os.Getenv("ORACLE_FROM"))
 	quiet, passes, sentences := validate.Validator{}, 0, map[string]int{}
-	for seed := range uint64(worlds) {
+	for n := range worlds {
+		seed := uint64(from + n)
 		w := &world{random: rand.New(rand.NewPCG(seed, 77))}
 		users := 1 + w.random.IntN(1<<w.random.IntN(9))
 		switch {
@@ -532,10 +535,8 @@ func TestOracle(t *testing.T) {
 		for _, f := range w.report.Findings {
 			sentences[string(f.Kind)]++
 		}
+		w.seed = seed
 		w.judge(t, err)
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
 	}
 	t.Log(worlds, "worlds,", passes, "passed;", sentences)
 	require.Greater(t, passes, worlds/10)
