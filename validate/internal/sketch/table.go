@@ -81,9 +81,6 @@ func mix(key uint64) (positions, check uint64) {
 	return positions ^ positions>>33, check ^ check>>32
 }
 
-// Add takes in a user once.
-func (t *Table) Add(key uint64) { t.AddKeys([]uint64{key}) }
-
 // AddKeys takes in users, each once. Digests spend most of their time here, and so
 // parts of the usual size have a loop without bounds to check.
 func (t *Table) AddKeys(keys []uint64) {

@@ -172,11 +172,18 @@ func TestFolds(t *testing.T) {
 }
 
 func TestWaysToAddToATable(t *testing.T) {
-	one, many, times, back := NewTable(64), NewTable(64), NewTable(64), NewTable(64)
+	for _, size := range []int{64, TableSize} {
+		requireWaysAgree(t, size)
+	}
+}
+
+func requireWaysAgree(t *testing.T, size int) {
+	t.Helper()
+	one, many, times, back := NewTable(size), NewTable(size), NewTable(size), NewTable(size)
 	var keys []uint64
 	for key := range uint64(1000) {
 		key *= 0x9e3779b97f4a7c15
-		one.Add(key)
+		one.AddKeys([]uint64{key})
 		keys = append(keys, key)
 		times.AddTimes(key, 3)
 		times.AddTimes(key, -2)
