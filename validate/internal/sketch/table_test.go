@@ -167,6 +167,10 @@ func TestFolds(t *testing.T) {
 		require.Equal(t, append(slices.Clone(all), some...).table(size), all.table(size).Merge(some.table(2*size)))
 		require.Equal(t, append(slices.Clone(all), some...).table(size), all.table(2*size).Merge(some.table(size)))
 	}
+	whole, part := all.table(TableSize), some.table(TableSize)
+	whole.Less(part)
+	require.Equal(t, all.table(TableSize), whole, "left as it was")
+	require.Equal(t, some.table(TableSize), part, "left as it was")
 	small := all.table(1024)
 	require.Same(t, small, small.Fold(2048))
 }
