@@ -133,6 +133,35 @@ func TestUndecoded(t *testing.T) {
 	}
 }
 
+// TestMixedCells: two users in a cell, of whom one side has one twice more and the
+// other has the other once more, look like a user with a key between them. Where that
+// one would belong there, too, only its check tells that it is none.
+func TestMixedCells(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	var cells [TableSize][]uint64
+	for range 8 * TableSize {
+		key := r.Uint64() >> 1
+		at, _ := mix(key)
+		cells[at%TableSize] = append(cells[at%TableSize], key)
+	}
+	tried := 0
+	for at, keys := range cells {
+		for _, a := range keys {
+			for _, b := range keys {
+				other := 2*a - b
+				if positions, _ := mix(other); a == b || b > 2*a || positions%TableSize != uint64(at) {
+					continue
+				}
+				table := drawn{{a, 2}, {b, -1}}.table(TableSize)
+				_, found := table.single(0, at)
+				require.False(t, found)
+				tried++
+			}
+		}
+	}
+	require.Greater(t, tried, 10)
+}
+
 // TestAtLeast: the part that tells most counts, and that a cell is not empty.
 func TestAtLeast(t *testing.T) {
 	table := NewTable(4)
