@@ -54,6 +54,16 @@
 // what happened to them. Where an engine's fingerprints differ, the sides are
 // measured again as digests, if they say how ([Summary.OnDifference]).
 //
+// # Which users differ
+//
+// [Diff] tells of two digests how many rows one lacks and how many it has beyond the
+// other, and of each user whether it is among them. It is exact where no more than
+// some 19,000 users differ, of any number of users, or as many as [Digest.Resolve]
+// asked for. Beyond that it gives bounds, and knows of some users only that they are
+// the same. A digest keeps hashes, so the ids come from a second look at the source: a
+// job that asks about each of its users uploads those that are missing, and no others.
+// A store that keeps a user once holds what [TeeOnce] digested.
+//
 // # What no fingerprint of this sort proves
 //
 // They detect faults, not attackers. A fingerprint is a sum of hashes that are
