@@ -3,33 +3,34 @@ package segment
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// An Alerter tells people of affected segments. A segment has at most one open
-// alert: firing again replaces it, resolving one that is not open does nothing.
-// It is safe for concurrent use.
+// An Alerter tells people of affected segments. It is safe for concurrent use.
+//
+// One that keeps alerts by itself, and forgets those that it is not told again,
+// also has a method
+//
+//	Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
+//
+// that yields the alerts that are open, of one site group or, where siteGroup is
+// empty, of all. A sweep then tells it of every open alert.
 type Alerter interface {
-	Fire(ctx context.Context, a Alert) error
-	Resolve(ctx context.Context, id ID) error
-}
-
-// A BatchAlerter takes many alerts at once, and knows by itself which of them it
-// told people of: a monitor tells it of every open alert again with each sweep,
-// so that what it forgot comes back.
-type BatchAlerter interface {
-	Alerter
-	// Tell fires some alerts and resolves others, which are given as they were
-	// fired. If it returns an error, any of them may not have been told.
+	// Tell says which alerts are firing, and which are over. Firing an alert
+	// again changes nothing but its text. An alert that is over is given as it
+	// was fired; where it has no Kind, every alert of its segment is over.
+	// Resolving one that is not open does nothing. If Tell returns an error, any
+	// of them may not have been told.
 	Tell(ctx context.Context, firing, resolved []Alert) error
 }
 
-// An AlertSeverity says how soon somebody must look.
+// An Urgency says how soon somebody must look.
 type Urgency string
 
-// Alert severities.
+// The urgencies.
 const (
 	Page   Urgency = "page"   // proven: users are missing, or not the right ones
 	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, or not verifiable
@@ -43,7 +44,7 @@ type Alert struct {
 	Text      string          `json:"text"`      // what happened, on one line
 	Protected bool            `json:"protected"` // the live segment still holds the users it had before
 	Job       Job             `json:"job"`
-	RunID     string          `json:"run_id"`
+	RunID     string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
 	Attempt   int             `json:"attempt"`
 	Build     string          `json:"build,omitempty"`
 	Rule      string          `json:"rule,omitempty"`
@@ -60,13 +61,13 @@ type Alert struct {
 	Incident *Incident `json:"incident,omitempty"`
 }
 
-// severity is the alert's, for what a report found.
+// urgencyOf returns the urgency of what a report found.
 func urgencyOf(r *validate.Report) Urgency {
 	for _, f := range r.Findings {
 		if f.Severity == validate.Warn {
 			continue
 		}
-		switch f.Kind {
+		switch f.Kind { //nolint:exhaustive // what is proven is all the rest
 		case validate.Dropped, validate.Risen, validate.Unverified:
 		default:
 			return Page
@@ -75,8 +76,25 @@ func urgencyOf(r *validate.Report) Urgency {
 	return Ticket
 }
 
-// LogAlerter writes alerts to a log: pages as errors, tickets as warnings. A nil
-// logger is slog.Default.
+// next adds what to do.
+func next(text, runbook string) string {
+	if runbook == "" {
+		return text
+	}
+	return text + "; next: " + runbook
+}
+
+func warnings(r *validate.Report) string {
+	texts := make([]string, len(r.Findings))
+	for i, f := range r.Findings {
+		texts[i] = string(f.Kind) + ": " + f.Detail
+	}
+	return strings.Join(texts, "; ")
+}
+
+// LogAlerter returns an Alerter that writes alerts to a log: pages as errors,
+// tickets as warnings, and what is over as information. A nil logger is
+// slog.Default.
 func LogAlerter(logger *slog.Logger) Alerter {
 	if logger == nil {
 		logger = slog.Default()
@@ -86,12 +104,30 @@ func LogAlerter(logger *slog.Logger) Alerter {
 
 type logAlerter struct{ logger *slog.Logger }
 
-func (l logAlerter) Fire(ctx context.Context, a Alert) error {
-	level := slog.LevelError
-	if a.Urgency == Ticket {
-		level = slog.LevelWarn
+func (l logAlerter) Tell(ctx context.Context, firing, resolved []Alert) error {
+	for i := range firing {
+		level := slog.LevelError
+		if firing[i].Urgency == Ticket {
+			level = slog.LevelWarn
+		}
+		l.log(ctx, level, "segment affected", &firing[i])
 	}
-	l.logger.LogAttrs(ctx, level, "segment affected",
+	for i := range resolved {
+		level := slog.LevelInfo
+		if resolved[i].Kind == "" { // a run passed, and nobody remembers what was told before
+			level = slog.LevelDebug
+		}
+		l.log(ctx, level, "segment not affected", &resolved[i])
+	}
+	return nil
+}
+
+func (l logAlerter) log(ctx context.Context, level slog.Level, message string, a *Alert) {
+	if a.Kind == "" {
+		l.logger.LogAttrs(ctx, level, message, slog.String("segment", a.Segment.String()))
+		return
+	}
+	l.logger.LogAttrs(ctx, level, message,
 		slog.String("segment", a.Segment.String()),
 		slog.String("severity", string(a.Urgency)),
 		slog.String("kind", string(a.Kind)),
@@ -103,11 +139,4 @@ func (l logAlerter) Fire(ctx context.Context, a Alert) error {
 		slog.String("build", a.Build),
 		slog.String("runbook", a.Runbook),
 	)
-	return nil
-}
-
-// Resolve is called after every run that passed, so it is no news.
-func (l logAlerter) Resolve(ctx context.Context, id ID) error {
-	l.logger.LogAttrs(ctx, slog.LevelDebug, "segment not affected", slog.String("segment", id.String()))
-	return nil
 }

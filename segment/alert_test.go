@@ -17,19 +17,26 @@ func TestLogAlerter(t *testing.T) {
 	var log bytes.Buffer
 	to := segment.LogAlerter(slog.New(slog.NewTextHandler(&log, nil)))
 	a := segment.Alert{Segment: seg("cars"), Urgency: segment.Page, Kind: validate.Empty, Text: "nothing is stored"}
-	require.NoError(t, to.Fire(t.Context(), a))
+	require.NoError(t, to.Tell(t.Context(), []segment.Alert{a}, nil))
 	require.Contains(t, log.String(), "level=ERROR")
 	require.Contains(t, log.String(), "segment=site-a/cars")
 	log.Reset()
 	a.Urgency = segment.Ticket
-	require.NoError(t, to.Fire(t.Context(), a))
+	require.NoError(t, to.Tell(t.Context(), []segment.Alert{a}, nil))
 	require.Contains(t, log.String(), "level=WARN")
+	log.Reset()
+	require.NoError(t, to.Tell(t.Context(), nil, []segment.Alert{a}))
+	require.Contains(t, log.String(), "level=INFO")
+	require.Contains(t, log.String(), "segment not affected")
+	log.Reset()
+	require.NoError(t, to.Tell(t.Context(), nil, []segment.Alert{{Segment: seg("cars")}}))
+	require.Empty(t, log.String(), "that a run passed is no news")
 
 	old := slog.Default()
 	defer slog.SetDefault(old)
 	log.Reset()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	require.NoError(t, segment.LogAlerter(nil).Fire(t.Context(), a))
+	require.NoError(t, segment.LogAlerter(nil).Tell(t.Context(), []segment.Alert{a}, nil))
 	require.Contains(t, log.String(), "segment affected", "nil is the default logger")
 }
 
@@ -40,7 +47,7 @@ func TestIncidentText(t *testing.T) {
 		Since: time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC),
 	}
 	end := ") since 2024-03-18T10:44:00Z, 7 users at stake; likely cause: a limit; next: look"
-	require.Equal(t, "5000 segments of 1 site group affected alike (capped"+end, i.String())
+	require.Equal(t, "5,000 segments of 1 site group affected alike (capped"+end, i.String())
 	i.Segments, i.SiteGroups, i.JobKind = 1, 2, segment.JobKindCopy
 	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs"+end, i.String())
 	i.Build = "7"
@@ -53,12 +60,13 @@ func TestIncidentSumsUp(t *testing.T) {
 	f := newFleet(t)
 	begun := f.now.Add(-time.Hour).Truncate(time.Second)
 	open := func(name string, users int64, since time.Time, runbook string) {
-		require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg(name)}, func(s *segment.AlertState) {
-			s.Open = &segment.Alert{
+		require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg(name)}, func(s *segment.SegmentState) error {
+			s.Alert.Open = &segment.Alert{
 				Segment: seg(name), Urgency: segment.Page, Kind: validate.Empty, RunID: "tonight", Text: "cause of " + name,
 				Job: segment.Job{Kind: segment.JobKindCopy}, Build: "7", Since: since, Runbook: runbook,
 				Report: validate.Report{Expected: validate.Count(users)},
 			}
+			return nil
 		}))
 	}
 	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
@@ -79,5 +87,5 @@ func TestIncidentSumsUp(t *testing.T) {
 
 	open("a", 1000, begun, "https://another")
 	i = f.sweep().Incidents[0]
-	require.Contains(t, i.Next, "segment.PlanReruns", "no one runbook")
+	require.Contains(t, i.Next, "rerun.New", "no one runbook")
 }

@@ -1,90 +1,90 @@
 // Package segment holds a job's output back until it is verified. A [Guard]
-// reads back what a job stored, has a [Rule] judge it, and then commits it or
-// discards it, remembers its size, and tells people:
+// reads back what a job stored, judges it by a [Rule], and then commits it or
+// discards it, records its size, and alerts people:
 //
-//	guard, err := segment.NewGuard(segment.Config{History: history})
+//	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger})
 //	…
 //	_, err = guard.Commit(ctx, segment.Run{
 //		ID:       runID,
 //		Job:      segment.Copy(to, from),
 //		Expected: expected,            // the source's own count, asked by another path
-//		Read:     validate.Count(read),
+//		Read:     read.Summary(),      // a validate.Digest of what the job read
 //		Stored:   stored,              // func(ctx) (validate.Summary, error): reads back
-//		Commit:   tx.Commit, Discard: tx.Rollback, // as functions of a context
+//		Staging:  segment.Staging{Commit: commit, Discard: rollback},
 //	})
 //	if err != nil {
 //		return err // the job fails, the live segment keeps its users
 //	}
 //
-// # Where the output is before it is live
+// # How output goes live
 //
-// Staged is best: rows beside the live ones, a table to be swapped in, an open
-// transaction. Commit makes them live, Discard drops them. In the job's own
-// transaction set Run.History too, and the size is recorded with the data or not
-// at all.
+// Staged output is best: rows beside the live ones, a table to be swapped in, an
+// open transaction. Staging.Commit makes it live, Staging.Discard drops it. In the
+// job's own transaction set Staging.Tx too: then the size is recorded with the data
+// or not at all.
 //
-// Without staging, write under a generation stamp (the run's ID and attempt): let
-// Stored count that generation, Commit purge the older one, and Discard this one.
-// Attempts that share a stamp would discard each other's users: where a queue may
-// hand out an attempt twice, stamp with a number of your own that never repeats.
+// Without staging, write under a generation (the run's ID and attempt): let Stored
+// count that generation, Commit delete the older one, and Discard this one.
+// Attempts that share a generation would discard each other's users: where a queue
+// may hand out an attempt twice, use a number of your own that never repeats.
 //
 // A store that cannot do even that sets Run.Live: the guard judges, records and
 // alerts, but the live segment is not protected. [Guard.Admit] before the first
-// write then keeps out at least what is known to be wrong by then.
+// write then refuses at least what is known to be wrong by then.
 //
-// A store whose counts lag behind its writes needs [Settle], and each of its
-// counts a time up to which it is complete.
+// A store whose counts lag behind its writes needs a [Lag] in its rule, and each of
+// its counts the time up to which it is complete.
+//
+// # The ledger
+//
+// A [Ledger] stores what guards and monitors know: sizes, the state of each run,
+// alerts, and a log. It decides nothing. [Memory] is one for tests; package
+// sqlsegment has one in a SQL database, and package ledgertest checks one of your
+// own. Guards on many machines share a ledger.
+//
+// What is known of a segment is changed by functions over any ledger: [Accept] and
+// [Suspect] for what a human decides about a size, [Import] for sizes from before
+// the guard, so that the first night is no cold start, and [Forget] for segments
+// that were deleted on purpose. A baseline is made of good sizes only: it leaves out
+// what was rejected, what would have failed, what has an unknown outcome, and what
+// was called suspect.
 //
 // # Watching all segments
 //
 // A job's own check cannot see that a segment shrank with no job running, that
 // its source was truncated already, or that fifty segments stopped at one number.
-// A [Monitor] sweeps over the current sizes of all segments, against what the
-// guards wrote into their [Ledger]: what the last run left live, how far it may
-// drift ([Rule]), the segment's history, and what many of them have in common. It
-// names the affected segment that another one was made from, and puts segments
-// with one fault into an [Incident].
+// A [Monitor] sweeps over the current sizes of all segments. It judges each by what
+// the last run left live, how far that may drift ([Rule]), its history, and what
+// many segments have in common. It names the affected segment that another one was
+// made from, and puts segments with one fault into an [Incident].
 //
-// With a ledger, guards and monitors tell of each fault of a segment once, across
-// restarts and machines: what is wrong is written down first, and an alerter that
-// fails is asked again by the next sweep. What a guard found is resolved by a run
-// that passes, or by a human's [Ledger] Accept; what a sweep found, by a sweep
-// that finds it gone, or by a run that passes with another number. Baselines are
-// made of good sizes only: what was rejected, what would have failed, what nobody
-// knows the outcome of, and what was called suspect stays out. Import fills a
-// ledger with sizes from before the guard, so that the first night is no cold
-// start.
+// # Alerts
+//
+// Guards and monitors alert once for each fault of a segment, across restarts and
+// machines: they write down what is wrong first, and then tell the [Alerter]. The
+// next sweep tells what an alerter that failed does not know. What a guard found is
+// over with a run that passes, or with [Accept]; what a sweep found, with a sweep
+// that finds it gone, or with a run that passes with another number. Without a
+// ledger a guard alerts for every run that fails.
 //
 // # Reruns
 //
-// What is affected comes from a sweep ([Sweep.Affected]), from open alerts
+// What is affected is known from a sweep ([Sweep.Affected]), from open alerts
 // ([AffectedByAlerts]), or from the log by build, kind of job and time
-// ([AffectedByAttempts]), which includes runs that looked fine.
-//
-// After an incident, [PlanReruns] orders every job that must run again: those
-// that write an affected segment, and everything downstream of them. The [Plan]
-// says of each step why it is there and what it waits for, prints as an on-call
-// engineer reads it, and survives a detour over JSON. What no job writes, jobs
-// that write one segment, and cycles are listed apart, with what they hold up.
-//
-// [Plan.Run] runs it on this machine, [Plan.Ready] is for a queue of your own.
-// Let each job commit through its guard as always: then a rerun that makes the
-// same mistake fails, and what depends on it is not made from it; one that passes
-// resolves its segment's alert. The [Outcome] resumes the plan.
+// ([AffectedByLog]), which includes runs that looked fine. Package rerun orders the
+// jobs that must run again.
 //
 // # Errors
 //
 // An error of [Guard.Commit] is or wraps a *validate.Error (judged and failed, or
 // not verifiable), [ErrSuperseded] (a newer attempt was there), an [*UnknownError]
 // (the commit failed, and may have worked) or a [*LiveError] (live, but not
-// recorded). [Retryable] tells whether running the job again may help. What fails
-// beside that, as a callback or the history, is wrapped; so is the
+// recorded). [Retryable] reports whether running the job again may help. Other
+// errors, of callbacks and of the ledger, are wrapped, as is the
 // *validate.InputError of a bad setting or Run.
 //
 // [Monitor.Sweep] returns an [*OrderError] where segments come out of order; what
-// it found until then is valid. [Plan.Run] returns an [*IncompleteError] that
-// unwraps to the errors of the steps that failed, a [*PanicError] for one that
-// panicked.
+// it found until then is valid.
 //
 // # Telemetry
 //
@@ -93,7 +93,7 @@
 // .job.kind, .job.id, .run.id, .run.attempt, .build, .users.expected,
 // .users.stored, .findings and .verdict; a failure sets the status and
 // error.type: the gravest kind, or superseded, live, unknown. Inside them are the
-// spans and metrics of package validate, which know what was judged, and not what
+// spans and metrics of package validate, which say what was judged, and not what
 // became of it. With a logger, each check is logged, and each run that failed.
 //
 // [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
@@ -102,8 +102,4 @@
 // segmentguard.segments.affected ({segment}) has one value a sweep, job kind and
 // gravest kind, with attributes segmentguard.verdict, segmentguard.job.kind and
 // error.type, and the value 0 where nothing was found.
-//
-// [Plan.Run] has a span "run rerun plan" with segmentguard.plan.steps, .done,
-// .failed, .blocked, .never_started, .conflicts and .unwritten; error.type is
-// failed, cancelled or incomplete. The spans of its jobs are inside it.
 package segment

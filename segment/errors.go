@@ -1,8 +1,11 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -22,8 +25,8 @@ func (e *LiveError) Error() string {
 // Unwrap returns what went wrong.
 func (e *LiveError) Unwrap() error { return e.Err }
 
-// An UnknownError says that the commit itself failed: the output is live or
-// not, and nobody knows. Look before the job runs again.
+// An UnknownError says that the commit itself failed: the output may be live or
+// not. Look before the job runs again.
 type UnknownError struct {
 	Segment ID
 	RunID   string
@@ -31,14 +34,14 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("%s: run %s is live or not, nobody knows: the commit failed: %v", e.Segment, e.RunID, e.Err)
+	return fmt.Sprintf("%s: run %s may be live or not: the commit failed: %v", e.Segment, e.RunID, e.Err)
 }
 
 // Unwrap returns the commit's error.
 func (e *UnknownError) Unwrap() error { return e.Err }
 
 // Retryable reports whether running the job again, as it is, may help: the
-// store lagged behind, or could not be read back, or the rule, the history or
+// store lagged behind, or could not be read back, or the rule, the ledger or
 // the time was out of reach. A judged failure stays one, a superseded attempt
 // has a successor, a live output needs no other, and an unknown one needs a
 // look first.
@@ -97,4 +100,40 @@ func wrap(doing string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// joinFew joins the first three of many errors: a ledger that is out of reach
+// fails for each segment.
+func joinFew(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return join(errs[:min(len(errs), 3)]...)
+}
+
+func badInput(field string, value any, want string) error {
+	return &validate.InputError{Field: field, Value: value, Want: want}
+}
+
+// tidyUp bounds what must be done even after the job was told to stop.
+const tidyUp = 30 * time.Second
+
+var errTidyUp = errors.New("segment: gave up tidying up after " + tidyUp.String())
+
+// afterwards calls do even if the job's context is cancelled. Each call has a
+// bound of its own: where one hangs, the next is made all the same.
+func afterwards(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), tidyUp, errTidyUp)
+	defer cancel()
+	return do(ctx)
+}
+
+// sleep waits, and returns why the context ended if that came first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
 }

@@ -30,7 +30,7 @@ func ExampleMonitor_Sweep() {
 	like, copied := segment.ID{SiteGroup: "site-a", Name: "cars-like"}, segment.ID{SiteGroup: "site-b", Name: "cars-like"}
 	ledger := segment.NewMemory()
 	yesterday := time.Now().AddDate(0, 0, -1)
-	err := ledger.Import(ctx, []segment.SizeImport{
+	err := segment.Import(ctx, ledger, []segment.SizeImport{
 		{Segment: like, Sizes: []validate.Size{{Users: 41_000, At: yesterday}}},
 		{Segment: copied, Sizes: []validate.Size{{Users: 38_000, At: yesterday}}},
 	})
@@ -83,7 +83,7 @@ func ExampleLag() {
 			}
 			return validate.Count(500).AsOf(written), nil
 		},
-		Commit: func(context.Context) error { return nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 	})
 	fmt.Println(err, readings)
 	// Output: <nil> 4

@@ -12,13 +12,13 @@ import (
 // A pager shows which alerts open and which are resolved.
 type pager struct{}
 
-func (pager) Fire(_ context.Context, a segment.Alert) error {
-	fmt.Println("alert:", a.Text)
-	return nil
-}
-
-func (pager) Resolve(_ context.Context, id segment.ID) error {
-	fmt.Println("resolved:", id)
+func (pager) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	for _, a := range firing {
+		fmt.Println("alert:", a.Text)
+	}
+	for _, a := range resolved {
+		fmt.Println("resolved:", a.Segment)
+	}
 	return nil
 }
 
@@ -29,7 +29,7 @@ func ExamplePlan_Run() {
 	boatsA, boatsB := segment.ID{SiteGroup: "site-a", Name: "boats"}, segment.ID{SiteGroup: "site-b", Name: "boats"}
 	likeCars := segment.ID{SiteGroup: "site-b", Name: "like-cars"}
 	jobs := []segment.Job{segment.Copy(carsB, carsA), segment.Copy(boatsB, boatsA), segment.Lookalike(likeCars, carsB)}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: pager{}})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: pager{}})
 	if err != nil {
 		panic(err)
 	}
@@ -42,8 +42,7 @@ func ExamplePlan_Run() {
 			ID: job.ID + ", 2024-03-18", Job: job,
 			Expected: validate.Count(source),
 			Stored:   s.stored,
-			Commit:   func(context.Context) error { live[job.To] = s.staged; return nil },
-			Discard:  s.discard,
+			Staging:  segment.Staging{Commit: func(context.Context) error { live[job.To] = s.staged; return nil }, Discard: s.discard},
 		})
 		return err
 	}
@@ -71,7 +70,7 @@ func ExamplePlan_Run() {
 	// alert: site-b/cars: stored 1,000 of 812,345 users (99.9% short, 0 allowed): capped at 1,000, a known limit (Elasticsearch ES|QL LIMIT (default), …) (discarded: the live segment keeps its users)
 	// alert: site-b/boats: stored 1,000 of 9,100 users (89.0% short, 0 allowed): capped at 1,000, a known limit (Elasticsearch ES|QL LIMIT (default), …) (discarded: the live segment keeps its users)
 	// resolved: site-b/boats
-	// rerun plan: 1 done, 1 failed, 1 blocked: copy site-a/cars to site-b/cars: site-b/cars: stored 10,000 of 812,345 users (98.8% short, 0 allowed): capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)
+	// rerun: 1 done, 1 failed, 1 blocked: copy site-a/cars to site-b/cars: site-b/cars: stored 10,000 of 812,345 users (98.8% short, 0 allowed): capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)
 	// resolved: site-b/cars
 	// 3 done
 }

@@ -28,7 +28,7 @@ func (s *store) publish(context.Context) error { s.live = s.staged; return nil }
 func (s *store) discard(context.Context) error { s.staged = 0; return nil }
 
 func ExampleGuard_Commit() {
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -38,8 +38,7 @@ func ExampleGuard_Commit() {
 		Expected: validate.Count(812_345), // the source's own count, never what the job read
 		Read:     validate.Count(10_000),
 		Stored:   s.stored,
-		Commit:   s.publish,
-		Discard:  s.discard,
+		Staging:  segment.Staging{Commit: s.publish, Discard: s.discard},
 	})
 	fmt.Println(err)
 	fmt.Println(s.live, "users live")
@@ -95,8 +94,8 @@ func ExampleRun_stamped() {
 	stamp := fmt.Sprint(run.ID, "/", run.Attempt)
 	generations[stamp] = 10_000 // written
 	run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(generations[stamp]), nil }
-	run.Commit = func(context.Context) error { delete(generations, "yesterday"); return nil }
-	run.Discard = func(context.Context) error { delete(generations, stamp); return nil }
+	run.Staging.Commit = func(context.Context) error { delete(generations, "yesterday"); return nil }
+	run.Staging.Discard = func(context.Context) error { delete(generations, stamp); return nil }
 	_, err = guard.Commit(context.Background(), run)
 	fmt.Println(errors.Is(err, validate.Capped), generations)
 	// Output: true map[yesterday:811900]
@@ -106,7 +105,7 @@ func ExampleRun_stamped() {
 // segment's history.
 func ExampleLookalike() {
 	history := segment.NewMemory()
-	guard, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: quiet})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: history, Alerter: quiet})
 	if err != nil {
 		panic(err)
 	}
@@ -114,7 +113,7 @@ func ExampleLookalike() {
 		s := &store{staged: users}
 		_, err := guard.Commit(context.Background(), segment.Run{
 			ID: run, Job: segment.Lookalike(segment.ID{SiteGroup: "site-a", Name: "cars-like"}, from),
-			Expected: validate.Count(users), Stored: s.stored, Commit: s.publish, Discard: s.discard,
+			Expected: validate.Count(users), Stored: s.stored, Staging: segment.Staging{Commit: s.publish, Discard: s.discard},
 		})
 		return err
 	}
@@ -141,7 +140,7 @@ func ExampleRule_observe() {
 	s := &store{staged: 10_000}
 	report, err := guard.Commit(context.Background(), segment.Run{
 		ID: "2024-03-18", Job: segment.Copy(to, from),
-		Expected: validate.Count(812_345), Stored: s.stored, Commit: s.publish, Discard: s.discard,
+		Expected: validate.Count(812_345), Stored: s.stored, Staging: segment.Staging{Commit: s.publish, Discard: s.discard},
 	})
 	fmt.Println(err, report.Passed(), s.live)
 	// Output: <nil> false 10000

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -15,20 +14,21 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Config says what a Guard judges by and where it reports to. The zero Config
-// judges every job by the strictest rule, remembers nothing and logs alerts.
+// A GuardConfig says what a Guard judges by and where it reports to. The zero
+// GuardConfig judges every job by the strictest rule, remembers nothing and logs
+// alerts.
 type GuardConfig struct {
-	// Rules finds what holds for a job, per segment, client or kind. nil: the
+	// Rules returns the rule for a job, per segment, client or kind. nil: the
 	// zero Rule for all. An error leaves the run unverified.
 	Rules func(context.Context, Job) (Rule, error)
-	// History remembers sizes and attempts. nil: none, and sizes are judged by
-	// Expected alone. A Ledger also remembers alerts: each fault of a segment is
-	// then told once, by whichever guard or monitor finds it.
-	History History
-	// BestEffortHistory judges without a history while its sizes cannot be read,
-	// and says so with a warning. Otherwise such a run is unverified. Recording
-	// is never best effort.
-	BestEffortHistory bool
+	// Ledger remembers sizes, attempts and alerts: each fault of a segment is
+	// told once, by whichever guard or monitor finds it. nil: nothing is
+	// remembered, and sizes are judged by Expected alone.
+	Ledger Ledger
+	// BestEffortSizes judges without earlier sizes while they cannot be read, and
+	// says so with a warning. Otherwise such a run is unverified. Recording is
+	// never best effort.
+	BestEffortSizes bool
 	// Alerter tells people. nil: LogAlerter(Logger).
 	Alerter Alerter
 
@@ -38,13 +38,13 @@ type GuardConfig struct {
 }
 
 // A Guard stands between a job's output and its going live. It is safe for
-// concurrent use, and guards on many machines may share one history.
+// concurrent use, and guards on many machines may share one ledger.
 type Guard struct {
 	config    GuardConfig
 	validator *validate.Validator
-	quiet     *validate.Validator // judges readings of a store that settles; only the last one counts
+	silent    *validate.Validator // judges readings of a store that lags; only the last one counts
 	tracer    trace.Tracer
-	alerts    notifier
+	notifier  notifier
 }
 
 const (
@@ -58,38 +58,36 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
-	quiet, err := silent()
+	silent, err := newSilent()
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
 	if c.Alerter == nil {
 		c.Alerter = LogAlerter(c.Logger)
 	}
-	tracers := c.TracerProvider
-	if tracers == nil {
-		tracers = otel.GetTracerProvider()
+	if c.TracerProvider == nil {
+		c.TracerProvider = otel.GetTracerProvider()
 	}
-	ledger, _ := c.History.(Ledger)
 	return &Guard{
 		config:    c,
 		validator: validator,
-		quiet:     quiet,
-		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		alerts:    notifier{ledger, c.Alerter},
+		silent:    silent,
+		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
+		notifier:  notifier{c.Ledger, c.Alerter},
 	}, nil
 }
 
-// silent is a validator that tells nobody.
-func silent() (*validate.Validator, error) {
+// newSilent returns a validator that reports nowhere.
+func newSilent() (*validate.Validator, error) {
 	return validate.New(validate.Config{TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider()})
 }
 
 // Admit judges a run before its first write by what is known then: Expected,
-// what was read so far, the history. On a store without staging this is what
+// what was read so far, the earlier sizes. On a store without staging this is what
 // keeps a capped read from touching the live segment at all. Admitting a run
 // does not replace its Commit. If it returns an error, the run was discarded.
 func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
-	return g.guarded(ctx, "admit segment", run, (*attempt).admit)
+	return g.guarded(ctx, "admit segment", &guardedRun{guard: g, run: run, admitting: true})
 }
 
 // Commit judges a run after its last write and makes it live if it passed: err
@@ -107,38 +105,31 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 // says so and is still a *validate.Error. A callback that panics before the
 // commit has the output discarded, and the panic goes on.
 func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
-	return g.guarded(ctx, "commit segment", run, (*attempt).commit)
+	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run})
 }
 
-// guarded runs one of the two, in a span, and leaves nothing behind if a
-// callback panics or ends the goroutine.
-func (g *Guard) guarded(ctx context.Context, name string, run Run, do func(*attempt, context.Context) error) (validate.Report, error) {
+// guarded takes a run through the guard, in a span, and leaves nothing behind if
+// a callback panics or ends the goroutine.
+func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ validate.Report, err error) {
 	ctx, span := g.tracer.Start(ctx, name)
 	defer span.End()
-	a := &attempt{guard: g, run: run, report: unjudged(&run)}
-	defer a.abandon(ctx, span)
-	err := do(a, ctx)
-	a.settled = true
-	a.outcome(ctx, span, err)
-	return a.report, err
-}
-
-// unjudged is the report as long as nothing is found out.
-func unjudged(run *Run) validate.Report {
-	r := validate.Report{JobKind: string(run.Job.Kind), Expected: run.Expected, Read: run.Read, Written: run.Written}
-	if !run.Job.To.IsZero() {
-		r.Name = run.Job.To.String()
+	r.report = validate.Report{JobKind: string(r.run.Job.Kind), Expected: r.run.Expected, Read: r.run.Read, Written: r.run.Written}
+	if r.run.Job.To != (ID{}) {
+		r.report.Name = r.run.Job.To.String()
 	}
-	return r
-}
-
-// now is the time of a size. It is after the last one, though the clock of the
-// machine that committed that may be ahead of ours: a size of the same time would
-// not be judged by it. A ledger keeps microseconds.
-func now(sizes []validate.Size) time.Time {
-	t := time.Now().UTC()
-	if n := len(sizes); n > 0 && sizes[n-1].At.After(t) {
-		return sizes[n-1].At.Add(time.Microsecond)
-	}
-	return t
+	returned := false
+	defer func() {
+		if !returned {
+			err = r.abandoned(ctx)
+		}
+		if span.IsRecording() {
+			annotate(span, r, err)
+		}
+		if err != nil {
+			r.log(ctx, "run failed", err)
+		}
+	}()
+	err = r.decide(ctx)
+	returned = true
+	return r.report, err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -47,15 +48,23 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}, end: func(string) {}}
-	b.config = segment.GuardConfig{History: b, Alerter: b}
+	b.config = segment.GuardConfig{Ledger: b, Alerter: b}
+	b.open(segment.Alert{Segment: cars, Urgency: segment.Ticket, Kind: validate.Risen, RunID: "sunday"})
 	b.run = segment.Run{
 		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
 		Expected: validate.Count(5300),
 		Stored:   b.stored,
-		Commit:   func(context.Context) error { b.end("commit"); b.live = b.staged; return b.event("commit") },
-		Discard:  func(context.Context) error { b.staged = 0; return b.event("discard") },
+		Staging:  segment.Staging{Commit: func(context.Context) error { b.end("commit"); b.live = b.staged; return b.event("commit") }, Discard: func(context.Context) error { b.staged = 0; return b.event("discard") }},
 	}
 	return b
+}
+
+// open makes an alert one that is open, and that the alerter was told of.
+func (b *bench) open(a segment.Alert) {
+	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.ID{a.Segment}, func(s *segment.SegmentState) error {
+		s.Alert = segment.AlertState{Open: &a, Told: &a}
+		return nil
+	}))
 }
 
 func (b *bench) event(name string) error {
@@ -85,12 +94,26 @@ func (b *bench) Record(ctx context.Context, r segment.Record) error {
 	return b.ledger.Record(ctx, r)
 }
 
-func (b *bench) Fire(_ context.Context, a segment.Alert) error {
-	b.alerts = append(b.alerts, a)
-	return b.event("fire")
+func (b *bench) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+	return b.ledger.Change(ctx, ids, change)
 }
 
-func (b *bench) Resolve(context.Context, segment.ID) error { return b.event("resolve") }
+func (b *bench) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	return b.ledger.Segments(ctx, f)
+}
+
+func (b *bench) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
+	return b.ledger.Log(ctx, f)
+}
+
+func (b *bench) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	b.alerts = append(b.alerts, firing...)
+	if len(firing) > 0 {
+		return b.event("fire")
+	}
+	require.NotEmpty(b.t, resolved, "nothing was told")
+	return b.event("resolve")
+}
 
 func (b *bench) guard() *segment.Guard {
 	g, err := segment.NewGuard(b.config)
@@ -124,32 +147,23 @@ func (b *bench) baseline() []int64 {
 	return users
 }
 
-func (b *bench) recorded() bool {
-	for range b.ledger.Segments(b.t.Context()) {
-		return true
-	}
-	return false
-}
-
-func (b *bench) last() segment.Record {
-	for tracked, err := range b.ledger.Segments(b.t.Context()) {
+// recorded returns all that was recorded of runs, oldest first.
+func (b *bench) records() (all []segment.Record) {
+	for e, err := range b.ledger.Log(b.t.Context(), segment.LogFilter{}) {
 		require.NoError(b.t, err)
-		return b.record(tracked.Last)
-	}
-	b.t.Fatal("nothing recorded")
-	return segment.Record{}
-}
-
-// record is the whole of what was recorded last.
-func (b *bench) record(last segment.Attempt) segment.Record {
-	for r, err := range b.ledger.Attempts(b.t.Context(), segment.LogFilter{}) {
-		require.NoError(b.t, err)
-		if r.RunID == last.RunID && r.Attempt == last.Attempt {
-			return r
+		if e.Record != nil {
+			all = append(all, *e.Record)
 		}
 	}
-	b.t.Fatalf("no record of %v", last)
-	return segment.Record{}
+	return all
+}
+
+func (b *bench) recorded() bool { return len(b.records()) > 0 }
+
+func (b *bench) last() segment.Record {
+	all := b.records()
+	require.NotEmpty(b.t, all, "nothing recorded")
+	return all[len(all)-1]
 }
 
 // TestOrderOfEvents holds the rows of the design's table: what happens, in which
@@ -166,7 +180,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "passes", reason: "accepted before it is live, committed after",
 			set:    func(*bench) {},
-			events: []string{"sizes", "stored", "accepted", "commit", "committed", "resolve"},
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "resolve"},
 			live:   5300, baseline: []int64{5300},
 			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
 				require.NoError(t, err)
@@ -227,7 +241,7 @@ func TestOrderOfEvents(t *testing.T) {
 			set:    func(b *bench) { b.fail["sizes"] = errDown },
 			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
-				require.EqualError(t, err, "site-b/cars: could not be verified: reading the history: connection refused")
+				require.EqualError(t, err, "site-b/cars: could not be verified: reading earlier sizes: connection refused")
 				require.True(t, segment.Retryable(err))
 			},
 		},
@@ -243,19 +257,19 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "history best effort", reason: "passes with a warning, if the configuration says so",
-			set:    func(b *bench) { b.fail["sizes"], b.config.BestEffortHistory = errDown, true },
-			events: []string{"sizes", "stored", "accepted", "commit", "committed", "fire"}, live: 5300, baseline: []int64{5300},
+			set:    func(b *bench) { b.fail["sizes"], b.config.BestEffortSizes = errDown, true },
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{5300},
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.Len(t, r.Findings, 1)
-				require.Equal(t, "site-b/cars: live, with a warning: unverified: reading the history: connection refused", b.alerts[0].Text)
+				require.Equal(t, "site-b/cars: live, with a warning: unverified: reading earlier sizes: connection refused", b.alerts[0].Text)
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 			},
 		},
 		{
 			name: "history best effort, size vouched by nothing", reason: "best effort is no blank cheque",
 			set: func(b *bench) {
-				b.fail["sizes"], b.config.BestEffortHistory = errDown, true
+				b.fail["sizes"], b.config.BestEffortSizes = errDown, true
 				b.run.Expected = validate.Unknown()
 			},
 			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
@@ -296,10 +310,10 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "accepting fails", reason: "nothing is live, the job fails",
-			set:    func(b *bench) { b.fail["accepted"] = errDown },
-			events: []string{"sizes", "stored", "accepted", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			set:    func(b *bench) { b.fail["passed"] = errDown },
+			events: []string{"sizes", "stored", "passed", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
-				require.EqualError(t, err, "site-b/cars: could not be verified: recording the run: recording it as accepted: connection refused")
+				require.EqualError(t, err, "site-b/cars: could not be verified: recording the run: recording it as passed: connection refused")
 				require.True(t, segment.Retryable(err))
 				require.False(t, r.Passed())
 			},
@@ -307,12 +321,12 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "commit fails", reason: "never discarded after a commit was attempted",
 			set:    func(b *bench) { b.fail["commit"] = errDown },
-			events: []string{"sizes", "stored", "accepted", "commit", "unknown", "fire"}, live: 5300, baseline: []int64{},
+			events: []string{"sizes", "stored", "passed", "commit", "unknown", "fire"}, live: 5300, baseline: []int64{},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				unknown, ok := errors.AsType[*segment.UnknownError](err)
 				require.True(t, ok)
 				require.ErrorIs(t, unknown, errDown)
-				require.EqualError(t, err, "site-b/cars: run monday is live or not, nobody knows: the commit failed: connection refused")
+				require.EqualError(t, err, "site-b/cars: run monday may be live or not: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.RunUnknown, b.last().State)
 				require.Equal(t, err.Error(), b.alerts[0].Text)
@@ -322,7 +336,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "recording committed fails", reason: "live: not to be run again",
 			set:    func(b *bench) { b.fail["committed"] = errDown },
-			events: []string{"sizes", "stored", "accepted", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{},
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
 				_, ok := errors.AsType[*segment.LiveError](err)
 				require.True(t, ok)
@@ -334,7 +348,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "resolving fails", reason: "live, recorded, and an alert that should be gone",
 			set:    func(b *bench) { b.fail["resolve"] = errDown },
-			events: []string{"sizes", "stored", "accepted", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{5300},
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{5300},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				_, ok := errors.AsType[*segment.LiveError](err)
 				require.True(t, ok)
@@ -344,7 +358,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "passes with a warning", reason: "off its history, vouched for by the source: live, and somebody looks upstream",
 			set:    func(b *bench) { b.past(20100, 20100, 20100) },
-			events: []string{"sizes", "stored", "accepted", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100, 5300},
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100, 5300},
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.True(t, r.Passed())
@@ -414,13 +428,15 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "live, right", reason: "a store without staging",
-			set:    func(b *bench) { b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil },
+			set:    func(b *bench) { b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil },
 			events: []string{"sizes", "stored", "committed", "resolve"}, live: 4800, baseline: []int64{5300},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.NoError(t, err) },
 		},
 		{
 			name: "live, short", reason: "judged, recorded, alerted; error and alert say that nothing is protected",
-			set:    func(b *bench) { b.run.Live, b.run.Commit, b.run.Discard, b.staged = true, nil, nil, 4100 },
+			set: func(b *bench) {
+				b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard, b.staged = true, nil, nil, 4100
+			},
 			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
@@ -433,7 +449,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "live, not recorded", reason: "live is live",
 			set: func(b *bench) {
-				b.run.Live, b.run.Commit, b.run.Discard, b.fail["committed"] = true, nil, nil, errDown
+				b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard, b.fail["committed"] = true, nil, nil, errDown
 			},
 			events: []string{"sizes", "stored", "committed", "resolve"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
@@ -443,13 +459,13 @@ func TestOrderOfEvents(t *testing.T) {
 		},
 		{
 			name: "nothing to discard", reason: "a nil Discard has nothing to drop",
-			set:    func(b *bench) { b.run.Discard, b.staged = nil, 4100 },
+			set:    func(b *bench) { b.run.Staging.Discard, b.staged = nil, 4100 },
 			events: []string{"sizes", "stored", "rejected", "fire"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.ErrorIs(t, err, validate.Short) },
 		},
 		{
-			name: "no history", reason: "nil History: none",
-			set:    func(b *bench) { b.config.History = nil },
+			name: "no history", reason: "nil Ledger: none",
+			set:    func(b *bench) { b.config.Ledger = nil },
 			events: []string{"stored", "commit", "resolve"}, live: 5300, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) { require.NoError(t, err) },
 		},
@@ -476,7 +492,7 @@ func TestAdmitGates(t *testing.T) {
 	require.Equal(t, []string{"sizes", "discard", "rejected", "fire"}, b.events, "and the job need not tidy up")
 
 	b = newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	b.run.Read = validate.Count(5200)
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
@@ -485,7 +501,7 @@ func TestAdmitGates(t *testing.T) {
 	require.False(t, b.last().Live)
 
 	b = newBench(t)
-	b.run.Stored, b.run.Commit = nil, nil
+	b.run.Stored, b.run.Staging.Commit = nil, nil
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.NoError(t, err, "what comes later need not be there yet")
 	require.Equal(t, []string{"sizes"}, b.events)
@@ -504,15 +520,15 @@ func TestBadRuns(t *testing.T) {
 	for field, edit := range map[string]func(*segment.Run){
 		"Run.ID":      func(r *segment.Run) { r.ID = "" },
 		"Run.Attempt": func(r *segment.Run) { r.Attempt = -1 },
-		"output: could not be verified: Run.Job.To is empty": func(r *segment.Run) { r.Job = segment.Job{} },
-		"Run.Job.To is site-b/, want the segment":            func(r *segment.Run) { r.Job.To.Name = "" },
-		"want UTF-8":    func(r *segment.Run) { r.Job.To.Name = "\xff" },
-		"Run.Live":      func(r *segment.Run) { r.Live = true },
-		"Run.Stored":    func(r *segment.Run) { r.Stored = nil },
-		"Run.Commit":    func(r *segment.Run) { r.Commit = nil },
-		"Run.WrittenAt": func(*segment.Run) {}, // the rule below settles
-		"no History with it": func(r *segment.Run) {
-			r.Live, r.Commit, r.Discard, r.History = true, nil, nil, segment.NewMemory()
+		"output: could not be verified: Run.Job.To is /": func(r *segment.Run) { r.Job = segment.Job{} },
+		"Run.Job.To is site-b/, want the segment":        func(r *segment.Run) { r.Job.To.Name = "" },
+		"want UTF-8":         func(r *segment.Run) { r.Job.To.Name = "\xff" },
+		"Run.Live":           func(r *segment.Run) { r.Live = true },
+		"Run.Stored":         func(r *segment.Run) { r.Stored = nil },
+		"Run.Staging.Commit": func(r *segment.Run) { r.Staging.Commit = nil },
+		"Run.WrittenAt":      func(*segment.Run) {}, // the rule below settles
+		"no Staging.Tx with it": func(r *segment.Run) {
+			r.Live, r.Staging.Commit, r.Staging.Discard, r.Staging.Tx = true, nil, nil, segment.NewMemory()
 		},
 		"Output.Expected": func(r *segment.Run) { r.Expected = validate.Summary{} },
 		"Output.Stored": func(r *segment.Run) {
@@ -552,7 +568,7 @@ func TestBadRuns(t *testing.T) {
 // one left.
 func TestLiveSuperseded(t *testing.T) {
 	b := newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	newer := b.run
 	newer.Attempt, newer.Expected = 2, validate.Count(5400)
 	_, err := b.guard().Commit(t.Context(), newer)
@@ -597,9 +613,9 @@ func TestAttemptsOvertake(t *testing.T) {
 	}
 	_, err := b.commit()
 	require.ErrorIs(t, err, segment.ErrSuperseded)
-	require.EqualError(t, err, "recording it as accepted: site-b/cars: attempt 1 of run monday is superseded by attempt 2")
+	require.EqualError(t, err, "recording it as passed: site-b/cars: attempt 1 of run monday is superseded by attempt 2")
 	require.False(t, segment.Retryable(err))
-	require.Equal(t, []string{"accepted", "discard"}, b.events[len(b.events)-2:], "discarded, and no alert: the newer attempt speaks for the segment")
+	require.Equal(t, []string{"passed", "discard"}, b.events[len(b.events)-2:], "discarded, and no alert: the newer attempt speaks for the segment")
 	require.Equal(t, []int64{5300}, b.baseline())
 
 	b.run.Attempt = 2
@@ -612,7 +628,7 @@ func TestAttemptsOvertake(t *testing.T) {
 func TestInTransaction(t *testing.T) {
 	inside := func(b *bench) {
 		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
-		b.run.History = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
 			b.events = append(b.events, "tx sizes")
 			return tx.ledger.Sizes(ctx, id, n)
 		}, func(ctx context.Context, r segment.Record) error {
@@ -674,7 +690,10 @@ func TestInTransaction(t *testing.T) {
 	})
 }
 
+// A history is a ledger that reads sizes and records in another way.
 type history struct {
+	*segment.Memory
+
 	sizes  func(context.Context, segment.ID, int) ([]validate.Size, error)
 	record func(context.Context, segment.Record) error
 }
@@ -687,7 +706,7 @@ func (h history) Record(ctx context.Context, r segment.Record) error { return h.
 // TestCancelled: a job that was told to stop goes live at no moment, and tidies
 // up all the same, without an alert.
 func TestCancelled(t *testing.T) {
-	for _, at := range []string{"sizes", "stored", "accepted"} {
+	for _, at := range []string{"sizes", "stored", "passed"} {
 		t.Run(at, func(t *testing.T) {
 			b := newBench(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -699,15 +718,15 @@ func TestCancelled(t *testing.T) {
 				}
 				return inner(ctx)
 			}
-			b.config.History = history{func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+			b.config.Ledger = history{b.ledger, func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
 				if at == "sizes" {
 					stop()
 				}
 				return b.Sizes(context.WithoutCancel(ctx), id, n)
 			}, func(ctx context.Context, r segment.Record) error {
-				if at == "accepted" && r.State == segment.RunPassed {
+				if at == "passed" && r.State == segment.RunPassed {
 					stop()
-					b.events = append(b.events, "accepted")
+					b.events = append(b.events, "passed")
 					return nil
 				}
 				return b.Record(ctx, r)
@@ -727,7 +746,7 @@ func TestCancelled(t *testing.T) {
 // whoever stopped the job.
 func TestCancelledLive(t *testing.T) {
 	b := newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	ctx, cancel := context.WithCancel(t.Context())
 	b.run.Stored = func(ctx context.Context) (validate.Summary, error) { cancel(); return validate.Summary{}, ctx.Err() }
 	_, err := b.guard().Commit(ctx, b.run)
@@ -737,7 +756,7 @@ func TestCancelledLive(t *testing.T) {
 	require.False(t, b.alerts[0].Protected)
 
 	b = newBench(t)
-	b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 	ctx, cancel = context.WithCancel(t.Context())
 	b.run.Stored = func(context.Context) (validate.Summary, error) { cancel(); return validate.Count(5300), nil }
 	_, err = b.guard().Commit(ctx, b.run)
@@ -750,8 +769,8 @@ func TestCancelledLive(t *testing.T) {
 func TestCancelledAfterCommit(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	commit := b.run.Commit
-	b.run.Commit = func(ctx context.Context) error { cancel(); return commit(ctx) }
+	commit := b.run.Staging.Commit
+	b.run.Staging.Commit = func(ctx context.Context) error { cancel(); return commit(ctx) }
 	_, err := b.guard().Commit(ctx, b.run)
 	require.NoError(t, err)
 	require.Equal(t, []int64{5300}, b.baseline())
@@ -770,10 +789,10 @@ func TestPanics(t *testing.T) {
 			{"rules", []string{"discard"}, 4800},
 			{"sizes", []string{"discard"}, 4800},
 			{"stored", []string{"sizes", "discard"}, 4800},
-			{"accepted", []string{"sizes", "stored", "discard"}, 4800},
-			{"commit", []string{"sizes", "stored", "accepted", "unknown", "fire"}, 4800},
-			{"committed", []string{"sizes", "stored", "accepted", "commit"}, 5300},
-			{"resolve", []string{"sizes", "stored", "accepted", "commit", "committed"}, 5300},
+			{"passed", []string{"sizes", "stored", "discard"}, 4800},
+			{"commit", []string{"sizes", "stored", "passed", "unknown", "fire"}, 4800},
+			{"committed", []string{"sizes", "stored", "passed", "commit"}, 5300},
+			{"resolve", []string{"sizes", "stored", "passed", "commit", "committed"}, 5300},
 			{"short, discard", []string{"sizes", "stored"}, 4800},
 			{"short, rejected", []string{"sizes", "stored", "discard"}, 4800},
 			{"short, fire", []string{"sizes", "stored", "discard", "rejected"}, 4800},
@@ -892,7 +911,7 @@ func TestRejectedNeverInBaseline(t *testing.T) {
 // segment.
 func TestConcurrentCommits(t *testing.T) {
 	ledger := segment.NewMemory()
-	guard, err := segment.NewGuard(segment.GuardConfig{History: ledger})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger})
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	errs := make([]error, 64)
@@ -900,8 +919,8 @@ func TestConcurrentCommits(t *testing.T) {
 		wg.Go(func() {
 			_, errs[i] = guard.Commit(t.Context(), segment.Run{
 				ID: fmt.Sprint("run", i), Job: copyCars, Expected: validate.Count(5300),
-				Stored: func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil },
-				Commit: func(context.Context) error { return nil },
+				Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil },
+				Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 			})
 		})
 	}
@@ -918,7 +937,7 @@ func TestRetryable(t *testing.T) {
 	require.False(t, segment.Retryable(errDown), "not ours to tell")
 	require.False(t, segment.Retryable(&validate.Error{}), "nothing says that it will be better the next time")
 	bad := &validate.InputError{Field: "Record.Run", Value: "long", Want: "at most 500 bytes"}
-	for _, event := range []string{"sizes", "accepted"} {
+	for _, event := range []string{"sizes", "passed"} {
 		b := newBench(t)
 		b.fail[event] = bad
 		_, err := b.commit()
@@ -954,19 +973,17 @@ func (h *hanging) Record(ctx context.Context, r segment.Record) error {
 	return errors.Join(h.hang(ctx, string(r.State)), h.Memory.Record(ctx, r))
 }
 
-func (h *hanging) ChangeAlerts(ctx context.Context, ids []segment.ID, change func(*segment.AlertState)) error {
-	return errors.Join(h.hang(ctx, "alerts"), h.Memory.ChangeAlerts(ctx, ids, change))
+func (h *hanging) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+	return errors.Join(h.hang(ctx, "alerts"), h.Memory.Change(ctx, ids, change))
 }
 
-func (h *hanging) Fire(ctx context.Context, a segment.Alert) error {
+func (h *hanging) Tell(ctx context.Context, firing, _ []segment.Alert) error {
 	if err := h.hang(ctx, "fire"); err != nil {
 		return err
 	}
-	h.alerts = append(h.alerts, a)
+	h.alerts = append(h.alerts, firing...)
 	return nil
 }
-
-func (h *hanging) Resolve(context.Context, segment.ID) error { return nil }
 
 // TestStoppedJobIsTold: a job that was told to stop and had lost users all the
 // same is news; one that could not be verified because of that is none.
@@ -1011,8 +1028,8 @@ func TestHanging(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
 				h := &hanging{Memory: b.ledger, at: at}
-				b.config.History, b.config.Alerter, b.staged = h, h, 4100
-				b.run.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
+				b.config.Ledger, b.config.Alerter, b.staged = h, h, 4100
+				b.run.Staging.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
 				_, err := b.commit()
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorContains(t, err, "gave up tidying up after 30s")

@@ -2,119 +2,248 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Ledger is what a monitor and a human need of a history: what it holds of
-// every segment at hand, the log of attempts, and the alerts.
+// ErrSuperseded says that a newer attempt of the same run is known, or that
+// this attempt was committed before: it must not go live any more.
+var ErrSuperseded = errors.New("superseded")
+
+// A Recorder is what the transaction of a job needs of a ledger. It is safe for
+// concurrent use, and for guards on many machines.
+type Recorder interface {
+	// Sizes returns the last n sizes of a segment's baseline, oldest first, in
+	// non-decreasing order of time: those of records with InBaseline, since the
+	// last acceptance if there was one. A segment that is not known has none.
+	Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error)
+	// Record keeps r as the state of its attempt and adds it to the log. Where
+	// the ledger knows a newer attempt of the same run of the segment, and r
+	// would go live (RunPassed, RunCommitted, RunObserved), it keeps nothing and
+	// returns an error that is ErrSuperseded. So it does, whatever the state of
+	// r, where this very attempt is live already (RunCommitted, RunObserved).
+	// Comparing and keeping are one step, also between processes.
+	Record(ctx context.Context, r Record) error
+}
+
+// A Ledger stores what guards and monitors know of every segment. It decides
+// nothing: [Accept], [Suspect], [Import] and [Forget] work on any ledger.
 type Ledger interface {
-	History
-	// Accept says that the size of a recorded run is right, whatever was judged:
-	// the segment's baseline starts anew from it, and its alert is no longer open.
-	Accept(ctx context.Context, id ID, a Acceptance) error
-	// Suspect says that the size of a live run is wrong, though it passed: the
-	// baseline is kept without it.
-	Suspect(ctx context.Context, id ID, s Suspicion) error
-	// Import adds sizes that no guard recorded: from before there was one, or
-	// seen in the store. They are marked Unguarded. A size of the same time and
-	// counter as one that is there already is left out, and so is one from before
-	// the size that was accepted last. All or nothing.
-	Import(ctx context.Context, sizes []SizeImport) error
-	// Forget drops what is known at hand of segments that were deleted on
-	// purpose, and they have no open alert any more. The log of their attempts
-	// stays.
-	Forget(ctx context.Context, ids ...ID) error
-	// Segments yields every segment that is known, in byte order of the ids'
+	Recorder
+	// Change calls change with the state of each of the segments, in byte order
+	// of their texts, each once, and with an empty state where nothing is known.
+	// It keeps what change made of them, all or none, as one step also between
+	// processes. If change returns an error, Change keeps nothing and returns it.
+	// Where others were in the way, change may be called again. A state that is
+	// zero afterwards is dropped. What change adds to SegmentState.Log is added
+	// to the log in the same step.
+	Change(ctx context.Context, ids []ID, change func(*SegmentState) error) error
+	// Segments yields the segments that f selects, in byte order of the ids'
 	// texts. An error ends the sequence.
-	Segments(ctx context.Context) iter.Seq2[SegmentState, error]
-	// Attempts yields, in byte order of the segments' texts, the last record of
-	// each attempt that f lets through. An error ends the sequence.
-	Attempts(ctx context.Context, f LogFilter) iter.Seq2[Record, error]
-	// Alerts yields every alert that is open, or that the alerter was told of
-	// last, in byte order of the segments' texts. An error ends the sequence.
-	Alerts(ctx context.Context) iter.Seq2[AlertState, error]
-	// ChangeAlerts changes the alerts of some segments, all or none of them, as
-	// one step also between processes. change is called with each one's state,
-	// the zero one but for its Segment where nothing is known, and may be called
-	// again if others were in the way.
-	ChangeAlerts(ctx context.Context, ids []ID, change func(*AlertState)) error
+	Segments(ctx context.Context, f SegmentFilter) iter.Seq2[SegmentState, error]
+	// Log yields the entries that f selects in the order in which they were
+	// written. An error ends the sequence.
+	Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error]
 }
 
-// An AttemptFilter says which attempts are asked for; the zero one, all.
+// A SegmentFilter selects segments; the zero SegmentFilter selects all.
+type SegmentFilter struct {
+	SiteGroup string // of this site group; empty: of any
+	Affected  bool   // with an alert that is open, or that the alerter was told of last
+	After     ID     // after this one in byte order; zero: from the first
+	Limit     int    // at most so many; 0: all
+}
+
+// Match reports whether f selects s. It leaves Limit to the caller.
+func (f *SegmentFilter) Match(s *SegmentState) bool {
+	return (f.SiteGroup == "" || s.Segment.SiteGroup == f.SiteGroup) &&
+		(!f.Affected || !s.Alert.IsZero()) &&
+		(f.After.IsZero() || s.Segment.Compare(f.After) > 0)
+}
+
+// A LogFilter selects entries of the log; the zero LogFilter selects all.
 type LogFilter struct {
-	Build   string    // of this build; empty: any
-	JobKind JobKind   // of jobs of this kind; empty: any
-	Since   time.Time // recorded for this time or later; zero: from the beginning
-	Until   time.Time // recorded for a time before; zero: up to now
+	Segment ID        // of this segment; zero: of any
+	RunID   string    // of this run; empty: of any
+	Build   string    // of runs of this build; empty: any entry
+	JobKind JobKind   // of runs of jobs of this kind; empty: any entry
+	Since   time.Time // written for this time or later; zero: from the beginning
+	Until   time.Time // written for a time before; zero: up to now
 }
 
-// Match reports whether r is asked for.
-func (f LogFilter) Match(r *Record) bool {
-	return (f.Build == "" || r.Build == f.Build) && (f.JobKind == "" || r.JobKind == f.JobKind) &&
-		(f.Since.IsZero() || !r.At.Before(f.Since)) && (f.Until.IsZero() || r.At.Before(f.Until))
+// Match reports whether f selects e.
+func (f *LogFilter) Match(e *LogEntry) bool {
+	return (f.Segment.IsZero() || e.Segment == f.Segment) && (f.RunID == "" || e.RunID == f.RunID) &&
+		(f.Build == "" || e.Record != nil && e.Record.Build == f.Build) &&
+		(f.JobKind == "" || e.Record != nil && e.Record.JobKind == f.JobKind) &&
+		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
 }
 
-// An Acceptance is a human's word that a size is right.
-type Acceptance struct {
-	RunID string    `json:"run_id"` // whose size it is, of the run's last recorded attempt
-	By    string    `json:"by"`
-	Why   string    `json:"why"`
-	At    time.Time `json:"at"` // when it was accepted
+// A LogEntry is what a run came to, or what somebody decided.
+type LogEntry struct {
+	Segment ID        `json:"segment"`
+	At      time.Time `json:"at"`
+	Action  Action    `json:"action"`
+	RunID   string    `json:"run_id,omitempty"` // of the run that it is about
+	By      string    `json:"by,omitempty"`     // who decided
+	Why     string    `json:"why,omitempty"`
+	Record  *Record   `json:"record,omitempty"` // of ActionRecorded; nil otherwise
 }
 
-// Problem is what is wrong with it as an input, nil if nothing is.
-func (a Acceptance) Validate() error { return wordProblem("Acceptance", a.RunID, a.By, a.Why, a.At) }
+// An Action says what an entry of the log is about.
+type Action string
 
-// A Suspicion is somebody's word that a size is wrong.
-type Suspicion struct {
-	RunID string    `json:"run_id"` // whose size it is, of the run's last recorded attempt
-	By    string    `json:"by"`
-	Why   string    `json:"why"`
-	At    time.Time `json:"at"` // when it was suspected
+// The actions.
+const (
+	ActionRecorded  Action = "recorded"  // a run reached a state; each state is an entry of its own
+	ActionAccepted  Action = "accepted"  // a size was accepted
+	ActionSuspected Action = "suspected" // a size was taken out of the baseline
+)
+
+// A RunState says how far an attempt came.
+type RunState string
+
+// The states of an attempt.
+const (
+	RunPassed    RunState = "passed"    // verified, about to be committed
+	RunCommitted RunState = "committed" // live
+	RunRejected  RunState = "rejected"  // failed, or could not be verified; discarded
+	RunObserved  RunState = "observed"  // live in observe mode, whatever was found
+	RunUnknown   RunState = "unknown"   // the commit failed: the output may be live or not
+)
+
+// live reports whether the output of an attempt in this state is live.
+func (s RunState) live() bool { return s == RunCommitted || s == RunObserved }
+
+// GoesLive reports whether the output of an attempt in this state is live or
+// about to be.
+func (s RunState) GoesLive() bool { return s == RunPassed || s.live() }
+
+// A Record is what a ledger keeps of one attempt.
+type Record struct {
+	Segment ID               `json:"segment"`
+	RunID   string           `json:"run_id"`
+	Attempt int              `json:"attempt"`
+	State   RunState         `json:"state"`
+	JobID   string           `json:"job_id"`
+	JobKind JobKind          `json:"job_kind"`
+	Build   string           `json:"build,omitempty"`
+	Users   int64            `json:"users"`          // stored; 0 where that was not read back
+	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured
+	Counter string           `json:"counter,omitempty"`
+	Live    bool             `json:"live,omitempty"` // rejected, and live all the same, in a store without staging
+	At      time.Time        `json:"at"`
+	Report  *validate.Report `json:"report,omitempty"` // nil: what a SegmentState holds has none
 }
 
-// Problem is what is wrong with it as an input, nil if nothing is.
-func (s Suspicion) Validate() error { return wordProblem("Suspicion", s.RunID, s.By, s.Why, s.At) }
-
-func wordProblem(what, run, by, why string, at time.Time) error {
+// Superseded returns an error that is ErrSuperseded if the record must not be
+// kept, and otherwise nil. newest is the newest attempt that was recorded of the
+// run in the segment, -1 if none was; state is what was recorded last of this very
+// attempt, "" if nothing was.
+func (r *Record) Superseded(newest int, state RunState) error {
 	switch {
-	case run == "":
-		return badInput(what+".Run", "empty", "the run whose size it is")
-	case by == "":
-		return badInput(what+".By", "empty", "who says so")
-	case why == "":
-		return badInput(what+".Why", "empty", "the reason, for whoever reads it later")
-	case at.IsZero():
-		return badInput(what+".At", "missing", "the time at which it was said")
+	case r.State.GoesLive() && newest > r.Attempt:
+		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.RunID, ErrSuperseded, newest)
+	case state.live():
+		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Segment, r.Attempt, r.RunID, ErrSuperseded)
 	}
 	return nil
 }
 
-// Imported are sizes of one segment that no guard recorded.
-type SizeImport struct {
-	Segment ID              `json:"segment"`
-	Sizes   []validate.Size `json:"sizes"`
+// InBaseline reports whether later sizes are judged by this one: it is live,
+// and nothing was wrong with it.
+func (r *Record) InBaseline() bool {
+	return r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()
 }
 
-// Problem is what is wrong with it as an input, nil if nothing is.
-func (i SizeImport) Validate() error {
-	if i.Segment.IsZero() {
-		return badInput("Imported.Segment", "empty", "the segment whose sizes they are")
+// Size returns the record as a point of the baseline.
+func (r *Record) Size() validate.Size {
+	return validate.Size{Users: r.Users, Read: r.Read, At: r.At, Counter: r.Counter}
+}
+
+// measured reports whether the size was read back.
+func (r *Record) measured() bool {
+	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown()
+}
+
+// entry returns the record as an entry of the log.
+func (r Record) entry() LogEntry {
+	return LogEntry{Segment: r.Segment, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r}
+}
+
+// KeptSizes is how many sizes of a segment's baseline a ledger keeps at hand:
+// twice what a size is judged by.
+const KeptSizes = 60
+
+// A SegmentState is all that a ledger keeps at hand of a segment, in one place:
+// a sweep over all segments reads nothing else.
+type SegmentState struct {
+	Segment  ID              `json:"segment"`
+	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, the last KeptSizes
+	Last     Record          `json:"last,omitzero"`      // what was recorded last, without its report; zero: nothing was
+	Live     *validate.Size  `json:"live,omitempty"`     // what is live after the last run; nil: not known
+	Accepted *Decision       `json:"accepted,omitempty"` // the last one; nil: none
+	Alert    AlertState      `json:"alert,omitzero"`
+
+	// Log is for the function that Ledger.Change calls: what it appends is added
+	// to the log.
+	Log []LogEntry `json:"-"`
+}
+
+// IsZero reports whether nothing is known of the segment.
+func (s *SegmentState) IsZero() bool {
+	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero()
+}
+
+// Record takes in an attempt's new state. A Ledger calls it where it records.
+func (s *SegmentState) Record(r Record) {
+	if r.InBaseline() {
+		s.keep(r.Size())
 	}
-	if i.Segment.check() != nil {
-		return badInput("Imported.Segment", fmt.Sprintf("%+q", i.Segment.String()), "UTF-8")
+	if s.Last.State.live() && r.State.GoesLive() && r.before(&s.Last) {
+		return
 	}
-	for _, size := range i.Sizes {
-		switch {
-		case size.At.IsZero():
-			return badInput("Imported.Sizes.At", "missing", "the time of each size of "+i.Segment.String())
-		case size.Users < 0 || size.Read < 0:
-			return badInput("Imported.Sizes", size, "0 or more users for "+i.Segment.String())
+	s.setLive(&r)
+	s.Last = r
+	s.Last.Report = nil
+}
+
+// before reports whether it went live before another attempt and became known
+// after it. Of one run's attempts the newer is the later, whatever clocks say.
+func (r *Record) before(last *Record) bool {
+	if r.RunID == last.RunID {
+		return r.Attempt < last.Attempt
+	}
+	return r.At.Before(last.At)
+}
+
+// setLive keeps what is live after an attempt. A run that was rejected leaves
+// what was live before; what was estimated, or not counted, is not known.
+func (s *SegmentState) setLive(r *Record) {
+	switch {
+	case r.State == RunRejected && !r.Live, r.State == RunPassed:
+	case (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || r.Report.Stored.RelErr() == 0):
+		size := r.Size()
+		s.Live = &size
+	default:
+		s.Live = nil
+	}
+}
+
+// keep adds a size to the baseline, in order of time: a guard whose clock is
+// behind must not make the history bad input.
+func (s *SegmentState) keep(size validate.Size) {
+	i, _ := slices.BinarySearchFunc(s.Sizes, size, func(a, b validate.Size) int {
+		if a.At.After(b.At) {
+			return 1
 		}
-	}
-	return nil
+		return -1
+	})
+	s.Sizes = slices.Insert(s.Sizes, i, size)
+	s.Sizes = s.Sizes[max(0, len(s.Sizes)-KeptSizes):]
 }

@@ -15,14 +15,14 @@ import (
 
 // A MonitorConfig is what a Monitor judges by and where it reports to.
 type MonitorConfig struct {
-	// Ledger is what the guards write. It is required, and the monitor writes to
-	// it: alerts, sizes of segments that no guard stands before, and outcomes of
-	// commits that nobody knew.
+	// Ledger is the one that the guards write. It is required. The monitor writes
+	// to it: alerts, sizes of segments that no guard stands before, and what became
+	// of commits whose outcome was unknown.
 	Ledger Ledger
-	// Rules finds what holds for a segment, by the job that writes it, as in
-	// Config; a segment that no job writes is asked for with a Job that has To
-	// alone. It is called for each segment, from several goroutines. nil: the
-	// zero Rule for all.
+	// Rules returns the rule of a segment, by the job that writes it, as in
+	// GuardConfig; for a segment that no job writes it is called with a Job that
+	// has To alone. It is called for each segment, from several goroutines. nil:
+	// the zero Rule for all.
 	Rules func(context.Context, Job) (Rule, error)
 	// Jobs are all jobs that write segments: by them a segment's trouble is
 	// traced to what it was made from. nil: not traced.
@@ -47,7 +47,7 @@ type Monitor struct {
 	jobs      map[ID]*Job // by what they write
 	tracer    trace.Tracer
 	affected  metric.Int64Histogram
-	alerts    notifier
+	notifier  notifier
 }
 
 // NewMonitor returns a Monitor, or an error if there is no ledger or an
@@ -56,7 +56,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	if c.Ledger == nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", badInput("MonitorConfig.Ledger", "nil", "the ledger that the guards write"))
 	}
-	validator, err := silent()
+	validator, err := newSilent()
 	if err != nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", err)
 	}
@@ -77,7 +77,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		affected:  affected,
-		alerts:    notifier{c.Ledger, c.Alerter},
+		notifier:  notifier{c.Ledger, c.Alerter},
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
@@ -85,16 +85,16 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	return m, nil
 }
 
-// job is what writes a segment, as far as it is known.
-func (m *Monitor) job(id ID, last *Attempt) Job {
+// job returns the job that writes a segment, as far as it is known.
+func (m *Monitor) job(id ID, last *Record) Job {
 	if job, ok := m.jobs[id]; ok {
 		return *job
 	}
 	return Job{ID: last.JobID, Kind: last.JobKind, To: id}
 }
 
-// rule is what holds for a segment.
-func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, err error) {
+// rule returns the rule of a segment.
+func (m *Monitor) rule(ctx context.Context, id ID, last *Record) (rule Rule, err error) {
 	if m.config.Rules == nil {
 		return Rule{}, nil
 	}
@@ -102,7 +102,7 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Attempt) (rule Rule, er
 	if rule, err = m.config.Rules(ctx, job); err != nil {
 		return Rule{}, fmt.Errorf("finding the rule of %s: %w", job.To, err)
 	}
-	return rule, rule.problem()
+	return rule, rule.check()
 }
 
 // Sweep judges the current sizes of all segments, which come in byte order of
@@ -124,11 +124,11 @@ func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]
 	}
 	ctx, span := m.tracer.Start(ctx, "sweep segments")
 	defer span.End()
-	w, err := m.watch(ctx)
+	w, err := m.newSweeper(ctx)
 	if err == nil {
 		err = w.walk(ctx, sizes)
 		err = join(err, w.conclude(ctx, err == nil))
 	}
-	m.tell(ctx, span, &w.sweep, err)
+	m.report(ctx, span, &w.sweep, err)
 	return w.sweep, wrap("segment: sweep", err)
 }

@@ -32,11 +32,14 @@ func newStill(n int) *still {
 	return l
 }
 
-func (l *still) Segments(context.Context) iter.Seq2[segment.SegmentState, error] {
+func (l *still) Segments(_ context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	if f.Affected {
+		return func(func(segment.SegmentState, error) bool) {}
+	}
 	last := l.sizes[len(l.sizes)-1]
 	return func(yield func(segment.SegmentState, error) bool) {
 		for _, id := range l.ids {
-			if !yield(segment.SegmentState{Segment: id, Sizes: l.sizes, Last: segment.Attempt{
+			if !yield(segment.SegmentState{Segment: id, Sizes: l.sizes, Last: segment.Record{
 				RunID: "r", State: segment.RunCommitted, JobKind: segment.JobKindCopy, Users: last.Users, At: last.At,
 			}}, nil) {
 				return

@@ -53,6 +53,9 @@ func (f *fleet) run(id segment.ID, run string, users int64, at time.Time) {
 
 func (f *fleet) record(r segment.Record) {
 	r.JobKind, r.JobID, r.Build = segment.JobKindCopy, "copy to "+r.Segment.String(), "build-7"
+	if r.Report == nil {
+		r.Report = &validate.Report{}
+	}
 	r.Report.Stored = validate.Count(r.Users)
 	require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
 }
@@ -105,25 +108,26 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{firing: map[segment.ID]segment.Alert{}} }
 
-func (r *recorder) Fire(_ context.Context, a segment.Alert) error {
+func (r *recorder) Tell(_ context.Context, firing, resolved []segment.Alert) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fail != nil {
 		return r.fail
 	}
-	r.firing[a.Segment] = a
-	r.events = append(r.events, fmt.Sprintf("fire %s %s %s", a.Urgency, a.Kind, a.Segment))
-	return nil
-}
-
-func (r *recorder) Resolve(_ context.Context, id segment.ID) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.fail != nil {
-		return r.fail
+	for _, a := range resolved {
+		delete(r.firing, a.Segment)
 	}
-	delete(r.firing, id)
-	r.events = append(r.events, "resolve "+id.String())
+	replaced := map[segment.ID]bool{}
+	for _, a := range firing {
+		replaced[a.Segment] = true
+		r.firing[a.Segment] = a
+		r.events = append(r.events, fmt.Sprintf("fire %s %s %s", a.Urgency, a.Kind, a.Segment))
+	}
+	for _, a := range resolved {
+		if !replaced[a.Segment] {
+			r.events = append(r.events, "resolve "+a.Segment.String())
+		}
+	}
 	return nil
 }
 
@@ -266,7 +270,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				f.record(segment.Record{Segment: seg("cars"), RunID: "less", State: segment.RunRejected, Users: 903, At: f.now.Add(-time.Hour)})
-				require.NoError(f.t, f.ledger.Accept(f.t.Context(), seg("cars"), segment.Acceptance{RunID: "less", By: "ann", Why: "a new rule", At: f.now}))
+				require.NoError(f.t, segment.Accept(f.t.Context(), f.ledger, seg("cars"), "less", segment.Decision{By: "ann", Why: "a new rule", At: f.now}))
 			},
 			segments: 1, healthy: 1,
 		},
@@ -274,7 +278,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "rejected, and other sizes since", reason: "what a run left live is what is expected, not what somebody saw",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 1003, At: f.now.Add(-time.Hour)}}}}))
+				require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 1003, At: f.now.Add(-time.Hour)}}}}))
 				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Users: 13, At: f.now.Add(-time.Minute)})
 			},
 			segments: 1, healthy: 1,
@@ -282,7 +286,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 		{
 			name: "only ever empty", reason: "nothing says how many users there should be",
 			set: func(f *fleet) {
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{At: f.now.Add(-time.Hour)}}}}))
+				require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{At: f.now.Add(-time.Hour)}}}}))
 				f.sizes[seg("cars")] = validate.Count(13)
 			},
 			segments: 1, unwatched: 1,
@@ -309,7 +313,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 				for i, users := range []int64{1001, 1001, 1001, 480} {
 					sizes = append(sizes, validate.Size{Users: users, At: f.now.Add(-25*time.Hour).AddDate(0, 0, i-3)})
 				}
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: sizes}}))
+				require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: seg("cars"), Sizes: sizes}}))
 				f.sizes[seg("cars")] = validate.Count(480)
 				f.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
 					return segment.Rule{Policy: validate.Policy{Caps: []validate.Cap{{Users: 480, Origin: "ours"}}}}, nil
@@ -320,7 +324,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 		{
 			name: "imported, and not in the store", reason: "no guard is needed to miss it",
 			set: func(f *fleet) {
-				require.NoError(f.t, f.ledger.Import(f.t.Context(), []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
+				require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
 			},
 			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
@@ -364,7 +368,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				r := segment.Record{Segment: seg("cars"), RunID: "about", State: segment.RunCommitted, Users: 1050, At: f.now.Add(-70 * time.Minute)}
-				r.Report.Stored = validate.Estimate(1050, 0.01)
+				r.Report = &validate.Report{Stored: validate.Estimate(1050, 0.01)}
 				require.NoError(f.t, f.ledger.Record(f.t.Context(), r))
 				f.sizes[seg("cars")] = validate.Estimate(1040, 0.01)
 			},
@@ -500,12 +504,12 @@ func TestSweepRetriesAnAlerterThatFails(t *testing.T) {
 func TestSweepLeavesTheGuardsAlertOpen(t *testing.T) {
 	f := newFleet(t)
 	f.runs(cars, 5, 5)
-	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: f.ledger, Alerter: f.alerter})
 	require.NoError(t, err)
 	run := segment.Run{
 		ID: "tonight", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
-		Stored: func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
-		Commit: func(context.Context) error { return nil },
+		Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(4), nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 	}
 	_, err = g.Commit(t.Context(), run)
 	require.ErrorIs(t, err, validate.Short)
@@ -531,13 +535,13 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 	}
 	f.sweep()
 	require.Len(t, f.alerter.news(), 11, "the segments and their incident")
-	g, err := segment.NewGuard(segment.GuardConfig{History: f.ledger, Alerter: f.alerter})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: f.ledger, Alerter: f.alerter})
 	require.NoError(t, err)
 	pass := func(id string, read validate.Summary, users int64) {
 		_, err := g.Commit(t.Context(), segment.Run{
 			ID: fmt.Sprint("night of ", users), Job: segment.Copy(seg(id), seg("source")), Expected: validate.Count(users), Read: read,
-			Stored: func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
-			Commit: func(context.Context) error { return nil },
+			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 		})
 		require.NoError(t, err)
 	}
@@ -557,9 +561,10 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 	f := newFleet(t)
 	f.runs(seg("cars"), 1000, 1000)
-	require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
-		s.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short}
-		s.Told = s.Open
+	require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+		s.Alert.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short}
+		s.Alert.Told = s.Alert.Open
+		return nil
 	}))
 	f.sizes[seg("cars")] = validate.Count(0)
 	f.sweep()
@@ -617,8 +622,8 @@ func TestHumansResolveAlerts(t *testing.T) {
 	delete(f.sizes, seg("gone"))
 	f.sweep()
 	require.Len(t, f.alerter.news(), 2)
-	require.NoError(t, f.ledger.Accept(t.Context(), seg("cars"), segment.Acceptance{RunID: "run 2", By: "ann", Why: "the rule was changed", At: f.now}))
-	require.NoError(t, f.ledger.Forget(t.Context(), seg("gone")))
+	require.NoError(t, segment.Accept(t.Context(), f.ledger, seg("cars"), "run 2", segment.Decision{By: "ann", Why: "the rule was changed", At: f.now}))
+	require.NoError(t, segment.Forget(t.Context(), f.ledger, seg("gone")))
 	s := f.sweep()
 	require.Empty(t, s.Findings)
 	require.Equal(t, []string{"resolve site-a/cars", "resolve site-a/gone"}, f.alerter.news())
@@ -661,7 +666,7 @@ func TestSweepsTakeTurnsInKeeping(t *testing.T) {
 		f.sizes[seg(strconv.Itoa(i))] = validate.Count(1000)
 	}
 	known := func() (n int) {
-		for range f.ledger.Segments(t.Context()) {
+		for range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 			n++
 		}
 		return n
@@ -715,9 +720,10 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), 1000, 1000)
 			f.record(segment.Record{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Users: c.stored, At: f.now.Add(-c.ago)})
-			require.NoError(t, f.ledger.ChangeAlerts(t.Context(), []segment.ID{seg("cars")}, func(s *segment.AlertState) {
-				s.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Ticket, Kind: validate.Unverified}
-				s.Told = s.Open
+			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+				s.Alert.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Ticket, Kind: validate.Unverified}
+				s.Alert.Told = s.Alert.Open
+				return nil
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.live)
 			f.sweep()
@@ -725,7 +731,7 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, sizes, c.baseline, c.reason)
 			require.Equal(t, c.told, f.alerter.news(), c.reason)
-			for tracked, err := range f.ledger.Segments(t.Context()) {
+			for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 				require.NoError(t, err)
 				require.Equal(t, c.state, tracked.Last.State, c.reason)
 			}
@@ -912,7 +918,7 @@ func TestSweepKeepsNoSizeThatALimitBroughtAbout(t *testing.T) {
 	f := newFleet(t)
 	for i := range int64(50) {
 		id := seg(fmt.Sprintf("%05d", i))
-		require.NoError(t, f.ledger.Import(t.Context(), []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 12_600 + 17*i, At: f.now.AddDate(0, 0, -3)}}}}))
+		require.NoError(t, segment.Import(t.Context(), f.ledger, []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 12_600 + 17*i, At: f.now.AddDate(0, 0, -3)}}}}))
 		f.sizes[id] = validate.Count(9_999)
 	}
 	today := f.now
@@ -978,13 +984,11 @@ type refusing struct {
 	segment segment.ID
 }
 
-func (r refusing) Import(ctx context.Context, sizes []segment.SizeImport) error {
-	for _, i := range sizes {
-		if i.Segment == r.segment {
-			return &validate.InputError{Field: "Imported.Segment", Value: i.Segment, Want: "another"}
-		}
+func (r refusing) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+	if slices.Contains(ids, r.segment) {
+		return &validate.InputError{Field: "SizeImport.Segment", Value: r.segment, Want: "another"}
 	}
-	return r.Memory.Import(ctx, sizes)
+	return r.Memory.Change(ctx, ids, change)
 }
 
 // One size that cannot be kept costs no other.
@@ -998,7 +1002,7 @@ func TestSweepKeepsWhatCanBeKept(t *testing.T) {
 	_, err := f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "keeping sizes of segments that no guard stands before")
 	kept := 0
-	for tracked, err := range f.ledger.Segments(t.Context()) {
+	for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
 		kept += len(tracked.Sizes)
 	}
@@ -1088,10 +1092,10 @@ func TestListingFailsWithinASegment(t *testing.T) {
 	require.False(t, s.Complete)
 }
 
-func (r repeating) Segments(ctx context.Context) iter.Seq2[segment.SegmentState, error] {
+func (r repeating) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
 	return func(yield func(segment.SegmentState, error) bool) {
 		first := true
-		for t, err := range r.Memory.Segments(ctx) {
+		for t, err := range r.Memory.Segments(ctx, f) {
 			if first && !yield(t, err) || !yield(t, err) {
 				return
 			}

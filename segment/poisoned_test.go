@@ -38,15 +38,15 @@ func TestBaselinesAreNotPoisoned(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ledger, alerter := segment.NewMemory(), newRecorder()
-				g, err := segment.NewGuard(segment.GuardConfig{History: ledger, Alerter: alerter})
+				g, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter})
 				require.NoError(t, err)
 				const weeks = 21
 				night := func(i int, users int64) error {
 					time.Sleep(24 * time.Hour) // in the test's own time
 					_, err := g.Commit(t.Context(), segment.Run{
 						ID: fmt.Sprint("night ", i), Job: segment.Lookalike(seg("like"), seg("seed")), Expected: validate.Count(users),
-						Stored: func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
-						Commit: func(context.Context) error { return nil },
+						Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
+						Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 					})
 					return err
 				}

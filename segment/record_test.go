@@ -25,7 +25,7 @@ func TestRecordSaysWhatIsLive(t *testing.T) {
 		b := newBench(t)
 		b.staged = c.staged
 		if c.live {
-			b.run.Live, b.run.Commit, b.run.Discard = true, nil, nil
+			b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
 		}
 		_, err := b.commit()
 		require.Equal(t, c.state == segment.RunRejected, err != nil)

@@ -7,7 +7,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Run is one attempt at a job, its output staged and not yet live.
+// A Run is one attempt at a job, after its last write and before its output is
+// live.
 //
 // Expected must come from another path than the users that the job reads: the
 // source's own count, a model's output. An Expected taken from what the job
@@ -19,53 +20,99 @@ type Run struct {
 	Job     Job
 
 	Expected, Read, Written validate.Summary // as in validate.Output; Read and Written may stay zero
-	WrittenAt               time.Time        // the last acknowledged write; needed where the rule lets the store settle
+	WrittenAt               time.Time        // the last acknowledged write; needed where the rule has a Lag
 
 	Stored  func(context.Context) (validate.Summary, error) // reads back what is stored, never what the writer believes
-	Commit  func(context.Context) error                     // makes it live
-	Discard func(context.Context) error                     // drops it; nil: nothing to drop
 	Counter string                                          // what counts Stored, where sizes are counted in several ways that differ
-	Live    bool                                            // the store has no staging: the output is live already, Commit and Discard are nil
-	History History                                         // in the job's own transaction, where there is one; nil: the guard's
+
+	Staging Staging // how the output goes live
+	Live    bool    // in place of Staging: the store has none, and the output is live already
 }
 
-// problem is what keeps the run from being judged; stored tells whether its
-// output is there.
-func (r *Run) problem(stored bool) error {
-	switch {
+// Staging says how output that is not live yet goes live, or is dropped.
+type Staging struct {
+	Commit  func(context.Context) error // makes it live
+	Discard func(context.Context) error // drops it; nil: nothing to drop
+	// Tx records in the job's own transaction, where there is one: then the size
+	// is recorded with the data or not at all. nil: the guard's ledger records.
+	Tx Recorder
+}
+
+// check returns what keeps the run from being judged; stored says that its output
+// must be there.
+func (r *Run) check(stored bool) error {
+	if err := r.Job.To.check(); err != nil {
+		return err
+	}
+	switch staged := r.Staging.Commit != nil || r.Staging.Discard != nil; {
 	case r.ID == "":
 		return badInput("Run.ID", "empty", "a name for this run of the job, the same for all its attempts")
 	case r.Attempt < 0:
 		return badInput("Run.Attempt", r.Attempt, "0 or more")
-	case r.target() != nil:
-		return r.target()
-	case r.Live && (r.Commit != nil || r.Discard != nil):
-		return badInput("Run.Live", true, "no Commit and no Discard with it: a live output can be neither")
-	case r.Live && r.History != nil:
-		return badInput("Run.Live", true, "no History with it: what is live has left the transaction")
+	case r.Job.To.Name == "":
+		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes, with a name")
+	case r.Live && staged:
+		return badInput("Run.Live", true, "no Staging with it: what is live can be neither committed nor discarded")
+	case r.Live && r.Staging.Tx != nil:
+		return badInput("Run.Live", true, "no Staging.Tx with it: what is live has left the transaction")
 	case stored && r.Stored == nil:
 		return badInput("Run.Stored", "nil", "a function that reads back what is stored")
-	case stored && !r.Live && r.Commit == nil:
-		return badInput("Run.Commit", "nil", "a function that makes the output live, or Live")
+	case stored && !r.Live && r.Staging.Commit == nil:
+		return badInput("Run.Staging.Commit", "nil", "a function that makes the output live, or Live")
 	}
 	return nil
 }
 
-// target is what is wrong with the name of the segment.
-func (r *Run) target() error {
-	switch {
-	case r.Job.To.IsZero():
-		return badInput("Run.Job.To", "empty", "the segment that the job writes")
-	case r.Job.To.Name == "":
-		return badInput("Run.Job.To", r.Job.To, "the segment that the job writes")
-	}
-	return r.Job.To.check()
-}
-
 // nameless reports that there is nothing to file the run under: a record or an
 // alert without the name of a segment or of a run would be taken for another's.
-func (r *Run) nameless() bool { return r.ID == "" || r.target() != nil }
+func (r *Run) nameless() bool { return r.ID == "" || r.Job.To.Name == "" || r.Job.To.check() != nil }
 
-func badInput(field string, value any, want string) error {
-	return &validate.InputError{Field: field, Value: value, Want: want}
+// A Rule says what one job is judged by. The zero Rule enforces the strictest
+// policy on a store with read-after-write consistency.
+type Rule struct {
+	Name    string
+	Mode    Mode
+	Policy  validate.Policy
+	Lag     Lag
+	Runbook string // where to read what to do about a failure; alerts carry it
+
+	// Drift is how far the live segment may move away from what the last run
+	// stored, with no job running. A Monitor judges by it; zero: not at all. Sizes
+	// that are estimates need their counter's error here.
+	Drift validate.Tolerance
+}
+
+// A Mode says what a failed check does to the job.
+type Mode string
+
+// The modes.
+const (
+	Enforce Mode = ""        // the job fails, nothing goes live
+	Observe Mode = "observe" // judged, recorded and alerted; the job passes
+)
+
+// A Lag describes a store whose counts lag behind its writes. The zero Lag is a
+// store with read-after-write consistency: it is read once.
+//
+// Otherwise the store is first read Min after Run.WrittenAt, then every Every,
+// until two readings in a row pass and agree, or Max after Run.WrittenAt is
+// over. Each reading must say up to when it is complete (Summary.AsOf): a count
+// that still shows yesterday's users looks like any other.
+type Lag struct{ Min, Max, Every time.Duration }
+
+// check returns what is wrong with the rule.
+func (r *Rule) check() error {
+	switch {
+	case r.Mode != Enforce && r.Mode != Observe:
+		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
+	case r.Lag == (Lag{}):
+		return nil
+	case r.Lag.Min < 0:
+		return badInput("Rule.Settle.Min", r.Lag.Min, "0 or more")
+	case r.Lag.Every <= 0:
+		return badInput("Rule.Settle.Every", r.Lag.Every, "above 0: a pass needs two readings")
+	case r.Lag.Max < r.Lag.Min+r.Lag.Every:
+		return badInput("Rule.Settle.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
+	}
+	return nil
 }

@@ -147,10 +147,14 @@ func (d *Difference) Of(user string) (missing int64, known bool) {
 }
 
 // times is how many times more often a holds a user, as far as users tell.
-func (d *Difference) times(key uint64) int64 {
-	i, found := slices.BinarySearchFunc(d.users, sketch.User{Key: key}, byKey)
+func (d *Difference) times(key uint64) int64 { return timesOf(d.users, key) }
+
+// timesOf returns the times of a user among some in the order of their keys, 0 if it
+// is not one of them.
+func timesOf(users []sketch.User, key uint64) int64 {
+	i, found := slices.BinarySearchFunc(users, sketch.User{Key: key}, byKey)
 	if !found {
 		return 0
 	}
-	return d.users[i].Times
+	return users[i].Times
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -22,7 +23,8 @@ import (
 //
 // The zero Digest is ready to use and hashes with XXH3. A Digest is not safe for
 // concurrent use: keep one for each goroutine or shard and Merge them. It must
-// not be copied once it has taken in a user.
+// not be copied once it has taken in a user; else the copy and the original are
+// incomplete.
 type Digest struct {
 	contents
 	algorithm sketch.Algorithm
@@ -31,6 +33,7 @@ type Digest struct {
 	next      int64                    // the number of users at which the next checkpoint is due
 	streams   int                      // those that Tee has not seen end well
 	once      map[sketch.Hash]struct{} // the users that TeeOnce has seen
+	self      *Digest                  // where it lives since it first took in a user
 	keys      [keysAtOnce]uint64       // of users that are not in the table yet: many at once wait less for its cells
 	waiting   uint                     // how many of keys there are
 	origin    *origin
@@ -51,10 +54,12 @@ type snapshot struct {
 	contents
 	hash   Hash
 	origin *origin
+	once   bool // each user was taken in once
 }
 
-// An origin tells the summaries of one digest from those of another.
-type origin struct{ _ byte }
+// An origin distinguishes the summaries of one digest from those of another. Copies
+// of a digest share it, as they share what they hold.
+type origin struct{ copied atomic.Bool }
 
 var hashes = [...]Hash{sketch.XXH3: XXH3, sketch.MD5: MD5, sketch.None: ""}
 
@@ -173,6 +178,9 @@ func (d *Digest) addOther(user string) {
 
 // note does what only few users ask for: a place in the sample, a checkpoint.
 func (d *Digest) note(h sketch.Hash) {
+	if d.self != d {
+		d.claim()
+	}
 	if d.table != nil {
 		d.wait(h.Key())
 	}
@@ -250,14 +258,35 @@ func (d *Digest) spoil(why error) {
 	}
 }
 
-var errOpenStream = errors.New("its stream was not read to the end")
+var (
+	errOpenStream = errors.New("its stream was not read to the end")
+	errCopied     = errors.New("digest: it was copied after it had taken in users, and the copies share what they hold: pass a pointer")
+)
+
+// claim remembers where the digest lives, and notices one that lives elsewhere by
+// now.
+func (d *Digest) claim() {
+	switch d.self {
+	case nil:
+		d.self, d.origin = d, &origin{}
+	case d:
+	default:
+		d.origin.copied.Store(true)
+	}
+}
 
 // flaw returns why nothing can be judged by the digest as it stands.
 func (d *Digest) flaw() error {
-	if d.incomplete == nil && d.streams > 0 {
+	d.claim()
+	switch {
+	case d.incomplete != nil:
+		return d.incomplete
+	case d.origin.copied.Load():
+		return errCopied
+	case d.streams > 0:
 		return errOpenStream
 	}
-	return d.incomplete
+	return nil
 }
 
 // Merge adds the users of next, which follow those of d as the next shard does.
@@ -277,6 +306,7 @@ func (d *Digest) Merge(next *Digest) error {
 	if d.users > math.MaxInt64-next.users {
 		return fmt.Errorf("validate: merge: %d users and %d more, want %d at most", d.users, next.users, math.MaxInt64)
 	}
+	d.claim()
 	if why := next.flaw(); why != nil {
 		d.spoil(why)
 	}
@@ -348,16 +378,23 @@ func (c *contents) distinct() Summary {
 
 // Summary returns what the digest holds now. Later users do not change it.
 func (d *Digest) Summary() Summary {
-	if d.origin == nil {
-		d.origin = &origin{}
-	}
+	why := d.flaw()
 	d.settle()
 	s := &snapshot{contents: d.contents, hash: d.hash(), origin: d.origin}
-	s.incomplete = d.flaw()
+	s.once = int64(len(d.once)) == d.users
+	s.incomplete = why
 	s.checkpoints = d.checkpoints.Clone()
 	s.sample = d.sample.Clone()
 	s.table = d.table.Clone()
 	return digested(s)
+}
+
+// distinct returns how many different users there are.
+func (s *snapshot) distinct() Summary {
+	if s.once {
+		return Count(s.users)
+	}
+	return s.contents.distinct()
 }
 
 // fingerprint returns that of all users; there is none without a hash.

@@ -63,6 +63,7 @@ func (d *Digest) UnmarshalBinary(data []byte) error {
 	}
 	read.streams = d.streams
 	*d = *read
+	d.claim()
 	return nil
 }
 

@@ -73,6 +73,7 @@ func numbered(n int) *Digest {
 	for i := range n {
 		d.AddString(strconv.Itoa(i))
 	}
+	d.settle()
 	return d
 }
 
@@ -123,6 +124,7 @@ func others(n int) *Digest {
 	for i := range n {
 		d.AddString("other " + strconv.Itoa(i))
 	}
+	d.settle()
 	return d
 }
 

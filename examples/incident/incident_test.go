@@ -73,6 +73,8 @@ const wantRecovery = `WITHOUT SEGMENTGUARD nobody knows which segments are short
 WITH SEGMENTGUARD all is known, and waits for the fixes. Hour 74, both are deployed:
 
   Rerun 5 jobs for 3 affected segments, 11,907 users at stake.
+  By kind: 3 copy, 2 lookalike.
+  By site group: 3 site-b, 2 site-a.
   2 can start at once; the longest chain has 3 steps.
 
     1. copy site-a/cars to site-b/cars: affected, 10,500 users at stake
@@ -123,7 +125,7 @@ func requireDatabases(t *testing.T, dir string) {
 			require.Equal(t, want, got, test.reason)
 		}
 	}
-	attempts, err := collect(with.QueryContext(t.Context(), "SELECT state || ' ' || count(*) FROM segmentguard_attempts WHERE state <> 'accepted' GROUP BY state ORDER BY state"))
+	attempts, err := collect(with.QueryContext(t.Context(), "SELECT state || ' ' || count(*) FROM segmentguard_log WHERE state <> 'passed' GROUP BY state ORDER BY state"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"committed 29", "rejected 6"}, attempts, "five nights of six jobs, and the five of the plan")
 }

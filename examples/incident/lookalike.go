@@ -32,8 +32,7 @@ func (p *platform) lookalike(ctx context.Context, job segment.Job, run string) e
 		ID: run, Build: p.build.name, Job: job,
 		Expected: validate.Count(int64(len(similar))), // what the model put out; its size, the history judges
 		Stored:   out.stored,
-		Commit:   out.publish,
-		Discard:  out.discard,
+		Staging:  segment.Staging{Commit: out.publish, Discard: out.discard},
 	})
 }
 

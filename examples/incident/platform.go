@@ -59,7 +59,7 @@ func open(ctx context.Context, file string) (*sql.DB, error) {
 }
 
 // unguarded is how it was: what a job stored goes live.
-func unguarded(ctx context.Context, run segment.Run) error { return run.Commit(ctx) }
+func unguarded(ctx context.Context, run segment.Run) error { return run.Staging.Commit(ctx) }
 
 // run runs a job. How that ended is kept, and whether it fails is the job's own
 // word; err is the replay's.

@@ -33,8 +33,7 @@ func (p *platform) segmentCopy(ctx context.Context, job segment.Job, run string)
 		Expected: expected,       // what the source itself holds
 		Read:     read.Summary(), // what this job happened to read: never take it for Expected
 		Stored:   out.stored,
-		Commit:   out.publish,
-		Discard:  out.discard,
+		Staging:  segment.Staging{Commit: out.publish, Discard: out.discard},
 	})
 }
 

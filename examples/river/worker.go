@@ -47,12 +47,14 @@ func (w *worker) Work(ctx context.Context, job *river.Job[stepArgs]) error {
 	committed := false
 	err = w.remake(ctx, tx, segment.Run{
 		ID: fmt.Sprintf("plan %d step %d", job.Args.Plan, job.Args.Number), Attempt: job.Attempt, Job: job.Args.Job,
-		Commit: func(ctx context.Context) error {
-			err := commit(ctx, tx, job)
-			committed = err == nil
-			return err
+		Staging: segment.Staging{
+			Commit: func(ctx context.Context) error {
+				err := commit(ctx, tx, job)
+				committed = err == nil
+				return err
+			},
+			Discard: tx.Rollback,
 		},
-		Discard: tx.Rollback,
 	})
 	if err == nil && !committed {
 		return errors.New("the step returned no error, but did not commit")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 // The names of alerts.
@@ -33,7 +34,7 @@ type alert struct {
 	UpdatedAt    time.Time         `json:"updatedAt,omitzero"`     // only Alertmanager sets it
 }
 
-// alert is x as it is posted to say that it is open.
+// alert returns x as it is posted to say that it is open.
 func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
 	id, err := x.Segment.MarshalText()
 	if err != nil {
@@ -60,6 +61,26 @@ func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
 	}, nil
 }
 
+// parsed returns what the labels tell of the alert.
+func (x *alert) parsed() (segment.Alert, error) {
+	id, err := segment.ParseID(x.Labels["segment"])
+	if err != nil {
+		return segment.Alert{}, fmt.Errorf("alertmanager: open alert: %w", err)
+	}
+	parsed := segment.Alert{
+		Segment: id,
+		Urgency: segment.Urgency(x.Labels["severity"]),
+		Kind:    validate.Kind(x.Labels["kind"]),
+		Job:     segment.Job{Kind: segment.JobKind(x.Labels["job_kind"])},
+		Build:   x.Labels["build"],
+		Since:   x.StartsAt,
+	}
+	if x.Labels["alertname"] == incident {
+		parsed.Incident = &segment.Incident{}
+	}
+	return parsed, nil
+}
+
 // skew is by how much an Alertmanager's clock may be behind ours. An end that is
 // still to come for it does not end an alert: the later one, of when it was
 // fired, stands.
@@ -74,7 +95,7 @@ func (x *alert) end(now time.Time) {
 	x.UpdatedAt = time.Time{}
 }
 
-// annotations are what a human reads.
+// annotations returns what a human reads.
 func annotations(x *segment.Alert) text {
 	found := text{
 		"summary":  x.Text,
@@ -107,7 +128,7 @@ func annotations(x *segment.Alert) text {
 	return found
 }
 
-// runbook is the annotation's name: who shows alerts makes a link of a URL.
+// runbook returns the annotation's name: who shows alerts makes a link of a URL.
 func runbook(x *segment.Alert) string {
 	if u, err := url.Parse(x.Runbook); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
 		return "runbook_url"

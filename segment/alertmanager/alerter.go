@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,91 +25,86 @@ type Alerter struct {
 	keepFor time.Duration
 }
 
-var _ segment.BatchAlerter = (*Alerter)(nil)
+var _ segment.Alerter = (*Alerter)(nil)
 
-// Fire posts an alert, and then ends others that the segment had before.
-func (a *Alerter) Fire(ctx context.Context, x segment.Alert) error {
-	now := time.Now()
-	fired, err := a.alert(&x, now)
-	if err != nil {
-		return err
-	}
-	if err := a.post(ctx, [][]alert{{fired}}); err != nil {
-		return err
-	}
-	open, err := a.open(ctx, x.Segment)
-	if err != nil {
-		return err
-	}
-	return a.end(ctx, olderThan(open, fired.Labels), now)
-}
-
-// olderThan are the alerts from before the one with these labels. Not all
-// others: two that are fired at the same time would end each other.
-func olderThan(open []alert, labels map[string]string) []alert {
-	i := slices.IndexFunc(open, func(x alert) bool { return maps.Equal(x.Labels, labels) })
-	if i < 0 { // somebody else's came after it, and ended it
-		return nil
-	}
-	at := open[i].UpdatedAt
-	return slices.DeleteFunc(open, func(x alert) bool { return !x.UpdatedAt.Before(at) })
-}
-
-// Resolve asks which alerts of a segment are open, and ends them.
-func (a *Alerter) Resolve(ctx context.Context, id segment.ID) error {
-	open, err := a.open(ctx, id)
-	if err != nil {
-		return err
-	}
-	return a.end(ctx, open, time.Now())
-}
-
-// Tell posts many alerts. It asks nothing: what a segment's new alert takes the
-// place of must be among the resolved ones, as a monitor gives them.
+// Tell posts alerts. What a segment's new alert takes the place of must be among
+// the resolved ones. Only where one of those has no Kind, it asks which alerts of
+// the segment are open.
 //
 // Incidents are fired before all else and resolved after it, as Alertmanager
 // does not wait with alerts that began a while ago: what an incident stands for
 // would ring beside it.
 func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
 	now := time.Now()
-	var batches [][]alert
 	var failures []error
-	for _, turn := range []struct {
-		alerts          []segment.Alert
-		incidents, over bool
-	}{
-		{firing, true, false},
-		{resolved, false, true},
-		{firing, false, false},
-		{resolved, true, true},
-	} {
-		var alerts []alert
-		for i := range turn.alerts {
-			x := &turn.alerts[i]
-			if (x.Incident != nil) != turn.incidents {
+	posts := func(alerts []segment.Alert, incidents, over bool) (posted []alert) {
+		for i := range alerts {
+			if (alerts[i].Incident != nil) != incidents {
 				continue
 			}
-			posted, err := a.alert(x, now)
-			if err != nil {
-				failures = append(failures, err)
-				continue
-			}
-			if turn.over {
-				posted.end(now)
-			}
-			alerts = append(alerts, posted)
+			found, err := a.posted(ctx, &alerts[i], now, over)
+			posted, failures = append(posted, found...), append(failures, err)
 		}
-		batches = slices.AppendSeq(batches, slices.Chunk(alerts, most))
+		return posted
+	}
+	var batches [][]alert
+	for _, turn := range [][]alert{
+		posts(firing, true, false), posts(resolved, false, true), posts(firing, false, false), posts(resolved, true, true),
+	} {
+		batches = slices.AppendSeq(batches, slices.Chunk(turn, most))
 	}
 	return errors.Join(append(failures, a.post(ctx, batches))...)
 }
 
-// end posts that alerts are over.
-func (a *Alerter) end(ctx context.Context, open []alert, now time.Time) error {
-	for i := range open {
-		open[i].end(now)
+// posted returns an alert as it is posted, to fire it or to end it.
+func (a *Alerter) posted(ctx context.Context, x *segment.Alert, now time.Time, over bool) (found []alert, err error) {
+	if over && x.Kind == "" {
+		found, err = a.openOf(ctx, x.Segment)
+	} else {
+		found = make([]alert, 1)
+		found[0], err = a.alert(x, now)
 	}
-	return a.post(ctx, slices.Collect(slices.Chunk(open, most)))
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		if over {
+			found[i].end(now)
+		}
+	}
+	return found, nil
+}
+
+// openOf asks for the alerts of a segment that are open.
+func (a *Alerter) openOf(ctx context.Context, id segment.ID) ([]alert, error) {
+	text, err := id.MarshalText()
+	if err != nil {
+		return nil, fmt.Errorf("alertmanager: %w", err)
+	}
+	return a.open(ctx, matcher("segment", string(text)))
+}
+
+// Open yields the open alerts that were fired by an Alerter with the same Labels,
+// of one site group or, where siteGroup is empty, of all. An alert has what its
+// labels tell: Segment, Urgency, Kind, Build, the kind of its job, and Since; an
+// incident has an empty Incident.
+func (a *Alerter) Open(ctx context.Context, siteGroup string) iter.Seq2[segment.Alert, error] {
+	return func(yield func(segment.Alert, error) bool) {
+		var filters []string
+		if siteGroup != "" {
+			filters = append(filters, matcher("site_group", siteGroup))
+		}
+		found, err := a.open(ctx, filters...)
+		if err != nil {
+			yield(segment.Alert{}, err)
+			return
+		}
+		for i := range found {
+			if x, err := found[i].parsed(); !yield(x, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // most is how many alerts go into one request: of some hundred kilobytes.
@@ -132,14 +127,10 @@ func (a *Alerter) post(ctx context.Context, batches [][]alert) error {
 	return errors.Join(failures...)
 }
 
-// open asks for the alerts of a segment that are open, and were fired by an
+// open asks for the alerts that are open, match filters, and were fired by an
 // Alerter with the same Labels.
-func (a *Alerter) open(ctx context.Context, id segment.ID) ([]alert, error) {
-	name, err := id.MarshalText()
-	if err != nil {
-		return nil, fmt.Errorf("alertmanager: %w", err)
-	}
-	filters := []string{`alertname=~"` + affected + "|" + incident + `"`, matcher("segment", string(name))}
+func (a *Alerter) open(ctx context.Context, filters ...string) ([]alert, error) {
+	filters = append(filters, `alertname=~"`+affected+"|"+incident+`"`)
 	for label, value := range a.labels {
 		filters = append(filters, matcher(label, value))
 	}

@@ -22,7 +22,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: alerter})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: alerter})
 	if err != nil {
 		panic(err)
 	}
@@ -32,7 +32,7 @@ func Example() {
 		Job:      segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 		Expected: validate.Count(12_310),
 		Stored:   func(context.Context) (validate.Summary, error) { return validate.Count(0), nil },
-		Commit:   func(context.Context) error { return nil },
+		Staging:  segment.Staging{Commit: func(context.Context) error { return nil }},
 	})
 	fmt.Println(err)
 

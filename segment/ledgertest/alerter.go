@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -15,39 +16,30 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// TestAlerter tests an implementation of segment.Alerter, and of
-// segment.BatchAlerter if it is one too. open returns one that has no open
-// alerts; it is called for each rule.
+// TestAlerter checks that a segment.Alerter does what its interface promises, one
+// subtest a rule. open returns one that has no open alerts; it is called for each
+// rule.
 //
-// What is open can be seen if the Alerter also has a method
-//
-//	Firing(ctx context.Context) ([]segment.ID, error)
-//
-// that names the segment of each open alert, in any order, and twice if a
-// segment has two. Without it the suite sees errors alone, and races.
+// What is open can be seen if the Alerter also has the method Open. Without it the
+// suite sees errors alone, and data races.
 func TestAlerter(t *testing.T, open func(*testing.T) segment.Alerter) {
 	for _, rule := range alerterRules {
 		t.Run(rule.name, func(t *testing.T) {
 			alerter := open(t)
-			batch, isBatch := alerter.(segment.BatchAlerter)
-			if rule.batch && !isBatch {
-				t.Skip("it is no segment.BatchAlerter")
-			}
-			firing, _ := alerter.(firing)
-			rule.check(&alerterTrial{t, rule.explanation, alerter, batch, firing})
+			lister, _ := alerter.(lister)
+			rule.check(&alerterTrial{t, rule.explanation, alerter, lister})
 		})
 	}
 }
 
-// firing is an Alerter that says what is open.
-type firing interface {
-	Firing(ctx context.Context) ([]segment.ID, error)
+// A lister is an Alerter that says what is open.
+type lister interface {
+	Open(ctx context.Context, siteGroup string) iter.Seq2[segment.Alert, error]
 }
 
 // An alerterRule is what an Alerter must keep to, and why.
 type alerterRule struct {
 	name        string
-	batch       bool // it is about Tell
 	explanation string
 	check       func(*alerterTrial)
 }
@@ -66,7 +58,7 @@ var alerterRules = []alerterRule{
 	},
 	{
 		name:        "fires again",
-		explanation: "a segment has at most one open alert: firing it again replaces it",
+		explanation: "an alert that is fired again is one alert",
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars))
 			again := capped(cars)
@@ -76,37 +68,36 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
-		name:        "fires another fault",
-		explanation: "another fault of a segment takes the place of the first, also where kind, severity, job and build differ",
-		check: func(a *alerterTrial) {
-			a.fire(capped(cars))
-			a.fire(dropped(cars))
-			a.wantOpen(cars)
-			a.fire(capped(cars))
-			a.wantOpen(cars)
-			a.resolve(cars)
-			a.wantOpen()
-		},
-	},
-	{
 		name:        "resolves",
 		explanation: "an alert that was resolved is not open, and the others are",
 		check: func(a *alerterTrial) {
-			a.fire(capped(cars))
-			a.fire(capped(bikes))
-			a.resolve(cars)
+			a.fire(capped(cars), capped(bikes))
+			a.resolve(capped(cars))
 			a.wantOpen(bikes)
 		},
 	},
 	{
 		name:        "resolves what is not open",
-		explanation: "resolving an alert that is not open does nothing: a guard resolves after every run that passed",
+		explanation: "resolving an alert that is not open does nothing",
 		check: func(a *alerterTrial) {
-			a.resolve(cars)
+			a.resolve(capped(cars))
 			a.fire(capped(bikes))
-			a.resolve(cars)
-			a.resolve(bikes)
-			a.resolve(bikes)
+			a.resolve(capped(cars))
+			a.resolve(capped(bikes))
+			a.resolve(capped(bikes))
+			a.wantOpen()
+		},
+	},
+	{
+		name:        "resolves a segment",
+		explanation: "an alert without a kind stands for all alerts of its segment: a guard without a ledger does not know what was told before",
+		check: func(a *alerterTrial) {
+			a.resolve(segment.Alert{Segment: cars})
+			a.fire(capped(cars), capped(bikes))
+			a.resolve(segment.Alert{Segment: cars})
+			a.wantOpen(bikes)
+			a.fire(dropped(bikes))
+			a.resolve(segment.Alert{Segment: bikes})
 			a.wantOpen()
 		},
 	},
@@ -116,11 +107,22 @@ var alerterRules = []alerterRule{
 		check: func(a *alerterTrial) {
 			for range 2 {
 				a.fire(capped(cars))
-				a.resolve(cars)
+				a.resolve(capped(cars))
 			}
 			a.wantOpen()
 			a.fire(capped(cars))
 			a.wantOpen(cars)
+		},
+	},
+	{
+		name:        "fires another fault",
+		explanation: "a fault that took another's place is fired, the other one resolved as it was fired, and one alert stays",
+		check: func(a *alerterTrial) {
+			a.fire(capped(cars))
+			a.tell([]segment.Alert{dropped(cars)}, []segment.Alert{capped(cars)})
+			a.wantOpen(cars)
+			a.resolve(dropped(cars))
+			a.wantOpen()
 		},
 	},
 	{
@@ -132,37 +134,35 @@ var alerterRules = []alerterRule{
 			}
 			a.wantOpen(anyIDs...)
 			for i, id := range anyIDs {
-				a.resolve(id)
+				a.resolve(capped(id))
 				a.wantOpen(anyIDs[i+1:]...)
 			}
 		},
 	},
 	{
 		name:        "fires an incident",
-		explanation: "an incident is an alert beside those of its segments, and resolved by its own name",
+		explanation: "an incident is an alert beside those of its segments, and is over by itself",
 		check: func(a *alerterTrial) {
-			a.fire(manyCapped())
-			a.fire(capped(cars))
-			a.wantOpen(incident, cars)
-			a.resolve(incident)
+			a.fire(capped(cars), manyCapped(), capped(bikes))
+			a.wantOpen(cars, bikes, incident)
+			a.resolve(manyCapped(), capped(bikes))
 			a.wantOpen(cars)
+			a.tell([]segment.Alert{manyCapped()}, []segment.Alert{capped(cars)})
+			a.wantOpen(incident)
 		},
 	},
 	{
 		name:        "is cancelled",
-		explanation: "without an error the alert was told or resolved, even if the context was over: an alert that is not told must be an error",
+		explanation: "without an error all was told, even if the context was over: an alert that is not told must be an error",
 		check: func(a *alerterTrial) {
 			a.fire(capped(bikes))
 			ctx, cancel := context.WithCancel(a.t.Context())
 			cancel()
-			want := []segment.ID{bikes}
-			if a.Fire(ctx, capped(cars)) == nil {
-				want = append(want, cars)
+			want := bikes
+			if a.Tell(ctx, []segment.Alert{capped(cars)}, []segment.Alert{capped(bikes)}) == nil {
+				want = cars
 			}
-			if a.Resolve(ctx, bikes) == nil {
-				want = want[1:]
-			}
-			a.wantOpen(want...)
+			a.wantOpen(want)
 		},
 	},
 	{
@@ -170,11 +170,11 @@ var alerterRules = []alerterRule{
 		explanation: "many guards fire and resolve at once, each its own segments",
 		check: func(a *alerterTrial) {
 			a.together(16, func(i int) error {
-				id := nthSegment(i)
-				if err := a.Fire(a.t.Context(), capped(id)); err != nil || i%2 == 0 {
+				x := []segment.Alert{capped(nthSegment(i))}
+				if err := a.Tell(a.t.Context(), x, nil); err != nil || i%2 == 0 {
 					return err
 				}
-				return a.Resolve(a.t.Context(), id)
+				return a.Tell(a.t.Context(), nil, x)
 			})
 			var want []segment.ID
 			for i := range 16 {
@@ -186,21 +186,7 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
-		name:        "is used concurrently on one segment",
-		explanation: "two faults of a segment that are fired at once must not undo each other: one stays open",
-		check: func(a *alerterTrial) {
-			a.together(2, func(i int) error {
-				return a.Fire(a.t.Context(), []segment.Alert{capped(cars), dropped(cars)}[i])
-			})
-			a.wantSome(cars)
-			a.fire(capped(cars))
-			a.wantOpen(cars)
-			a.resolve(cars)
-			a.wantOpen()
-		},
-	},
-	{
-		name: "is told nothing", batch: true,
+		name:        "is told nothing",
 		explanation: "nothing to tell is no error, and changes nothing",
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars))
@@ -210,7 +196,7 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
-		name: "is told of many", batch: true,
+		name:        "is told of many",
 		explanation: "a sweep tells of every open alert at once, and of all again with the next",
 		check: func(a *alerterTrial) {
 			var alerts []segment.Alert
@@ -228,61 +214,50 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
-		name: "is told of some and others", batch: true,
+		name:        "is told of some and others",
 		explanation: "alerts are fired and resolved in one call, those too that nobody fired",
 		check: func(a *alerterTrial) {
-			a.tell([]segment.Alert{capped(cars), capped(bikes)}, nil)
+			a.fire(capped(cars), capped(bikes))
 			a.tell([]segment.Alert{capped(boats), capped(bikes)}, []segment.Alert{capped(cars), capped(planes)})
 			a.wantOpen(boats, bikes)
 		},
 	},
 	{
-		name: "is told of another fault", batch: true,
-		explanation: "a fault that took another's place is fired, the other one resolved as it was fired, and one alert stays",
+		name:        "lists a site group",
+		explanation: "the open alerts of one site group are those of its segments",
 		check: func(a *alerterTrial) {
-			a.tell([]segment.Alert{capped(cars)}, nil)
-			a.tell([]segment.Alert{dropped(cars)}, []segment.Alert{capped(cars)})
-			a.wantOpen(cars)
-			a.tell(nil, []segment.Alert{dropped(cars)})
-			a.wantOpen()
+			a.fire(capped(cars), capped(boats), capped(bikes))
+			a.wantOpenIn("site-a", cars, bikes)
+			a.wantOpenIn("site-b", boats)
+			a.wantOpenIn("site")
 		},
 	},
 	{
-		name: "is told and fired", batch: true,
-		explanation: "guards fire and a sweep tells of the same alert: it is one",
+		name:        "lists until it is cancelled",
+		explanation: "a list that was cut off ends with an error: what it lacks may be open all the same",
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars))
-			a.tell([]segment.Alert{capped(cars), capped(bikes)}, nil)
-			a.wantOpen(cars, bikes)
-			a.resolve(bikes)
-			a.tell(nil, []segment.Alert{capped(cars)})
-			a.wantOpen()
-		},
-	},
-	{
-		name: "is told of an incident", batch: true,
-		explanation: "an incident is told with its segments, and is over by itself",
-		check: func(a *alerterTrial) {
-			a.tell([]segment.Alert{capped(cars), manyCapped(), capped(bikes)}, nil)
-			a.wantOpen(cars, bikes, incident)
-			a.tell(nil, []segment.Alert{manyCapped(), capped(bikes)})
-			a.wantOpen(cars)
-			a.tell([]segment.Alert{manyCapped()}, []segment.Alert{capped(cars)})
-			a.wantOpen(incident)
-		},
-	},
-	{
-		name: "is told and cancelled", batch: true,
-		explanation: "without an error all was told, even if the context was over",
-		check: func(a *alerterTrial) {
-			a.tell([]segment.Alert{capped(bikes)}, nil)
+			if a.lister == nil {
+				return
+			}
 			ctx, cancel := context.WithCancel(a.t.Context())
 			cancel()
-			want := bikes
-			if a.batch.Tell(ctx, []segment.Alert{capped(cars)}, []segment.Alert{capped(bikes)}) == nil {
-				want = cars
+			require.ErrorIs(a.t, end(a.lister.Open(ctx, "")), context.Canceled, a.explanation)
+		},
+	},
+	{
+		name:        "lists alerts as they were fired",
+		explanation: "an open alert is recognised by segment, urgency, kind, kind of job and build",
+		check: func(a *alerterTrial) {
+			a.fire(capped(cars), dropped(bikes))
+			for _, x := range a.open("") {
+				want := capped(cars)
+				if x.Segment == bikes {
+					want = dropped(bikes)
+				}
+				require.Equal(a.t, []any{want.Urgency, want.Kind, want.Job.Kind, want.Build, want.Incident == nil},
+					[]any{x.Urgency, x.Kind, x.Job.Kind, x.Build, x.Incident == nil}, "%s: %s", x.Segment, a.explanation)
 			}
-			a.wantOpen(want)
 		},
 	},
 }
@@ -292,23 +267,22 @@ type alerterTrial struct {
 	t           *testing.T
 	explanation string
 	segment.Alerter
-	batch  segment.BatchAlerter // nil: it is none
-	firing firing               // nil: it does not say
+	lister lister // nil: it does not say what is open
 }
 
-func (a *alerterTrial) fire(x segment.Alert) {
+func (a *alerterTrial) fire(alerts ...segment.Alert) {
 	a.t.Helper()
-	require.NoError(a.t, a.Fire(a.t.Context(), x), "firing %q: %s", x.Segment, a.explanation)
+	a.tell(alerts, nil)
 }
 
-func (a *alerterTrial) resolve(id segment.ID) {
+func (a *alerterTrial) resolve(alerts ...segment.Alert) {
 	a.t.Helper()
-	require.NoError(a.t, a.Resolve(a.t.Context(), id), "resolving %q: %s", id, a.explanation)
+	a.tell(nil, alerts)
 }
 
 func (a *alerterTrial) tell(firing, resolved []segment.Alert) {
 	a.t.Helper()
-	require.NoError(a.t, a.batch.Tell(a.t.Context(), firing, resolved), "telling: %s", a.explanation)
+	require.NoError(a.t, a.Tell(a.t.Context(), firing, resolved), "telling: %s", a.explanation)
 }
 
 // together runs calls at once. None may fail.
@@ -328,29 +302,36 @@ func (a *alerterTrial) together(n int, call func(i int) error) {
 // wantOpen wants just these segments to have an alert, each one.
 func (a *alerterTrial) wantOpen(want ...segment.ID) {
 	a.t.Helper()
-	if a.firing == nil {
-		return
-	}
-	require.Equal(a.t, texts(want), texts(a.open()), "the segments with an open alert: %s", a.explanation)
+	a.wantOpenIn("", want...)
 }
 
-// wantSome wants one segment to have an alert, or several.
-func (a *alerterTrial) wantSome(want segment.ID) {
+// wantOpenIn wants just these segments of a site group to have an alert, each one.
+func (a *alerterTrial) wantOpenIn(siteGroup string, want ...segment.ID) {
 	a.t.Helper()
-	if a.firing == nil {
+	if a.lister == nil {
 		return
 	}
-	require.Equal(a.t, texts([]segment.ID{want}), slices.Compact(texts(a.open())), "the segments with an open alert: %s", a.explanation)
+	open := []string{}
+	for _, x := range a.open(siteGroup) {
+		open = append(open, x.Segment.String())
+	}
+	slices.Sort(open)
+	require.Equal(a.t, texts(want), open, "the segments with an open alert: %s", a.explanation)
 }
 
-func (a *alerterTrial) open() []segment.ID {
+func (a *alerterTrial) open(siteGroup string) (open []segment.Alert) {
 	a.t.Helper()
-	open, err := a.firing.Firing(a.t.Context())
-	require.NoError(a.t, err)
+	if a.lister == nil {
+		return nil
+	}
+	for x, err := range a.lister.Open(a.t.Context(), siteGroup) {
+		require.NoError(a.t, err)
+		open = append(open, x)
+	}
 	return open
 }
 
-// texts are what is compared, and shown in a difference.
+// texts returns the texts of ids, sorted.
 func texts(ids []segment.ID) []string {
 	found := make([]string, len(ids))
 	for i, id := range ids {
@@ -403,7 +384,7 @@ func nthSegment(i int) segment.ID {
 // since is when faults were found. An Alerter may have a clock of its own.
 var since = time.Now().Add(-time.Hour).Truncate(time.Second)
 
-// capped is an alert of a guard.
+// capped returns an alert as a guard fires it.
 func capped(id segment.ID) segment.Alert {
 	return segment.Alert{
 		Segment: id,
@@ -421,7 +402,8 @@ func capped(id segment.ID) segment.Alert {
 	}
 }
 
-// dropped is an alert of a sweep, of a segment that no job is known to write.
+// dropped returns an alert as a sweep fires it, of a segment that no job is known
+// to write.
 func dropped(id segment.ID) segment.Alert {
 	return segment.Alert{
 		Segment: id,

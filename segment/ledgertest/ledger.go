@@ -19,13 +19,13 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// TestLedger proves that a segment.Ledger keeps what its interface promises, one
-// subtest a rule, those of TestHistory among them. Each takes segments of its
+// TestLedger checks that a segment.Ledger does what its interface promises, one
+// subtest a rule, those of TestRecorder among them. Each takes segments of its
 // own, as ledgers may share a database; open is called for each, and closes what
 // it opened when its test ends.
 func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 	t.Helper()
-	t.Run("history", func(t *testing.T) { TestHistory(t, func(t *testing.T) segment.History { return open(t) }) })
+	t.Run("recorder", func(t *testing.T) { TestRecorder(t, func(t *testing.T) segment.Recorder { return open(t) }) })
 	for _, rule := range []struct {
 		name string
 		test func(*testing.T, segment.Ledger)
@@ -38,12 +38,14 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"accept refuses", testAcceptRefuses},
 		{"suspect", testSuspect},
 		{"import", testImport},
-		{"import is all or nothing", testImportRefuses},
 		{"forget", testForget},
-		{"attempts", testAttempts},
-		{"alerts", testAlerts},
-		{"alerts of many segments", testManyAlerts},
-		{"alerts changed at once", testAlertsAtOnce},
+		{"selected segments", testSelected},
+		{"log", testLog},
+		{"log of decisions", testLogOfDecisions},
+		{"change", testChange},
+		{"change of many segments", testChangeMany},
+		{"change is all or nothing", testChangeFails},
+		{"changed at once", testChangedAtOnce},
 		{"recorded at once", testRecordedAtOnce},
 		{"cancelled", testCancelled},
 	} {
@@ -51,11 +53,11 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 	}
 }
 
-// own is a segment of this test alone.
+// own returns a segment of this test alone.
 func own(t *testing.T, name string) segment.ID { return segment.ID{SiteGroup: t.Name(), Name: name} }
 
 // put records a size that is live.
-func put(t *testing.T, l segment.History, id segment.ID, run string, n int64, change ...func(*segment.Record)) segment.Record {
+func put(t *testing.T, l segment.Recorder, id segment.ID, run string, n int64, change ...func(*segment.Record)) segment.Record {
 	t.Helper()
 	r := with(rec(run, 1, segment.RunCommitted, n), func(r *segment.Record) { r.Segment = id })
 	for _, c := range change {
@@ -65,7 +67,8 @@ func put(t *testing.T, l segment.History, id segment.ID, run string, n int64, ch
 	return r
 }
 
-// mine are the items of a sequence that are about this test's segments, in order.
+// mine returns the items of a sequence that are about this test's segments, and
+// requires the sequence to be in order.
 func mine[T any](t *testing.T, items iter.Seq2[T, error], id func(T) segment.ID) (found []T) {
 	t.Helper()
 	var before segment.ID
@@ -84,10 +87,10 @@ func mine[T any](t *testing.T, items iter.Seq2[T, error], id func(T) segment.ID)
 
 func tracked(t *testing.T, l segment.Ledger) []segment.SegmentState {
 	t.Helper()
-	return mine(t, l.Segments(t.Context()), func(t segment.SegmentState) segment.ID { return t.Segment })
+	return mine(t, l.Segments(t.Context(), segment.SegmentFilter{}), func(s segment.SegmentState) segment.ID { return s.Segment })
 }
 
-// known is what the ledger has at hand of one segment.
+// known returns what the ledger has at hand of one segment.
 func known(t *testing.T, l segment.Ledger, id segment.ID) segment.SegmentState {
 	t.Helper()
 	for _, found := range tracked(t, l) {
@@ -99,9 +102,10 @@ func known(t *testing.T, l segment.Ledger, id segment.ID) segment.SegmentState {
 	return segment.SegmentState{}
 }
 
-func alerts(t *testing.T, l segment.Ledger) []segment.AlertState {
+// alerts returns the states of the segments of which an alert is kept.
+func alerts(t *testing.T, l segment.Ledger) []segment.SegmentState {
 	t.Helper()
-	return mine(t, l.Alerts(t.Context()), func(s segment.AlertState) segment.ID { return s.Segment })
+	return mine(t, l.Segments(t.Context(), segment.SegmentFilter{Affected: true}), func(s segment.SegmentState) segment.ID { return s.Segment })
 }
 
 func testSegments(t *testing.T, l segment.Ledger) {
@@ -118,7 +122,7 @@ func testSegments(t *testing.T, l segment.Ledger) {
 		require.Len(t, s.Sizes, 1)
 	}
 	require.Equal(t, ids, found, "every segment once, in byte order: a sweep merges them with a store's listing")
-	for s, err := range l.Segments(t.Context()) {
+	for s, err := range l.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
 		require.NotEmpty(t, s.Segment)
 		break // whoever leaves early must not leave anything open
@@ -132,7 +136,7 @@ func testWritable(t *testing.T, l segment.Ledger) {
 		put(t, l, own(t, fmt.Sprintf("%02d", i)), "r", 1)
 	}
 	n := 0
-	for s, err := range l.Segments(t.Context()) {
+	for s, err := range l.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
 		if s.Segment.SiteGroup == t.Name() && n < 20 {
 			put(t, l, s.Segment, "again", 2)
@@ -150,8 +154,8 @@ func testLastAttempt(t *testing.T, l segment.Ledger) {
 	require.Len(t, s.Sizes, 1, "what was rejected is no size to judge by")
 	require.WithinDuration(t, r.At, s.Last.At, time.Microsecond)
 	s.Last.At = r.At
-	require.Equal(t, segment.Attempt{
-		RunID: "bad", Attempt: 3, State: segment.RunRejected, JobID: r.JobID, JobKind: r.JobKind, Build: r.Build, Users: 6, Read: 7, Counter: "index", At: r.At,
+	require.Equal(t, segment.Record{
+		Segment: id, RunID: "bad", Attempt: 3, State: segment.RunRejected, JobID: r.JobID, JobKind: r.JobKind, Build: r.Build, Users: 6, Read: 7, Counter: "index", At: r.At,
 	}, s.Last, "a sweep must know how the last run ended")
 }
 
@@ -168,8 +172,8 @@ func testLive(t *testing.T, l segment.Ledger) {
 			require.Equal(t, want, live, reason)
 		}
 	}
-	put(t, l, id, "accepted", 3, func(r *segment.Record) { r.State = segment.RunPassed })
-	holds(nil, "what was accepted is not live yet")
+	put(t, l, id, "passed", 3, func(r *segment.Record) { r.State = segment.RunPassed })
+	holds(nil, "what passed is not live yet")
 	r = put(t, l, id, "good", 5, func(r *segment.Record) { r.Counter = "index" })
 	size := r.Size()
 	holds(&size, "what was committed is live, and who counted it is known")
@@ -188,59 +192,60 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	for n := range int64(5) {
 		put(t, l, id, fmt.Sprint("r", n), n)
 	}
-	r := put(t, l, id, "off", 77, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, report(false) })
+	r := put(t, l, id, "off", 77, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, new(report(false)) })
 	openAlert(t, l, id)
-	a := segment.Acceptance{RunID: "off", By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
-	require.NoError(t, l.Accept(t.Context(), id, a))
+	d := segment.Decision{By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
+	require.NoError(t, segment.Accept(t.Context(), l, id, "off", d))
 	require.Equal(t, []int64{77}, sizesOf(t, l, id, 60), "the baseline starts anew from the accepted size")
 	s := known(t, l, id)
 	require.NotNil(t, s.Accepted, "who accepted what, and why, is kept")
-	require.Equal(t, a, *s.Accepted)
+	require.Equal(t, d.By+d.Why, s.Accepted.By+s.Accepted.Why)
+	require.True(t, d.At.Equal(s.Accepted.At))
 	require.Equal(t, r.RunID, s.Last.RunID, "accepting is no run")
 	states := alerts(t, l)
 	require.Len(t, states, 1, "the alerter is still to be told")
-	require.Nil(t, states[0].Open, "what a human called right is no longer wrong")
-	require.NotNil(t, states[0].Told)
+	require.Nil(t, states[0].Alert.Open, "what a human called right is no longer wrong")
+	require.NotNil(t, states[0].Alert.Told)
 	put(t, l, id, "next", 80)
 	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60))
-	require.NoError(t, l.Import(t.Context(), []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 5, At: start.AddDate(-1, 0, 0)}}}}))
+	require.NoError(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 5, At: start.AddDate(-1, 0, 0)}}}}))
 	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60), "what the acceptance put an end to does not come back")
 	// Zero, too: from then on zero is right.
 	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.RunRejected, start.AddDate(0, 2, 0) })
-	require.NoError(t, l.Accept(t.Context(), id, segment.Acceptance{RunID: "empty", By: "ann", Why: "sold out", At: a.At}))
+	require.NoError(t, segment.Accept(t.Context(), l, id, "empty", segment.Decision{By: "ann", Why: "sold out", At: d.At}))
 	require.Equal(t, []int64{0}, sizesOf(t, l, id, 60))
 }
 
 func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
 	t.Helper()
-	require.NoError(t, l.ChangeAlerts(t.Context(), []segment.ID{id}, func(s *segment.AlertState) {
-		s.Open = &segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Short, Text: "text", Since: start, At: start, Report: report(false)}
-		s.Told = s.Open
+	require.NoError(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+		s.Alert.Open = &segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Short, Text: "text", Since: start, At: start, Report: report(false)}
+		s.Alert.Told = s.Alert.Open
+		return nil
 	}))
 }
 
 func testAcceptRefuses(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
+	put(t, l, id, "unread", 0, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, &validate.Report{} })
 	put(t, l, id, "good", 5)
-	put(t, l, id, "unread", 0, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, validate.Report{} })
-	good := segment.Acceptance{RunID: "good", By: "ann", Why: "it is right", At: start}
+	good := segment.Decision{By: "ann", Why: "it is right", At: start}
 	for _, c := range []struct {
-		reason string
-		id     segment.ID
-		change func(*segment.Acceptance)
-		want   string
+		reason   string
+		id       segment.ID
+		runID    string
+		decision segment.Decision
+		want     string
 	}{
-		{"a run that was never recorded has no size", id, func(a *segment.Acceptance) { a.RunID = "never" }, "never"},
-		{"nor has a segment that nobody knows", own(t, "unknown"), func(*segment.Acceptance) {}, "good"},
-		{"zero that was never read back is not zero", id, func(a *segment.Acceptance) { a.RunID = "unread" }, "unread"},
-		{"a word has a run", id, func(a *segment.Acceptance) { a.RunID = "" }, "Acceptance.Run"},
-		{"and an author", id, func(a *segment.Acceptance) { a.By = "" }, "Acceptance.By"},
-		{"and a reason", id, func(a *segment.Acceptance) { a.Why = "" }, "Acceptance.Why"},
-		{"and a time", id, func(a *segment.Acceptance) { a.At = time.Time{} }, "Acceptance.At"},
+		{"a run that was never recorded has no size", id, "never", good, "never"},
+		{"nor has a segment that is not known", own(t, "unknown"), "good", good, "good"},
+		{"zero that was never read back is not zero", id, "unread", good, "unread"},
+		{"a decision is about a run", id, "", good, "runID"},
+		{"and has an author", id, "good", segment.Decision{Why: good.Why, At: start}, "Decision.By"},
+		{"and a reason", id, "good", segment.Decision{By: good.By, At: start}, "Decision.Why"},
+		{"and a time", id, "good", segment.Decision{By: good.By, Why: good.Why}, "Decision.At"},
 	} {
-		a := good
-		c.change(&a)
-		require.ErrorContains(t, l.Accept(t.Context(), c.id, a), c.want, c.reason)
+		require.ErrorContains(t, segment.Accept(t.Context(), l, c.id, c.runID, c.decision), c.want, c.reason)
 	}
 	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "what was refused changed nothing")
 	require.Nil(t, known(t, l, id).Accepted)
@@ -252,17 +257,18 @@ func testSuspect(t *testing.T, l segment.Ledger) {
 	for n := range int64(3) {
 		put(t, l, id, fmt.Sprint("r", n), n)
 	}
-	s := segment.Suspicion{RunID: "r1", By: "sweep", Why: "a limit", At: start}
-	require.NoError(t, l.Suspect(t.Context(), id, s))
+	d := segment.Decision{By: "sweep", Why: "a limit", At: start}
+	require.NoError(t, segment.Suspect(t.Context(), l, id, "r1", d))
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60), "a size that is called wrong is no measure for others")
-	require.NoError(t, l.Suspect(t.Context(), id, s), "calling it wrong again changes nothing")
+	require.NoError(t, segment.Suspect(t.Context(), l, id, "r1", d), "calling it wrong again changes nothing")
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60))
-	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{RunID: "never", By: "b", Why: "w", At: start}), "never")
-	require.ErrorContains(t, l.Suspect(t.Context(), id, segment.Suspicion{RunID: "r2", Why: "w", At: start}), "Suspicion.By")
+	require.ErrorContains(t, segment.Suspect(t.Context(), l, id, "never", d), "never")
+	require.ErrorContains(t, segment.Suspect(t.Context(), l, id, "r2", segment.Decision{Why: "w", At: start}), "Decision.By")
 	require.Equal(t, "r2", known(t, l, id).Last.RunID, "a suspicion is no run")
 }
 
 func testImport(t *testing.T, l segment.Ledger) {
+	refuseImports(t, l)
 	id, fresh := own(t, "s"), own(t, "fresh")
 	put(t, l, id, "r", 5)
 	size := func(day int, users int64) validate.Size {
@@ -272,8 +278,8 @@ func testImport(t *testing.T, l segment.Ledger) {
 		{Segment: fresh, Sizes: []validate.Size{size(1, 7)}},
 		{Segment: id, Sizes: []validate.Size{size(9, 9), size(-3, 3), size(-2, 4), size(5, 1000)}},
 	}
-	require.NoError(t, l.Import(t.Context(), sizes))
-	require.NoError(t, l.Import(t.Context(), sizes), "again, as after a program that was stopped")
+	require.NoError(t, segment.Import(t.Context(), l, sizes))
+	require.NoError(t, segment.Import(t.Context(), l, sizes), "again, as after a program that was stopped")
 	require.Equal(t, []int64{3, 4, 5, 9}, sizesOf(t, l, id, 60), "in order of time, each once; at a time that has a size that one stays")
 	require.Equal(t, []int64{7}, sizesOf(t, l, fresh, 60), "also of segments that nobody recorded")
 	var unguarded []bool
@@ -281,32 +287,33 @@ func testImport(t *testing.T, l segment.Ledger) {
 		unguarded = append(unguarded, s.Unguarded)
 	}
 	require.Equal(t, []bool{true, true, false, true}, unguarded, "what no guard passed is marked")
-	require.NoError(t, l.Import(t.Context(), []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index"}}}}))
+	require.NoError(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index"}}}}))
 	require.Contains(t, known(t, l, id).Sizes, validate.Size{Users: 6, Read: 8, At: start.AddDate(0, 0, 5), Counter: "index", Unguarded: true}, "another counter's size of the same time is another one")
 	odd := []segment.SizeImport{{Segment: own(t, "odd"), Sizes: []validate.Size{{Users: 1, At: start.Add(1500 * time.Nanosecond)}}}}
-	require.NoError(t, l.Import(t.Context(), odd))
-	require.NoError(t, l.Import(t.Context(), odd))
+	require.NoError(t, segment.Import(t.Context(), l, odd))
+	require.NoError(t, segment.Import(t.Context(), l, odd))
 	require.Equal(t, []int64{1}, sizesOf(t, l, own(t, "odd"), 60), "once, too, at a time that the ledger does not keep to the nanosecond")
-	require.NoError(t, l.Import(t.Context(), nil))
+	require.NoError(t, segment.Import(t.Context(), l, nil))
 	var many []validate.Size
 	for n := range 100 {
 		many = append(many, size(n-200, int64(n)))
 	}
-	require.NoError(t, l.Import(t.Context(), []segment.SizeImport{{Segment: own(t, "many"), Sizes: many}}))
+	require.NoError(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: own(t, "many"), Sizes: many}}))
 	require.Equal(t, []int64{99}, sizesOf(t, l, own(t, "many"), 1), "of more than are kept, the last")
 }
 
-func testImportRefuses(t *testing.T, l segment.Ledger) {
+func refuseImports(t *testing.T, l segment.Ledger) {
+	t.Helper()
 	good := segment.SizeImport{Segment: own(t, "a"), Sizes: []validate.Size{{Users: 1, At: start}}}
 	for _, c := range []struct {
 		bad  segment.SizeImport
 		want string
 	}{
-		{segment.SizeImport{Sizes: good.Sizes}, "Imported.Segment"},
+		{segment.SizeImport{Sizes: good.Sizes}, "SizeImport.Segment"},
 		{segment.SizeImport{Segment: own(t, "b"), Sizes: []validate.Size{{Users: 1}}}, "At"},
 		{segment.SizeImport{Segment: own(t, "b"), Sizes: []validate.Size{{Users: -1, At: start}}}, "Sizes"},
 	} {
-		require.ErrorContains(t, l.Import(t.Context(), []segment.SizeImport{good, c.bad}), c.want)
+		require.ErrorContains(t, segment.Import(t.Context(), l, []segment.SizeImport{good, c.bad}), c.want)
 	}
 	require.Empty(t, tracked(t, l), "nothing is half imported")
 }
@@ -317,18 +324,80 @@ func testForget(t *testing.T, l segment.Ledger) {
 	put(t, l, stays, "r", 6)
 	openAlert(t, l, gone)
 	openAlert(t, l, stays)
-	require.NoError(t, l.Forget(t.Context(), gone, own(t, "never known")))
-	require.NoError(t, l.Forget(t.Context()))
-	require.Len(t, tracked(t, l), 1, "a segment that was deleted on purpose is not missed for ever")
+	require.NoError(t, segment.Forget(t.Context(), l, gone, own(t, "never known")))
+	require.NoError(t, segment.Forget(t.Context(), l))
 	require.Empty(t, sizesOf(t, l, gone, 60))
-	for _, s := range alerts(t, l) {
-		require.Equal(t, s.Segment == stays, s.Open != nil, "and nothing is wrong with it any more")
-	}
+	told := known(t, l, gone)
+	require.NotNil(t, told.Alert.Told, "the alerter is still to be told that it is over")
+	told.Alert.Told = nil
+	require.True(t, told.IsZero(), "and nothing else is known of a segment that was deleted on purpose")
+	require.NotNil(t, known(t, l, stays).Alert.Open)
+	require.NoError(t, l.Change(t.Context(), []segment.ID{gone}, func(s *segment.SegmentState) error {
+		s.Alert.Told = nil
+		return nil
+	}))
+	require.Len(t, tracked(t, l), 1, "once it was told, the segment is not missed for ever")
 	require.ErrorIs(t, l.Record(t.Context(), with(rec("r", 1, segment.RunPassed, 7), func(r *segment.Record) { r.Segment = gone })),
 		segment.ErrSuperseded, "the log of its attempts stays")
 }
 
-func testAttempts(t *testing.T, l segment.Ledger) {
+// A page of segments, those of one site group, or with an alert.
+func testSelected(t *testing.T, l segment.Ledger) {
+	for _, name := range []string{"a", "b", "c", "d"} {
+		put(t, l, own(t, name), "r", 1)
+	}
+	other := segment.ID{SiteGroup: t.Name() + " other", Name: "a"}
+	put(t, l, other, "r", 1)
+	openAlert(t, l, own(t, "b"))
+	openAlert(t, l, own(t, "d"))
+	require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, "d")}, func(s *segment.SegmentState) error {
+		s.Alert.Open = nil
+		return nil
+	}))
+	group := t.Name()
+	for _, c := range []struct {
+		reason string
+		filter segment.SegmentFilter
+		want   []string
+	}{
+		{"a site group has its own segments", segment.SegmentFilter{SiteGroup: group}, []string{"a", "b", "c", "d"}},
+		{"an alert is of interest until the alerter knows that it is over", segment.SegmentFilter{SiteGroup: group, Affected: true}, []string{"b", "d"}},
+		{"a page begins after the last segment of the one before", segment.SegmentFilter{SiteGroup: group, After: own(t, "b")}, []string{"c", "d"}},
+		{"and has so many", segment.SegmentFilter{SiteGroup: group, After: own(t, "a"), Limit: 2}, []string{"b", "c"}},
+		{"a limit above what there is takes all", segment.SegmentFilter{SiteGroup: group, Limit: 1000}, []string{"a", "b", "c", "d"}},
+		{"all that is asked for must hold", segment.SegmentFilter{SiteGroup: group, Affected: true, After: own(t, "b"), Limit: 1}, []string{"d"}},
+		{"a site group that is not known has none", segment.SegmentFilter{SiteGroup: group + " none"}, nil},
+	} {
+		var names []string
+		for s, err := range l.Segments(t.Context(), c.filter) {
+			require.NoError(t, err)
+			require.Equal(t, group, s.Segment.SiteGroup, c.reason)
+			names = append(names, s.Segment.Name)
+		}
+		require.Equal(t, c.want, names, c.reason)
+	}
+}
+
+// logged returns the entries of this test's segments, each as a line.
+func logged(t *testing.T, l segment.Ledger, f segment.LogFilter) (lines []string) {
+	t.Helper()
+	for e, err := range l.Log(t.Context(), f) {
+		require.NoError(t, err)
+		switch {
+		case e.Segment.SiteGroup != t.Name():
+		case e.Record == nil:
+			lines = append(lines, fmt.Sprintf("%s %s %s by %s: %s", e.Segment.Name, e.RunID, e.Action, e.By, e.Why))
+		default:
+			require.Equal(t, segment.ActionRecorded, e.Action)
+			require.Equal(t, []any{e.Segment, e.RunID}, []any{e.Record.Segment, e.Record.RunID})
+			require.True(t, e.At.Equal(e.Record.At))
+			lines = append(lines, fmt.Sprintf("%s %s/%d %s %d", e.Segment.Name, e.RunID, e.Record.Attempt, e.Record.State, e.Record.Users))
+		}
+	}
+	return lines
+}
+
+func testLog(t *testing.T, l segment.Ledger) {
 	at := func(hours int) time.Time { return start.Add(time.Duration(hours) * time.Hour) }
 	a, b := own(t, "a"), own(t, "b")
 	change := func(build string, kind segment.JobKind, hours int, state segment.RunState) func(*segment.Record) {
@@ -337,95 +406,143 @@ func testAttempts(t *testing.T, l segment.Ledger) {
 	put(t, l, b, "r1", 1, change("7", segment.JobKindCopy, 1, segment.RunCommitted))
 	put(t, l, a, "r1", 2, change("7", segment.JobKindCopy, 2, segment.RunPassed))
 	put(t, l, a, "r1", 3, change("7", segment.JobKindCopy, 3, segment.RunUnknown))
-	put(t, l, a, "r2", 4, change("8", segment.JobKindLookalike, 4, segment.RunRejected), func(r *segment.Record) { r.Report = report(false) })
+	put(t, l, a, "r2", 4, change("8", segment.JobKindLookalike, 4, segment.RunRejected), func(r *segment.Record) { r.Report = new(report(false)) })
 	put(t, l, a, "r2", 5, change("8", segment.JobKindLookalike, 5, segment.RunObserved), func(r *segment.Record) { r.Attempt = 2 })
-	names := func(f segment.LogFilter) (names []string) {
-		for _, r := range mine(t, l.Attempts(t.Context(), f), func(r segment.Record) segment.ID { return r.Segment }) {
-			names = append(names, fmt.Sprintf("%s %s/%d %s %d", r.Segment.Name, r.RunID, r.Attempt, r.State, r.Users))
-		}
-		return names
-	}
-	all := []string{"a r1/1 unknown 3", "a r2/1 rejected 4", "a r2/2 observed 5", "b r1/1 committed 1"}
+	all := []string{"b r1/1 committed 1", "a r1/1 passed 2", "a r1/1 unknown 3", "a r2/1 rejected 4", "a r2/2 observed 5"}
 	for _, c := range []struct {
 		filter segment.LogFilter
 		want   []string
 		reason string
 	}{
-		{segment.LogFilter{}, all, "the last record of each attempt, whatever became of it"},
-		{segment.LogFilter{Build: "7"}, []string{all[0], all[3]}, "a build with a bug touched runs that looked fine"},
-		{segment.LogFilter{JobKind: segment.JobKindLookalike}, all[1:3], "of a kind of job"},
-		{segment.LogFilter{Since: at(3)}, all[:3], "since a time, that time included"},
-		{segment.LogFilter{Until: at(4)}, []string{all[0], all[3]}, "until a time, that time excluded"},
+		{segment.LogFilter{}, all, "every state of each attempt, in the order in which they were recorded"},
+		{segment.LogFilter{Segment: a}, all[1:], "of a segment"},
+		{segment.LogFilter{Segment: a, RunID: "r1"}, all[1:3], "of a run of a segment"},
+		{segment.LogFilter{RunID: "r1"}, all[:3], "a run may write several segments"},
+		{segment.LogFilter{Build: "7"}, all[:3], "a build with a bug touched runs that looked fine"},
+		{segment.LogFilter{JobKind: segment.JobKindLookalike}, all[3:], "of a kind of job"},
+		{segment.LogFilter{Since: at(3)}, all[2:], "since a time, that time included"},
+		{segment.LogFilter{Until: at(4)}, all[:3], "until a time, that time excluded"},
 		{segment.LogFilter{Build: "8", JobKind: segment.JobKindCopy}, nil, "all that is asked for must hold"},
 	} {
-		require.Equal(t, c.want, names(c.filter), c.reason)
+		require.Equal(t, c.want, logged(t, l, c.filter), c.reason)
 	}
-	for r, err := range l.Attempts(t.Context(), segment.LogFilter{Build: "8", Until: at(5)}) {
+	for e, err := range l.Log(t.Context(), segment.LogFilter{Segment: a, Build: "8", Until: at(5)}) {
 		require.NoError(t, err)
-		if r.Segment == a {
-			require.ErrorIs(t, &validate.Error{Report: r.Report}, validate.Short, "the report is kept whole")
-		}
+		require.NotNil(t, e.Record.Report, "the report is kept")
+		require.ErrorIs(t, &validate.Error{Report: *e.Record.Report}, validate.Short, "the report is kept whole")
 	}
+	put(t, l, a, "refused", 6)
+	require.ErrorIs(t, l.Record(t.Context(), with(rec("refused", 1, segment.RunCommitted, 7), func(r *segment.Record) { r.Segment = a })), segment.ErrSuperseded)
+	require.Len(t, logged(t, l, segment.LogFilter{RunID: "refused"}), 1, "what was not kept is not in the log")
 }
 
-func testAlerts(t *testing.T, l segment.Ledger) {
+func testLogOfDecisions(t *testing.T, l segment.Ledger) {
+	id := own(t, "s")
+	put(t, l, id, "r1", 5)
+	put(t, l, id, "r2", 6)
+	require.NoError(t, segment.Suspect(t.Context(), l, id, "r1", segment.Decision{By: "ann", Why: "a limit", At: start.AddDate(1, 0, 0)}))
+	require.NoError(t, segment.Accept(t.Context(), l, id, "r2", segment.Decision{By: "bob", Why: "right", At: start.AddDate(2, 0, 0)}))
+	decisions := []string{"s r1 suspected by ann: a limit", "s r2 accepted by bob: right"}
+	require.Equal(t, append([]string{"s r1/1 committed 5", "s r2/1 committed 6"}, decisions...), logged(t, l, segment.LogFilter{Segment: id}))
+	require.Equal(t, decisions, logged(t, l, segment.LogFilter{Segment: id, Since: start.AddDate(1, 0, 0)}), "a decision has a time")
+	require.Equal(t, []string{"s r2/1 committed 6", decisions[1]}, logged(t, l, segment.LogFilter{RunID: "r2"}), "and is about a run")
+	require.Equal(t, []string{"s r1/1 committed 5", "s r2/1 committed 6"}, logged(t, l, segment.LogFilter{Build: "v1"}), "and is of no build")
+	require.Empty(t, known(t, l, id).Log, "the log is no part of a state")
+}
+
+func testChange(t *testing.T, l segment.Ledger) {
 	a, b := own(t, "a"), own(t, "b")
-	require.NoError(t, l.ChangeAlerts(t.Context(), []segment.ID{b, a}, func(s *segment.AlertState) {
+	var seen []segment.ID
+	require.NoError(t, l.Change(t.Context(), []segment.ID{b, a, b}, func(s *segment.SegmentState) error {
 		require.True(t, s.IsZero(), "nothing is known yet")
-		require.Contains(t, []segment.ID{a, b}, s.Segment, "but whose alert it is")
+		seen = append(seen, s.Segment)
+		return nil
 	}))
-	require.Empty(t, alerts(t, l), "a change that changes nothing leaves nothing behind")
+	require.Equal(t, []segment.ID{a, b}, seen, "each once, in byte order, and with its name")
+	require.Empty(t, tracked(t, l), "a change that changes nothing leaves nothing behind")
 	openAlert(t, l, a)
 	openAlert(t, l, b)
 	claimed := start.Add(time.Minute)
-	require.NoError(t, l.ChangeAlerts(t.Context(), []segment.ID{a}, func(s *segment.AlertState) {
-		s.Told, s.Claimed = nil, claimed
-		s.Open.Job, s.Open.Build, s.Open.Upstream = segment.Copy(a, b), "7", b
-		s.Open.Incident = &segment.Incident{JobKind: segment.JobKindCopy, Segments: 3, Since: start}
+	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+		s.Alert.Told, s.Alert.Claimed = nil, claimed
+		s.Alert.Open.Job, s.Alert.Open.Build, s.Alert.Open.Upstream = segment.Copy(a, b), "7", b
+		s.Alert.Open.Incident = &segment.Incident{JobKind: segment.JobKindCopy, Segments: 3, Since: start}
+		return nil
 	}))
 	states := alerts(t, l)
 	require.Len(t, states, 2)
 	require.Equal(t, a, states[0].Segment)
-	require.Nil(t, states[0].Told)
-	require.True(t, claimed.Equal(states[0].Claimed), "who is telling the alerter is known to all")
-	open := states[0].Open
+	require.Nil(t, states[0].Alert.Told)
+	require.True(t, claimed.Equal(states[0].Alert.Claimed), "who is telling the alerter is known to all")
+	open := states[0].Alert.Open
 	require.NotNil(t, open, "an alert is open until it is closed")
 	require.NotNil(t, open.Incident, "an alert is kept whole")
 	require.Equal(t, []any{"text", "7", segment.Copy(a, b), b, 3, true}, []any{open.Text, open.Build, open.Job, open.Upstream, open.Incident.Segments, start.Equal(open.Since)})
 	require.ErrorIs(t, &validate.Error{Report: open.Report}, validate.Short, "an alert is kept whole")
-	require.NotNil(t, states[1].Told, "the other segment's was not asked for")
-	require.NoError(t, l.ChangeAlerts(t.Context(), []segment.ID{a}, func(s *segment.AlertState) { s.Open = nil }))
-	require.Len(t, alerts(t, l), 1, "what is over, and of which the alerter knows nothing, is gone")
-	require.NoError(t, l.ChangeAlerts(t.Context(), nil, func(*segment.AlertState) { t.Error("no segment was asked for") }))
+	require.NotNil(t, states[1].Alert.Told, "the other segment's was not asked for")
+	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+		s.Alert.Open = nil
+		return nil
+	}))
+	require.Len(t, tracked(t, l), 1, "a state with nothing in it is gone")
+	require.NoError(t, l.Change(t.Context(), nil, func(*segment.SegmentState) error {
+		t.Error("no segment was asked for")
+		return nil
+	}))
 }
 
-func testManyAlerts(t *testing.T, l segment.Ledger) {
+func testChangeMany(t *testing.T, l segment.Ledger) {
 	const n = 1000
 	var ids []segment.ID
 	for i := range n {
 		ids = append(ids, own(t, strconv.Itoa(i)))
 	}
-	change := func(change func(*segment.AlertState)) {
+	change := func(change func(*segment.SegmentState)) {
 		seen := map[segment.ID]bool{}
-		require.NoError(t, l.ChangeAlerts(t.Context(), ids, func(s *segment.AlertState) {
+		require.NoError(t, l.Change(t.Context(), ids, func(s *segment.SegmentState) error {
 			seen[s.Segment] = true
 			change(s)
+			return nil
 		}))
 		require.Len(t, seen, n, "each segment's state is asked about")
 	}
-	change(func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: s.Segment, Text: s.Segment.Name} })
+	change(func(s *segment.SegmentState) {
+		s.Alert.Open = &segment.Alert{Segment: s.Segment, Text: s.Segment.Name}
+	})
 	states := alerts(t, l)
 	require.Len(t, states, n)
 	for _, s := range states {
-		require.NotNil(t, s.Open)
-		require.Equal(t, s.Segment.Name, s.Open.Text)
+		require.NotNil(t, s.Alert.Open)
+		require.Equal(t, s.Segment.Name, s.Alert.Open.Text)
 	}
-	change(func(s *segment.AlertState) { s.Open = nil })
+	change(func(s *segment.SegmentState) { s.Alert.Open = nil })
 	require.Empty(t, alerts(t, l))
 }
 
-// Guards on many machines change alerts at the same moment.
-func testAlertsAtOnce(t *testing.T, l segment.Ledger) {
+// A change that fails for one segment changes none.
+func testChangeFails(t *testing.T, l segment.Ledger) {
+	a, b := own(t, "a"), own(t, "b")
+	put(t, l, b, "r", 5)
+	openAlert(t, l, b)
+	no := errors.New("no")
+	err := l.Change(t.Context(), []segment.ID{a, b}, func(s *segment.SegmentState) error {
+		s.Sizes = append(s.Sizes, validate.Size{Users: 1, At: start})
+		s.Log = append(s.Log, segment.LogEntry{Segment: s.Segment, At: start, Action: segment.ActionAccepted, By: "ann", Why: "why"})
+		if s.Segment == b {
+			s.Alert.Open.Text = "changed"
+			return no
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, no)
+	require.Equal(t, []int64{5}, sizesOf(t, l, b, 60))
+	require.Equal(t, "text", known(t, l, b).Alert.Open.Text)
+	require.Len(t, tracked(t, l), 1, "nothing is half changed")
+	require.Equal(t, []string{"b r/1 committed 5"}, logged(t, l, segment.LogFilter{}), "and nothing is logged")
+}
+
+// Guards on many machines change the same segments at the same moment.
+func testChangedAtOnce(t *testing.T, l segment.Ledger) {
 	const goroutines, times = 8, 10
 	ids := []segment.ID{own(t, "a"), own(t, "b"), own(t, "c")}
 	var wg sync.WaitGroup
@@ -433,14 +550,15 @@ func testAlertsAtOnce(t *testing.T, l segment.Ledger) {
 		wg.Go(func() {
 			mixed := append(slices.Clone(ids[g%3:]), ids[:g%3]...) // in any order
 			for range times {
-				err := l.ChangeAlerts(t.Context(), mixed, func(s *segment.AlertState) {
-					if s.Open == nil {
-						s.Open = &segment.Alert{Segment: s.Segment}
+				err := l.Change(t.Context(), mixed, func(s *segment.SegmentState) error {
+					if s.Alert.Open == nil {
+						s.Alert.Open = &segment.Alert{Segment: s.Segment}
 					}
-					s.Open.Attempt++
+					s.Alert.Open.Attempt++
+					return nil
 				})
 				if err != nil {
-					t.Errorf("changing alerts: %v", err)
+					t.Errorf("changing segments: %v", err)
 				}
 			}
 		})
@@ -449,8 +567,8 @@ func testAlertsAtOnce(t *testing.T, l segment.Ledger) {
 	states := alerts(t, l)
 	require.Len(t, states, len(ids))
 	for _, s := range states {
-		require.NotNil(t, s.Open)
-		require.Equal(t, goroutines*times, s.Open.Attempt, "a change that another one overwrote is an alert lost")
+		require.NotNil(t, s.Alert.Open)
+		require.Equal(t, goroutines*times, s.Alert.Open.Attempt, "a change that another one overwrote is an alert lost")
 	}
 }
 
@@ -485,25 +603,23 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	_, err := l.Sizes(ctx, id, 5)
 	require.ErrorIs(t, err, context.Canceled)
 	for name, err := range map[string]error{
-		"Record":       l.Record(ctx, with(rec("r2", 1, segment.RunCommitted, 6), func(r *segment.Record) { r.Segment = id })),
-		"Accept":       l.Accept(ctx, id, segment.Acceptance{RunID: "r", By: "b", Why: "w", At: start}),
-		"Suspect":      l.Suspect(ctx, id, segment.Suspicion{RunID: "r", By: "b", Why: "w", At: start}),
-		"Import":       l.Import(ctx, []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 1, At: start}}}}),
-		"Forget":       l.Forget(ctx, id),
-		"ChangeAlerts": l.ChangeAlerts(ctx, []segment.ID{id}, func(s *segment.AlertState) { s.Open = nil }),
-		"Segments":     end(l.Segments(ctx)),
-		"Attempts":     end(l.Attempts(ctx, segment.LogFilter{})),
-		"Alerts":       end(l.Alerts(ctx)),
+		"Record": l.Record(ctx, with(rec("r2", 1, segment.RunCommitted, 6), func(r *segment.Record) { r.Segment = id })),
+		"Change": l.Change(ctx, []segment.ID{id}, func(s *segment.SegmentState) error {
+			s.Alert.Open = nil
+			return nil
+		}),
+		"Segments": end(l.Segments(ctx, segment.SegmentFilter{})),
+		"Log":      end(l.Log(ctx, segment.LogFilter{})),
 	} {
 		require.ErrorIs(t, err, context.Canceled, strings.TrimSpace(name))
 	}
 	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "and nothing is half done")
 	states := alerts(t, l)
 	require.Len(t, states, 1)
-	require.NotNil(t, states[0].Open)
+	require.NotNil(t, states[0].Alert.Open)
 }
 
-// end is the error with which a sequence ends.
+// end returns the error with which a sequence ends.
 func end[T any](items iter.Seq2[T, error]) (last error) {
 	for _, err := range items {
 		last = err

@@ -15,7 +15,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// problems are what the suite says of a job: one sentence for each fault that it
+// problems returns what the suite says of a job: one sentence for each fault that it
 // handles wrongly.
 func problems(t *testing.T, job Job, faults []Fault) map[string]string {
 	t.Helper()
@@ -32,15 +32,15 @@ func problems(t *testing.T, job Job, faults []Fault) map[string]string {
 
 // The same job, done right in each way that the store offers.
 var right = map[string]variant{
-	"staged":   {rule: segment.Rule{Lag: settles}},
-	"in place": {rule: segment.Rule{Lag: settles}, inPlace: byAttempt},
+	"staged":   {rule: segment.Rule{Lag: waits}},
+	"in place": {rule: segment.Rule{Lag: waits}, inPlace: byAttempt},
 	"mapped": {
-		rule:   segment.Rule{Lag: settles, Policy: validate.Policy{Mapping: validate.Ratio{Min: 0.7, Max: 0.95}}},
+		rule:   segment.Rule{Lag: waits, Policy: validate.Policy{Mapping: validate.Ratio{Min: 0.7, Max: 0.95}}},
 		mapped: true,
 	},
-	"admitted": {rule: segment.Rule{Lag: settles}, inPlace: byAttempt, admit: true},
-	"wide":     {rule: segment.Rule{Lag: settles}, wide: true},
-	"teed":     {rule: segment.Rule{Lag: settles}, teed: true},
+	"admitted": {rule: segment.Rule{Lag: waits}, inPlace: byAttempt, admit: true},
+	"wide":     {rule: segment.Rule{Lag: waits}, wide: true},
+	"teed":     {rule: segment.Rule{Lag: waits}, teed: true},
 }
 
 func TestRightJobs(t *testing.T) {
@@ -53,7 +53,7 @@ func TestRightJobs(t *testing.T) {
 // be is its own word, so it leaves out the faults of reading.
 func TestRightLookalike(t *testing.T) {
 	v := variant{
-		rule:    segment.Rule{Lag: settles},
+		rule:    segment.Rule{Lag: waits},
 		expects: func(made *validate.Digest) validate.Summary { return validate.Count(made.Users()) },
 		edit: func(r *segment.Run, _ *validate.Digest) {
 			r.Job = segment.Lookalike(r.Job.To, r.Job.From...)
@@ -91,7 +91,7 @@ func TestFaultsCompose(t *testing.T) {
 // TestWrongJobs has jobs that are wrong in each way that jobs are wrong: the
 // suite must say so for just these faults, and of one of them in these words.
 func TestWrongJobs(t *testing.T) {
-	strict := segment.Rule{Lag: settles}
+	strict := segment.Rule{Lag: waits}
 	for _, c := range []struct {
 		name, reason string
 		job          variant
@@ -101,7 +101,9 @@ func TestWrongJobs(t *testing.T) {
 	}{
 		{
 			name: "forgot the guard", reason: "whatever is written goes live; only where counts lag is that right",
-			job:    variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error { return r.Commit(ctx) }},
+			job: variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error {
+				return r.Staging.Commit(ctx)
+			}},
 			caught: Except(ReadFails, LagsAWhile),
 			of:     "StopsAt10000", says: "the fault went through: the job reported success, want an error that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users missing.",
 		},
@@ -142,7 +144,7 @@ func TestWrongJobs(t *testing.T) {
 			of:     "RepeatsPage", says: "the fault went through: the job reported success, want an error that is repeated or different or short. Live are 12,310 users where 12,310 users should be: 1,000 users missing, 1,000 users there too often.",
 		},
 		{
-			name: "does not settle", reason: "a store that lags behind never passes",
+			name: "does not wait", reason: "a store that lags behind never passes",
 			job:    variant{},
 			tried:  []Fault{LagsAWhile, LagsForever, ShowsYesterday},
 			caught: []Fault{LagsAWhile},
@@ -166,7 +168,7 @@ func TestWrongJobs(t *testing.T) {
 		{
 			name: "has one loose tolerance over all steps", reason: "what the mapping leaves out hides what the read does",
 			job: variant{
-				rule:    segment.Rule{Lag: settles, Policy: validate.Policy{Tolerance: validate.Within(0.30)}},
+				rule:    segment.Rule{Lag: waits, Policy: validate.Policy{Tolerance: validate.Within(0.30)}},
 				counted: true, mapped: true,
 				edit: func(r *segment.Run, _ *validate.Digest) { r.Read, r.Written = validate.Summary{}, validate.Summary{} },
 			},
@@ -176,7 +178,7 @@ func TestWrongJobs(t *testing.T) {
 		},
 		{
 			name: "tolerates one percent", reason: "a tolerance nobody needs loses users day by day",
-			job:    variant{rule: segment.Rule{Lag: settles, Policy: validate.Policy{Tolerance: validate.Within(0.01)}}},
+			job:    variant{rule: segment.Rule{Lag: waits, Policy: validate.Policy{Tolerance: validate.Within(0.01)}}},
 			caught: []Fault{DropsOnePercent},
 			of:     "DropsOnePercent", says: "Live are 12,187 users where 12,310 users should be: 123 users missing.",
 		},
@@ -202,17 +204,17 @@ func TestWrongJobs(t *testing.T) {
 		},
 		{
 			name: "in place, discards nothing", reason: "the job fails and what it wrote stays",
-			job:   variant{rule: strict, inPlace: byAttempt, edit: func(r *segment.Run, _ *validate.Digest) { r.Discard = nil }},
+			job:   variant{rule: strict, inPlace: byAttempt, edit: func(r *segment.Run, _ *validate.Digest) { r.Staging.Discard = nil }},
 			tried: []Fault{StopsAt10000, KeepsStaleRows, ReadBackFails, OlderAttempt},
 			of:    "StopsAt10000", says: "Live are 22,310 users where the 12,310 users from before should be: 9,754 users there too often, 246 users not to be there.",
 		},
 		{
 			name: "publishes before it is judged", reason: "the right error, too late",
 			job: variant{rule: strict, finish: func(ctx context.Context, g *segment.Guard, r segment.Run, _ *Target) error {
-				if err := r.Commit(ctx); err != nil {
+				if err := r.Staging.Commit(ctx); err != nil {
 					return err
 				}
-				r.Commit, r.Discard = func(context.Context) error { return nil }, nil
+				r.Staging.Commit, r.Staging.Discard = func(context.Context) error { return nil }, nil
 				_, err := g.Commit(ctx, r)
 				return err
 			}},
@@ -222,10 +224,10 @@ func TestWrongJobs(t *testing.T) {
 		{
 			name: "says that it is live", reason: "a store that can stage must not be judged after it published",
 			job: variant{rule: strict, finish: func(ctx context.Context, g *segment.Guard, r segment.Run, _ *Target) error {
-				if err := r.Commit(ctx); err != nil {
+				if err := r.Staging.Commit(ctx); err != nil {
 					return err
 				}
-				r.Live, r.Commit, r.Discard = true, nil, nil
+				r.Live, r.Staging.Commit, r.Staging.Discard = true, nil, nil
 				_, err := g.Commit(ctx, r)
 				return err
 			}},
@@ -268,7 +270,7 @@ func TestWrongJobs(t *testing.T) {
 			}},
 			tried:  []Fault{CommitFails, OlderAttempt, ReadBackFails},
 			caught: []Fault{CommitFails},
-			of:     "CommitFails", says: "the job failed as it should, but changed what is live: site-b/cars: run monday is live or not, nobody knows: the commit failed: segmenttest: the connection broke before publishing was answered. Live is nobody: the segment is empty.",
+			of:     "CommitFails", says: "the job failed as it should, but changed what is live: site-b/cars: run monday may be live or not: the commit failed: segmenttest: the connection broke before publishing was answered. Live is nobody: the segment is empty.",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -330,7 +332,9 @@ func TestNewerAttempt(t *testing.T) {
 // TestComposedIsTried: what is wrong under one fault is wrong under it and
 // another, whichever comes first.
 func TestComposedIsTried(t *testing.T) {
-	v := variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error { return r.Commit(ctx) }}
+	v := variant{finish: func(ctx context.Context, _ *segment.Guard, r segment.Run, _ *Target) error {
+		return r.Staging.Commit(ctx)
+	}}
 	for _, f := range []Fault{OlderAttempt, DropsPage, KeepsStaleRows} {
 		said := problems(t, v.job, []Fault{LagsAWhile, LagsAWhile.With(f), f.With(LagsAWhile)})
 		require.Len(t, said, 2, f.String())

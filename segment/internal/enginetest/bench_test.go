@@ -212,7 +212,7 @@ func newCopies(b *testing.B, ids string) *copies {
 	d := enginetest.Durable(b)
 	c := &copies{database: d, db: d.Open(b), history: d.History(b)}
 	var err error
-	c.guard, err = segment.NewGuard(segment.GuardConfig{History: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	c.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(b, err)
 	for _, statement := range []string{
 		"CREATE TABLE members (segment integer, id " + ids + ", PRIMARY KEY (segment, id))",
@@ -258,13 +258,15 @@ func (c *copies) guarded(b *testing.B, method sqlsegment.Method) (copying time.D
 			users.Query = "SELECT id FROM copied WHERE segment = 2"
 			return users.Summarize(ctx, tx)
 		},
-		Commit: func(context.Context) error {
-			start := time.Now()
-			defer func() { copying += time.Since(start) }()
-			return tx.Commit()
+		Staging: segment.Staging{
+			Commit: func(context.Context) error {
+				start := time.Now()
+				defer func() { copying += time.Since(start) }()
+				return tx.Commit()
+			},
+			Discard: func(context.Context) error { return tx.Rollback() },
+			Tx:      c.history.Tx(tx),
 		},
-		Discard: func(context.Context) error { return tx.Rollback() },
-		History: c.history.Tx(tx),
 	})
 	require.NoError(b, err)
 	require.Equal(b, int64(*benchmarkUsers), report.Stored.Users())

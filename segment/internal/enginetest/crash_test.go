@@ -91,7 +91,7 @@ func (p *platform) alerts(t *testing.T) *bytes.Buffer {
 	t.Helper()
 	var alerts bytes.Buffer
 	var err error
-	p.guard, err = segment.NewGuard(segment.GuardConfig{History: p.history, Alerter: segment.LogAlerter(slog.New(slog.NewTextHandler(&alerts, nil)))})
+	p.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: p.history, Alerter: segment.LogAlerter(slog.New(slog.NewTextHandler(&alerts, nil)))})
 	require.NoError(t, err)
 	return &alerts
 }
@@ -128,7 +128,7 @@ func hold(t *testing.T, p *platform, at string) {
 // killedAt has the server killed at a point of a run.
 func killedAt(t *testing.T, p *platform, at string, kill func() error) func(*segment.Run) {
 	return func(r *segment.Run) {
-		stored, commit := r.Stored, r.Commit
+		stored, commit := r.Stored, r.Staging.Commit
 		switch at {
 		case "Stored":
 			r.Stored = func(ctx context.Context) (s validate.Summary, err error) {
@@ -143,13 +143,13 @@ func killedAt(t *testing.T, p *platform, at string, kill func() error) func(*seg
 				return s, nil
 			}
 		case "Commit":
-			r.Commit = func(ctx context.Context) error {
+			r.Staging.Commit = func(ctx context.Context) error {
 				require.NoError(t, kill())
 				return commit(ctx)
 			}
 		default:
 			waits := map[string]string{"COMMIT": "wait_event_type = 'Lock'", "answer": "wait_event = 'SyncRep'"}[at]
-			r.Commit = func(ctx context.Context) (err error) {
+			r.Staging.Commit = func(ctx context.Context) (err error) {
 				killedWhile(ctx, t, p, waits, kill, func() { err = commit(ctx) })
 				return err
 			}

@@ -102,8 +102,8 @@ func TestGuardWhoseCommitFails(t *testing.T) {
 func TestGuardWhoseConnectionIsLost(t *testing.T) {
 	p := newPlatform(t, postgreSQL(t))
 	kill := func(r *segment.Run) {
-		commit := r.Commit
-		r.Commit = func(ctx context.Context) error {
+		commit := r.Staging.Commit
+		r.Staging.Commit = func(ctx context.Context) error {
 			return errors.Join(p.exec(ctx, p.db, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 				WHERE datname = current_database() AND state = 'idle in transaction'`), commit(ctx))
 		}
@@ -149,8 +149,8 @@ func guardChild(c *enginetest.Child) error {
 			continue
 		}
 		_, err = way.do(context.Background(), "r", 1, func(r *segment.Run) {
-			commit := r.Commit
-			r.Commit = func(ctx context.Context) error {
+			commit := r.Staging.Commit
+			r.Staging.Commit = func(ctx context.Context) error {
 				return errors.Join(stop("accepted"), commit(ctx), stop("committed"))
 			}
 		})

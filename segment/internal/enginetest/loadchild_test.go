@@ -142,7 +142,7 @@ func newLoader(c *enginetest.Child) (*loader, error) {
 	}
 	db.SetMaxOpenConns(loadConnections)
 	db.SetMaxIdleConns(loadConnections)
-	g, err := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	return &loader{place, processes, c.Database, db, h, g}, err
 }
 
@@ -228,7 +228,7 @@ func (l *loader) guarded(ctx context.Context, j loadJob) (string, error) {
 		Job:      segment.Copy(j.Segment, segment.ID{SiteGroup: "source", Name: j.Segment.Name}),
 		Expected: validate.Count(j.users()),
 		Stored:   func(context.Context) (validate.Summary, error) { return validate.Count(j.stored()), nil },
-		Commit:   func(ctx context.Context) error { return l.transaction(ctx, "live", j) },
+		Staging:  segment.Staging{Commit: func(ctx context.Context) error { return l.transaction(ctx, "live", j) }},
 	}
 	if !j.Staged {
 		tx, err := l.begin(ctx)
@@ -238,9 +238,9 @@ func (l *loader) guarded(ctx context.Context, j loadJob) (string, error) {
 		if err := l.write(ctx, tx, "live", j); err != nil {
 			return "", errors.Join(err, tx.Rollback())
 		}
-		run.History = l.history.Tx(tx)
-		run.Commit = func(context.Context) error { return tx.Commit() }
-		run.Discard = func(context.Context) error { return tx.Rollback() }
+		run.Staging.Tx = l.history.Tx(tx)
+		run.Staging.Commit = func(context.Context) error { return tx.Commit() }
+		run.Staging.Discard = func(context.Context) error { return tx.Rollback() }
 	}
 	_, err := l.guard.Commit(ctx, run)
 	return told(&j, err), nil

@@ -55,7 +55,7 @@ func openPlatform(d enginetest.Database) (*platform, error) {
 		return nil, err
 	}
 	h, errHistory := sqlsegment.NewLedger(db, d.Dialect)
-	g, errGuard := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, errGuard := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	return &platform{database: d, db: db, history: h, guard: g}, errors.Join(errHistory, errGuard)
 }
 
@@ -111,8 +111,8 @@ func (p *platform) staged(ctx context.Context, id string, attempt int, changes .
 	run.Stored = func(ctx context.Context) (validate.Summary, error) {
 		return p.count(ctx, p.db, "SELECT id FROM staged WHERE tag = ?", tag)
 	}
-	run.Discard = func(ctx context.Context) error { return drop(ctx, p.db) }
-	run.Commit = func(ctx context.Context) error {
+	run.Staging.Discard = func(ctx context.Context) error { return drop(ctx, p.db) }
+	run.Staging.Commit = func(ctx context.Context) error {
 		return p.transaction(ctx, func(tx *sql.Tx) error {
 			return errors.Join(
 				p.exec(ctx, tx, "DELETE FROM live"),
@@ -154,10 +154,10 @@ func (p *platform) inTransaction(ctx context.Context, id string, attempt int, ch
 	if err != nil {
 		return validate.Report{}, err
 	}
-	run.History = p.history.Tx(tx)
+	run.Staging.Tx = p.history.Tx(tx)
 	run.Stored = func(ctx context.Context) (validate.Summary, error) { return p.count(ctx, tx, "SELECT id FROM live") }
-	run.Commit = func(context.Context) error { return tx.Commit() }
-	run.Discard = func(context.Context) error { return tx.Rollback() }
+	run.Staging.Commit = func(context.Context) error { return tx.Commit() }
+	run.Staging.Discard = func(context.Context) error { return tx.Rollback() }
 	for _, change := range changes {
 		change(&run)
 	}
@@ -171,7 +171,7 @@ func (p *platform) inTransaction(ctx context.Context, id string, attempt int, ch
 // states are what the history knows of a run, in order.
 func (p *platform) states(t *testing.T, run string) (states []string) {
 	t.Helper()
-	rows, err := p.db.QueryContext(t.Context(), p.database.Bind("SELECT attempt, state FROM segmentguard_attempts WHERE run = ? ORDER BY id"), run)
+	rows, err := p.db.QueryContext(t.Context(), p.database.Bind("SELECT attempt, state FROM segmentguard_log WHERE run = ? ORDER BY id"), run)
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {

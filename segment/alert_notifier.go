@@ -1,0 +1,160 @@
+package segment
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A notifier brings alerts to the alerter, each fault of a segment once. With a
+// ledger that holds for all notifiers that share it: what is wrong is written down
+// first, and then one of them tells the alerter.
+type notifier struct {
+	ledger  Ledger // nil: nobody remembers what was told
+	alerter Alerter
+}
+
+// claimFor is how long a notifier has for telling the alerter before another one
+// tries.
+const claimFor = 2 * tidyUp
+
+// fire says what a run found to be wrong with a segment.
+func (n notifier) fire(ctx context.Context, a Alert) error {
+	tell := func(ctx context.Context) error { return n.alerter.Tell(ctx, []Alert{a}, nil) }
+	if n.ledger == nil {
+		return afterwards(ctx, tell)
+	}
+	written := false
+	err := afterwards(ctx, func(ctx context.Context) (err error) {
+		written, err = n.change(ctx, []ID{a.Segment}, func(_ ID, s *AlertState) { s.open(a) })
+		return err
+	})
+	if !written { // people must know all the same
+		return join(err, afterwards(ctx, tell))
+	}
+	return err
+}
+
+// passed says that a run of a segment passed, so that nothing is wrong with it
+// any more, as far as one run can tell.
+func (n notifier) passed(ctx context.Context, id ID, r *validate.Report) error {
+	return afterwards(ctx, func(ctx context.Context) error {
+		if n.ledger == nil {
+			return n.alerter.Tell(ctx, nil, []Alert{{Segment: id}})
+		}
+		_, err := n.change(ctx, []ID{id}, func(_ ID, s *AlertState) { s.passed(r) })
+		return err
+	})
+}
+
+// change writes down what is wrong with segments, or no longer, and tells the
+// alerter what it does not know. The incidents that stand are told with it to an
+// alerter that may have forgotten them: they could not hold their segments' pages
+// back.
+func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertState), standing ...Alert) (written bool, err error) {
+	due := map[ID]AlertState{}
+	now := time.Now()
+	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
+		change(s.Segment, &s.Alert)
+		delete(due, s.Segment)
+		if s.Alert.claim(now, now.Add(claimFor)) {
+			due[s.Segment] = s.Alert
+		}
+		return nil
+	})
+	if err != nil {
+		return false, wrap("writing the alert down", err)
+	}
+	if len(due) == 0 {
+		return true, nil
+	}
+	if !n.keeps() {
+		standing = nil
+	}
+	return true, n.tell(ctx, due, standing)
+}
+
+// tell tells the alerter of what is due, and writes down what it knows now.
+func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
+	firing, resolved := dueAlerts(due)
+	err := n.alerter.Tell(ctx, append(standing, firing...), resolved)
+	told := err == nil
+	again := map[ID]AlertState{}
+	written := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
+		s.Alert.Claimed = time.Time{}
+		delete(again, s.Segment)
+		if !told {
+			return nil
+		}
+		s.Alert.Told = due[s.Segment].Open
+		if now := time.Now(); s.Alert.claim(now, now.Add(claimFor)) { // changed while we told
+			again[s.Segment] = s.Alert
+		}
+		return nil
+	})
+	if written != nil {
+		return join(err, wrap("writing down what the alerter was told", written))
+	}
+	if len(again) > 0 {
+		err = join(err, n.tell(ctx, again, nil))
+	}
+	return err
+}
+
+// dueAlerts returns the alerts to fire, incidents first so that they hold back
+// their segments' pages, and those that are over: also where another fault took
+// their place.
+func dueAlerts(due map[ID]AlertState) (firing, resolved []Alert) {
+	for _, id := range sorted(due) {
+		s := due[id]
+		if s.Open != nil {
+			firing = append(firing, *s.Open)
+		}
+		if s.Told != nil {
+			resolved = append(resolved, *s.Told)
+		}
+	}
+	slices.SortStableFunc(firing, func(a, b Alert) int { return cmp.Compare(a.turn(), b.turn()) })
+	return firing, resolved
+}
+
+func (a *Alert) turn() int {
+	if a.Incident != nil {
+		return 0
+	}
+	return 1
+}
+
+// keeps reports whether the alerter keeps alerts by itself, and may forget them.
+func (n notifier) keeps() bool {
+	_, keeps := n.alerter.(interface {
+		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
+	})
+	return keeps
+}
+
+// remind tells an alerter that keeps alerts by itself of those that stand, in
+// case it forgot. before is what was told when the sweep began: the rest is news,
+// and was told already.
+func (n notifier) remind(ctx context.Context, before map[ID]AlertState) error {
+	if !n.keeps() {
+		return nil
+	}
+	var standing []Alert
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return wrap("reading the alerts", err)
+		}
+		if known := before[s.Segment].Told; known != nil && faultOf(known) == faultOf(s.Alert.Open) && !s.Alert.pending() {
+			standing = append(standing, *s.Alert.Open)
+		}
+	}
+	if len(standing) == 0 {
+		return nil
+	}
+	return wrap("reminding of standing alerts", n.alerter.Tell(ctx, standing, nil))
+}

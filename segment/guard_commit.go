@@ -1,0 +1,240 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A guardedRun is a run on its way through the guard.
+type guardedRun struct {
+	guard  *Guard
+	run    Run
+	rule   Rule
+	sizes  []validate.Size
+	at     time.Time
+	report validate.Report
+
+	admitting  bool  // nothing is written yet
+	leftover   error // why discarding failed
+	discarded  bool
+	committing bool // Commit was called: what it did cannot be taken back
+	live       bool
+}
+
+// decide judges the run, and makes it live or rejects it.
+func (r *guardedRun) decide(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		r.unverified(err)
+	} else {
+		r.judge(ctx)
+	}
+	switch {
+	case !r.report.Passed() && r.rule.Mode != Observe:
+		return r.reject(ctx)
+	case r.admitting:
+		return nil
+	}
+	return r.publish(ctx)
+}
+
+// prepare finds the rule that the run is judged by. An error is why there is none.
+func (r *guardedRun) prepare(ctx context.Context) error {
+	r.at = time.Now().UTC()
+	if err := r.run.check(!r.admitting); err != nil {
+		return err
+	}
+	if find := r.guard.config.Rules; find != nil {
+		rule, err := find(ctx, r.run.Job)
+		if err != nil {
+			return &outage{"finding the rule", err}
+		}
+		r.rule = rule
+	}
+	if err := r.rule.check(); err != nil {
+		return err
+	}
+	if !r.admitting && r.rule.Lag != (Lag{}) && r.run.WrittenAt.IsZero() {
+		return badInput("Run.WrittenAt", "missing", "the last acknowledged write, as the rule has a Lag")
+	}
+	return nil
+}
+
+// judge reads earlier sizes and what is stored, and judges the output by them.
+// That sizes could not be read is told beside what was judged without them: it is
+// the least grave, so it comes last.
+func (r *guardedRun) judge(ctx context.Context) {
+	outage := r.readSizes(ctx)
+	r.at = after(r.sizes)
+	out := validate.Output{
+		Name:         r.run.Job.To.String(),
+		JobKind:      string(r.run.Job.Kind),
+		Expected:     r.run.Expected,
+		SelfReported: r.run.Job.Kind == JobKindLookalike,
+		Read:         r.run.Read,
+		Written:      r.run.Written,
+		WrittenAt:    r.run.WrittenAt,
+		Sizes:        r.sizes,
+		Counter:      r.run.Counter,
+		At:           r.at,
+	}
+	switch {
+	case r.admitting:
+		r.report, _ = r.guard.validator.Admit(ctx, r.rule.Policy, out)
+	case r.rule.Lag != (Lag{}):
+		r.judgeLagging(ctx, &out)
+	default:
+		out.Stored = r.readBack(ctx)
+		r.report, _ = r.guard.validator.Check(ctx, r.rule.Policy, out)
+	}
+	if outage != nil {
+		r.report.Findings = append(r.report.Findings, *outage)
+	}
+}
+
+// readSizes reads earlier sizes in the job's transaction, if there is one, and
+// returns the finding where it cannot.
+func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
+	from := r.run.Staging.Tx
+	if from == nil {
+		if r.guard.config.Ledger == nil {
+			return nil
+		}
+		from = r.guard.config.Ledger
+	}
+	sizes, err := from.Sizes(ctx, r.run.Job.To, KeptSizes)
+	if err == nil {
+		r.sizes = sizes
+		return nil
+	}
+	severity := validate.Fail
+	if r.guard.config.BestEffortSizes {
+		severity = validate.Warn
+	}
+	cause := &outage{"reading earlier sizes", err}
+	return &validate.Finding{Kind: validate.Unverified, Severity: severity, Detail: cause.Error(), Cause: cause}
+}
+
+// readBack asks the store what it holds. Without an answer the side is
+// unmeasured, never empty.
+func (r *guardedRun) readBack(ctx context.Context) validate.Summary {
+	stored, err := r.run.Stored(ctx)
+	if err != nil {
+		return validate.Unmeasured(&outage{"reading back what is stored", err})
+	}
+	return stored
+}
+
+// publish makes the output live and keeps the ledger in step with it. In the
+// job's transaction the size is recorded for good before the commit, and goes live
+// with the data or not at all; outside, the attempt is announced. A run that is
+// only observed is never held back.
+func (r *guardedRun) publish(ctx context.Context) error {
+	if r.run.Live {
+		r.live = true
+		return r.published(ctx)
+	}
+	if ctx.Err() != nil {
+		return r.cancelled(ctx)
+	}
+	r.at = after(r.sizes) // counting took its time: runs are ordered by when they went live
+	var err error
+	switch {
+	case r.rule.Mode == Observe:
+	case r.run.Staging.Tx != nil:
+		err = r.run.Staging.Tx.Record(ctx, r.record(RunCommitted))
+	default:
+		err = r.recordOutside(ctx, RunPassed)
+	}
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		return join(err, r.discard(ctx))
+	case err != nil:
+		r.unverified(&outage{"recording the run", err})
+		return r.reject(ctx)
+	case ctx.Err() != nil:
+		return r.cancelled(ctx)
+	}
+	r.committing = true
+	if err := r.run.Staging.Commit(ctx); err != nil {
+		return r.unknown(ctx, err)
+	}
+	r.live = true
+	return r.published(ctx)
+}
+
+// published records what is live, where the job's transaction has not, and tells
+// whether anything is wrong with it. That an attempt passed closes no alert if it
+// is superseded: the newer one speaks for the segment.
+func (r *guardedRun) published(ctx context.Context) error {
+	var err error
+	switch {
+	case r.rule.Mode == Observe:
+		err = r.recordAfter(ctx, RunObserved)
+	case r.run.Staging.Tx == nil:
+		err = r.recordAfter(ctx, RunCommitted)
+	}
+	switch {
+	case len(r.report.Findings) > 0:
+		err = join(err, r.alert(ctx, r.text()))
+	case !errors.Is(err, ErrSuperseded):
+		err = join(err, wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, &r.report)))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case r.rule.Mode == Observe: // a job that is only observed must not fail by it
+		r.log(ctx, "segment is live, but", err)
+		r.report.Findings = append(r.report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Warn, Detail: err.Error(), Cause: err,
+		})
+		return nil
+	}
+	return &LiveError{Segment: r.run.Job.To, RunID: r.run.ID, Err: err}
+}
+
+// recordAfter records what became of the run, even if the job was told to stop.
+func (r *guardedRun) recordAfter(ctx context.Context, state RunState) error {
+	return afterwards(ctx, func(ctx context.Context) error { return r.recordOutside(ctx, state) })
+}
+
+// recordOutside records in the guard's own ledger, never in the job's
+// transaction.
+func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
+	if r.guard.config.Ledger == nil {
+		return nil
+	}
+	return wrap("recording it as "+string(state), r.guard.config.Ledger.Record(ctx, r.record(state)))
+}
+
+func (r *guardedRun) record(state RunState) Record {
+	report := r.report
+	return Record{
+		Segment: r.run.Job.To,
+		RunID:   r.run.ID,
+		Attempt: r.run.Attempt,
+		State:   state,
+		JobID:   r.run.Job.ID,
+		JobKind: r.run.Job.Kind,
+		Build:   r.run.Build,
+		Users:   r.report.Stored.Users(),
+		Read:    r.report.Read.Users(),
+		Counter: r.run.Counter,
+		Live:    state == RunRejected && r.run.Live && !r.admitting,
+		At:      r.at,
+		Report:  &report,
+	}
+}
+
+// after returns the time of a size: now, or just after the last size, as the clock
+// of the machine that committed that may be ahead of ours. A size of the same time
+// would not be judged by it. A ledger keeps microseconds.
+func after(sizes []validate.Size) time.Time {
+	t := time.Now().UTC()
+	if n := len(sizes); n > 0 && sizes[n-1].At.After(t) {
+		return sizes[n-1].At.Add(time.Microsecond)
+	}
+	return t
+}

@@ -1,0 +1,223 @@
+package segment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A Decision is what somebody decided about a segment.
+type Decision struct {
+	By  string    `json:"by"`
+	Why string    `json:"why"`
+	At  time.Time `json:"at"`
+}
+
+// Validate returns a *validate.InputError that names what is missing.
+func (d Decision) Validate() error {
+	switch {
+	case d.By == "":
+		return badInput("Decision.By", "empty", "who decided")
+	case d.Why == "":
+		return badInput("Decision.Why", "empty", "the reason, for whoever reads it later")
+	case d.At.IsZero():
+		return badInput("Decision.At", "missing", "the time of the decision")
+	}
+	return nil
+}
+
+// Accept makes the size of a run the start of a new baseline, whatever was
+// judged, and closes the segment's alert. The size is that of the run's last
+// recorded attempt. Accept returns an error if it was never read back.
+func Accept(ctx context.Context, l Ledger, id ID, runID string, d Decision) error {
+	r, err := decided(ctx, l, id, runID, d)
+	if err == nil && !r.measured() {
+		err = fmt.Errorf("run %q: its size was never read back", runID)
+	}
+	if err == nil {
+		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+			s.accept(r.Size(), d)
+			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionAccepted, RunID: runID, By: d.By, Why: d.Why})
+			return nil
+		})
+	}
+	return wrap("segment: accepting a size of "+id.String(), err)
+}
+
+// Suspect takes the size of a run out of the baseline, though it passed. The size
+// is that of the run's last recorded attempt.
+func Suspect(ctx context.Context, l Ledger, id ID, runID string, d Decision) error {
+	r, err := decided(ctx, l, id, runID, d)
+	if err == nil {
+		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+			s.suspect(r.Size())
+			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionSuspected, RunID: runID, By: d.By, Why: d.Why})
+			return nil
+		})
+	}
+	return wrap("segment: suspecting a size of "+id.String(), err)
+}
+
+// decided returns the last record of a run's last attempt, which a decision is
+// about.
+func decided(ctx context.Context, l Ledger, id ID, runID string, d Decision) (last Record, err error) {
+	if err := d.Validate(); err != nil {
+		return last, err
+	}
+	if runID == "" {
+		return last, badInput("runID", "empty", "the run whose size it is")
+	}
+	for e, err := range l.Log(ctx, LogFilter{Segment: id, RunID: runID}) {
+		switch {
+		case err != nil:
+			return last, err
+		case e.Record != nil && (last.State == "" || e.Record.Attempt >= last.Attempt):
+			last = *e.Record
+		}
+	}
+	if last.State == "" {
+		return last, fmt.Errorf("no record of run %q", runID)
+	}
+	return last, nil
+}
+
+// A SizeImport is sizes of one segment that no guard recorded.
+type SizeImport struct {
+	Segment ID              `json:"segment"`
+	Sizes   []validate.Size `json:"sizes"`
+}
+
+// Validate returns a *validate.InputError that names what is wrong.
+func (i SizeImport) Validate() error {
+	if i.Segment.IsZero() {
+		return badInput("SizeImport.Segment", "empty", "the segment whose sizes they are")
+	}
+	if i.Segment.check() != nil {
+		return badInput("SizeImport.Segment", fmt.Sprintf("%+q", i.Segment.String()), "UTF-8")
+	}
+	for _, size := range i.Sizes {
+		switch {
+		case size.At.IsZero():
+			return badInput("SizeImport.Sizes.At", "missing", "the time of each size of "+i.Segment.String())
+		case size.Users < 0 || size.Read < 0:
+			return badInput("SizeImport.Sizes", size, "0 or more users for "+i.Segment.String())
+		}
+	}
+	return nil
+}
+
+// Import adds sizes that no guard recorded: from before there was one, or seen in
+// the store. It marks them Unguarded, and leaves out sizes of the same time and
+// counter as one that is there already, and sizes from before the one that was
+// accepted last. If it returns an error it has added nothing.
+func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
+	sizes := map[ID][]validate.Size{}
+	for _, i := range imports {
+		if err := i.Validate(); err != nil {
+			return wrap("segment: importing sizes", err)
+		}
+		sizes[i.Segment] = append(sizes[i.Segment], i.Sizes...)
+	}
+	if len(sizes) == 0 {
+		return nil
+	}
+	return wrap("segment: importing sizes", l.Change(ctx, sorted(sizes), func(s *SegmentState) error {
+		s.add(sizes[s.Segment])
+		return nil
+	}))
+}
+
+// Forget drops what is known of segments that were deleted on purpose, and closes
+// their alerts. Their log stays.
+func Forget(ctx context.Context, l Ledger, ids ...ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return wrap("segment: forgetting segments", l.Change(ctx, ids, func(s *SegmentState) error {
+		s.forget()
+		return nil
+	}))
+}
+
+// accept starts the baseline anew from a size, and closes the alert.
+func (s *SegmentState) accept(size validate.Size, d Decision) {
+	s.Sizes, s.Accepted, s.Alert.Open = []validate.Size{size}, &d, nil
+}
+
+// suspect takes a size out of the baseline.
+func (s *SegmentState) suspect(size validate.Size) {
+	s.Sizes = slices.DeleteFunc(s.Sizes, func(kept validate.Size) bool { return same(kept, size) })
+}
+
+// add adds sizes that no guard recorded. What an acceptance put an end to does
+// not come back. A ledger keeps microseconds, so a size is known by those.
+func (s *SegmentState) add(sizes []validate.Size) {
+	for _, size := range sizes {
+		size.At, size.Unguarded = time.UnixMicro(size.At.UnixMicro()).UTC(), true
+		over := s.Accepted != nil && len(s.Sizes) > 0 && size.At.Before(s.Sizes[0].At)
+		known := func(kept validate.Size) bool { return kept.At.Equal(size.At) && kept.Counter == size.Counter }
+		if !over && !slices.ContainsFunc(s.Sizes, known) {
+			s.keep(size)
+		}
+	}
+}
+
+// forget drops all but what the alerter was told, so that it learns that it is
+// over.
+func (s *SegmentState) forget() {
+	*s = SegmentState{Segment: s.Segment, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
+}
+
+func same(a, b validate.Size) bool {
+	return a.Users == b.Users && a.Read == b.Read && a.At.Equal(b.At) && a.Counter == b.Counter
+}
+
+// An Affected segment holds the wrong users, or may: a sweep or an alert names
+// it, or the build that made it had a bug.
+type Affected struct {
+	Segment ID    `json:"segment"`
+	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
+}
+
+// AffectedByAlerts returns the segments with an open alert, in byte order of
+// their texts, as rerun.New takes them.
+func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
+	var found []Affected
+	for s, err := range l.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return nil, wrap("segment: affected by alerts", err)
+		}
+		if open := s.Alert.Open; open != nil && open.Incident == nil {
+			found = append(found, Affected{Segment: s.Segment, Users: atStake(&open.Report)})
+		}
+	}
+	return found, nil
+}
+
+// AffectedByLog returns the segments of the runs that f selects, in byte order of
+// their texts, whatever became of those runs: a bug found at noon touched runs
+// that looked fine. What was rejected is among them, as its segment is out of
+// date.
+func AffectedByLog(ctx context.Context, l Ledger, f LogFilter) ([]Affected, error) {
+	users := map[ID]int64{}
+	for e, err := range l.Log(ctx, f) {
+		if err != nil {
+			return nil, wrap("segment: affected by the log", err)
+		}
+		if r := e.Record; r != nil {
+			users[r.Segment] = max(users[r.Segment], r.Users)
+			if r.Report != nil {
+				users[r.Segment] = max(users[r.Segment], atStake(r.Report))
+			}
+		}
+	}
+	var found []Affected
+	for _, id := range sorted(users) {
+		found = append(found, Affected{Segment: id, Users: users[id]})
+	}
+	return found, nil
+}

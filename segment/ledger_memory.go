@@ -1,0 +1,163 @@
+package segment
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A Memory is a Ledger for tests and first steps: what it knows is gone when the
+// process ends. Use NewMemory to make one; the zero Memory is not ready.
+type Memory struct {
+	mu       sync.Mutex
+	segments map[ID]*SegmentState
+	attempts map[runKey]map[int]RunState // the last state of each attempt
+	log      []LogEntry
+}
+
+type runKey struct {
+	segment ID
+	runID   string
+}
+
+// NewMemory returns an empty Memory.
+func NewMemory() *Memory {
+	return &Memory{segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]RunState{}}
+}
+
+// Sizes implements Recorder.
+func (m *Memory) Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.segments[id]
+	if !ok {
+		return nil, nil
+	}
+	return slices.Clone(s.Sizes[max(0, len(s.Sizes)-max(n, 0)):]), nil
+}
+
+// Record implements Recorder.
+func (m *Memory) Record(ctx context.Context, r Record) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	attempts := m.attempts[runKey{r.Segment, r.RunID}]
+	newest := -1
+	for attempt := range attempts {
+		newest = max(newest, attempt)
+	}
+	if err := r.Superseded(newest, attempts[r.Attempt]); err != nil {
+		return err
+	}
+	if attempts == nil {
+		attempts = map[int]RunState{}
+		m.attempts[runKey{r.Segment, r.RunID}] = attempts
+	}
+	attempts[r.Attempt] = r.State
+	m.log = append(m.log, r.entry())
+	s, ok := m.segments[r.Segment]
+	if !ok {
+		s = &SegmentState{Segment: r.Segment}
+		m.segments[r.Segment] = s
+	}
+	s.Record(r)
+	return nil
+}
+
+// Change implements Ledger.
+func (m *Memory) Change(ctx context.Context, ids []ID, change func(*SegmentState) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ids = slices.Compact(slices.SortedFunc(slices.Values(ids), ID.Compare))
+	changed := make([]SegmentState, len(ids))
+	for i, id := range ids {
+		changed[i].Segment = id
+		if s, ok := m.segments[id]; ok {
+			changed[i] = s.clone()
+		}
+		if err := change(&changed[i]); err != nil {
+			return err
+		}
+	}
+	for i := range changed {
+		s := &changed[i]
+		m.log = append(m.log, s.Log...)
+		if s.Log = nil; s.IsZero() {
+			delete(m.segments, s.Segment)
+		} else {
+			m.segments[s.Segment] = s
+		}
+	}
+	return nil
+}
+
+// Segments implements Ledger. It yields what is known when it begins.
+func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[SegmentState, error] {
+	return yieldAll(ctx, func() (found []SegmentState) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, id := range sorted(m.segments) {
+			if s := m.segments[id]; f.Match(s) && (f.Limit == 0 || len(found) < f.Limit) {
+				found = append(found, s.clone())
+			}
+		}
+		return found
+	})
+}
+
+// clone returns a copy that shares nothing with s that anybody changes.
+func (s *SegmentState) clone() SegmentState {
+	c := *s
+	c.Sizes = slices.Clone(s.Sizes)
+	for _, alert := range []**Alert{&c.Alert.Open, &c.Alert.Told} {
+		if *alert != nil {
+			*alert = new(**alert)
+		}
+	}
+	return c
+}
+
+// Log implements Ledger. It yields what was written when it begins.
+func (m *Memory) Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error] {
+	return yieldAll(ctx, func() (found []LogEntry) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for i := range m.log {
+			if f.Match(&m.log[i]) {
+				found = append(found, m.log[i])
+			}
+		}
+		return found
+	})
+}
+
+// yieldAll yields what list returns, until the context ends.
+func yieldAll[T any](ctx context.Context, list func() []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range list() {
+			if ctx.Err() != nil {
+				break
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			var none T
+			yield(none, context.Cause(ctx))
+		}
+	}
+}
+func sorted[V any](m map[ID]V) []ID { return slices.SortedFunc(maps.Keys(m), ID.Compare) }

@@ -1,0 +1,110 @@
+package segment
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// attempted is the record of one attempt, so many hours before tonight.
+func attempted(run string, attempt int, state RunState, users int64, hours int) Record {
+	return Record{
+		RunID: run, Attempt: attempt, State: state, Users: users, At: tonight.Add(-time.Duration(hours) * time.Hour),
+		Report: &validate.Report{Stored: validate.Count(users)},
+	}
+}
+
+// TestWhatIsLast: what is live goes by when it went live; what was rejected, or
+// comes after something that was, is the last whatever clocks say.
+func TestWhatIsLast(t *testing.T) {
+	for _, c := range []struct {
+		reason       string
+		first, then  Record
+		last         string
+		users, liveN int64 // -1: nobody knows what is live
+	}{
+		{"known late, live before", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunCommitted, 4, 2), "b", 5, 5},
+		{"live later", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunCommitted, 5, 1), "b", 5, 5},
+		{"rejected by a clock that is behind", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunRejected, 4, 2), "a", 4, 5},
+		{"live after a rejected one of a clock ahead", attempted("b", 1, RunRejected, 4, 1), attempted("a", 1, RunCommitted, 5, 2), "a", 5, 5},
+		{"the same attempt again", attempted("a", 1, RunCommitted, 4, 1), attempted("a", 1, RunCommitted, 5, 2), "a", 5, 5},
+		{"an older attempt", attempted("a", 2, RunCommitted, 5, 2), attempted("a", 1, RunCommitted, 4, 1), "a", 5, 5},
+		{"observed", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunObserved, 5, 1), "b", 5, 5},
+		{"unknown", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunUnknown, 5, 1), "b", 5, -1},
+	} {
+		var state SegmentState
+		state.Record(c.first)
+		state.Record(c.then)
+		require.Equal(t, c.last, state.Last.RunID, c.reason)
+		require.Equal(t, c.users, state.Last.Users, c.reason)
+		if c.liveN < 0 {
+			require.Nil(t, state.Live, c.reason)
+			continue
+		}
+		require.NotNil(t, state.Live, c.reason)
+		require.Equal(t, c.liveN, state.Live.Users, c.reason)
+	}
+	unread := attempted("b", 1, RunObserved, 0, 1)
+	unread.Report = &validate.Report{}
+	state := SegmentState{}
+	state.Record(attempted("a", 1, RunCommitted, 4, 2))
+	state.Record(unread)
+	require.Nil(t, state.Live, "live, and never read back")
+}
+
+// TestOneSizeIsTakenOut: of sizes that are alike in all but one thing, only the
+// one that is meant.
+func TestOneSizeIsTakenOut(t *testing.T) {
+	bad := validate.Size{Users: 5, Read: 6, At: tonight, Counter: "x"}
+	others := []validate.Size{
+		{Users: 4, Read: 6, At: tonight, Counter: "x"},
+		{Users: 5, Read: 7, At: tonight, Counter: "x"},
+		{Users: 5, Read: 6, At: tonight.Add(time.Microsecond), Counter: "x"},
+		{Users: 5, Read: 6, At: tonight, Counter: "y"},
+	}
+	state := SegmentState{Sizes: append([]validate.Size{bad}, others...)}
+	state.suspect(validate.Size{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x"})
+	require.Equal(t, others, state.Sizes)
+}
+
+// TestImportedOnce: a size is known by its time and counter.
+func TestImportedOnce(t *testing.T) {
+	var state SegmentState
+	for range 2 {
+		state.add([]validate.Size{{Users: 5, At: tonight}, {Users: 6, At: tonight, Counter: "x"}, {Users: 5, At: tonight.Add(time.Microsecond)}})
+	}
+	require.Len(t, state.Sizes, 3)
+}
+
+// TestImportedBeforeAnAcceptance: what a human put an end to does not come back;
+// what came before the first size that is known does.
+func TestImportedBeforeAnAcceptance(t *testing.T) {
+	first := validate.Size{Users: 5, At: tonight}
+	older, newer := validate.Size{Users: 4, At: tonight.Add(-time.Microsecond)}, validate.Size{Users: 6, At: tonight.Add(time.Microsecond)}
+	for _, c := range []struct {
+		reason string
+		state  SegmentState
+		want   []int64
+	}{
+		{"nothing was accepted", SegmentState{Sizes: []validate.Size{first}}, []int64{4, 5, 6}},
+		{"the first was accepted", SegmentState{Sizes: []validate.Size{first}, Accepted: &Decision{}}, []int64{5, 6}},
+		{"what was accepted is suspect now", SegmentState{Accepted: &Decision{}}, []int64{4, 6}},
+	} {
+		c.state.add([]validate.Size{older, newer})
+		var users []int64
+		for _, size := range c.state.Sizes {
+			users = append(users, size.Users)
+		}
+		require.Equal(t, c.want, users, c.reason)
+	}
+}
+
+// TestStates: which attempts are live or about to be.
+func TestStates(t *testing.T) {
+	for state, goes := range map[RunState]bool{RunPassed: true, RunCommitted: true, RunObserved: true, RunRejected: false, RunUnknown: false} {
+		require.Equal(t, goes, state.GoesLive(), state)
+	}
+}

@@ -1,0 +1,354 @@
+package segment
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A sweeper is one sweep on its way.
+type sweeper struct {
+	monitor *Monitor
+	sweep   Sweep
+	states  map[ID]AlertState // the alerts, as they were when it began
+
+	mu       sync.Mutex
+	findings map[ID]*SegmentFinding
+	healthy  map[ID]bool // of the segments with an alert
+	stored   []fall
+	read     []fall
+	settled  []Record // commits whose outcome was unknown
+	seen     []seenSize
+}
+
+func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
+	w := &sweeper{
+		monitor:  m,
+		sweep:    Sweep{At: time.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
+		states:   map[ID]AlertState{},
+		findings: map[ID]*SegmentFinding{},
+		healthy:  map[ID]bool{},
+	}
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return w, wrap("reading the alerts", err)
+		}
+		w.states[s.Segment] = s.Alert
+	}
+	return w, nil
+}
+
+// A tally is what was found in one batch of segments.
+type tally struct {
+	segments, healthy, unwatched, missing int
+
+	findings     []SegmentFinding
+	well         []ID
+	stored, read []fall
+	settled      []Record
+	seen         []seenSize
+}
+
+// judgeAll judges a batch and adds up what it found.
+func (w *sweeper) judgeAll(ctx context.Context, batch []pair) (err error) {
+	var t tally
+	for i := 0; i < len(batch) && err == nil; i++ {
+		err = w.judge(ctx, &batch[i], &t)
+	}
+	w.add(&t)
+	return err
+}
+
+func (w *sweeper) add(t *tally) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sweep.Segments += t.segments
+	w.sweep.Healthy += t.healthy
+	w.sweep.Unwatched += t.unwatched
+	w.sweep.Missing += t.missing
+	w.stored = append(w.stored, t.stored...)
+	w.read = append(w.read, t.read...)
+	w.settled = append(w.settled, t.settled...)
+	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
+		w.seen = longestUnknown(w.seen)
+	}
+	for i := range t.findings {
+		w.findings[t.findings[i].Segment] = &t.findings[i]
+	}
+	for _, id := range t.well {
+		w.healthy[id] = true
+	}
+}
+
+// judge judges one segment.
+func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
+	if p.listed == 0 {
+		if p.state.everLive() && !w.new(&p.state) {
+			t.missing++
+			t.findings = append(t.findings, missing(&p.state))
+		}
+		return nil
+	}
+	t.segments++
+	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
+	if err != nil {
+		return err
+	}
+	e := w.examine(p, &rule)
+	e.settle(t)
+	if e.unwatched() && p.listed == 1 {
+		t.unwatched++
+		e.keep(t)
+		return nil
+	}
+	e.falls(t)
+	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
+		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
+		c.twice = p.listed > 1
+		t.findings = append(t.findings, c)
+		return nil
+	}
+	t.healthy++
+	if _, alerted := w.states[p.current.Segment]; alerted {
+		t.well = append(t.well, p.current.Segment)
+	}
+	e.keep(t)
+	return nil
+}
+
+// everLive reports whether the segment should be in the store: of one whose
+// first run was rejected nothing is.
+func (t *SegmentState) everLive() bool {
+	return len(t.Sizes) > 0 || t.Last.State.live() || t.Last.State == RunUnknown
+}
+
+// new reports whether the segment came to be so late that the store may have been
+// listed before.
+func (w *sweeper) new(t *SegmentState) bool {
+	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
+}
+
+func missing(t *SegmentState) SegmentFinding {
+	c := newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail,
+		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
+	}}})
+	c.missing = true
+	return c
+}
+
+// An examination is of one segment that has a current size.
+type examination struct {
+	pair   *pair
+	at     time.Time
+	since  time.Time       // when what is live came to be; at, where that is not known
+	sizes  []validate.Size // its baseline before now, by the same counter or not
+	known  bool            // the last run says how many users are live
+	policy validate.Policy
+	out    validate.Output
+}
+
+// examine says by what the segment is to be judged. What the last run left live
+// is expected, and is no part of the baseline: a size must not vouch for itself.
+// That word is the platform's own, so a size off its history counts.
+func (w *sweeper) examine(p *pair, rule *Rule) examination {
+	e := examination{pair: p, at: p.current.At}
+	if e.at.IsZero() {
+		e.at = w.sweep.At
+	}
+	e.since, e.sizes = e.at, before(p.state.Sizes, e.at)
+	e.policy = validate.Policy{
+		Tolerance: rule.Drift, Caps: rule.Policy.Caps, OffHistory: rule.Policy.OffHistory,
+		AllowEmpty: true, // where that is what the last run left, or a human accepted
+	}
+	e.out = validate.Output{
+		JobKind:      string(p.state.Last.JobKind),
+		Expected:     validate.Unknown(),
+		SelfReported: true,
+		Stored:       p.current.Stored,
+		Sizes:        e.sizes,
+		Counter:      w.monitor.config.Counter,
+		At:           e.at,
+	}
+	if p.state.Live == nil || p.state.Last.State == RunPassed || p.state.Last.State == RunUnknown {
+		return e
+	}
+	live := *p.state.Live
+	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Lag.Max)) {
+		return e
+	}
+	e.since, e.out.Sizes = live.At, before(e.sizes, live.At.Add(-1))
+	if e.overtaken(live) {
+		return e
+	}
+	e.known, e.out.Expected, e.out.At = true, validate.Count(live.Users), live.At
+	return e
+}
+
+// overtaken reports that the size was counted before the last run went live, as
+// it is the one of before: a run has the time at which it was judged, and may
+// have gone live after the store was listed. That explains an hour at most.
+func (e *examination) overtaken(live validate.Size) bool {
+	previous, ok := e.latest(e.out.Sizes)
+	return ok && e.at.Sub(live.At) < uncertain && e.out.Stored.Users() == previous.Users && previous.Users != live.Users
+}
+
+// latest returns the last of some sizes by the counter of the current one.
+func (e *examination) latest(sizes []validate.Size) (validate.Size, bool) {
+	for _, size := range slices.Backward(sizes) {
+		if size.Counter == e.out.Counter {
+			return size, true
+		}
+	}
+	return validate.Size{}, false
+}
+
+func (e *examination) check(ctx context.Context, v *validate.Validator) validate.Report {
+	report, _ := v.Check(ctx, e.policy, e.out) // the error says nothing that the report does not
+	if n := e.pair.listed; n > 1 {
+		report.Findings = append(report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Fail,
+			Detail: fmt.Sprintf("it is listed %d times among the current sizes, the first time with %s", n, e.out.Stored),
+		})
+	}
+	return report
+}
+
+// before returns the sizes up to a time.
+func before(sizes []validate.Size, at time.Time) []validate.Size {
+	n := len(sizes)
+	for n > 0 && sizes[n-1].At.After(at) {
+		n--
+	}
+	return sizes[:n]
+}
+
+// unwatched reports whether there is nothing to judge the segment by. That is no
+// pass.
+func (e *examination) unwatched() bool {
+	return !e.known && !slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return s.Counter == e.out.Counter && s.Users > 0 })
+}
+
+// freshly is how long a size stands for today: daily jobs do not run at just the
+// same time every day.
+const freshly = 20 * time.Hour
+
+// A seenSize is the size of a segment that no run tells.
+type seenSize struct {
+	segment ID
+	size    validate.Size
+	known   time.Time // of when the last known size is; zero: none is
+}
+
+// mostKept is how many sightings a sweep keeps, so that neither its memory nor
+// what it writes grows with the segments that no guard stands before.
+const mostKept = 100_000
+
+// longestUnknown returns those to keep: sweeps take turns where there are more.
+func longestUnknown(seen []seenSize) []seenSize {
+	slices.SortFunc(seen, func(a, b seenSize) int {
+		return cmp.Or(a.known.Compare(b.known), a.segment.Compare(b.segment))
+	})
+	return seen[:min(len(seen), mostKept)]
+}
+
+// keep adds the current size to what is to be kept, where no run tells it.
+func (e *examination) keep(t *tally) {
+	stored, last := &e.out.Stored, &e.pair.state.Last
+	if last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+		return
+	}
+	latest, ok := e.latest(e.sizes)
+	if ok && e.at.Sub(latest.At) < freshly {
+		return
+	}
+	t.seen = append(t.seen, seenSize{
+		e.pair.current.Segment, validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}, latest.At,
+	})
+}
+
+// falls notes a fall of what is stored, and of what the last run had read, for
+// the signature of a limit over many segments. It is a fall from before the last
+// run, however long ago that was.
+func (e *examination) falls(t *tally) {
+	counter := func(s *validate.Size) int64 {
+		if s.Counter != e.out.Counter {
+			return 0
+		}
+		return s.Users
+	}
+	id, last := e.pair.current.Segment, e.pair.state.Last
+	if stored := &e.out.Stored; stored.RelErr() == 0 {
+		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last, e.kept()})
+		}
+	}
+	if read := last.Read; read > 0 && last.State.live() {
+		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
+		if ok && fell(was, read) {
+			t.read = append(t.read, fall{was, read, id, last, e.kept()})
+		}
+	}
+}
+
+// kept reports whether the baseline holds the size of the last run.
+func (e *examination) kept() bool {
+	last := &e.pair.state.Last
+	size := validate.Size{Users: last.Users, Read: last.Read, At: last.At, Counter: last.Counter}
+	return last.State.live() && slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return same(s, size) })
+}
+
+// earlier returns the last size above zero that is not of the same day, or else the
+// one before the last.
+func earlier(sizes []validate.Size, at time.Time, users func(*validate.Size) int64) (int64, bool) {
+	fallback, seen := int64(0), 0
+	for i := len(sizes) - 1; i >= 0; i-- {
+		n := users(&sizes[i])
+		if n == 0 {
+			continue
+		}
+		if at.Sub(sizes[i].At) >= freshly {
+			return n, true
+		}
+		if seen++; seen <= 2 {
+			fallback = n
+		}
+	}
+	return fallback, seen > 0
+}
+
+// uncertain is how long a run may be on its way between accepted and committed.
+const uncertain = time.Hour
+
+// settle finds out what became of a commit of which nobody knew: if just as many
+// users are there as that run stored, and as no other size explains, it is live;
+// if there are as many as before, it is not.
+func (e *examination) settle(t *tally) {
+	last, stored := &e.pair.state.Last, &e.out.Stored
+	if last.State != RunUnknown && last.State != RunPassed || stored.RelErr() > 0 ||
+		last.Counter != e.out.Counter || e.at.Sub(last.At) < uncertain {
+		return
+	}
+	var previous int64 = -1
+	if latest, ok := e.latest(e.sizes); ok {
+		previous = latest.Users
+	}
+	r := Record{
+		Segment: e.pair.current.Segment, RunID: last.RunID, Attempt: last.Attempt, JobID: last.JobID, JobKind: last.JobKind,
+		Build: last.Build, Users: last.Users, Read: last.Read, Counter: last.Counter, At: last.At,
+	}
+	switch users := stored.Users(); {
+	case users == last.Users && users != previous:
+		r.State = RunCommitted
+	case users == previous && users != last.Users:
+		r.State = RunRejected
+	default:
+		return
+	}
+	t.settled = append(t.settled, r)
+}

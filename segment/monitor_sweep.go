@@ -1,0 +1,162 @@
+package segment
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment/internal/text"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A CurrentSize is the size of one segment as the store holds it now.
+type CurrentSize struct {
+	Segment ID
+	Stored  validate.Summary // counted in the store
+	At      time.Time        // when it was counted; zero: when the sweep began
+}
+
+// A Sweep is what a monitor found when it went over all segments.
+type Sweep struct {
+	At time.Time `json:"at"`
+	// Complete says that every current size was judged, and every segment of
+	// the ledger looked for. If it is not set, the rest may be anything but fine.
+	Complete  bool             `json:"complete"`
+	Segments  int              `json:"segments"`  // in the store
+	Healthy   int              `json:"healthy"`   // judged, and nothing found
+	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
+	Missing   int              `json:"missing"`   // known, and not in the store; they are among the findings
+	Findings  []SegmentFinding `json:"findings"`  // the affected segments, gravest first
+	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
+}
+
+// Affected returns the segments of the findings, as rerun.New takes them.
+func (s *Sweep) Affected() []Affected {
+	affected := make([]Affected, len(s.Findings))
+	for i, c := range s.Findings {
+		affected[i] = Affected{Segment: c.Segment, Users: c.Users}
+	}
+	return affected
+}
+
+// A SegmentFinding is an affected segment and what was found.
+type SegmentFinding struct {
+	Segment  ID              `json:"segment"`
+	Urgency  Urgency         `json:"severity"`
+	Kind     validate.Kind   `json:"kind"`              // the gravest
+	Text     string          `json:"text"`              // what was found, on one line
+	Users    int64           `json:"users"`             // at stake: as many as the segment should hold
+	Upstream ID              `json:"upstream,omitzero"` // the affected segment that this one was made from, if any explains it
+	Last     Record          `json:"last,omitzero"`     // the last attempt at it
+	Sizes    []validate.Size `json:"sizes,omitempty"`   // its baseline, oldest first
+	Report   validate.Report `json:"report"`            // with the band that its history allows
+
+	missing bool // from the store's listing
+	twice   bool // in it, or more often
+}
+
+// gravestFirst puts the gravest finding first: by severity, kind, users at stake, name.
+func gravestFirst(a, b SegmentFinding) int {
+	return cmp.Or(
+		cmp.Compare(a.Urgency, b.Urgency), // "page" before "ticket"
+		a.Kind.Compare(b.Kind),
+		cmp.Compare(b.Users, a.Users),
+		a.Segment.Compare(b.Segment),
+	)
+}
+
+// An OrderError says that a sequence of segments, which must come in byte order
+// of the ids' texts, did not.
+type OrderError struct {
+	Sequence      string // "current sizes" or "ledger"
+	Before, After ID     // as they came
+}
+
+func (e *OrderError) Error() string {
+	if e.Before == e.After {
+		return fmt.Sprintf("%s out of order: %s came twice", e.Sequence, e.Before)
+	}
+	return fmt.Sprintf("%s out of order: %s came before %s; want byte order of the ids' texts (COLLATE \"C\", BINARY)", e.Sequence, e.Before, e.After)
+}
+
+// newFinding returns the finding of a segment whose report is not without any.
+func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
+	r.Name = id.String() // not before: it costs as much as judging a healthy segment
+	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
+	c.judge()
+	return c
+}
+
+// judge reads the report again, after a finding was added.
+func (c *SegmentFinding) judge() {
+	c.Urgency, c.Kind = urgencyOf(&c.Report), c.Report.Gravest()
+	c.Text = (&validate.Error{Report: c.Report}).Error()
+	if c.Report.Passed() {
+		c.Text = c.Report.Name + ": " + warnings(&c.Report)
+	}
+	c.Users = atStake(&c.Report)
+}
+
+// add adds what was found beside what the check of the segment alone found.
+func (c *SegmentFinding) add(f validate.Finding) {
+	c.Report.Findings = append(c.Report.Findings, f)
+	slices.SortStableFunc(c.Report.Findings, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) })
+	c.judge()
+}
+
+// alert returns what people read of the finding.
+func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
+	text := c.Text
+	if c.Kind != validate.Unverified {
+		text += " (live: the segment is not protected)"
+	}
+	text += c.origin()
+	return Alert{
+		Segment:  c.Segment,
+		Urgency:  c.Urgency,
+		Kind:     c.Kind,
+		Text:     next(text, rule.Runbook),
+		Job:      job,
+		Build:    c.Last.Build,
+		Rule:     rule.Name,
+		Runbook:  rule.Runbook,
+		Since:    at,
+		At:       at,
+		Report:   c.Report,
+		Upstream: c.Upstream,
+	}
+}
+
+// String returns the sweep as text for an on-call engineer: the numbers, the
+// incidents, and a line for each affected segment, gravest first.
+func (s Sweep) String() string {
+	var b strings.Builder
+	if !s.Complete {
+		b.WriteString("Incomplete: what is not listed may be anything but fine.\n")
+	}
+	fmt.Fprintf(&b, "%s: %s healthy, %s affected", text.Count(s.Segments, "segment"), text.Thousands(int64(s.Healthy)), text.Thousands(int64(len(s.Findings))))
+	if s.Missing > 0 {
+		fmt.Fprintf(&b, " (of which %s missing)", text.Thousands(int64(s.Missing)))
+	}
+	if s.Unwatched > 0 {
+		fmt.Fprintf(&b, ", %s with nothing to judge them by", text.Thousands(int64(s.Unwatched)))
+	}
+	b.WriteString(".\n")
+	for i := range s.Incidents {
+		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency, &s.Incidents[i])
+	}
+	for i := range s.Findings {
+		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, text.Printable(s.Findings[i].Text), s.Findings[i].origin())
+	}
+	return b.String()
+}
+
+// origin says which segment explains the finding, where one does.
+func (c *SegmentFinding) origin() string {
+	if c.Upstream.IsZero() {
+		return ""
+	}
+	return "; it is made from " + text.Printable(c.Upstream.String()) + ", which is affected itself"
+}
