@@ -167,3 +167,60 @@ func TestDiffAtTheEndsOfASample(t *testing.T) {
 		}
 	}
 }
+
+// TestResolve: both sides tell as many users as was asked for, also where this was
+// asked of a shard that went over the wire before it had any.
+func TestResolve(t *testing.T) {
+	source := users(150_000, 1)
+	resolved := func(rows []string) validate.Summary {
+		var asked, d validate.Digest
+		asked.Resolve(100_000)
+		require.NoError(t, d.UnmarshalBinary(marshal(t, &asked)))
+		d.AddStrings(rows)
+		return d.Summary()
+	}
+	for _, c := range []struct {
+		reason string
+		b      validate.Summary
+		exact  bool
+	}{
+		{"both", resolved(source[:60_000]), true},
+		{"one of them", digest(source[:60_000]).Summary(), false},
+	} {
+		diff, err := validate.Diff(resolved(source), c.b)
+		require.NoError(t, err)
+		require.Equal(t, c.exact, diff.Exact(), c.reason)
+		least, most := diff.Missing()
+		require.LessOrEqual(t, least, int64(90_000), c.reason)
+		require.GreaterOrEqual(t, most, int64(90_000), c.reason)
+		for i, user := range source[50_000:70_000] {
+			if times, known := diff.Of(user); known {
+				require.Equal(t, int64(min(1, max(0, i-9999))), times, "%s: user %d", c.reason, 50_000+i)
+			}
+		}
+	}
+}
+
+func TestResolveRefuses(t *testing.T) {
+	for _, c := range []struct {
+		before int
+		users  int64
+		says   string
+	}{
+		{0, 0, "digest: Resolve(0), want 1 to 4864000"},
+		{0, -1, "digest: Resolve(-1), want 1 to 4864000"},
+		{0, 4_864_001, "digest: Resolve(4864001), want 1 to 4864000"},
+		{8191, 19_001, ""},
+		{8192, 19_000, ""},
+		{8192, 19_001, "digest: Resolve(19001) after 8,192 users, want it before the first"},
+	} {
+		d := digest(users(c.before, 1))
+		d.Resolve(c.users)
+		_, err := validate.Diff(d.Summary(), d.Summary())
+		if c.says == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, c.says)
+	}
+}
