@@ -85,7 +85,7 @@ func TestDiff(t *testing.T) {
 			users = int(10_000 * math.Pow(float64(most)/10_000, r.Float64()))
 		}
 		hash := []validate.Hash{validate.XXH3, validate.MD5}[seed%2]
-		differing := r.IntN(1 + int(19_000*(seed%5)/3)) // beyond 19,000, too
+		differing := r.IntN(1 + int(19_000*(seed%5)/2)) // beyond 19,000, too
 		o := drawOutput(r, users, min(users, differing))
 		resolve := []int64{0, 0, 30_000}[seed%3]
 		a, b := sharded(t, r, hash, o.source, 1+r.IntN(64), resolve), sharded(t, r, hash, o.stored, 1+r.IntN(64), 0)
