@@ -86,6 +86,9 @@ func TestDiff(t *testing.T) {
 		}
 		hash := []validate.Hash{validate.XXH3, validate.MD5}[seed%2]
 		differing := r.IntN(1 + int(19_000*(seed%5)/2)) // beyond 19,000, too
+		if seed%6 == 5 {
+			users, differing = max(users, 50_000), 50_000
+		}
 		o := drawOutput(r, users, min(users, differing))
 		resolve := []int64{0, 0, 30_000}[seed%3]
 		a, b := sharded(t, r, hash, o.source, 1+r.IntN(64), resolve), sharded(t, r, hash, o.stored, 1+r.IntN(64), 0)
@@ -198,6 +201,36 @@ func TestResolve(t *testing.T) {
 				require.Equal(t, int64(min(1, max(0, i-9999))), times, "%s: user %d", c.reason, 50_000+i)
 			}
 		}
+	}
+}
+
+// TestResolvedAgainstFew: a digest that holds all its users has no table, and is
+// compared at the size of the other's.
+func TestResolvedAgainstFew(t *testing.T) {
+	source := users(60_000, 1)
+	var many validate.Digest
+	many.Resolve(100_000)
+	many.AddStrings(source)
+	few := digest(source[:5000])
+	for _, sides := range [][2]*validate.Digest{{few, &many}, {&many, few}} {
+		diff, err := validate.Diff(sides[0].Summary(), sides[1].Summary())
+		require.NoError(t, err)
+		require.True(t, diff.Exact())
+	}
+}
+
+// TestDiffOfStrangers: of two sides that share nothing, more than a table can tell,
+// the bounds hold, and are no wider than the sides.
+func TestDiffOfStrangers(t *testing.T) {
+	const n = 60_000
+	diff, err := validate.Diff(digest(users(2*n, 1)[:n]).Summary(), digest(users(2*n, 1)[n:]).Summary())
+	require.NoError(t, err)
+	require.False(t, diff.Exact())
+	for _, bounds := range []func() (int64, int64){diff.Missing, diff.Foreign} {
+		least, most := bounds()
+		require.Less(t, least, int64(n))
+		require.Greater(t, least, int64(n/10))
+		require.Equal(t, int64(n), most)
 	}
 }
 
