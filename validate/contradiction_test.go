@@ -76,7 +76,7 @@ func TestMergedTables(t *testing.T) {
 			require.NoError(t, all.Merge(of(from, to, c.resolves[i])))
 			from = to
 		}
-		require.True(t, c.want.Size() == all.table.Size(), c.reason)
+		require.Equal(t, c.want.Size(), all.table.Size(), c.reason)
 		require.Equal(t, sketch.Decoded{Complete: true}, c.want.Less(all.settled()).Decode(), c.reason)
 	}
 }
