@@ -126,6 +126,19 @@ func (p *Policy) problem() *InputError {
 	if p.MaxSourceLag < 0 {
 		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
 	}
+	if len(p.Caps)+len(p.CapSystems) > 0 {
+		if bad := p.capsProblem(); bad != nil {
+			return bad
+		}
+	}
+	switch p.OffHistory {
+	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
+		return nil
+	}
+	return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+}
+
+func (p *Policy) capsProblem() *InputError {
 	for i, system := range p.CapSystems {
 		if !slices.ContainsFunc(knownCaps, func(c Cap) bool { return c.of(system) }) {
 			return badInput(fmt.Sprintf("Policy.CapSystems[%d]", i), system, "the first words of an Origin of KnownCaps")
@@ -136,11 +149,7 @@ func (p *Policy) problem() *InputError {
 			return badInput(fmt.Sprintf("Policy.Caps[%d]", i), fmt.Sprintf("%d from %q", c.Users, c.Origin), "users above 0 and an origin")
 		}
 	}
-	switch p.OffHistory {
-	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
-		return nil
-	}
-	return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+	return nil
 }
 
 // An InputError says which field of what was to be judged, or of a
