@@ -234,6 +234,24 @@ func TestLookThatAnswersAnotherQuestion(t *testing.T) {
 
 var intervalOf = regexp.MustCompile(`by the sample likely ([\d.]+)% to ([\d.]+)% of the source are missing`)
 
+var rangeOf = regexp.MustCompile(`([\d,]+)–([\d,]+)`)
+
+// holds reports whether a cause that is claimed is there all the same, as a shard may
+// hold just the users of some run: if none of those that are said to be missing is
+// stored.
+func holds(text string, source []string, there map[string]int) bool {
+	if m := firstOf.FindStringSubmatch(text); m != nil {
+		return !slices.ContainsFunc(source[num(m[2]):], func(u string) bool { return there[u] > 0 })
+	}
+	runs := rangeOf.FindAllStringSubmatch(text, -1)
+	for _, m := range runs {
+		if slices.ContainsFunc(source[num(m[1])-1:num(m[2])], func(u string) bool { return there[u] > 0 }) {
+			return false
+		}
+	}
+	return len(runs) > 0
+}
+
 func fnv(u string) uint64 {
 	h := uint64(14695981039346656037)
 	for _, c := range []byte(u) {
@@ -288,9 +306,9 @@ func TestInnocentWorlds(t *testing.T) {
 			}
 		}
 		report, _ := quiet.Check(t.Context(), validate.Policy{}, validate.Output{Expected: digest(source).Summary(), Stored: digest(stored).Summary()})
+		there := newTruth("stored", stored).times
 		for _, f := range report.Findings {
-			switch f.Kind {
-			case validate.Truncated, validate.Gap, validate.Repeated, validate.Different:
+			if f.Kind != validate.Short && f.Kind != validate.Capped && !holds(f.Detail, source, there) {
 				claims++
 				t.Log(kind, len(source), len(stored), f.Detail)
 			}

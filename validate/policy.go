@@ -120,33 +120,31 @@ func (p *Policy) problem() *InputError {
 			return badInput(field+".Share", m.Share, "0 to 1")
 		}
 	}
-	if !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0) { // NaN is neither
-		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max, and finite")
-	}
-	if p.MaxSourceLag < 0 {
-		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
-	}
-	if len(p.Caps)+len(p.CapSystems) > 0 {
-		if bad := p.capsProblem(); bad != nil {
-			return bad
-		}
-	}
 	switch p.OffHistory {
 	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
-		return nil
+	default:
+		return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
 	}
-	return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+	switch {
+	case !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0): // NaN is neither
+		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max, and finite")
+	case p.MaxSourceLag < 0:
+		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
+	case len(p.Caps)+len(p.CapSystems) > 0:
+		return p.capsProblem()
+	}
+	return nil
 }
 
 func (p *Policy) capsProblem() *InputError {
-	for i, system := range p.CapSystems {
-		if !slices.ContainsFunc(knownCaps, func(c Cap) bool { return c.of(system) }) {
-			return badInput(fmt.Sprintf("Policy.CapSystems[%d]", i), system, "the first words of an Origin of KnownCaps")
-		}
-	}
 	for i, c := range p.Caps {
 		if c.Users <= 0 || c.Origin == "" {
 			return badInput(fmt.Sprintf("Policy.Caps[%d]", i), fmt.Sprintf("%d from %q", c.Users, c.Origin), "users above 0 and an origin")
+		}
+	}
+	for i, system := range p.CapSystems {
+		if !slices.ContainsFunc(knownCaps, func(c Cap) bool { return c.of(system) }) {
+			return badInput(fmt.Sprintf("Policy.CapSystems[%d]", i), system, "the first words of an Origin of KnownCaps")
 		}
 	}
 	return nil
