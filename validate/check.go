@@ -117,7 +117,7 @@ func (t *telemetry) record(ctx context.Context, span trace.Span, r *Report, took
 	}
 }
 
-// refused is what a check comes to that cannot begin.
+// refused returns what a check comes to that cannot begin.
 func refused(out *Output, why *InputError) (Report, error) {
 	j := judge{policy: &Policy{}, out: out, report: &Report{Name: out.Name, JobKind: out.JobKind}}
 	j.add(Finding{Kind: Unverified, Detail: why.Error(), Cause: why})
