@@ -94,6 +94,16 @@
 // or where a second look asks the store for these users alone ([InQuestion]). A side
 // that was only counted is taken to have counted distinct users.
 //
+// # Which users differ
+//
+// [Diff] tells of two digests how many rows one lacks and how many it has beyond the
+// other, and of each user whether it is among them. It is exact where no more than
+// some 19,000 users differ, of any number of users, or as many as [Digest.Resolve]
+// asked for. Beyond that it gives bounds, and knows of some users only that they are
+// the same. A digest keeps hashes, so the ids come from a second look at the source: a
+// job that asks about each of its users uploads those that are missing, and no others.
+// A store that keeps a user once holds what [TeeOnce] digested.
+//
 // # What no fingerprint of this sort proves
 //
 // They detect faults, not attackers. A fingerprint is a sum of hashes that are

@@ -118,7 +118,7 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, o
 }
 
 func summary(steps []state) string {
-	in := map[rerun.StepState]int{}
+	in := make(map[rerun.StepState]int)
 	for _, s := range steps {
 		in[s.State]++
 	}

@@ -21,7 +21,7 @@ import (
 var (
 	from  = segment.ID{SiteGroup: "site-a", Name: "cars"}
 	to    = segment.ID{SiteGroup: "site-b", Name: "cars"}
-	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Query: "SELECT user FROM cars"}
+	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Query: "SELECT id FROM cars"}
 )
 
 // repairCars makes target hold the users of source, and says how many it uploaded
@@ -61,8 +61,7 @@ func repairCars(ctx context.Context, guard *segment.Guard, runID string, source,
 		Expected: expected,
 		Read:     read.Summary(),
 		Stored:   func(ctx context.Context) (validate.Summary, error) { return users.Summarize(ctx, tx) },
-		Commit:   func(context.Context) error { return tx.Commit() },
-		Discard:  func(context.Context) error { return tx.Rollback() },
+		Staging:  sqlsegment.Staging(tx),
 	})
 	return uploaded, removed, err
 }
@@ -92,7 +91,7 @@ func removeForeign(ctx context.Context, tx *sql.Tx, diff *validate.Difference) (
 		}
 	}
 	for _, user := range foreign {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM cars WHERE user = ?", user); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM cars WHERE id = ?", user); err != nil {
 			return 0, err
 		}
 	}

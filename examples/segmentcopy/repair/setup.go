@@ -15,7 +15,7 @@ import (
 // run makes a source of 25,000 users and a target that an unguarded job left with
 // three of them missing and one that is not theirs, repairs, and looks what is live.
 func run(ctx context.Context, broken bool, out io.Writer) (err error) {
-	const world = `CREATE TABLE cars (user TEXT PRIMARY KEY);
+	const world = `CREATE TABLE cars (id TEXT PRIMARY KEY);
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 25000)
 		INSERT INTO cars SELECT 'user-' || i FROM n;`
 	source, err := open(ctx, world)
@@ -24,13 +24,13 @@ func run(ctx context.Context, broken bool, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
 	target, err := open(ctx, world+`
-		DELETE FROM cars WHERE user IN ('user-7', 'user-700', 'user-7000');
+		DELETE FROM cars WHERE id IN ('user-7', 'user-700', 'user-7000');
 		INSERT INTO cars VALUES ('somebody else')`)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory()}) // a sqlsegment.Ledger in production
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory()}) // a sqlsegment.Ledger in production
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ type queryer interface {
 // rows reads all users, one by one.
 func rows(ctx context.Context, db queryer) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		found, err := db.QueryContext(ctx, "SELECT user FROM cars")
+		found, err := db.QueryContext(ctx, "SELECT id FROM cars")
 		if err != nil {
 			yield("", err)
 			return

@@ -148,9 +148,9 @@ func TestUsersRefusesTypesWithoutACanonicalForm(t *testing.T) {
 	})
 }
 
-func mariaDB(t testing.TB) enginetest.Database { return enginetest.All()[3].New(t) }
+func mariaDB(t testing.TB) enginetest.Database { return enginetest.MariaDB.New(t) }
 
-func clickHouse(t testing.TB) enginetest.Database { return enginetest.All()[4].New(t) }
+func clickHouse(t testing.TB) enginetest.Database { return enginetest.ClickHouse.New(t) }
 
 // Two shards answer as one node does; without one of them there is an error and
 // never a smaller count, whatever the settings say.
@@ -273,7 +273,7 @@ func TestUsersExplainADifference(t *testing.T) {
 			_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: stored})
 			require.ErrorIs(t, err, validate.Different, m)
 			require.ErrorIs(t, err, validate.Repeated, m)
-			require.ErrorContains(t, err, "1,000 are missing (0 allowed) and 1,000 are stored that should not be (0 allowed)", m)
+			require.ErrorContains(t, err, "1,000 are missing (0 allowed) and 1,000 are stored that should not be", m)
 		}
 		if d.Dialect == sqlsegment.SQLite {
 			return // it streams at once
@@ -329,7 +329,7 @@ func TestUsersExplainOnlyADifference(t *testing.T) {
 
 		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
 		require.ErrorIs(t, err, validate.Different)
-		require.ErrorContains(t, err, "1 is missing (0 allowed) and 1 is stored that should not be (0 allowed)")
+		require.ErrorContains(t, err, "1 is missing (0 allowed) and 1 is stored that should not be")
 		require.Greater(t, q.times, times)
 		require.NotContains(t, report.String(), "could not be looked at")
 
