@@ -257,7 +257,37 @@ func fnv(u string) uint64 {
 	for _, c := range []byte(u) {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
-	return h >> 20
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd // else ids that follow each other meet in a shard
+	return h ^ h>>33
+}
+
+// TestStoreThatChangedMeanwhile: an answer that does not fit what was stored before
+// decides nothing.
+func TestStoreThatChangedMeanwhile(t *testing.T) {
+	users := joined(1, 40_000)
+	stored := slices.Concat(users, []string{"a stranger"})
+	report, err := validate.Check(t.Context(), validate.Policy{Distinct: true, Tolerance: validate.Tolerance{Surplus: validate.Margin{Users: 1}}}, validate.Output{
+		Expected: digest(slices.Concat(users, users[:100])).Summary(),
+		Stored: digest(stored).Summary().WithRemeasure(func(ctx context.Context) (validate.Summary, error) {
+			return only(users, validate.InQuestion(ctx)), nil
+		}),
+	})
+	require.ErrorIs(t, err, validate.Unverified)
+	require.Contains(t, report.String(), "the store was asked for users of whom it held more before")
+}
+
+// TestSampledStranger: more users differ than can be told, and a stranger among the
+// sampled ones proves that there are some.
+func TestSampledStranger(t *testing.T) {
+	users := joined(1, 200_000)
+	kept := lose(0.3)(users)
+	stored := slices.Concat(kept, joined(2, 2000))
+	report, err := judged(t, validate.Policy{Tolerance: shortOf(0.5)}, users, stored)
+	require.ErrorIs(t, err, validate.Different, "%v", report)
+	require.Regexp(t, `at least \d+ are stored that should not be \(0 allowed\)`, report.String())
+	report, err = judged(t, validate.Policy{Tolerance: shortOf(0.5)}, users, kept)
+	require.ErrorIs(t, err, validate.Unverified, "that there are none is not known: %v", report)
+	require.False(t, report.Proven())
 }
 
 // TestInnocentWorlds: where users are lost by age, by prefix, by hash, as they are

@@ -208,10 +208,12 @@ func (s *Summary) those(ctx context.Context, ask *Difference) ([]sketch.User, er
 		return nil, nil
 	}
 	for _, u := range d.users {
-		switch asked := ask.times(u.Key); {
-		case asked == 0:
+		if ask.times(u.Key) == 0 {
 			return nil, nil
-		case asked+u.Times < 0:
+		}
+	}
+	for _, u := range ask.users {
+		if u.Times+d.times(u.Key) < 0 {
 			return nil, errors.New("the store was asked for users of whom it held more before")
 		}
 	}

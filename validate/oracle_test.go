@@ -338,7 +338,7 @@ var steps = map[string]int{"read": 1, "map": 2, "store": 3}
 // sentence true.
 func (w *world) finding(t *testing.T, f *validate.Finding) {
 	at, ok := steps[f.Step]
-	if !ok || f.Kind == validate.Dropped || f.Kind == validate.Risen {
+	if !ok {
 		return
 	}
 	side := w.sides[at]
@@ -363,6 +363,9 @@ func (w *world) finding(t *testing.T, f *validate.Finding) {
 		require.Empty(t, side.users, "%s", w)
 	case validate.Unverified:
 		w.reason(t, f, at, nearest, known)
+	case validate.Truncated, validate.Capped, validate.Gap, validate.Repeated: // their sentences tell
+	case validate.Dropped, validate.Risen:
+		t.Fatalf("no history was given\n%s", w)
 	}
 	w.sentence(t, f, at)
 }

@@ -243,6 +243,8 @@ func (r *Report) causes() (causes []string) {
 			causes = append(causes, "could not be verified: "+text)
 		case Truncated, Capped, Gap, Repeated, Different:
 			causes = append(causes, text)
+		default: // of a later version
+			causes = append(causes, text)
 		}
 	}
 	return causes
