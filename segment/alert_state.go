@@ -62,14 +62,16 @@ func (s *AlertState) open(a Alert) {
 		}
 	}
 	if s.Open != nil && a.bySweep() { // the guard's fault stands below it, until a run passes
-		a.RunID, a.Attempt = s.Open.RunID, s.Open.Attempt
+		a.RunID, a.Attempt, a.Number, a.State = s.Open.RunID, s.Open.Attempt, s.Open.Number, s.Open.State
 	}
 	s.Open = &a
 }
 
-// passed closes the alert after a run that passed, as far as one run can tell.
-func (s *AlertState) passed(r *validate.Report) {
-	if s.Open != nil && !s.Open.beyond(r) {
+// passed closes the alert after a run that passed, as far as one run can tell: not
+// what a run that began later found, and not that a commit's outcome is unknown,
+// which only a sweep can see in the store.
+func (s *AlertState) passed(number int64, r *validate.Report) {
+	if s.Open != nil && s.Open.State != RunUnknown && (number == 0 || s.Open.Number <= number) && !s.Open.beyond(r) {
 		s.Open = nil
 	}
 }

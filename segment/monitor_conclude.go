@@ -201,7 +201,7 @@ func (w *sweeper) alert(ctx context.Context) error {
 	}
 	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
 	w.incidentChanges(after, changes)
-	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(id ID, s *AlertState) { changes[id](s) }, w.standing()...)
+	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(s *SegmentState) { changes[s.Segment](&s.Alert) }, w.standing()...)
 	return join(failed, err, w.monitor.notifier.remind(ctx, w.states))
 }
 

@@ -29,7 +29,7 @@ type sweeper struct {
 func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 	w := &sweeper{
 		monitor:  m,
-		sweep:    Sweep{At: time.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
+		sweep:    Sweep{At: m.config.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
 		states:   map[ID]AlertState{},
 		findings: map[ID]*SegmentFinding{},
 		healthy:  map[ID]bool{},
