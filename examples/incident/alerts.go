@@ -13,15 +13,16 @@ type alertTable struct {
 	hour *int
 }
 
-// Fire opens the segment's alert, or says its last word anew.
-func (t alertTable) Fire(ctx context.Context, a segment.Alert) error {
-	_, err := t.db.ExecContext(ctx, `INSERT INTO alerts VALUES (?, ?, ?)
-		ON CONFLICT (segment) DO UPDATE SET text = excluded.text`, a.Segment.String(), *t.hour, a.Text)
-	return err
-}
-
-// Resolve closes it.
-func (t alertTable) Resolve(ctx context.Context, id segment.ID) error {
-	_, err := t.db.ExecContext(ctx, "DELETE FROM alerts WHERE segment = ?", id.String())
-	return err
+// Tell closes the alerts that are over, and then opens those that fire, as another
+// fault of a segment takes the place of the one before.
+func (t alertTable) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
+	var statements []statement
+	for _, a := range resolved {
+		statements = append(statements, statement{"DELETE FROM alerts WHERE segment = ?", []any{a.Segment.String()}})
+	}
+	for _, a := range firing {
+		statements = append(statements, statement{`INSERT INTO alerts VALUES (?, ?, ?)
+			ON CONFLICT (segment) DO UPDATE SET text = excluded.text`, []any{a.Segment.String(), *t.hour, a.Text}})
+	}
+	return transact(ctx, t.db, statements)
 }

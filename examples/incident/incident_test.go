@@ -123,7 +123,7 @@ func requireDatabases(t *testing.T, dir string) {
 			require.Equal(t, want, got, test.reason)
 		}
 	}
-	attempts, err := collect(with.QueryContext(t.Context(), "SELECT state || ' ' || count(*) FROM segmentguard_attempts WHERE state <> 'accepted' GROUP BY state ORDER BY state"))
+	attempts, err := collect(with.QueryContext(t.Context(), "SELECT state || ' ' || count(*) FROM segmentguard_log WHERE state <> 'passed' GROUP BY state ORDER BY state"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"committed 29", "rejected 6"}, attempts, "five nights of six jobs, and the five of the plan")
 }

@@ -81,18 +81,18 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 
 // guard is all that a platform needs to be guarded.
 func (p *platform) guard(ctx context.Context) error {
-	history, err := sqlsegment.NewLedger(p.db, sqlsegment.SQLite)
+	ledger, err := sqlsegment.NewLedger(p.db, sqlsegment.SQLite)
 	if err != nil {
 		return err
 	}
-	if err := history.Migrate(ctx); err != nil {
+	if err := ledger.Migrate(ctx); err != nil {
 		return err
 	}
-	g, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: alertTable{p.db, &p.hour}})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alertTable{p.db, &p.hour}})
 	if err != nil {
 		return err
 	}
-	p.ledger = history
+	p.ledger = ledger
 	p.commit = func(ctx context.Context, run segment.Run) error {
 		_, err := g.Commit(ctx, run)
 		return err

@@ -15,17 +15,17 @@ import (
 
 var extend = segment.Lookalike(segment.ID{SiteGroup: "site-a", Name: "cars-like"}, segment.ID{SiteGroup: "site-a", Name: "cars"})
 
-// lookalike uploads all users who are like the seed. lost is the bug.
-func lookalike(ctx context.Context, guard *segment.Guard, s *store, night string, lost bool) error {
+// lookalike uploads all users who are like the seed.
+func lookalike(ctx context.Context, guard *segment.Guard, s *store, night string) error {
 	similar := model(s.users, s.seed)
 
-	s.stage(similar, lost)
+	s.stage(similar)
 
-	// Guard: in place of return s.publish(ctx). What the model put out vouches for
-	// the storing; whether its size is right, the segment's history judges.
+	// Guard: in place of return s.publish(ctx). Stored must be the very users that
+	// the model put out; whether they are enough is judged by the earlier nights.
 	_, err := guard.Commit(ctx, segment.Run{
 		ID: night, Job: extend,
-		Expected: validate.Count(int64(len(similar))),
+		Expected: digest(similar),
 		Stored:   s.stored,
 		Staging:  segment.Staging{Commit: s.publish, Discard: s.discard},
 	})
@@ -42,10 +42,21 @@ func model(users map[string][2]float64, seed [2]float64) (similar []string) {
 	return similar
 }
 
+// digest tells which users they are, not only how many.
+func digest(users []string) validate.Summary {
+	var d validate.Digest
+	d.AddStrings(users)
+	return d.Summary()
+}
+
 func main() {
 	broken := flag.Bool("break", false, "upload nothing in the last night")
 	flag.Parse()
-	if err := run(context.Background(), *broken, os.Stdout); err != nil {
+	upload := all
+	if *broken {
+		upload = none
+	}
+	if err := run(context.Background(), upload, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -102,7 +102,7 @@ func (f *fleet) fill(ctx context.Context, ledger *sqlsegment.Ledger) error {
 			imported[i].Sizes = append(imported[i].Sizes, validate.Size{Users: users, At: f.now.AddDate(0, 0, day-days)})
 		}
 	}
-	return ledger.Import(ctx, imported)
+	return segment.Import(ctx, ledger, imported)
 }
 
 // broken is what a deployment left: one lookalike in thirty is empty, and so is

@@ -19,17 +19,15 @@ type counter struct {
 	address                    string
 }
 
-func (c *counter) Fire(_ context.Context, a segment.Alert) error {
-	if a.Incident != nil {
-		c.incidents++
-	} else {
-		c.fired++
+func (c *counter) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	for _, a := range firing {
+		if a.Incident != nil {
+			c.incidents++
+		} else {
+			c.fired++
+		}
 	}
-	return nil
-}
-
-func (c *counter) Resolve(context.Context, segment.ID) error {
-	c.resolved++
+	c.resolved += len(resolved)
 	return nil
 }
 
@@ -40,10 +38,10 @@ func (c *counter) String() string {
 	return fmt.Sprintf("told: %d segments affected, %d incidents, %d resolved", c.fired, c.incidents, c.resolved)
 }
 
-// shown is how many cases of a kind are printed.
+// shown is how many findings of a kind are printed.
 const shown = 4
 
-// render prints what a sweep found: a line a case, with the sizes of its last 30
+// render prints what a sweep found: a line a finding, with the sizes of its last 30
 // days and now, and what its history allows.
 func render(out io.Writer, title string, s *segment.Sweep, told *counter) error {
 	var b strings.Builder

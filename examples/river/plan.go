@@ -207,7 +207,7 @@ func states(ctx context.Context, pool *pgxpool.Pool, plan int64) ([]state, error
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[state])
 }
 
-// outcome is what became of the steps, as segment.Plan.Run tells it and takes it
+// outcome is what became of the steps, as rerun.Plan.Run tells it and takes it
 // as Resume. It has ended when no step is to come.
 func outcome(steps []state) (o rerun.Outcome, ended bool) {
 	ended = true

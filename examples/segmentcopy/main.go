@@ -52,7 +52,10 @@ func copyCars(ctx context.Context, guard *segment.Guard, runID string, source, t
 		Expected: expected,
 		Read:     read.Summary(),
 		Stored:   func(ctx context.Context) (validate.Summary, error) { return users.Summarize(ctx, tx) },
-		Staging:  segment.Staging{Commit: func(context.Context) error { return tx.Commit() }, Discard: func(context.Context) error { return tx.Rollback() }},
+		Staging: segment.Staging{
+			Commit:  func(context.Context) error { return tx.Commit() },
+			Discard: func(context.Context) error { return tx.Rollback() },
+		},
 	})
 	return err
 }

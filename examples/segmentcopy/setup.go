@@ -25,8 +25,8 @@ func run(ctx context.Context, broken bool, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	ledger := segment.NewMemory() // a sqlsegment.History in production
-	guard, err := segment.NewGuard(segment.GuardConfig{History: ledger})
+	ledger := segment.NewMemory() // a sqlsegment.Ledger in production
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type alert struct {
 	UpdatedAt    time.Time         `json:"updatedAt,omitzero"`     // only Alertmanager sets it
 }
 
-// alert is x as it is posted to say that it is open.
+// alert returns x as it is posted to say that it is open.
 func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
 	id, err := x.Segment.MarshalText()
 	if err != nil {
@@ -95,7 +95,7 @@ func (x *alert) end(now time.Time) {
 	x.UpdatedAt = time.Time{}
 }
 
-// annotations are what a human reads.
+// annotations returns what a human reads.
 func annotations(x *segment.Alert) text {
 	found := text{
 		"summary":  x.Text,
@@ -128,7 +128,7 @@ func annotations(x *segment.Alert) text {
 	return found
 }
 
-// runbook is the annotation's name: who shows alerts makes a link of a URL.
+// runbook returns the annotation's name: who shows alerts makes a link of a URL.
 func runbook(x *segment.Alert) string {
 	if u, err := url.Parse(x.Runbook); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
 		return "runbook_url"

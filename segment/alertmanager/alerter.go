@@ -59,7 +59,7 @@ func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) er
 // posted returns an alert as it is posted, to fire it or to end it.
 func (a *Alerter) posted(ctx context.Context, x *segment.Alert, now time.Time, over bool) (found []alert, err error) {
 	if over && x.Kind == "" {
-		found, err = a.open(ctx, segmentFilter(x.Segment))
+		found, err = a.openOf(ctx, x.Segment)
 	} else {
 		found = make([]alert, 1)
 		found[0], err = a.alert(x, now)
@@ -73,6 +73,15 @@ func (a *Alerter) posted(ctx context.Context, x *segment.Alert, now time.Time, o
 		}
 	}
 	return found, nil
+}
+
+// openOf asks for the alerts of a segment that are open.
+func (a *Alerter) openOf(ctx context.Context, id segment.ID) ([]alert, error) {
+	text, err := id.MarshalText()
+	if err != nil {
+		return nil, fmt.Errorf("alertmanager: %w", err)
+	}
+	return a.open(ctx, matcher("segment", string(text)))
 }
 
 // Open yields the open alerts that were fired by an Alerter with the same Labels,
@@ -151,6 +160,3 @@ var quote = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 // matcher escapes what every version of Alertmanager wants escaped, and nothing
 // else: older ones know no other escapes.
 func matcher(label, value string) string { return label + `="` + quote.Replace(value) + `"` }
-
-// segmentFilter matches the alerts of one segment.
-func segmentFilter(id segment.ID) string { return matcher("segment", id.String()) }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -304,7 +307,7 @@ func TestTellOrder(t *testing.T) {
 }
 
 // listed is an alert as Alertmanager lists it.
-func listed(updated string, labels ...string) string {
+func listed(labels ...string) string {
 	set := map[string]string{"segment": "site-a/cars", "env": `"prod"`}
 	for i := 0; i < len(labels); i += 2 {
 		set[labels[i]] = labels[i+1]
@@ -314,7 +317,7 @@ func listed(updated string, labels ...string) string {
 		panic(err)
 	}
 	return `{"labels":` + string(text) + `,"annotations":{"summary":"was"},"startsAt":"1999-12-31T23:00:00.000Z","endsAt":"2000-01-07T00:00:00.000Z",` +
-		`"updatedAt":"` + updated + `","generatorURL":"","fingerprint":"f","receivers":[{"name":"pages"}],"status":{"state":"active"}}`
+		`"updatedAt":"2000-01-01T00:00:00.000Z","generatorURL":"","fingerprint":"f","receivers":[{"name":"pages"}],"status":{"state":"active"}}`
 }
 
 // having is an Alertmanager with alerts.
@@ -326,7 +329,8 @@ func having(alerts ...string) func(int, http.ResponseWriter, *http.Request) {
 	}
 }
 
-func TestResolve(t *testing.T) {
+// A guard without a ledger does not know what was fired before it.
+func TestResolveWithoutKind(t *testing.T) {
 	id := segment.ID{SiteGroup: "a/b", Name: "\"c\\d\"\ne"}
 	for _, c := range []struct {
 		reason string
@@ -334,16 +338,16 @@ func TestResolve(t *testing.T) {
 		want   []string // the kinds of what is ended
 	}{
 		{"nothing is open, and nothing posted", nil, nil},
-		{"all that is open", []string{listed("2000-01-01T00:00:00.000Z", "kind", "capped"), listed("2000-01-01T00:00:00.000Z", "kind", "short")}, []string{"capped", "short"}},
-		{"not what another Alerter fired, with labels of its own", []string{listed("2000-01-01T00:00:00.000Z", "kind", "capped", "team", "x"), listed("2000-01-01T00:00:00.000Z", "kind", "short")}, []string{"short"}},
+		{"all that is open", []string{listed("kind", "capped"), listed("kind", "short")}, []string{"capped", "short"}},
+		{"not what another Alerter fired, with labels of its own", []string{listed("kind", "capped", "team", "x"), listed("kind", "short")}, []string{"short"}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, having(c.open...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-				require.NoError(t, a.Resolve(t.Context(), id))
+				require.NoError(t, a.Tell(t.Context(), nil, []segment.Alert{{Segment: id}}))
 				got := s.got()
 				require.Equal(t, request{
 					method: "GET", path: "/prefix/api/v2/alerts", user: "me:secret",
-					filters: []string{`alertname=~"SegmentAffected|SegmentIncident"`, `segment="a%2Fb/\"c\\d\"\ne"`, `env="\"prod\""`},
+					filters: []string{`segment="a%2Fb/\"c\\d\"\ne"`, `alertname=~"SegmentAffected|SegmentIncident"`, `env="\"prod\""`},
 				}, got[0])
 				var ended []string
 				for _, r := range got[1:] {
@@ -361,52 +365,116 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Of two alerts of a segment that are fired at the same time the later one
-// stays, so they do not end each other.
-func TestFireReplaces(t *testing.T) {
-	var fired []string
-	for name, value := range map[string]string{"alertname": "SegmentAffected", "site_group": "site-a", "severity": "page", "job_kind": "copy", "kind": "capped", "build": "build-7"} {
-		fired = append(fired, name, value)
+// Only an alert without a kind is asked about: what is told with it, is told as it
+// is known.
+func TestResolveOneWithoutKind(t *testing.T) {
+	inBubble(t, having(listed("kind", "short")), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		bikes := segment.ID{SiteGroup: "site-a", Name: "bikes"}
+		require.NoError(t, a.Tell(t.Context(), []segment.Alert{capped(cars)}, []segment.Alert{{Segment: cars}, capped(bikes)}))
+		got := s.got()
+		require.Equal(t, []string{"GET", "POST", "POST"}, []string{got[0].method, got[1].method, got[2].method}, "the resolved in one request, before what fires")
+		over := got[1].alerts
+		require.Equal(t, []string{"short", "capped"}, []string{over[0].Labels["kind"], over[1].Labels["kind"]})
+		require.Equal(t, []string{"site-a/cars", "site-a/bikes"}, []string{over[0].Labels["segment"], over[1].Labels["segment"]})
+		require.Equal(t, "site-a/cars", got[2].alerts[0].Labels["segment"])
+	})
+}
+
+// That Alertmanager does not say what is open of one segment does not keep back
+// what is told of others.
+func TestResolveWithoutKindFails(t *testing.T) {
+	inBubble(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		require.ErrorContains(t, a.Tell(t.Context(), []segment.Alert{manyCapped()}, []segment.Alert{{Segment: cars}}), "answered 404 Not Found")
+		got := s.got()
+		require.Len(t, got, 2)
+		require.Equal(t, "incident/copy capped build-7", got[1].alerts[0].Labels["segment"])
+	})
+}
+
+func TestOpen(t *testing.T) {
+	ours := []string{"alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", "build-7"}
+	since := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC)
+	want := segment.Alert{
+		Segment: cars, Urgency: segment.Page, Kind: validate.Capped, Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7", Since: since,
 	}
-	const at, before, after = "2000-01-01T00:00:00.005Z", "2000-01-01T00:00:00.004Z", "2000-01-01T00:00:00.006Z"
+	anIncident := want
+	anIncident.Segment, anIncident.Incident = segment.ID{SiteGroup: "incident", Name: "copy capped build-7"}, &segment.Incident{}
+	bare := segment.Alert{Segment: segment.ID{SiteGroup: "a/b", Name: ""}, Since: since}
 	for _, c := range []struct {
-		reason string
-		open   []string
-		ended  []string
+		reason    string
+		siteGroup string
+		open      []string
+		want      []segment.Alert
+		err       string
 	}{
-		{"alone", []string{listed(at, fired...)}, nil},
-		{"what was there before is over", []string{listed(before, "kind", "short"), listed(at, fired...)}, []string{"short"}},
-		{"what came after is not", []string{listed(at, fired...), listed(after, "kind", "short")}, nil},
-		{"nor what came with it", []string{listed(at, fired...), listed(at, "kind", "short")}, nil},
-		{"what came after ended this one", []string{listed(before, "kind", "short")}, nil},
+		{reason: "nothing is open"},
+		{reason: "an alert is what its labels tell", open: []string{listed(ours...)}, want: []segment.Alert{want}},
+		{
+			reason: "an incident is known by its name", open: []string{listed(append(ours, "alertname", "SegmentIncident", "segment", "incident/copy capped build-7")...)},
+			want: []segment.Alert{anIncident},
+		},
+		{
+			reason: "of a site group, in the order of the answer", siteGroup: "site-a",
+			open: []string{listed(ours...), listed("segment", "a%2Fb/")}, want: []segment.Alert{want, bare},
+		},
+		{reason: "not what another Alerter fired, with labels of its own", open: []string{listed(append(ours, "team", "x")...), listed(ours...)}, want: []segment.Alert{want}},
+		{
+			reason: "what cannot be read ends the list, so that nobody takes the rest for over", open: []string{listed(ours...), listed("segment", "cars"), listed(ours...)},
+			want: []segment.Alert{want}, err: `alertmanager: open alert: `,
+		},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, having(c.open...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-				require.NoError(t, a.Fire(t.Context(), capped(cars)))
-				got := s.got()
-				require.Equal(t, "capped", got[0].alerts[0].Labels["kind"], "told first")
-				require.Equal(t, "GET", got[1].method)
-				var ended []string
-				for _, r := range got[2:] {
-					for _, x := range r.alerts {
-						ended = append(ended, x.Labels["kind"])
-					}
+				found, err := collect(a.Open(t.Context(), c.siteGroup))
+				if c.err == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, c.err)
+					require.NotContains(t, err.Error(), "goes on")
 				}
-				require.Equal(t, c.ended, ended)
+				require.Equal(t, c.want, found)
+				filters := []string{`alertname=~"SegmentAffected|SegmentIncident"`, `env="\"prod\""`}
+				if c.siteGroup != "" {
+					filters = slices.Insert(filters, 0, `site_group="site-a"`)
+				}
+				require.Len(t, s.got(), 1)
+				require.ElementsMatch(t, filters, s.got()[0].filters)
 			})
 		})
 	}
 }
 
-// What cannot be in a label is made readable before it is compared.
-func TestFireReplacesAcrossUTF8(t *testing.T) {
-	x := capped(cars)
-	x.Build = "caf\xe9"
-	fired := listed("2000-01-01T00:00:00.005Z", "alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", "caf\uFFFD")
-	inBubble(t, having(listed("2000-01-01T00:00:00.004Z", "kind", "short"), fired), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-		require.NoError(t, a.Fire(t.Context(), x))
-		require.Len(t, s.got(), 3)
-		require.Equal(t, "short", s.got()[2].alerts[0].Labels["kind"])
+// collect returns the alerts of a sequence and its error, which must end it.
+func collect(alerts iter.Seq2[segment.Alert, error]) (found []segment.Alert, err error) {
+	for a, failure := range alerts {
+		switch {
+		case err != nil:
+			return found, fmt.Errorf("goes on after its error: %w", err)
+		case failure != nil:
+			err = failure
+		default:
+			found = append(found, a)
+		}
+	}
+	return found, err
+}
+
+// A caller may leave before the end, and go through the sequence again.
+func TestOpenStops(t *testing.T) {
+	inBubble(t, having(listed("kind", "short"), listed("kind", "capped")), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		open := a.Open(t.Context(), "")
+		for range 2 {
+			for x, err := range open {
+				require.NoError(t, err)
+				require.Equal(t, validate.Short, x.Kind)
+				break
+			}
+		}
+		require.Len(t, s.got(), 2, "it is asked anew each time")
 	})
 }
 
@@ -427,8 +495,9 @@ func TestSegmentIsNoUTF8(t *testing.T) {
 	inBubble(t, empty, func(t *testing.T, a *alertmanager.Alerter, s *server) {
 		bad := segment.ID{SiteGroup: "site-a", Name: "caf\xe9"}
 		const want = `alertmanager: segment: id "site-a/caf\xe9": want UTF-8`
-		require.EqualError(t, a.Fire(t.Context(), capped(bad)), want)
-		require.EqualError(t, a.Resolve(t.Context(), bad), want)
+		require.EqualError(t, a.Tell(t.Context(), []segment.Alert{capped(bad)}, nil), want)
+		require.EqualError(t, a.Tell(t.Context(), nil, []segment.Alert{capped(bad)}), want)
+		require.EqualError(t, a.Tell(t.Context(), nil, []segment.Alert{{Segment: bad}}), want)
 		require.Empty(t, s.got())
 		require.EqualError(t, a.Tell(t.Context(), []segment.Alert{capped(bad), capped(cars)}, nil), want)
 		require.Len(t, s.got(), 1, "the other one is told")

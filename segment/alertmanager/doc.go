@@ -2,7 +2,7 @@
 //
 //	alerter, err := alertmanager.New(alertmanager.Config{URL: "http://alertmanager:9093"})
 //	…
-//	guard, err := segment.NewGuard(segment.Config{History: ledger, Alerter: alerter})
+//	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter})
 //	monitor, err := segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: alerter})
 //
 // # Alerts

@@ -22,7 +22,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: segment.NewMemory(), Alerter: alerter})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: segment.NewMemory(), Alerter: alerter})
 	if err != nil {
 		panic(err)
 	}

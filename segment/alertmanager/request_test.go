@@ -89,12 +89,15 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, replies(c.replies...), func(t *testing.T, a *alertmanager.Alerter, _ *server) {
-				err := a.Resolve(t.Context(), cars)
-				if c.want == "" {
-					require.NoError(t, err)
-					return
+				_, listing := collect(a.Open(t.Context(), ""))
+				resolving := a.Tell(t.Context(), nil, []segment.Alert{{Segment: cars}})
+				for _, err := range []error{listing, resolving} {
+					if c.want == "" {
+						require.NoError(t, err)
+					} else {
+						require.EqualError(t, err, c.want)
+					}
 				}
-				require.EqualError(t, err, c.want)
 			})
 		})
 	}
@@ -129,7 +132,7 @@ func silent(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done(
 func TestNoAnswer(t *testing.T) {
 	inBubble(t, silent, func(t *testing.T, a *alertmanager.Alerter, s *server) {
 		start := time.Now()
-		err := a.Fire(t.Context(), capped(cars))
+		err := a.Tell(t.Context(), []segment.Alert{capped(cars)}, nil)
 		require.ErrorContains(t, err, "no answer within 10s")
 		require.NotContains(t, err.Error(), "secret")
 		require.Equal(t, 44200*time.Millisecond, time.Since(start))
@@ -151,8 +154,13 @@ func TestContext(t *testing.T) {
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			for name, call := range map[string]func(context.Context, *alertmanager.Alerter) error{
-				"Fire":    func(ctx context.Context, a *alertmanager.Alerter) error { return a.Fire(ctx, capped(cars)) },
-				"Resolve": func(ctx context.Context, a *alertmanager.Alerter) error { return a.Resolve(ctx, cars) },
+				"Open": func(ctx context.Context, a *alertmanager.Alerter) error {
+					_, err := collect(a.Open(ctx, "site-a"))
+					return err
+				},
+				"Tell without a kind": func(ctx context.Context, a *alertmanager.Alerter) error {
+					return a.Tell(ctx, nil, []segment.Alert{{Segment: cars}})
+				},
 				"Tell": func(ctx context.Context, a *alertmanager.Alerter) error {
 					return a.Tell(ctx, []segment.Alert{capped(cars)}, []segment.Alert{manyCapped()})
 				},
@@ -184,7 +192,7 @@ func TestOutOfReach(t *testing.T) {
 			URL: "http://me:secret@127.0.0.1:1", Client: &http.Client{Transport: &http.Transport{DialContext: refused}},
 		})
 		require.NoError(t, err)
-		err = a.Resolve(t.Context(), cars)
+		_, err = collect(a.Open(t.Context(), ""))
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		require.ErrorContains(t, err, "alertmanager: GET http://127.0.0.1:1/api/v2/alerts: ")
 		require.NotContains(t, err.Error(), "secret")

@@ -233,6 +233,19 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
+		name:        "lists until it is cancelled",
+		explanation: "a list that was cut off ends with an error: what it lacks may be open all the same",
+		check: func(a *alerterTrial) {
+			a.fire(capped(cars))
+			if a.lister == nil {
+				return
+			}
+			ctx, cancel := context.WithCancel(a.t.Context())
+			cancel()
+			require.ErrorIs(a.t, end(a.lister.Open(ctx, "")), context.Canceled, a.explanation)
+		},
+	},
+	{
 		name:        "lists alerts as they were fired",
 		explanation: "an open alert is recognised by segment, urgency, kind, kind of job and build",
 		check: func(a *alerterTrial) {
@@ -318,7 +331,7 @@ func (a *alerterTrial) open(siteGroup string) (open []segment.Alert) {
 	return open
 }
 
-// texts are what is compared, and shown in a difference.
+// texts returns the texts of ids, sorted.
 func texts(ids []segment.ID) []string {
 	found := make([]string, len(ids))
 	for i, id := range ids {
@@ -371,7 +384,7 @@ func nthSegment(i int) segment.ID {
 // since is when faults were found. An Alerter may have a clock of its own.
 var since = time.Now().Add(-time.Hour).Truncate(time.Second)
 
-// capped is an alert of a guard.
+// capped returns an alert as a guard fires it.
 func capped(id segment.ID) segment.Alert {
 	return segment.Alert{
 		Segment: id,
@@ -389,7 +402,8 @@ func capped(id segment.ID) segment.Alert {
 	}
 }
 
-// dropped is an alert of a sweep, of a segment that no job is known to write.
+// dropped returns an alert as a sweep fires it, of a segment that no job is known
+// to write.
 func dropped(id segment.ID) segment.Alert {
 	return segment.Alert{
 		Segment: id,

@@ -49,7 +49,7 @@ type step struct {
 
 var start = time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC)
 
-// rec is a record of the segment "g/s", a day after the one of n users less 1.
+// rec returns a record of the segment "g/s", of the n-th day.
 func rec(run string, attempt int, state segment.RunState, n int64) segment.Record {
 	return segment.Record{
 		Segment: segment.ID{SiteGroup: "g", Name: "s"}, RunID: run, Attempt: attempt, State: state,
@@ -58,7 +58,7 @@ func rec(run string, attempt int, state segment.RunState, n int64) segment.Recor
 	}
 }
 
-// report is one that passed, or not.
+// report returns one that passed, or not.
 func report(passed bool) validate.Report {
 	stored := int64(5)
 	if !passed {
@@ -217,7 +217,8 @@ var recorderCases = []struct {
 	},
 }
 
-// sizesOf are a segment's last sizes, each checked for all that rec gave it.
+// sizesOf returns a segment's last n sizes, and requires them to be in order of
+// time.
 func sizesOf(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
 	sizes, err := h.Sizes(t.Context(), id, n)

@@ -1,20 +1,21 @@
-// Package segmenttest proves in a user's tests that a job fails hard.
+// Package segmenttest checks in a user's tests that a job returns an error when
+// it loses users.
 //
-// [TestJob] runs a job against a [Store] that it hands out: first a healthy one,
-// then one for each [Fault] that has made jobs report success and lose users. A
-// job that is guarded well passes when healthy; with each fault it fails, with
-// the right kind of error, and what was live stays live. A job that forgot its
-// guard, or takes Expected from what it read, fails the test with a sentence
-// that says which fault went through and what went live:
+// [TestJob] runs a job against a [Store] that it passes to it: first a healthy
+// one, then one for each [Fault] that has made jobs report success and lose
+// users. It passes if the job returns nil with the healthy store, and with each
+// fault an error of the right kind, while the live segment keeps its users. If a
+// job has no guard, or takes Expected from what it read, TestJob fails with a
+// sentence that says which fault the job did not notice and what went live:
 //
 //	StopsAt10000: the fault went through: the job reported success, want an error
 //	that is capped. Live are 10,000 users where 12,310 users should be: 2,310 users
 //	missing.
 //
-// The suite can break only what it hands out, so let your job meet its store
-// through functions: one that yields pages, one that writes a page, one that
-// reads back, publish and discard. In production they are those of your database,
-// in its test those of the Store:
+// TestJob can break only the store that it passes to the job, so the job must use
+// its store through functions: one that yields pages, one that writes a page, one
+// that reads back, publish and discard. In production they are those of a
+// database, in the test those of the Store:
 //
 //	func TestCopyFailsHard(t *testing.T) {
 //		segmenttest.TestJob(t, func(ctx context.Context, s *segmenttest.Store) error {
@@ -30,36 +31,37 @@
 //		})
 //	}
 //
-// A fault that cannot happen to a job is left out with [Except]: [LagsAWhile] and
+// [Except] leaves out faults that cannot happen to a job: [LagsAWhile] and
 // [LagsForever] where reading back is never behind, as in a job's own transaction.
 //
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged
 // ([Store.Stage]) or holds generations in place ([Store.InPlace]), read back,
-// publish and discard. Its history is empty, as on a segment's first run: no
-// earlier size saves a job that would have let a fault through.
+// publish and discard. Its ledger is empty, as on a segment's first run: a job
+// cannot pass because of its earlier sizes.
 //
-// A store that can neither stage nor stamp what it writes protects no live
-// segment, and no suite can show that it did.
+// A store that can neither stage its output nor mark it as belonging to an
+// attempt cannot protect the live segment, and no test can show that it does.
 //
-// [TestHistory], [TestLedger] and [TestAlerter] prove of your own implementations
-// of those interfaces that they keep what they promise, one subtest a rule.
+// Package ledgertest checks implementations of segment.Ledger, segment.Recorder
+// and segment.Alerter.
 //
 // # Time
 //
 // A job runs in a bubble of [testing/synctest]: its clock starts at midnight UTC
-// 2000-01-01, and waiting for a store to settle takes no real time. What the job
-// starts must end with it; it must not wait for anything outside, such as a
-// connection to a database, and must not hold a mutex while it calls the store,
-// as the bubble's time stands still while another goroutine waits for it.
+// 2000-01-01, and waiting for a store that lags takes no real time. Goroutines
+// that the job starts must end with it. It must not wait for anything outside the
+// bubble, such as a connection to a database, and must not hold a mutex while it
+// calls the store: the bubble's time stands still while another goroutine waits
+// for that mutex.
 //
 // # Errors
 //
-// The store's own failures keep their identity: return them wrapped with %w, or
-// hand them to the guard, as [validate.Tee] does and [validate.Unmeasured].
+// TestJob recognises the errors that the store returned. Return them wrapped with
+// %w, or pass them to the guard, as [validate.Tee] and [validate.Unmeasured] do.
 //
 // # Telemetry
 //
-// The package has none; a guard made from [Store.Config] reports to the global
-// providers, as everywhere.
+// The package has none. A guard made from [Store.Config] reports to the global
+// providers.
 package segmenttest

@@ -17,7 +17,7 @@ func rules(context.Context, segment.Job) (segment.Rule, error) {
 	return segment.Rule{Lag: segment.Lag{Min: 10 * time.Second, Max: 3 * time.Minute, Every: 30 * time.Second}}, nil
 }
 
-// copySegment is a job as it runs in production, but for the store.
+// copySegment copies a segment as in production, but for the store.
 func copySegment(ctx context.Context, s *segmenttest.Store) error {
 	config := s.Config()
 	config.Rules = rules

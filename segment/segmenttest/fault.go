@@ -22,10 +22,10 @@ type Fault struct {
 	older []outcome
 }
 
-// String is the name of the fault, as the package exports it.
+// String returns the name of the fault, as the package exports it.
 func (f Fault) String() string { return f.name }
 
-// With is all the faults at once. A correct job then fails as it does for any of
+// With combines the faults into one. A correct job then fails as it does for any of
 // them that it must fail for.
 func (f Fault) With(others ...Fault) Fault {
 	for _, other := range others {
@@ -77,7 +77,7 @@ func matching(says string, target error) outcome {
 	return outcome{says: says, is: func(err error) bool { return errors.Is(err, target) }}
 }
 
-// found is a check that found any of kinds.
+// found returns the outcomes of a check that found one of kinds.
 func found(kinds ...validate.Kind) (want []outcome) {
 	for _, kind := range kinds {
 		want = append(want, matching(string(kind), kind))

@@ -7,7 +7,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// Faults are all faults of this package, in the order in which TestJob tries
+// Faults returns all faults of this package, in the order in which TestJob tries
 // them.
 func Faults() []Fault {
 	return []Fault{
@@ -18,8 +18,8 @@ func Faults() []Fault {
 	}
 }
 
-// Except are all [Faults] but these, for a job that one of them cannot happen to,
-// or that lets one through and says why:
+// Except returns all [Faults] but these, for a job that one of them cannot happen
+// to, or that lets one through and says why:
 //
 //	faults := segmenttest.Except(segmenttest.LagsAWhile, segmenttest.LagsForever)
 //	segmenttest.TestJob(t, job, faults...)
@@ -157,7 +157,7 @@ var (
 	LagsAWhile = Fault{
 		name: "LagsAWhile",
 		why: "What is read back is a minute behind the writes, and says so. The job must wait and then pass: " +
-			"a rule whose Settle lasts longer than a minute does. A job whose store never lags leaves this fault out.",
+			"a rule whose Lag lasts longer than a minute does. A job whose store never lags leaves this fault out.",
 		set: set(func(broken *flaws) { broken.behind = time.Minute }),
 	}
 	// LagsForever never counts what was written. Wanted: Unverified.

@@ -15,7 +15,7 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// problems are what the suite says of a job: one sentence for each fault that it
+// problems returns what the suite says of a job: one sentence for each fault that it
 // handles wrongly.
 func problems(t *testing.T, job Job, faults []Fault) map[string]string {
 	t.Helper()
@@ -32,15 +32,15 @@ func problems(t *testing.T, job Job, faults []Fault) map[string]string {
 
 // The same job, done right in each way that the store offers.
 var right = map[string]variant{
-	"staged":   {rule: segment.Rule{Lag: settles}},
-	"in place": {rule: segment.Rule{Lag: settles}, inPlace: byAttempt},
+	"staged":   {rule: segment.Rule{Lag: waits}},
+	"in place": {rule: segment.Rule{Lag: waits}, inPlace: byAttempt},
 	"mapped": {
-		rule:   segment.Rule{Lag: settles, Policy: validate.Policy{Mapping: validate.Ratio{Min: 0.7, Max: 0.95}}},
+		rule:   segment.Rule{Lag: waits, Policy: validate.Policy{Mapping: validate.Ratio{Min: 0.7, Max: 0.95}}},
 		mapped: true,
 	},
-	"admitted": {rule: segment.Rule{Lag: settles}, inPlace: byAttempt, admit: true},
-	"wide":     {rule: segment.Rule{Lag: settles}, wide: true},
-	"teed":     {rule: segment.Rule{Lag: settles}, teed: true},
+	"admitted": {rule: segment.Rule{Lag: waits}, inPlace: byAttempt, admit: true},
+	"wide":     {rule: segment.Rule{Lag: waits}, wide: true},
+	"teed":     {rule: segment.Rule{Lag: waits}, teed: true},
 }
 
 func TestRightJobs(t *testing.T) {
@@ -53,7 +53,7 @@ func TestRightJobs(t *testing.T) {
 // be is its own word, so it leaves out the faults of reading.
 func TestRightLookalike(t *testing.T) {
 	v := variant{
-		rule:    segment.Rule{Lag: settles},
+		rule:    segment.Rule{Lag: waits},
 		expects: func(made *validate.Digest) validate.Summary { return validate.Count(made.Users()) },
 		edit: func(r *segment.Run, _ *validate.Digest) {
 			r.Job = segment.Lookalike(r.Job.To, r.Job.From...)
@@ -91,7 +91,7 @@ func TestFaultsCompose(t *testing.T) {
 // TestWrongJobs has jobs that are wrong in each way that jobs are wrong: the
 // suite must say so for just these faults, and of one of them in these words.
 func TestWrongJobs(t *testing.T) {
-	strict := segment.Rule{Lag: settles}
+	strict := segment.Rule{Lag: waits}
 	for _, c := range []struct {
 		name, reason string
 		job          variant
@@ -144,7 +144,7 @@ func TestWrongJobs(t *testing.T) {
 			of:     "RepeatsPage", says: "the fault went through: the job reported success, want an error that is repeated or different or short. Live are 12,310 users where 12,310 users should be: 1,000 users missing, 1,000 users there too often.",
 		},
 		{
-			name: "does not settle", reason: "a store that lags behind never passes",
+			name: "does not wait", reason: "a store that lags behind never passes",
 			job:    variant{},
 			tried:  []Fault{LagsAWhile, LagsForever, ShowsYesterday},
 			caught: []Fault{LagsAWhile},
@@ -168,7 +168,7 @@ func TestWrongJobs(t *testing.T) {
 		{
 			name: "has one loose tolerance over all steps", reason: "what the mapping leaves out hides what the read does",
 			job: variant{
-				rule:    segment.Rule{Lag: settles, Policy: validate.Policy{Tolerance: validate.Within(0.30)}},
+				rule:    segment.Rule{Lag: waits, Policy: validate.Policy{Tolerance: validate.Within(0.30)}},
 				counted: true, mapped: true,
 				edit: func(r *segment.Run, _ *validate.Digest) { r.Read, r.Written = validate.Summary{}, validate.Summary{} },
 			},
@@ -178,7 +178,7 @@ func TestWrongJobs(t *testing.T) {
 		},
 		{
 			name: "tolerates one percent", reason: "a tolerance nobody needs loses users day by day",
-			job:    variant{rule: segment.Rule{Lag: settles, Policy: validate.Policy{Tolerance: validate.Within(0.01)}}},
+			job:    variant{rule: segment.Rule{Lag: waits, Policy: validate.Policy{Tolerance: validate.Within(0.01)}}},
 			caught: []Fault{DropsOnePercent},
 			of:     "DropsOnePercent", says: "Live are 12,187 users where 12,310 users should be: 123 users missing.",
 		},

@@ -64,7 +64,7 @@ func difference(a, b []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// subtract is what a holds more often than b; both are sorted.
+// subtract returns what a holds more often than b; both are sorted.
 func subtract(a, b []string) (more []string) {
 	for _, user := range a {
 		for len(b) > 0 && b[0] < user {

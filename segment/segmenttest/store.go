@@ -14,7 +14,7 @@ import (
 )
 
 // A Store is all that one attempt of a job works with: the source that it reads,
-// the destination that it writes, and the history of its guard. It is safe for
+// the destination that it writes, and the ledger of its guard. It is safe for
 // concurrent use.
 type Store struct {
 	world   *world
@@ -30,17 +30,17 @@ var (
 	errPublish  = errors.New("segmenttest: the connection broke before publishing was answered")
 )
 
-// Config is for the job's guard: a history that is empty as yet, and an alerter
-// that nobody hears. Set Rules to your own.
+// Config returns a configuration for the job's guard: with a ledger that is empty
+// as yet, and an alerter that tells nobody. Set Rules to your own.
 func (s *Store) Config() segment.GuardConfig {
 	return segment.GuardConfig{
-		Ledger:  s.world.history,
+		Ledger:  s.world.ledger,
 		Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler)),
 	}
 }
 
-// Run is what a queue would tell the job: its ID, Attempt, Build and Job. What is
-// measured, and the callbacks, are the job's to set.
+// Run returns what a queue would tell the job: its ID, Attempt, Build and Job. The
+// job sets what it measures, and the callbacks.
 func (s *Store) Run() segment.Run {
 	return segment.Run{
 		ID: "monday", Attempt: s.attempt, Build: "v1",
@@ -48,8 +48,8 @@ func (s *Store) Run() segment.Run {
 	}
 }
 
-// Count is the source's own count. It takes another path than Pages and is right
-// whatever is broken.
+// Count returns the source's own count. It takes another path than Pages and is
+// right whatever is broken.
 func (s *Store) Count(ctx context.Context) (validate.Summary, error) {
 	if ctx.Err() != nil {
 		return validate.Summary{}, context.Cause(ctx)
@@ -57,8 +57,8 @@ func (s *Store) Count(ctx context.Context) (validate.Summary, error) {
 	return validate.Count(int64(len(s.source))).AsOf(time.Now()), nil
 }
 
-// Summarize is the source's own count and its digest. It takes another path than
-// Pages and is right whatever is broken.
+// Summarize returns the source's own count and its digest. It takes another path
+// than Pages and is right whatever is broken.
 func (s *Store) Summarize(ctx context.Context) (validate.Summary, error) {
 	if ctx.Err() != nil {
 		return validate.Summary{}, context.Cause(ctx)
@@ -92,7 +92,7 @@ func (s *Store) Pages(ctx context.Context) iter.Seq2[[]string, error] {
 	}
 }
 
-// Map is a user's id in the destination's site group. Four in five users have
+// Map returns a user's id in the destination's site group. Four in five users have
 // one there. A job that keeps its users' ids never calls it.
 func (s *Store) Map(user string) (mapped string, ok bool) {
 	s.world.mu.Lock()
@@ -101,12 +101,12 @@ func (s *Store) Map(user string) (mapped string, ok bool) {
 	return counterpart(user)
 }
 
-// Stage is a place beside the live segment, of this attempt alone.
+// Stage returns a place beside the live segment, of this attempt alone.
 func (s *Store) Stage() *Target {
 	return &Target{store: s, stamp: s.Run().ID + ", staged by attempt " + strconv.Itoa(s.attempt)}
 }
 
-// InPlace is the live segment itself: what is written is live at once, beside
+// InPlace returns the live segment itself: what is written is live at once, beside
 // what was there, under a stamp that tells the generations apart. Take a stamp of
 // your own making; attempts that take the same one share a generation.
 func (s *Store) InPlace(stamp string) *Target {

@@ -16,7 +16,8 @@ type Target struct {
 	inPlace bool
 }
 
-// Write adds users. That they are stored is what the destination says.
+// Write adds users. If it returns nil, the destination says that they are stored,
+// whether they are or not.
 func (t *Target) Write(ctx context.Context, users []string) error {
 	t.store.writing()
 	if ctx.Err() != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// settles waits just long enough for a store that lags a minute behind.
-var settles = segment.Lag{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
+// waits is just long enough for a store that lags a minute behind.
+var waits = segment.Lag{Min: 65 * time.Second, Max: 75 * time.Second, Every: 10 * time.Second}
 
 // never is no time: the job does not say when it wrote.
 var never time.Time
@@ -153,7 +153,7 @@ func (v *variant) write(ctx context.Context, s *Store, target *Target, pages [][
 	return errors.Join(failures...)
 }
 
-// ids are a page's users with the ids that they are stored under.
+// ids returns a page's users with the ids that they are stored under.
 func (v *variant) ids(s *Store, page []string) (users []string) {
 	if !v.mapped {
 		return page
@@ -166,5 +166,5 @@ func (v *variant) ids(s *Store, page []string) (users []string) {
 	return users
 }
 
-// byAttempt is a stamp as it should be: no two attempts share it.
+// byAttempt returns a stamp as it should be: no two attempts share it.
 func byAttempt(run segment.Run) string { return run.ID + "/" + strconv.Itoa(run.Attempt) }

@@ -15,9 +15,9 @@ import (
 // attempts of a run share it.
 type world struct {
 	flaws
-	source  []string // the users of the source
-	history *segment.Memory
-	ago     time.Time // before the job began
+	source []string // the users of the source
+	ledger *segment.Memory
+	ago    time.Time // before the job began
 
 	mu          sync.Mutex
 	generations map[string]*generation // what the destination holds, by stamp
@@ -59,7 +59,7 @@ const (
 )
 
 func newWorld(f Fault) *world {
-	w := &world{history: segment.NewMemory(), ago: time.Now().Add(-time.Hour), generations: map[string]*generation{}}
+	w := &world{ledger: segment.NewMemory(), ago: time.Now().Add(-time.Hour), generations: map[string]*generation{}}
 	f.inject(&w.flaws)
 	w.source = numbered("user", cmp.Or(w.users, sourceUsers))
 	w.generations[yesterdays] = &generation{rows: rowsOf(w.old(), w.ago)}
@@ -67,7 +67,7 @@ func newWorld(f Fault) *world {
 	return w
 }
 
-// store is what an attempt works with.
+// store returns what an attempt works with.
 func (w *world) store(attempt int) *Store {
 	return &Store{world: w, attempt: attempt, source: w.source, writing: func() {}}
 }
@@ -81,17 +81,17 @@ func numbered(name string, n int) []string {
 	return all
 }
 
-// gone are users that the segment had yesterday and the source has no more.
+// gone returns users that the segment had yesterday and the source has no more.
 func (w *world) gone() []string { return numbered("gone", len(w.source)*gonePercent/100) }
 
-// old is the segment as it was yesterday: as large as today, so that an old
+// old returns the segment as it was yesterday: as large as today, so that an old
 // count looks like the new one.
 func (w *world) old() []string {
 	gone := w.gone()
 	return append(gone, w.right()[len(gone):]...)
 }
 
-// right is the segment as it should be today, sorted, with the ids that the job
+// right returns the segment as it should be today, sorted, with the ids that the job
 // gives its users.
 func (w *world) right() []string {
 	if !w.maps {
@@ -106,7 +106,7 @@ func (w *world) right() []string {
 	return all
 }
 
-// counterpart is a user's id in the other site group, where one in five has
+// counterpart returns a user's id in the other site group, where one in five has
 // none.
 func counterpart(user string) (mapped string, ok bool) { return "b-" + user, hash(user)%5 != 0 }
 
@@ -128,7 +128,7 @@ func (w *world) look() (live, right []string) {
 	return live, w.right()
 }
 
-// generation is the one with this stamp. Where a store keeps stale rows, it is
+// generation returns the one with this stamp. Where a store keeps stale rows, it is
 // never quite new.
 func (w *world) generation(stamp string) *generation {
 	g, ok := w.generations[stamp]

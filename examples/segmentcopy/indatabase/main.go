@@ -1,5 +1,5 @@
 // Command indatabase copies a segment inside one database, guarded: the users
-// never leave it, and data and history go live in one transaction. It makes an
+// never leave it, and the data and its size are recorded in one transaction. It makes an
 // embedded SQLite, or takes a PostgreSQL with -dsn, where it leaves tables named
 // indatabase_… behind. With -break the copy stops at 10,000 users.
 package main
@@ -28,7 +28,7 @@ const (
 )
 
 // copySegment copies source into target. limit is the bug.
-func copySegment(ctx context.Context, guard *segment.Guard, history *sqlsegment.Ledger, db *sql.DB, d sqlsegment.Dialect, run, limit string) error {
+func copySegment(ctx context.Context, guard *segment.Guard, ledger *sqlsegment.Ledger, db *sql.DB, d sqlsegment.Dialect, run, limit string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -49,8 +49,11 @@ func copySegment(ctx context.Context, guard *segment.Guard, history *sqlsegment.
 		Stored: func(ctx context.Context) (validate.Summary, error) {
 			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
 		},
-		Staging: segment.Staging{Commit: func(context.Context) error { return tx.Commit() }, Discard: func(context.Context) error { return tx.Rollback() }, Tx: history.Tx(tx)},
-		// the size goes live with the data, or not at all
+		Staging: segment.Staging{
+			Commit:  func(context.Context) error { return tx.Commit() },
+			Discard: func(context.Context) error { return tx.Rollback() },
+			Tx:      ledger.Tx(tx), // the size is recorded with the data, or not at all
+		},
 	})
 	return err
 }

@@ -23,9 +23,9 @@ func run(ctx context.Context, dsn string, broken bool, out io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	history, err := sqlsegment.NewLedger(db, d)
+	ledger, err := sqlsegment.NewLedger(db, d)
 	if err == nil {
-		err = history.Migrate(ctx)
+		err = ledger.Migrate(ctx)
 	}
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func run(ctx context.Context, dsn string, broken bool, out io.Writer) (err error
 			return err
 		}
 	}
-	guard, err := segment.NewGuard(segment.GuardConfig{History: history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func run(ctx context.Context, dsn string, broken bool, out io.Writer) (err error
 	if broken {
 		limit = " LIMIT 10000"
 	}
-	copied := copySegment(ctx, guard, history, db, d, time.Now().Format(time.RFC3339Nano), limit)
+	copied := copySegment(ctx, guard, ledger, db, d, time.Now().Format(time.RFC3339Nano), limit)
 	var live int
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM indatabase_members WHERE segment = 'site-b/cars'").Scan(&live); err != nil {
 		return err

@@ -86,10 +86,10 @@ func TestCodeOfTransactions(t *testing.T) {
 	_, doc, found := strings.Cut(read(t, "segment/sqlsegment/doc.go"), "// # Transactions\n")
 	require.True(t, found)
 	var code strings.Builder
-	for _, line := range regexp.MustCompile(`(?m)^//\t(.*\n)`).FindAllStringSubmatch(doc, 10) {
+	for _, line := range regexp.MustCompile(`(?m)^//\t(.*\n)`).FindAllStringSubmatch(doc, 12) {
 		code.WriteString(line[1])
 	}
-	require.Contains(t, code.String(), "History: history.Tx(tx)")
+	require.Contains(t, code.String(), "ledger.Tx(tx)")
 	requireCode(t, code.String(), read(t, "examples/segmentcopy/indatabase/main.go"))
 }
 

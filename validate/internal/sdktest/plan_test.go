@@ -50,7 +50,7 @@ func TestPlanSpan(t *testing.T) {
 			spans := b.spans.Ended()
 			outer := spans[len(spans)-1]
 			require.Equal(t, "run rerun plan", outer.Name())
-			require.Equal(t, "github.com/segmentguard/segmentguard/segment", outer.InstrumentationScope().Name)
+			require.Equal(t, "github.com/segmentguard/segmentguard/segment/rerun", outer.InstrumentationScope().Name)
 			require.Len(t, spans, int(c.done+c.failed)+1)
 			for _, inner := range spans[:len(spans)-1] {
 				require.Equal(t, outer.SpanContext().SpanID(), inner.Parent().SpanID())

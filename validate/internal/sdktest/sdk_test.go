@@ -142,7 +142,7 @@ func TestCheckMetrics(t *testing.T) {
 // commit guards a run that stored so many of 5,300 users.
 func commit(t *testing.T, b *bench, stored int64, edit func(*segment.GuardConfig, *segment.Run)) error {
 	t.Helper()
-	config := segment.GuardConfig{TracerProvider: b.traces, MeterProvider: b.meters, Alerter: quiet{}, History: segment.NewMemory()}
+	config := segment.GuardConfig{TracerProvider: b.traces, MeterProvider: b.meters, Alerter: quiet{}, Ledger: segment.NewMemory()}
 	run := segment.Run{
 		ID: "monday", Attempt: 2, Build: "v1", Job: segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 		Expected: count(5300),
@@ -158,8 +158,7 @@ func commit(t *testing.T, b *bench, stored int64, edit func(*segment.GuardConfig
 
 type quiet struct{}
 
-func (quiet) Fire(context.Context, segment.Alert) error { return nil }
-func (quiet) Resolve(context.Context, segment.ID) error { return nil }
+func (quiet) Tell(context.Context, []segment.Alert, []segment.Alert) error { return nil }
 
 func TestGuardSpans(t *testing.T) {
 	down := errors.New("connection refused")
@@ -185,22 +184,22 @@ func TestGuardSpans(t *testing.T) {
 			r.Staging.Commit = func(context.Context) error { return down }
 		}, "passed", "unknown", 1, []int64{5300, 5300}, nil},
 		{"superseded", 5300, func(c *segment.GuardConfig, r *segment.Run) {
-			require.NoError(t, c.History.Record(t.Context(), segment.Record{Segment: r.Job.To, RunID: r.ID, Attempt: 3, State: segment.RunPassed}))
+			require.NoError(t, c.Ledger.Record(t.Context(), segment.Record{Segment: r.Job.To, RunID: r.ID, Attempt: 3, State: segment.RunPassed}))
 		}, "passed", "superseded", 1, []int64{5300, 5300}, nil},
-		{"settling", 5300, func(c *segment.GuardConfig, r *segment.Run) {
+		{"lagging", 5300, func(c *segment.GuardConfig, r *segment.Run) {
 			c.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
 				return segment.Rule{Lag: segment.Lag{Max: time.Minute, Every: time.Nanosecond}}, nil
 			}
 			r.WrittenAt = time.Now()
 			r.Stored = func(context.Context) (validate.Summary, error) { return count(5300).AsOf(time.Now()), nil }
 		}, "passed", nil, 1, []int64{5300, 5300}, nil},
-		{"history out of reach", 5300, func(c *segment.GuardConfig, _ *segment.Run) { c.History = outOfReach{} }, "unverified", "unverified", 1, []int64{5300, 5300}, []string{"unverified"}},
+		{"ledger out of reach", 5300, func(c *segment.GuardConfig, _ *segment.Run) { c.Ledger = outOfReach{segment.NewMemory()} }, "unverified", "unverified", 1, []int64{5300, 5300}, []string{"unverified"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
 			err := commit(t, b, c.stored, c.edit)
 			spans := b.spans.Ended()
-			require.Len(t, spans, c.checks+1, "readings of a store that settles are no checks of their own")
+			require.Len(t, spans, c.checks+1, "readings of a store that lags are no checks of their own")
 			outer := spans[len(spans)-1]
 			require.Equal(t, "commit segment", outer.Name())
 			require.Equal(t, "github.com/segmentguard/segmentguard/segment", outer.InstrumentationScope().Name)
@@ -230,12 +229,11 @@ func TestGuardSpans(t *testing.T) {
 	}
 }
 
-type outOfReach struct{}
+type outOfReach struct{ *segment.Memory }
 
 func (outOfReach) Sizes(context.Context, segment.ID, int) ([]validate.Size, error) {
 	return nil, errors.New("connection refused")
 }
-func (outOfReach) Record(context.Context, segment.Record) error { return nil }
 
 // A callback that panics leaves a span that says so.
 func TestGuardSpansOfPanics(t *testing.T) {
@@ -249,7 +247,7 @@ func TestGuardSpansOfPanics(t *testing.T) {
 		"in the commit": {func(_ *segment.GuardConfig, r *segment.Run) {
 			r.Staging.Commit = func(context.Context) error { panic("boom") }
 		}, "unknown"},
-		"after the commit": {func(c *segment.GuardConfig, _ *segment.Run) { c.History, c.Alerter = nil, panicking{} }, "live"},
+		"after the commit": {func(c *segment.GuardConfig, _ *segment.Run) { c.Ledger, c.Alerter = nil, panicking{} }, "live"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -266,8 +264,7 @@ func TestGuardSpansOfPanics(t *testing.T) {
 
 type panicking struct{}
 
-func (panicking) Fire(context.Context, segment.Alert) error { panic("boom") }
-func (panicking) Resolve(context.Context, segment.ID) error { panic("boom") }
+func (panicking) Tell(context.Context, []segment.Alert, []segment.Alert) error { panic("boom") }
 
 // TestNewRefuses: an instrument that cannot be created is an error, not silence.
 func TestNewRefuses(t *testing.T) {
