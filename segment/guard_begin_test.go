@@ -163,7 +163,7 @@ func TestOneAfterAnother(t *testing.T) {
 			require.ErrorIs(t, err, want)
 			require.LessOrEqual(t, time.Since(began), 31*time.Second)
 			if want != nil {
-				require.ErrorContains(t, err, "run first, attempt 1 is about to go live, since ")
+				require.ErrorContains(t, err, "run first, attempt 1, is about to go live, since ")
 				require.True(t, segment.Retryable(err))
 				b.staged = 5300
 			}
@@ -268,7 +268,7 @@ func TestLiveRunsOneAfterAnother(t *testing.T) {
 		first := b.begin("first")
 		second := b.run
 		second.ID = "second"
-		require.ErrorContains(t, b.guard().Begin(t.Context(), &second), "run first, attempt 1 is about to go live")
+		require.ErrorContains(t, b.guard().Begin(t.Context(), &second), "run first, attempt 1, is about to go live")
 		_, err := b.guard().Commit(t.Context(), first)
 		require.NoError(t, err)
 		require.NoError(t, b.guard().Begin(t.Context(), &second), "the first has given the segment back")

@@ -47,15 +47,17 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	switch {
 	case r.start.Number != 0 && r.start.Number < c.Number:
 		return c.superseded(r.run.Job.To, r.run.ID)
+	case c.held() && c.RunID == r.run.ID && c.Attempt > r.run.Attempt:
+		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.run.Job.To, r.run.Attempt, r.run.ID, ErrSuperseded, c.Attempt)
 	case c.held():
-		return &heldError{r.run.Job.To, c.Holder, c.Since}
+		return &heldError{r.run.Job.To, *c}
 	}
-	r.moved, r.overlapped = c.Generation != r.start.Generation, c.Holder != ""
+	r.moved, r.overlapped = c.Generation != r.start.Generation, c.RunID != ""
 	switch {
 	case r.run.Staging.Tx == nil:
-		c.take(fmt.Sprintf("run %s, attempt %d", r.run.ID, r.run.Attempt))
+		c.take(r.run.ID, r.run.Attempt)
 	case r.overlapped: // so that whoever it was finds that the lease was taken
-		c.take("")
+		c.take("", 0)
 	}
 	r.hold = Hold{c.Token, c.Generation}
 	return nil
@@ -118,7 +120,7 @@ func (l *lease) renew(ctx context.Context) bool {
 	asked, lost := time.Now(), false
 	err := within(ctx, leaseFor/6, func(ctx context.Context) error {
 		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
-			if lost = c.Token != l.token || c.Holder == ""; !lost {
+			if lost = c.Token != l.token || c.RunID == ""; !lost {
 				c.Until = c.Now.Add(leaseFor)
 			}
 			return nil
@@ -168,7 +170,7 @@ func (r *guardedRun) release(ctx context.Context) {
 	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
 		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
 			if c.Token == l.token {
-				c.Holder = ""
+				c.RunID = ""
 			}
 			return nil
 		})

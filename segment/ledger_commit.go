@@ -60,10 +60,13 @@ type Hold struct {
 // is not in the store. What no ledger can forbid is a store that applies a commit
 // after the process that sent it was given up; the next sweep finds that.
 type CommitRow struct {
-	Holder string    // who has the lease; also after it ran out, until it is given back or taken over; empty: nobody
-	Since  time.Time // when it was taken
-	Until  time.Time // when it runs out
-	Token  int64     // of the lease taken last
+	// RunID and Attempt have the lease, also after it ran out, until it is given
+	// back or taken over; empty: nobody has.
+	RunID   string
+	Attempt int
+	Since   time.Time // when it was taken
+	Until   time.Time // when it runs out
+	Token   int64     // of the lease taken last
 
 	Generation int64 // how often a run went live
 	Number     int64 // the latest of the numbers of those runs; 0: none had one
@@ -78,22 +81,20 @@ const leaseFor = time.Minute
 // A heldError says that somebody else is about to go live.
 type heldError struct {
 	segment ID
-	holder  string
-	since   time.Time
+	by      CommitRow
 }
 
 func (e *heldError) Error() string {
-	return fmt.Sprintf("%s: %s is about to go live, since %s", e.segment, e.holder, e.since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s: run %s, attempt %d, is about to go live, since %s", e.segment, e.by.RunID, e.by.Attempt, e.by.Since.UTC().Format(time.RFC3339))
 }
 
 // held reports whether a lease is on the row that has not run out.
-func (c *CommitRow) held() bool { return c.Holder != "" && c.Now.Before(c.Until) }
+func (c *CommitRow) held() bool { return c.RunID != "" && c.Now.Before(c.Until) }
 
-// take takes the lease for a holder and returns its token.
-func (c *CommitRow) take(holder string) int64 {
-	c.Holder, c.Since, c.Until = holder, c.Now, c.Now.Add(leaseFor)
+// take takes the lease for an attempt.
+func (c *CommitRow) take(run string, attempt int) {
+	c.RunID, c.Attempt, c.Since, c.Until = run, attempt, c.Now, c.Now.Add(leaseFor)
 	c.Token++
-	return c.Token
 }
 
 // GoLive takes in a record that is live or about to be (RunState.GoesLive). A
@@ -109,7 +110,7 @@ func (c *CommitRow) GoLive(r *Record) error {
 		r.Overlapped = r.Overlapped || c.held()
 	case r.Overlapped || r.Settled: // it is live, whatever came before or after
 	case leased && r.Hold.Token != c.Token:
-		return fmt.Errorf("%s: run %s is %w: %s took its lease over", r.Segment, r.RunID, ErrOvertaken, orNobody(c.Holder))
+		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)
 	case r.Number != 0 && r.Number < c.Number:
 		return c.superseded(r.Segment, r.RunID)
 	case leased && r.Hold.Generation != c.Generation: // one that was only observed
@@ -124,20 +125,13 @@ func (c *CommitRow) GoLive(r *Record) error {
 	c.Generation++
 	c.Number = max(c.Number, r.Number)
 	if leased && r.Hold.Token == c.Token {
-		c.Holder = ""
+		c.RunID = ""
 	}
 	return nil
 }
 
 func (c *CommitRow) superseded(id ID, run string) error {
 	return fmt.Errorf("%s: run %s is %w: one that began later is live", id, run, ErrSuperseded)
-}
-
-func orNobody(holder string) string {
-	if holder == "" {
-		return "another run"
-	}
-	return holder
 }
 
 type numberKey struct{}
