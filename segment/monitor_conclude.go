@@ -156,13 +156,35 @@ func (w *sweeper) remember(ctx context.Context, suspicious []fall) error {
 		failures = append(failures, Suspect(ctx, ledger, f.segment, f.last.RunID, d))
 	}
 	for _, r := range w.settled {
+		if w.goingLive(ctx, r.Segment) {
+			continue
+		}
 		err := ledger.Record(ctx, r)
 		if errors.Is(err, ErrSuperseded) { // somebody else knew better meanwhile
 			err = nil
 		}
 		failures = append(failures, wrap("recording what became of a run", err))
 	}
+	for _, r := range w.learned {
+		if w.goingLive(ctx, r.Segment) {
+			continue
+		}
+		failures = append(failures, wrap("recording what is live", ledger.Change(ctx, []ID{r.Segment}, func(s *SegmentState) error {
+			if s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
+				s.Live = &validate.Size{Users: r.Users, At: r.At, Counter: r.Counter}
+			}
+			return nil
+		})))
+	}
 	return joinFew(failures)
+}
+
+// goingLive reports whether a run of the segment may be about to go live: then it
+// knows better than what the store held before.
+func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
+	held := false
+	err := w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error { held = c.held(); return nil })
+	return err != nil || held
 }
 
 // keep imports sizes of segments that no guard stands before, so that there is a
@@ -223,10 +245,11 @@ func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error)
 	changes := map[ID]func(*AlertState){}
 	var failures []error
 	for id, s := range w.states {
+		known, healthy := w.healthy[id]
 		switch {
-		case w.healthy[id]:
+		case healthy:
 			changes[id] = func(s *AlertState) {
-				if s.Open != nil && (s.Open.bySweep() && s.Open.At.Before(w.sweep.At) || w.wentLive(s.Open)) {
+				if s.Open != nil && s.Open.At.Before(w.sweep.At) && (s.Open.bySweep() || known && s.Open.State == RunUnknown) {
 					s.Open = nil
 				}
 			}
@@ -244,14 +267,6 @@ func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error)
 		changes[f.Segment] = func(s *AlertState) { s.open(alert) }
 	}
 	return changes, joinFew(failures)
-}
-
-// wentLive reports whether an alert was about a run of unknown outcome, and the
-// sweep found it live.
-func (w *sweeper) wentLive(a *Alert) bool {
-	return slices.ContainsFunc(w.settled, func(r Record) bool {
-		return r.State == RunCommitted && r.Segment == a.Segment && r.RunID == a.RunID && r.Attempt == a.Attempt
-	})
 }
 
 // incidentChanges opens the incidents there are, and closes those that are over.
