@@ -346,11 +346,18 @@ func (e *examination) settle(t *tally) bool {
 		r.State = RunCommitted
 	case users == previous && users != last.Users:
 		r.State = RunRejected
+		e.live(t, r)
 	default:
 		return false
 	}
 	t.settled = append(t.settled, r)
 	return true
+}
+
+// live notes what is live after a run, as the store has it.
+func (e *examination) live(t *tally, last Record) {
+	last.Segment, last.Users, last.At = e.pair.current.Segment, e.out.Stored.Users(), e.at
+	t.learned = append(t.learned, last)
 }
 
 // sure reports whether what is stored was counted exactly, as the last run counted
@@ -376,8 +383,6 @@ func (e *examination) learn(t *tally) bool {
 	if e.pair.state.Live != nil || last.RunID == "" || !e.sure() || open && (e.out.Stored.Users() != last.Users || last.Users != e.previous()) {
 		return false
 	}
-	r := *last
-	r.Segment, r.Users, r.At = e.pair.current.Segment, e.out.Stored.Users(), e.at
-	t.learned = append(t.learned, r)
+	e.live(t, *last)
 	return true
 }
