@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"hash/fnv"
 	"sync"
 	"time"
 )
@@ -45,7 +45,7 @@ func (r *guardedRun) enter(c *CommitRow) error {
 		r.begun, r.start.Generation = true, c.Seen
 	}
 	switch {
-	case r.start.Number != 0 && r.start.Number < c.Number:
+	case r.start.Number != 0 && r.start.Number < c.mayBeLive():
 		return c.superseded(r.run.Job.To, r.run.ID)
 	case c.held() && c.RunID == r.run.ID && c.Attempt > r.run.Attempt:
 		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.run.Job.To, r.run.Attempt, r.run.ID, ErrSuperseded, c.Attempt)
@@ -67,7 +67,7 @@ func (r *guardedRun) enter(c *CommitRow) error {
 func (r *guardedRun) takeLease(ctx context.Context) error {
 	ctx, cancel := timeout(ctx, r.guard.config.Timeout)
 	defer cancel()
-	for {
+	for polls := 0; ; polls++ {
 		asked := time.Now()
 		err := r.guard.config.Ledger.Lock(ctx, r.run.Job.To, r.enter)
 		if err == nil {
@@ -78,14 +78,20 @@ func (r *guardedRun) takeLease(ctx context.Context) error {
 		if _, held := errors.AsType[*heldError](err); !held {
 			return err
 		}
-		if sleep(ctx, pollEvery/2+rand.N(pollEvery)) != nil {
+		if sleep(ctx, pause(r.run.ID, polls)) != nil {
 			return err
 		}
 	}
 }
 
-// pollEvery is about how often a guard that waits for a lease looks.
-const pollEvery = 500 * time.Millisecond
+// pause returns how long a guard that waits for a lease waits before it looks
+// again: from a quarter to three quarters of a second, for each run at its own
+// times, so that those who wait do not come all at once.
+func pause(run string, polls int) time.Duration {
+	h := fnv.New32a()
+	_, _ = fmt.Fprint(h, run, polls)
+	return 250*time.Millisecond + time.Duration(h.Sum32()%500)*time.Millisecond
+}
 
 // A lease is one that a guard has taken, and renews until it ends it.
 type lease struct {
@@ -169,9 +175,7 @@ func (r *guardedRun) release(ctx context.Context) {
 	r.lease = nil
 	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
 		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
-			if c.Token == l.token {
-				c.RunID = ""
-			}
+			c.release(l.token)
 			return nil
 		})
 	})

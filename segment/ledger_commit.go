@@ -36,8 +36,8 @@ type Hold struct {
 //     step, and what is taken in it is a lease: a holder, a time by the ledger's
 //     clock, and a token that rises whenever a lease is taken. The guard renews the
 //     lease while Commit runs.
-//  3. A run that holds the row, and finds that one with a later number is live, is
-//     superseded. One that finds the generation moved since it began, and whose
+//  3. A run that takes the row, and finds that one with a later number is live, or
+//     may be, is superseded. One that finds the generation moved since it began, and whose
 //     check fails, is overtaken: it may have read the users of both.
 //  4. Recording a run as live (GoLive) moves the generation and gives the lease
 //     back, in one step with the record, and in a job's transaction with its data.
@@ -67,6 +67,7 @@ type CommitRow struct {
 	Since   time.Time // when it was taken
 	Until   time.Time // when it runs out
 	Token   int64     // of the lease taken last
+	Passed  int64     // the number of a run that has the lease and may be live already
 
 	Generation int64 // how often a run went live
 	Number     int64 // the latest of the numbers of those runs; 0: none had one
@@ -91,8 +92,18 @@ func (e *heldError) Error() string {
 // held reports whether a lease is on the row that has not run out.
 func (c *CommitRow) held() bool { return c.RunID != "" && c.Now.Before(c.Until) }
 
+// mayBeLive returns the latest number of a run that is live or, as its lease was
+// never given back, may be.
+func (c *CommitRow) mayBeLive() int64 {
+	if c.RunID == "" || c.held() {
+		return c.Number
+	}
+	return max(c.Number, c.Passed)
+}
+
 // take takes the lease for an attempt.
 func (c *CommitRow) take(run string, attempt int) {
+	c.Number, c.Passed = c.mayBeLive(), 0
 	c.RunID, c.Attempt, c.Since, c.Until = run, attempt, c.Now, c.Now.Add(leaseFor)
 	c.Token++
 }
@@ -118,20 +129,27 @@ func (c *CommitRow) GoLive(r *Record) error {
 	}
 	if r.State == RunPassed {
 		if leased {
-			c.Until = c.Now.Add(leaseFor)
+			c.Until, c.Passed = c.Now.Add(leaseFor), r.Number
 		}
 		return nil
 	}
 	c.Generation++
 	c.Number = max(c.Number, r.Number)
-	if leased && r.Hold.Token == c.Token {
-		c.RunID = ""
+	if leased {
+		c.release(r.Hold.Token)
 	}
 	return nil
 }
 
+// release gives a lease back, if it was not taken over.
+func (c *CommitRow) release(token int64) {
+	if c.Token == token {
+		c.RunID, c.Passed = "", 0
+	}
+}
+
 func (c *CommitRow) superseded(id ID, run string) error {
-	return fmt.Errorf("%s: run %s is %w: one that began later is live", id, run, ErrSuperseded)
+	return fmt.Errorf("%s: run %s is %w: one that began later is live, or may be", id, run, ErrSuperseded)
 }
 
 type numberKey struct{}

@@ -245,11 +245,12 @@ func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error)
 	changes := map[ID]func(*AlertState){}
 	var failures []error
 	for id, s := range w.states {
-		known, healthy := w.healthy[id]
+		over, healthy := w.healthy[id]
 		switch {
 		case healthy:
+			seen := s.Open
 			changes[id] = func(s *AlertState) {
-				if s.Open != nil && s.Open.At.Before(w.sweep.At) && (s.Open.bySweep() || known && s.Open.State == RunUnknown) {
+				if over && s.Open != nil && s.Open.RunID == seen.RunID && s.Open.Attempt == seen.Attempt && (!s.Open.bySweep() || s.Open.At.Before(w.sweep.At)) {
 					s.Open = nil
 				}
 			}

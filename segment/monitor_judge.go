@@ -20,7 +20,7 @@ type sweeper struct {
 
 	mu       sync.Mutex
 	findings map[ID]*SegmentFinding
-	healthy  map[ID]bool // of the segments with an alert, those that are; true: what is live is known, too
+	healthy  map[ID]bool // of the segments with an alert; true: the alert is over
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
@@ -117,14 +117,23 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	}
 	t.healthy++
 	learned := e.learn(t)
-	if _, alerted := w.states[p.current.Segment]; alerted {
+	if alert, alerted := w.states[p.current.Segment]; alerted {
 		if t.well == nil {
 			t.well = map[ID]bool{}
 		}
-		t.well[p.current.Segment] = e.known || settled || learned
+		t.well[p.current.Segment] = alert.Open != nil && alert.Open.over(&p.state.Last, e.known || settled || learned)
 	}
 	e.keep(t)
 	return nil
+}
+
+// over reports whether a sweep that found the segment healthy ends the alert:
+// what a sweep found; a commit of unknown outcome, where it is known what is live;
+// and what a guard found, where a run that began later is live, and whoever
+// recorded that did not live to close the alert.
+func (a *Alert) over(last *Record, known bool) bool {
+	later := last.State == RunCommitted && a.Number != 0 && a.Number < last.Number
+	return a.bySweep() || known && (a.State == RunUnknown || later)
 }
 
 // everLive reports whether the segment should be in the store: of one whose

@@ -1,0 +1,243 @@
+// Package simulationtest hunts for schedules that break the guard's promises. A
+// world of jobs, sweeps and people is made from one seed; a scheduler lets one of
+// its processes go on at a time, and hands over at every call of the ledger, the
+// store and the alerter. What calls may do (fail, hang, be applied and not
+// answered, come late, end their process) is planned, so that a world that breaks
+// a promise can be made smaller and still breaks it.
+package simulationtest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+)
+
+// A fault is what one call of a process does instead of working.
+type fault string
+
+// The faults.
+const (
+	fails  fault = "fails"                            // without an effect
+	lost   fault = "is applied, its answer lost"      // and fails
+	hangs  fault = "hangs"                            // until its context ends, without an effect
+	late   fault = "hangs and is applied late"        // five minutes after
+	pauses fault = "works after a pause of 3 minutes" // beyond a lease
+	kills  fault = "ends the process before"          // without an effect
+	killed fault = "ends the process after"           // with its effect
+)
+
+var (
+	errFault  = errors.New("connection reset")
+	errKilled = errors.New("the process was killed")
+)
+
+// A process is one goroutine of the world, with all that it calls from others.
+type process struct {
+	world  *world
+	id     int
+	name   string
+	calls  int
+	faults map[int]fault // by the number of the call
+	dead   atomic.Bool
+	cancel context.CancelFunc
+	onKill []func()
+}
+
+type processKey struct{}
+
+// of returns the process that a context is of.
+func of(ctx context.Context) *process { return ctx.Value(processKey{}).(*process) }
+
+// A turn is a process that waits until it may go on.
+type turn struct {
+	process *process
+	what    string
+	round   int
+	hand    chan fault
+}
+
+// A scheduler lets one process go on at a time, in an order that a seed decides.
+type scheduler struct {
+	random  *rand.Rand
+	mu      sync.Mutex
+	waiting []*turn
+	running int // processes that have not ended
+	spawned int
+	round   int
+	arrived chan struct{}
+
+	steps, faults int
+	hash          uint64
+	trace         []string // nil: not kept
+	keep          bool
+}
+
+func newScheduler(seed uint64, keep bool) *scheduler {
+	return &scheduler{random: rand.New(rand.NewPCG(seed, 2)), arrived: make(chan struct{}, 1), keep: keep}
+}
+
+// arrive wakes the scheduler.
+func (s *scheduler) arrive() {
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits for the process's turn and returns the fault that is planned for it.
+func (s *scheduler) wait(ctx context.Context, p *process, what string) (fault, error) {
+	t := &turn{process: p, what: what, hand: make(chan fault)}
+	s.mu.Lock()
+	t.round = s.round
+	s.waiting = append(s.waiting, t)
+	s.mu.Unlock()
+	s.arrive()
+	select {
+	case f := <-t.hand:
+		return f, nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		s.waiting = slices.DeleteFunc(s.waiting, func(other *turn) bool { return other == t })
+		s.mu.Unlock()
+		return "", context.Cause(ctx)
+	}
+}
+
+// run hands over until all processes have ended.
+func (s *scheduler) run() {
+	for {
+		synctest.Wait()
+		s.mu.Lock()
+		s.round++
+		if s.running == 0 {
+			s.mu.Unlock()
+			return
+		}
+		t := s.next()
+		s.mu.Unlock()
+		if t == nil {
+			<-s.arrived // time goes on to the next timer
+			continue
+		}
+		p := t.process
+		f := p.faults[p.calls]
+		if t.what == "alerter" {
+			f = unheard(f)
+		}
+		p.calls++
+		s.note(p, t.what, f)
+		t.hand <- f
+	}
+}
+
+// unheard returns the fault without an effect in the place of one that has one. What
+// the alerter heard without answering is not known to the ledger yet.
+func unheard(f fault) fault {
+	switch f {
+	case lost:
+		return fails
+	case late:
+		return hangs
+	case killed:
+		return kills
+	case fails, hangs, pauses, kills:
+	}
+	return f
+}
+
+// next takes one of those who wait.
+func (s *scheduler) next() *turn {
+	if len(s.waiting) == 0 {
+		return nil
+	}
+	slices.SortFunc(s.waiting, func(a, b *turn) int {
+		return cmp.Or(cmp.Compare(a.process.id, b.process.id), cmp.Compare(a.round, b.round), cmp.Compare(a.what, b.what))
+	})
+	i := s.random.IntN(len(s.waiting))
+	t := s.waiting[i]
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	return t
+}
+
+// note adds a step to the trace.
+func (s *scheduler) note(p *process, what string, f fault) {
+	s.steps++
+	if f != "" {
+		s.faults++
+	}
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%d %d %s %s %d", s.hash, p.id, what, f, time.Now().UnixNano())
+	s.hash = h.Sum64()
+	if s.keep {
+		s.trace = append(s.trace, fmt.Sprintf("%s %-10s %s %s", time.Now().UTC().Format("02 15:04:05.000"), p.name, what, f))
+	}
+}
+
+// say adds a line to the trace that is no step.
+func (p *process) say(format string, args ...any) {
+	if s := p.world.scheduler; s.keep {
+		s.mu.Lock()
+		s.trace = append(s.trace, fmt.Sprintf("%s %-10s   %s", time.Now().UTC().Format("02 15:04:05.000"), p.name, fmt.Sprintf(format, args...)))
+		s.mu.Unlock()
+	}
+}
+
+// call waits for the process's turn and does what is planned for it. bound is how
+// long whoever calls may wait for an answer; 0: as long as it likes.
+func (p *process) call(ctx context.Context, what string, bound time.Duration, do func() error) error {
+	f, err := p.world.scheduler.wait(ctx, p, what)
+	switch {
+	case p.dead.Load():
+		return errKilled
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	switch f {
+	case fails:
+		return errFault
+	case lost:
+		return errors.Join(do(), errFault)
+	case hangs, late:
+		since := time.Now()
+		<-ctx.Done()
+		if waited := time.Since(since); bound > 0 && waited > bound+time.Second && !p.dead.Load() {
+			p.world.violate("%s waited %v for %s, want at most %v", p.name, waited, what, bound)
+		}
+		if f == late && !p.dead.Load() {
+			p.world.spawn("late", 5*time.Minute, nil, func(context.Context, *process) { _ = do() })
+		}
+		return context.Cause(ctx)
+	case pauses:
+		time.Sleep(3 * time.Minute)
+		if p.dead.Load() {
+			return errKilled
+		}
+	case kills:
+		p.kill()
+		return errKilled
+	case killed:
+		err := do()
+		p.kill()
+		return errors.Join(err, errKilled)
+	}
+	return do()
+}
+
+// kill cuts the process off: what it still does has no effect.
+func (p *process) kill() {
+	p.dead.Store(true)
+	p.cancel()
+	for _, f := range p.onKill {
+		f()
+	}
+}
