@@ -98,12 +98,11 @@ func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Al
 	told := err == nil
 	again := map[ID]AlertState{}
 	written := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
-		s.Alert.Claimed = time.Time{}
 		delete(again, s.Segment)
-		if !told {
+		if s.Alert.Claimed = time.Now(); !told { // the next one need not wait
 			return nil
 		}
-		s.Alert.Told = due[s.Segment].Open
+		s.Alert.Claimed, s.Alert.Told = time.Time{}, due[s.Segment].Open
 		if now := time.Now(); s.Alert.claim(now, now.Add(claimFor)) { // changed while we told
 			again[s.Segment] = s.Alert
 		}
@@ -127,8 +126,11 @@ func dueAlerts(due map[ID]AlertState) (firing, resolved []Alert) {
 		if s.Open != nil {
 			firing = append(firing, *s.Open)
 		}
-		if s.Told != nil {
+		switch {
+		case s.Told != nil:
 			resolved = append(resolved, *s.Told)
+		case s.Open == nil: // it may have heard of an alert that is over
+			resolved = append(resolved, Alert{Segment: id})
 		}
 	}
 	slices.SortStableFunc(firing, func(a, b Alert) int { return cmp.Compare(a.turn(), b.turn()) })

@@ -13,12 +13,13 @@ type AlertState struct {
 	Open *Alert `json:"open,omitempty"` // what is wrong; nil: nothing
 	Told *Alert `json:"told,omitempty"` // what the alerter was told last; nil: nothing, or that it is over
 	// Claimed is until when somebody else is telling the alerter. A claim runs
-	// out, so that the next one takes over from a process that died.
+	// out, so that the next one takes over from a process that died. As long as
+	// there is one, nobody knows what the alerter heard.
 	Claimed time.Time `json:"claimed,omitzero"`
 }
 
 // IsZero reports whether there is nothing to keep.
-func (s AlertState) IsZero() bool { return s.Open == nil && s.Told == nil }
+func (s AlertState) IsZero() bool { return s.Open == nil && s.Told == nil && s.Claimed.IsZero() }
 
 // A fault is what an alert is about. As long as it is the same, the alert is a
 // standing one, and nobody is told again.
@@ -35,8 +36,9 @@ func faultOf(a *Alert) fault {
 	return fault{a.Kind, a.Urgency, a.Job.Kind}
 }
 
-// pending reports whether the alerter is to be told.
-func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) }
+// pending reports whether the alerter is to be told. What was being told, and
+// never written down as told, may have been heard or not.
+func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) || !s.Claimed.IsZero() }
 
 // claim reserves telling the alerter for the caller until a time, and reports
 // whether it did: not where nothing is to be told, or another one is at it.

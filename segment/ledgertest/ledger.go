@@ -490,6 +490,11 @@ func testChange(t *testing.T, l segment.Ledger) {
 		s.Alert.Open = nil
 		return nil
 	}))
+	require.Len(t, alerts(t, l), 2, "the alerter may have heard of it: that is to be told yet")
+	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+		s.Alert.Claimed = time.Time{}
+		return nil
+	}))
 	require.Len(t, tracked(t, l), 1, "a state with nothing in it is gone")
 	require.NoError(t, l.Change(t.Context(), nil, func(*segment.SegmentState) error {
 		t.Error("no segment was asked for")

@@ -26,6 +26,7 @@ type jobPlan struct {
 	way     way
 	start   time.Duration
 	takes   time.Duration // to write
+	counts  time.Duration // to count what is stored
 	skew    time.Duration // of its clock
 	right   int64         // users that the source has
 	users   int64         // that it writes
@@ -67,6 +68,9 @@ func newPlan(seed uint64) plan {
 			}
 			if r.IntN(2) == 0 { // at the same time as others
 				j.start = meet + time.Duration(r.IntN(int(2*time.Minute)))
+			}
+			if r.IntN(4) == 0 {
+				j.counts = time.Duration(r.IntN(int(5 * time.Minute)))
 			}
 			if !equal {
 				j.right += int64(r.IntN(100))
@@ -171,7 +175,7 @@ func (p *plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "order %d\n", p.seed)
 	for i, j := range p.jobs {
-		fmt.Fprintf(&b, "job%d of %s, %s, at %v for %v, clock %v: %d of %d users; %v\n", i, j.segment, j.way, j.start.Round(time.Second), j.takes.Round(time.Second), j.skew, j.users, j.right, j.faults)
+		fmt.Fprintf(&b, "job%d of %s, %s, at %v for %v, counted in %v, clock %v: %d of %d users; %v\n", i, j.segment, j.way, j.start.Round(time.Second), j.takes.Round(time.Second), j.counts.Round(time.Second), j.skew, j.users, j.right, j.faults)
 	}
 	for i, s := range p.sweeps {
 		fmt.Fprintf(&b, "sweep%d at %v; %v\n", i, s.start.Round(time.Second), s.faults)

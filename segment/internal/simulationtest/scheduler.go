@@ -25,13 +25,13 @@ type fault string
 
 // The faults.
 const (
-	fails  fault = "fails"                            // without an effect
-	lost   fault = "is applied, its answer lost"      // and fails
-	hangs  fault = "hangs"                            // until its context ends, without an effect
-	late   fault = "hangs and is applied late"        // five minutes after
-	pauses fault = "works after a pause of 3 minutes" // beyond a lease
-	kills  fault = "ends the process before"          // without an effect
-	killed fault = "ends the process after"           // with its effect
+	fails  fault = "fails"                       // without an effect
+	lost   fault = "is applied, its answer lost" // and fails
+	hangs  fault = "hangs"                       // until its context ends, without an effect
+	late   fault = "hangs and is applied late"   // five minutes after
+	pauses fault = "pauses for 3 minutes"        // with the whole process, beyond a lease
+	kills  fault = "ends the process before"     // without an effect
+	killed fault = "ends the process after"      // with its effect
 )
 
 var (
@@ -49,6 +49,7 @@ type process struct {
 	dead   atomic.Bool
 	cancel context.CancelFunc
 	onKill []func()
+	thaws  atomic.Int64 // when the process goes on after a pause, in nanoseconds
 }
 
 type processKey struct{}
@@ -129,28 +130,13 @@ func (s *scheduler) run() {
 		}
 		p := t.process
 		f := p.faults[p.calls]
-		if t.what == "alerter" {
-			f = unheard(f)
+		if t.what == "alerter" && f == late {
+			f = hangs // an alerter that hears later what is no longer so is another story
 		}
 		p.calls++
 		s.note(p, t.what, f)
 		t.hand <- f
 	}
-}
-
-// unheard returns the fault without an effect in the place of one that has one. What
-// the alerter heard without answering is not known to the ledger yet.
-func unheard(f fault) fault {
-	switch f {
-	case lost:
-		return fails
-	case late:
-		return hangs
-	case killed:
-		return kills
-	case fails, hangs, pauses, kills:
-	}
-	return f
 }
 
 // next takes one of those who wait.
@@ -194,6 +180,10 @@ func (p *process) say(format string, args ...any) {
 // long whoever calls may wait for an answer; 0: as long as it likes.
 func (p *process) call(ctx context.Context, what string, bound time.Duration, do func() error) error {
 	f, err := p.world.scheduler.wait(ctx, p, what)
+	if f == pauses {
+		p.thaws.Store(time.Now().Add(3 * time.Minute).UnixNano())
+	}
+	time.Sleep(time.Until(time.Unix(0, p.thaws.Load())))
 	switch {
 	case p.dead.Load():
 		return errKilled
@@ -217,11 +207,6 @@ func (p *process) call(ctx context.Context, what string, bound time.Duration, do
 			p.world.spawn("late", 5*time.Minute, nil, func(context.Context, *process) { _ = do() })
 		}
 		return context.Cause(ctx)
-	case pauses:
-		time.Sleep(3 * time.Minute)
-		if p.dead.Load() {
-			return errKilled
-		}
 	case kills:
 		p.kill()
 		return errKilled

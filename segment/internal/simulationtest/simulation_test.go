@@ -66,6 +66,10 @@ func TestWorlds(t *testing.T) {
 // show makes a world that breaks a promise smaller, and fails with it.
 func show(t *testing.T, f *platform, p plan, violation string) {
 	t.Helper()
+	if os.Getenv("SEGMENTGUARD_SHRINK") == "0" {
+		t.Errorf("seed %d: %s", p.seed, violation)
+		return
+	}
 	small := shrink(p, func(p plan) bool { return run(t, f, p, false).violation != "" })
 	w := run(t, f, small, true)
 	t.Errorf("seed %d: %s\nmade smaller: %s\n%s\n%s", p.seed, violation, w.violation, small.String(), strings.Join(w.scheduler.trace, "\n"))

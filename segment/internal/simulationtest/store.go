@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -255,7 +256,14 @@ func (ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err
 func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
 	p := of(ctx)
 	return p.call(ctx, "change", p.wait(), func() error {
-		return p.world.memory.Change(context.WithoutCancel(ctx), ids, change)
+		return p.world.memory.Change(context.WithoutCancel(ctx), ids, func(s *segment.SegmentState) error {
+			before := s.Alert.Open
+			err := change(s)
+			if before != nil && before.State == segment.RunUnknown && s.Alert.Open == nil && p.wait() > 0 {
+				p.world.violate("%s ended an alert that nobody knows what is live, and did not look: %s", p.name, before.Text)
+			}
+			return err
+		})
 	})
 }
 
@@ -306,7 +314,11 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 	}
 	return p.call(ctx, "alerter", bound, func() error {
 		for _, a := range resolved {
-			delete(p.world.open, faultOf(&a))
+			for fault := range p.world.open {
+				if fault == faultOf(&a) || a.Kind == "" && strings.HasPrefix(fault, a.Segment.String()+" ") {
+					delete(p.world.open, fault)
+				}
+			}
 		}
 		for _, a := range firing {
 			p.world.open[faultOf(&a)] = true

@@ -197,6 +197,7 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 	}
 	counted := func(users func() int64) func(context.Context) (validate.Summary, error) {
 		return func(ctx context.Context) (sum validate.Summary, err error) {
+			time.Sleep(j.counts)
 			err = p.call(ctx, "store: count", 0, func() error { sum = validate.Count(users()); return nil })
 			return sum, err
 		}
@@ -323,30 +324,45 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 			w.violate("%s: %d users are in the baseline, which nobody verified", s.Segment, size.Users)
 		}
 	}
+	if last := w.last(s); last != nil && errors.Is(last.err, validate.Short) && last.way != direct && s.Alert.Open == nil && !w.toldOf(last) {
+		w.violate("%s: the last run failed, and nobody was told: %v", s.Segment, last.err)
+	}
 	if open := s.Alert.Open; open != nil && well && s.Live != nil && w.lastIsRight(s) {
 		w.violate("%s: the last run is right and live, the store is well, and the alert stands: %s", s.Segment, open.Text)
 	}
 }
 
-// lastIsRight reports whether the attempt that began last at a segment returned
-// nil, and is what is live.
-func (w *world) lastIsRight(s *segment.SegmentState) bool {
-	var last *result
+// toldOf reports whether people were told of an attempt, by whom ever.
+func (w *world) toldOf(r *result) bool {
+	return slices.ContainsFunc(w.told, func(a segment.Alert) bool {
+		return fmt.Sprintf("%s/%d", a.RunID, a.Attempt) == r.output.attempt
+	})
+}
+
+// last returns what the attempt came to that began last at a segment; nil where
+// that is not known.
+func (w *world) last(s *segment.SegmentState) (last *result) {
 	for i := range w.results {
 		if r := &w.results[i]; r.output.id == s.Segment && (last == nil || r.output.number > last.output.number) {
 			last = r
 		}
 	}
-	_, live := w.store.live[s.Segment]["history"]
-	if last == nil || live {
-		return false
-	}
 	for _, o := range w.outputs { // one that was killed, and told of nothing, may have begun later
-		if o.id == s.Segment && o.number > last.output.number {
-			return false
+		if last != nil && o.id == s.Segment && o.number > last.output.number {
+			return nil
 		}
 	}
-	_, live = w.store.live[s.Segment][last.output.attempt]
+	return last
+}
+
+// lastIsRight reports whether the attempt that began last at a segment returned
+// nil, and is what is live.
+func (w *world) lastIsRight(s *segment.SegmentState) bool {
+	last := w.last(s)
+	if last == nil {
+		return false
+	}
+	_, live := w.store.live[s.Segment][last.output.attempt]
 	return last.err == nil && live
 }
 
@@ -380,6 +396,7 @@ func (w *world) judgeCalm() {
 	}
 	for i := range w.results {
 		r, alone := &w.results[i], true
+		w.judgeRefused(r)
 		for k := range w.results {
 			other := &w.results[k]
 			alone = alone && (i == k || other.output.id != r.output.id || other.ended.Before(r.begun) || other.begun.After(r.ended))
@@ -393,4 +410,21 @@ func (w *world) judgeCalm() {
 			w.violate("%s: nothing went live", id)
 		}
 	}
+}
+
+// judgeRefused wants a reason for what a run without a fault was refused for.
+func (w *world) judgeRefused(r *result) {
+	_, isLive := errors.AsType[*segment.LiveError](r.err)
+	if isLive || r.err != nil && strings.Contains(r.err.Error(), "took its lease over") {
+		w.violate("%s was about to go live all the time, and returned %v", r.output.attempt, r.err)
+	}
+	if !errors.Is(r.err, segment.ErrSuperseded) {
+		return
+	}
+	for _, o := range w.outputs {
+		if o.id == r.output.id && o.landed && o.number > r.output.number {
+			return
+		}
+	}
+	w.violate("%s is superseded by nothing: %v", r.output.attempt, r.err)
 }
