@@ -21,7 +21,7 @@ func annotate(span trace.Span, r *guardedRun, err error) {
 		attribute.String("segmentguard.job.id", r.run.Job.ID),
 		attribute.String("segmentguard.run.id", r.run.ID),
 		attribute.Int("segmentguard.run.attempt", r.run.Attempt),
-		attribute.String("segmentguard.verdict", r.report.Verdict()),
+		attribute.String("segmentguard.verdict", string(r.report.Verdict())),
 	)
 	if r.run.Build != "" {
 		span.SetAttributes(attribute.String("segmentguard.build", r.run.Build))

@@ -66,7 +66,7 @@ func (w *window) prepend(p point) {
 
 // newWindow keeps the last sizes above zero by one counter, but none that a
 // limit cut.
-func newWindow(history []Size, counter string, own []Cap) window {
+func newWindow(history []Size, counter string, caps capSet) window {
 	positive := window{first: bandPoints}
 	var largest int64
 	for i := len(history) - 1; i >= 0 && positive.first > 0; i-- {
@@ -77,7 +77,7 @@ func newWindow(history []Size, counter string, own []Cap) window {
 	}
 	kept := window{first: bandPoints}
 	for _, p := range slices.Backward(positive.points()) {
-		if !clearlyAbove(largest, p.users) || !isCap(p.users, own) || !positive.cutAt(p.users) {
+		if !clearlyAbove(largest, p.users) || !caps.has(p.users) || !positive.cutAt(p.users) {
 			kept.prepend(p)
 		}
 	}
@@ -138,12 +138,12 @@ func (b *Band) narrow(gap, largest float64) {
 // calm reports that a size is within the band for certain, without working it
 // out. Whatever came earlier, no band is narrower around the size before than the
 // floors of its edges.
-func calm(s *Summary, history []Size, counter string, own []Cap) bool {
+func calm(s *Summary, history []Size, counter string, caps capSet) bool {
 	i := len(history) - 1
 	for i >= 0 && (history[i].Users <= 0 || history[i].Counter != counter) {
 		i--
 	}
-	if i < 0 || !s.counted() || isCap(s.lower, own) || isCap(history[i].Users, own) {
+	if i < 0 || !s.counted() || caps.has(s.lower) || caps.has(history[i].Users) {
 		return false
 	}
 	users, previous := float64(s.lower), float64(history[i].Users)

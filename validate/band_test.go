@@ -22,7 +22,7 @@ func days(sizes ...int64) []Size {
 }
 
 func bandOf(history []Size) Band {
-	w := newWindow(history, "", nil)
+	w := newWindow(history, "", capSet{})
 	return newBand(w.points(), midnight)
 }
 
@@ -64,7 +64,7 @@ func TestBandReferences(t *testing.T) {
 	for i := range 41 {
 		history = append(history, Size{Users: weekly[i%7], At: sunday.AddDate(0, 0, i-41)})
 	}
-	window := newWindow(history, "", nil)
+	window := newWindow(history, "", capSet{})
 	band := newBand(window.points(), sunday)
 	require.InDelta(t, 5000, band.Highest, 0, "the same weekday a week ago")
 	require.InDelta(t, 1100, band.Lowest, 0)
@@ -130,7 +130,7 @@ func TestBandNarrows(t *testing.T) {
 	require.Greater(t, low(bandOf(growing(13, 1.1))), 0.5, "a week ago it had half the size")
 	require.InDelta(t, 0.2, low(bandOf(growing(14, 1.1))), 1e-5, "the floor is more than 2 ln 1.1")
 	require.InDelta(t, 2*math.Log(1.2), low(bandOf(growing(14, 1.2))), 1e-5)
-	w := newWindow(growing(14, 1.2), "", nil)
+	w := newWindow(growing(14, 1.2), "", capSet{})
 	require.InDelta(t, 2*math.Log(1.2)*math.Sqrt(3), low(newBand(w.points(), midnight.AddDate(0, 0, 2))), 1e-5, "three days away")
 }
 
@@ -159,21 +159,21 @@ func TestRounding(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	w := newWindow(days(append(repeat(40, 5), 0, 6)...), "", nil)
+	w := newWindow(days(append(repeat(40, 5), 0, 6)...), "", capSet{})
 	require.Len(t, w.points(), bandPoints, "the last thirty")
 	require.Equal(t, int64(6), w.points()[bandPoints-1].users, "oldest first")
 	require.Equal(t, int64(5), w.points()[bandPoints-2].users, "without zeros")
-	w = newWindow(days(10000, 10000, 10300, 10000), "", nil)
+	w = newWindow(days(10000, 10000, 10300, 10000), "", capSet{})
 	require.Len(t, w.points(), 1, "sizes on a cap are left out while another is clearly above")
-	w = newWindow(days(10000, 10000, 10100, 10000), "", nil)
+	w = newWindow(days(10000, 10000, 10100, 10000), "", capSet{})
 	require.Len(t, w.points(), 4, "but not where the segment just has that size")
-	w = newWindow(days(10000, 10000, 10200, 10000), "", nil)
+	w = newWindow(days(10000, 10000, 10200, 10000), "", capSet{})
 	require.Len(t, w.points(), 4, "nor where the other is 2% above")
-	w = newWindow(days(10000, 10000, 10201, 10000), "", nil)
+	w = newWindow(days(10000, 10000, 10201, 10000), "", capSet{})
 	require.Len(t, w.points(), 1, "but where it is more than that")
-	w = newWindow(days(555, 700), "", []Cap{{Users: 555, Origin: "ours"}})
+	w = newWindow(days(555, 700), "", capSet{own: []Cap{{Users: 555, Origin: "ours"}}})
 	require.Len(t, w.points(), 1, "nor on one of the policy's own")
-	w = newWindow(days(append(repeat(29, 10000), 20000)...), "", nil)
+	w = newWindow(days(append(repeat(29, 10000), 20000)...), "", capSet{})
 	require.Len(t, w.points(), bandPoints, "nor where it has that size and once had another")
 	require.Empty(t, (&window{first: bandPoints}).points())
 }
@@ -241,7 +241,7 @@ func TestGrowth(t *testing.T) {
 	size := 1000.0
 	for i := range 60 {
 		if len(history) >= 1 {
-			w := newWindow(history, "", nil)
+			w := newWindow(history, "", capSet{})
 			band := newBand(w.points(), midnight.AddDate(0, 0, i))
 			require.LessOrEqual(t, int64(size), band.High, "day %d", i)
 			require.GreaterOrEqual(t, int64(size), band.Low, "day %d", i)
@@ -267,7 +267,7 @@ func TestBandIsSane(t *testing.T) {
 			at = at.Add(time.Duration(random.Int64N(int64(60 * time.Hour))))
 			history = append(history, Size{Users: 1 + random.Int64N(1<<(1+random.IntN(50))), At: at})
 		}
-		w := newWindow(history, "", nil)
+		w := newWindow(history, "", capSet{})
 		band := newBand(w.points(), at.Add(time.Duration(random.Int64N(int64(200*time.Hour)))))
 		require.LessOrEqual(t, band.Low, band.Previous)
 		require.GreaterOrEqual(t, band.High, band.Previous)

@@ -1,6 +1,9 @@
 package validate
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A Cap is a limit at which results are cut, and where it comes from.
 type Cap struct {
@@ -64,6 +67,7 @@ var knownCaps = []Cap{
 	{5000, "Grafana Loki max_entries_limit_per_query"},                         // grafana/loki pkg/validation/limits.go
 	{5000, "Cloudera Data Visualization maximum rows"},                         // https://docs.cloudera.com/data-visualization/7
 	{5000, "Observe group limit"},                                              // https://docs.observeinc.com
+	{9990, "HubSpot search results in reach"},                                  // HubSpot CRM search: an offset past 9,990 of 10,000 is refused
 	{10000, "Elasticsearch index.max_result_window"},                           // go-elasticsearch/v8 typedapi/core/search/search.go
 	{10000, "Elasticsearch track_total_hits (default)"},                        // go-elasticsearch/v8 typedapi types
 	{10000, "Elasticsearch ES|QL LIMIT (maximum)"},                             // https://elastic.co/docs/reference/query-languages/esql/commands/limit
@@ -89,6 +93,7 @@ var knownCaps = []Cap{
 	{50000, "Cube workbook row limit (maximum)"},                               // cube-js/cube issue 11003
 	{50000, "Omni row limit (maximum)"},                                        // https://docs.omni.co/modeling/models/default-row-limit
 	{65535, "PostgreSQL bind parameters"},                                      // PostgreSQL documentation, appendix K, limits
+	{65535, "Excel .xls rows per sheet less the header"},                       // one of 65,536 holds the names of columns
 	{65536, "Excel .xls rows per sheet"},                                       // https://docs.devexpress.com, Suppress65536RowsWarning
 	{100000, "Google Ads OfflineUserDataJob identifiers per request"},          // Google Ads API forum
 	{100000, "Google Analytics Reporting v4 pageSize (maximum)"},               // google.golang.org/api analyticsreporting/v4
@@ -104,6 +109,7 @@ var knownCaps = []Cap{
 	{1000000, "RediSearch search-max-search-results"},                          // RediSearch/RediSearch src/config.h
 	{1048566, "QlikView Send to Excel rows"},                                   // https://help.qlik.com, Send to Excel
 	{1048575, "Metabase absolute-max-rows"},                                    // metabase/metabase issue 24969
+	{1048575, "Excel .xlsx rows per sheet less the header"},                    // one of 1,048,576 holds the names of columns
 	{1048576, "Excel .xlsx rows per sheet"},                                    // https://learn.microsoft.com/en-us/openspecs/office_standards/ms-oi29500
 }
 
@@ -116,22 +122,59 @@ var capNumbers = func() []int64 {
 	return slices.Compact(numbers)
 }()
 
-// capsAt returns every limit of exactly n users, the policy's own first.
-func capsAt(n int64, own []Cap) (caps []Cap) {
-	if !isCap(n, own) {
+// A capSet is the limits that a policy knows: its own, and those of KnownCaps of
+// the systems it names.
+type capSet struct {
+	own     []Cap
+	systems []string // none: all
+}
+
+func (p *Policy) limits() capSet { return capSet{p.Caps, p.CapSystems} }
+
+// at returns every limit of exactly n users, the policy's own first.
+func (c capSet) at(n int64) (caps []Cap) {
+	if !c.has(n) {
 		return nil
 	}
-	for _, list := range [][]Cap{own, knownCaps} {
-		for _, c := range list {
-			if c.Users == n {
-				caps = append(caps, c)
-			}
+	for _, limit := range c.own {
+		if limit.Users == n {
+			caps = append(caps, limit)
+		}
+	}
+	for _, limit := range knownCaps {
+		if limit.Users == n && c.knows(limit) {
+			caps = append(caps, limit)
 		}
 	}
 	return caps
 }
 
-// isCap reports whether n is a limit.
+// has reports whether n is a limit.
+func (c capSet) has(n int64) bool {
+	if c.owns(n) || len(c.systems) == 0 {
+		return isCap(n, c.own)
+	}
+	return slices.ContainsFunc(knownCaps, func(limit Cap) bool { return limit.Users == n && c.knows(limit) })
+}
+
+// owns reports whether n is a limit of the policy's own.
+func (c capSet) owns(n int64) bool {
+	return slices.ContainsFunc(c.own, func(limit Cap) bool { return limit.Users == n })
+}
+
+// knows reports whether a known limit is one of the systems in use.
+func (c capSet) knows(limit Cap) bool {
+	return len(c.systems) == 0 || slices.ContainsFunc(c.systems, limit.of)
+}
+
+// of reports whether the limit's origin begins with the name of a system, in any
+// case.
+func (c Cap) of(system string) bool {
+	n := len(system)
+	return n > 0 && n <= len(c.Origin) && strings.EqualFold(c.Origin[:n], system) && (n == len(c.Origin) || c.Origin[n] == ' ')
+}
+
+// isCap reports whether n is a known limit, or one of own.
 func isCap(n int64, own []Cap) bool {
 	if _, known := slices.BinarySearch(capNumbers, n); known {
 		return true
@@ -139,15 +182,28 @@ func isCap(n int64, own []Cap) bool {
 	return slices.ContainsFunc(own, func(c Cap) bool { return c.Users == n })
 }
 
-// wholeMultiple returns the largest limit of 1,000 or more of which n is a
-// multiple, twice at least: what is left when each page or shard lost its rest.
-func wholeMultiple(n int64, own []Cap) (limit Cap, times int64, ok bool) {
-	for _, list := range [][]Cap{own, knownCaps} {
-		for _, c := range list {
-			if c.Users >= capLevel && c.Users > limit.Users && n%c.Users == 0 && n/c.Users >= 2 {
-				limit, times, ok = c, n/c.Users, true
+// multiple returns the largest limit of 1,000 or more of which n is a multiple,
+// twice at least: what is left of so many expected users when each page or shard
+// lost its rest. It returns none where chance may well have made the multiple: where,
+// of all losses of up to twice as many users, one in 200 or more leaves a multiple of
+// some limit.
+func (c capSet) multiple(n, expected int64) (limit Cap, times int64, ok bool) {
+	lost := expected - n
+	from := expected - min(expected, 2*lost)
+	var multiples, last int64
+	for _, list := range [][]Cap{c.own, knownCaps} {
+		for _, l := range list {
+			if l.Users < capLevel || !c.knows(l) && !c.owns(l.Users) {
+				continue
+			}
+			if l.Users != last {
+				multiples += expected/l.Users - (from-1)/l.Users
+				last = l.Users
+			}
+			if l.Users > limit.Users && n%l.Users == 0 && n/l.Users >= 2 {
+				limit, times, ok = l, n/l.Users, true
 			}
 		}
 	}
-	return limit, times, ok
+	return limit, times, ok && 200*multiples < expected-from
 }

@@ -18,7 +18,7 @@ func TestKnownCaps(t *testing.T) {
 		require.False(t, seen[c], "twice: %v", c)
 		seen[c] = true
 	}
-	at := capsAt(10000, nil)
+	at := capSet{}.at(10000)
 	require.Equal(t, "Elasticsearch index.max_result_window", at[0].Origin, "the likeliest first")
 	require.Greater(t, len(at), 5, "all are named")
 	caps[0].Origin = "changed by a caller"
@@ -40,9 +40,9 @@ func TestCapLookupsMatchScan(t *testing.T) {
 				largest = max(largest, c.Users)
 			}
 		}
-		require.Equal(t, want, capsAt(n, own), n)
-		require.Equal(t, want != nil, isCap(n, own), n)
-		limit, times, ok := wholeMultiple(n, own)
+		require.Equal(t, want, capSet{own: own}.at(n), n)
+		require.Equal(t, want != nil, capSet{own: own}.has(n), n)
+		limit, times, ok := capSet{own: own}.multiple(n, 1<<40) // a loss so large that chance hardly makes a multiple
 		require.Equal(t, largest, limit.Users, n)
 		require.Equal(t, largest > 0, ok, n)
 		require.Equal(t, ok, ok && times*limit.Users == n, n)
@@ -55,5 +55,5 @@ func TestCapLookupsMatchScan(t *testing.T) {
 	for range 10_000 {
 		check(random.Int64N(2_000_000))
 	}
-	require.Equal(t, "ours too", capsAt(10000, own)[0].Origin, "the policy's own first")
+	require.Equal(t, "ours too", capSet{own: own}.at(10000)[0].Origin, "the policy's own first")
 }

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -9,6 +10,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // Config says where a Validator reports to. The zero Config uses OpenTelemetry's
@@ -19,8 +22,8 @@ type Config struct {
 	Logger         *slog.Logger         // nil: no logs
 }
 
-// A Validator judges outputs and tells of it in spans, metrics and logs. It is
-// safe for concurrent use. The zero Validator judges and tells nobody.
+// A Validator judges outputs and reports each check in spans, metrics and logs. It
+// is safe for concurrent use. The zero Validator judges and reports nothing.
 type Validator struct {
 	telemetry *telemetry // nil: nobody can listen, so that a check need not even look at the clock
 }
@@ -61,17 +64,20 @@ func globally(ctx context.Context, p Policy, out Output, check func(*Validator, 
 	return check(v, ctx, p, out)
 }
 
-// Check is the package's Check, with v's telemetry.
+// Check does what the package's Check does, with v's telemetry.
 func (v *Validator) Check(ctx context.Context, p Policy, out Output) (Report, error) {
 	return v.run(ctx, "check output", true, &p, &out)
 }
 
-// Admit is the package's Admit, with v's telemetry.
+// Admit does what the package's Admit does, with v's telemetry.
 func (v *Validator) Admit(ctx context.Context, p Policy, out Output) (Report, error) {
 	return v.run(ctx, "admit output", false, &p, &out)
 }
 
 func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy, out *Output) (report Report, err error) {
+	if v == nil {
+		return refused(out, badInput("Validator", "nil", "one that New returned, or the zero one"))
+	}
 	if v.telemetry == nil {
 		judged(ctx, stored, p, out, &report)
 	} else {
@@ -79,7 +85,7 @@ func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy
 		defer span.End()
 		start := time.Now()
 		judged(ctx, stored, p, out, &report)
-		v.telemetry.tell(ctx, span, &report, time.Since(start))
+		v.telemetry.record(ctx, span, &report, time.Since(start))
 	}
 	if report.Passed() {
 		return report, nil
@@ -87,11 +93,120 @@ func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy
 	return report, &Error{Report: report}
 }
 
-// judged fills the report, with a closer look where that tells more.
+// refused is what a check comes to that cannot begin.
+func refused(out *Output, why *InputError) (Report, error) {
+	j := judge{policy: &Policy{}, out: out, report: &Report{Name: out.Name, JobKind: out.JobKind}}
+	j.add(Finding{Kind: Unverified, Detail: why.Error(), Cause: why})
+	j.finish()
+	return *j.report, &Error{Report: *j.report}
+}
+
+// judged fills the report, with a second look where that says more.
 func judged(ctx context.Context, stored bool, p *Policy, out *Output, report *Report) {
 	if !stored {
 		judgeInput(p, out, report)
-	} else if judgeStored(p, out, report) && !report.Passed() {
-		lookCloser(ctx, p, out, report)
+	} else if again, ask := judgeStored(p, out, nil, report); (again || ask.exact) && !report.Passed() {
+		lookAgain(ctx, p, out, report, ask)
 	}
+}
+
+// NoFindings reports whether Check would pass out and find nothing at all, not even
+// something to warn of. It makes no report and records nothing, in a third of the
+// time: for going over a million outputs to check the few that have findings. It
+// takes no second look ([Summary.WithRemeasure]), after which Check may pass more.
+func NoFindings(p *Policy, out *Output) bool {
+	var r Report
+	j := judge{policy: p, out: out, report: &r, brief: true}
+	j.stored()
+	return len(r.Findings) == 0
+}
+
+// lookAgain measures again, in more detail, the sides that say how, and judges
+// that. It decides what could not be verified before; but what was proven stands if
+// the second look does not find it, as then the sides have changed in between. What
+// users the digests of a first look leave in doubt, a second one asks for.
+func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, ask Difference) {
+	closer := *out
+	for range 2 {
+		var present []sketch.User
+		var err error
+		if ask.exact {
+			present, err = closer.Stored.those(ctx, &ask)
+		} else {
+			err = closer.remeasure(ctx)
+		}
+		if err != nil {
+			report.Findings = append(report.Findings, Finding{Kind: Unverified, Severity: Warn, Detail: fmt.Sprintf("why the users differ could not be looked at: %v", err), Cause: err})
+			return
+		}
+		var next Report
+		_, more := judgeStored(p, &closer, present, &next)
+		if next.Proven() || !report.Proven() {
+			*report = next
+		}
+		if ask.exact || !more.exact || report.Passed() {
+			return
+		}
+		ask = more
+	}
+}
+
+type inQuestion struct{}
+
+// InQuestion returns the users for whom alone a look is asked that was given to
+// [Summary.WithRemeasure]; nil where it is asked for all. Where a store keeps a user
+// once, a difference of digests tells that a user came more often than it is stored,
+// and not if it is stored: a Digest of those users in the store for whom
+// [Difference.Of] returns another number than 0 does. A look that does not ask for
+// InQuestion measures all users, which decides nothing more.
+func InQuestion(ctx context.Context) *Difference {
+	d, _ := ctx.Value(inQuestion{}).(*Difference)
+	return d
+}
+
+// those asks a side which of the users of a difference it holds. The answer is in the
+// order of their keys, and nil if the side was measured as a whole.
+func (s *Summary) those(ctx context.Context, ask *Difference) ([]sketch.User, error) {
+	found, err := s.remeasure.look(context.WithValue(ctx, inQuestion{}, ask))
+	switch {
+	case err != nil:
+		return nil, err
+	case !found.usable() || found.digest == nil || found.digest.hash != s.digest.hash:
+		return nil, fmt.Errorf("of the users in question were measured %s, want the Summary of a Digest by %q", found, s.digest.hash)
+	}
+	d := diff(found.digest, &snapshot{hash: s.digest.hash})
+	if !d.exact || len(d.users) > len(ask.users) {
+		return nil, nil
+	}
+	for _, u := range d.users {
+		switch asked := ask.times(u.Key); {
+		case asked == 0:
+			return nil, nil
+		case asked+u.Times < 0:
+			return nil, errors.New("the store was asked for users of whom it held more before")
+		}
+	}
+	return append([]sketch.User{}, d.users...), nil
+}
+
+// remeasure measures the sides again that say how.
+func (out *Output) remeasure(ctx context.Context) error {
+	for _, side := range []*Summary{&out.Expected, &out.Read, &out.Written, &out.Stored} {
+		if side.remeasure == nil {
+			continue
+		}
+		s, err := side.remeasure.look(ctx)
+		if err != nil {
+			return err
+		}
+		if !s.usable() || s.lower != side.lower || s.upper != side.upper {
+			return fmt.Errorf("%s were measured, and then %s", side, s)
+		}
+		if !s.identified() {
+			return fmt.Errorf("%s were counted again, and not which they are", side)
+		}
+		s.asOf, s.remeasure = side.asOf, side.remeasure
+		*side = s
+	}
+	return nil
 }

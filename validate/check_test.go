@@ -158,12 +158,25 @@ func TestVerdicts(t *testing.T) {
 			want:   []string{"unverified@store"},
 		},
 		{
-			name: "source moved", reason: "S may lie anywhere from the lower to the higher",
+			name: "source moved", reason: "who left may hide who was skipped: a number between proves nothing",
+			output: out{Expected: validate.Moving(count(1000), count(1100)), Stored: count(1050)},
+			want:   []string{"unverified@store"},
+		},
+		{
+			name: "source moved, at its end", reason: "the same: 100 may have left, or 100 who stayed may be missing",
+			output: out{Expected: validate.Moving(count(1100), count(1000)), Stored: count(1000)},
+			want:   []string{"unverified@store"},
+		},
+		{
+			name: "source moved by what is allowed", reason: "the tolerance covers the movement: 50 of 1,100 may be missing, 50 of 1,000 be there twice",
+			policy: validate.Policy{Tolerance: validate.Within(0.05)},
 			output: out{Expected: validate.Moving(count(1000), count(1100)), Stored: count(1050)},
 		},
 		{
-			name: "source moved, ends included", reason: "each end is right",
-			output: out{Expected: validate.Moving(count(1100), count(1000)), Stored: count(1000)},
+			name: "source moved by more than is allowed", reason: "51 may be there twice",
+			policy: validate.Policy{Tolerance: validate.Within(0.05)},
+			output: out{Expected: validate.Moving(count(1000), count(1100)), Stored: count(1051)},
+			want:   []string{"unverified@store"},
 		},
 		{
 			name: "source moved, below", reason: "each end has its own margin",
@@ -192,12 +205,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			name: "mapping below", reason: "Written over Read outside Mapping",
-			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Written: count(699), Stored: count(699)},
+			policy: mapped, output: out{Expected: count(1001), Read: count(1001), Written: count(700), Stored: count(700)},
 			want: []string{"short@map"},
 		},
 		{
 			name: "mapping above", reason: "Written over Read outside Mapping",
-			policy: mapped, output: out{Expected: count(1000), Read: count(1000), Written: count(951), Stored: count(951)},
+			policy: mapped, output: out{Expected: count(1001), Read: count(1001), Written: count(951), Stored: count(951)},
 			want: []string{"surplus@map"},
 		},
 		{
@@ -237,9 +250,19 @@ func TestVerdicts(t *testing.T) {
 			policy: emptiable, output: out{Expected: count(0), Stored: count(0)},
 		},
 		{
-			name: "nothing expected, allowed, history forbids", reason: "zero after users is a fault, whatever was expected",
+			name: "nothing expected, allowed, after users", reason: "an independent source says 0, and AllowEmpty means it",
 			policy: emptiable, output: out{Expected: count(0), Stored: count(0), Sizes: flat(30, 5000)},
+			want: []string{"dropped@size?"},
+		},
+		{
+			name: "nothing expected by itself, allowed, history forbids", reason: "a job's own word is none against its history",
+			policy: emptiable, output: out{Expected: count(0), SelfReported: true, Stored: count(0), Sizes: flat(30, 5000)},
 			want: []string{"empty@size", "dropped@size"},
+		},
+		{
+			name: "nothing expected, read nevertheless, history forbids", reason: "what was read is not there",
+			policy: emptiable, output: out{Expected: count(0), Read: count(5), Stored: count(0), Sizes: flat(30, 5000)},
+			want: []string{"empty@store", "short@store", "surplus@read", "dropped@size?"},
 		},
 		{
 			name: "nothing expected, zero accepted", reason: "a baseline that began anew at zero lets zero pass",
@@ -326,7 +349,7 @@ func TestVerdicts(t *testing.T) {
 		{
 			name: "read on a cap between", reason: "a source that grew beyond the cap while it was read was there once, but hardly at that moment",
 			output: out{Expected: validate.Moving(count(9000), count(20000)), Read: count(10000), Stored: count(10000)},
-			want:   []string{"capped@read?"},
+			want:   []string{"capped@read?", "unverified@read"},
 		},
 		{
 			name: "exactly the cap expected", reason: "a source of 10,000 users is no fault",
@@ -529,34 +552,34 @@ func TestBadInput(t *testing.T) {
 		{"cap of nothing", "Policy.Caps[0]", func(p *validate.Policy, _ *validate.Output) { p.Caps = []validate.Cap{{Origin: "x"}} }},
 		{"off history unknown", "Policy.OffHistory", func(p *validate.Policy, _ *validate.Output) { p.OffHistory = "ignore" }},
 		{"history without its time", "Output.At", func(_ *validate.Policy, o *validate.Output) { o.Sizes = flat(3, 5) }},
-		{"history size without a time", "Output.History[1].At", func(_ *validate.Policy, o *validate.Output) {
+		{"history size without a time", "Output.Sizes[1].At", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = flat(3, 5), noon
 			o.Sizes[1].At = time.Time{}
 		}},
-		{"history out of order", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+		{"history out of order", "Output.Sizes[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = flat(3, 5), noon
 			o.Sizes[2].At = noon.AddDate(0, -1, 0)
 		}},
-		{"history negative", "Output.History[0]", func(_ *validate.Policy, o *validate.Output) { o.Sizes, o.At = daily(-5, 5), noon }},
-		{"history out of order within a second", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+		{"history negative", "Output.Sizes[0]", func(_ *validate.Policy, o *validate.Output) { o.Sizes, o.At = daily(-5, 5), noon }},
+		{"history out of order within a second", "Output.Sizes[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = flat(3, 5), noon
 			o.Sizes[2].At = o.Sizes[1].At.Add(100 * time.Millisecond)
 			o.Sizes[1].At = o.Sizes[1].At.Add(900 * time.Millisecond)
 		}},
-		{"history out of order behind a size of nothing", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+		{"history out of order behind a size of nothing", "Output.Sizes[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = daily(5, 0, 5), noon
 			o.Sizes[2].At = o.Sizes[0].At.Add(time.Hour)
 		}},
-		{"history out of order behind one that was read", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+		{"history out of order behind one that was read", "Output.Sizes[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = daily(5, 5, 5), noon
 			o.Sizes[0].Read, o.Sizes[2].Read = 5, 5
 			o.Sizes[2].At = o.Sizes[0].At.Add(time.Hour)
 		}},
-		{"history read negative", "Output.History[1]", func(_ *validate.Policy, o *validate.Output) {
+		{"history read negative", "Output.Sizes[1]", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = flat(3, 5), noon
 			o.Sizes[1].Read = -1
 		}},
-		{"history after the output", "Output.History[2].At", func(_ *validate.Policy, o *validate.Output) {
+		{"history after the output", "Output.Sizes[2].At", func(_ *validate.Policy, o *validate.Output) {
 			o.Sizes, o.At = flat(3, 5), noon.AddDate(0, 0, -2)
 		}},
 	} {
@@ -627,8 +650,8 @@ func TestAdmit(t *testing.T) {
 		},
 		{name: "nothing to store, allowed", reason: "AllowEmpty", policy: emptiable, output: out{Expected: count(0)}},
 		{
-			name: "nothing to store, allowed, history forbids", reason: "zero after users",
-			policy: emptiable, output: out{Expected: count(0), Sizes: flat(3, 100)}, want: []string{"empty@size", "dropped@size"},
+			name: "nothing to store, allowed, history forbids", reason: "zero after users, by the job's own word",
+			policy: emptiable, output: out{Expected: count(0), SelfReported: true, Sizes: flat(3, 100)}, want: []string{"empty@size", "dropped@size"},
 		},
 		{
 			name: "unknown, read nothing", reason: "nothing vouches for an empty output, and it would empty the live segment",
@@ -640,7 +663,7 @@ func TestAdmit(t *testing.T) {
 		},
 		{
 			name: "nothing to map, history forbids", reason: "zero after users, also where nobody knows how many were read before",
-			policy: validate.Policy{AllowEmpty: true, Mapping: mapped.Mapping}, output: out{Expected: count(0), Sizes: flat(3, 100)},
+			policy: validate.Policy{AllowEmpty: true, Mapping: mapped.Mapping}, output: out{Expected: count(0), SelfReported: true, Sizes: flat(3, 100)},
 			want: []string{"empty@size", "dropped@size"},
 		},
 		{

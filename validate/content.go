@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // A pair is two sides whose users are compared, and what the steps between them
@@ -11,29 +13,79 @@ import (
 type pair struct {
 	stage          stage
 	before, after  *Summary
-	short, surplus int64
-	distinct       bool
+	users          int64 // before, each once where distinct users are compared
+	short, surplus int64 // how many may be missing, and how many there that should not be
+	tolerances     []Tolerance
+	distinct       bool // the store keeps a user once
 }
 
 // content compares which users the sides of a step hold. Where some ids have no
 // counterpart they differ by design, and a side that was only counted has none
 // to compare.
 func (j *judge) content(s *step) {
-	p, ok := j.pair(s)
-	if !ok {
+	if m := s.after.moved; m != nil && s.after.usable() && m.before.identified() {
+		j.shifting(s, m)
+	}
+	if !s.after.identified() {
 		return
 	}
-	before, after := p.before.fingerprint, p.after.fingerprint
+	before, other := j.known(s.stage, s.after.fingerprint.Hash)
 	switch {
-	case before.Hash != after.Hash || before.Hash == "":
-		j.unverified(s.stage, "fingerprints of different hashes (%q and %q) tell nothing about the users: take the same for both", before.Hash, after.Hash)
-	case before != after:
-		j.differs(&p)
+	case before != nil:
+		p := j.pair(s, before)
+		j.users(&p)
+	case other != nil:
+		j.unlike(s, other)
+	}
+}
+
+// shifting judges a side that changed while it was read back: its users, who are
+// known for two moments, are those of neither.
+func (j *judge) shifting(s *step, m *movement) {
+	if before, other := j.known(s.stage, m.before.fingerprint.Hash); before != nil || other != nil {
+		j.unverified(s.stage, "%s changed while it was read back (%s, and then %s that are not the same): compare it when it is at rest",
+			s.stage.done(), m.before.amount(), m.after.amount())
+	}
+}
+
+// users compares two sides with fingerprints by one hash.
+func (j *judge) users(p *pair) {
+	switch {
+	case p.before.moved != nil:
+		j.moved(p)
+	case p.before.fingerprint != p.after.fingerprint:
+		j.differs(p)
 	case p.before.lower != p.after.lower:
-		j.unverified(s.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
-	case s.stage == storing:
+		j.unverified(p.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
+	case p.stage == storing:
+		j.vouch(p)
+	}
+}
+
+// vouch records that just the expected users are stored, where Stored is proven to
+// hold those of the side before it, and that side those of Expected.
+func (j *judge) vouch(p *pair) {
+	expected := &j.out.Expected
+	if p.before == expected || j.policy.Mapping.isZero() && expected.identified() &&
+		expected.fingerprint == p.before.fingerprint && expected.lower == p.before.lower {
 		j.report.SameUsers = true
 	}
+}
+
+// unlike judges a side whose users cannot be compared with those of any side
+// before it, as their fingerprints are by other hashes. Where Expected and Stored
+// are by one hash, these decide on the whole way, and it is enough to count here.
+// Before the write nobody knows whether they will be.
+func (j *judge) unlike(s *step, other *Summary) {
+	expected, stored := &j.out.Expected, &j.out.Stored
+	wholeWay := j.policy.Mapping.isZero() && expected.identified() && stored.identified() &&
+		expected.fingerprint.Hash == stored.fingerprint.Hash && stored.fingerprint.Hash != ""
+	if wholeWay || j.admitting || j.hashes {
+		return
+	}
+	j.hashes = true // once: the next step would repeat it with the sides exchanged
+	j.unverified(s.stage, "fingerprints by different hashes (%q and %q) say nothing of each other: "+
+		"take both by validate.MD5, which NewDigest and every engine (sqlsegment.Portable) can make", other.hash(), s.after.hash())
 }
 
 // sameUsers reports that fingerprints prove the sides of the step to be equal.
@@ -41,53 +93,61 @@ func (s *step) sameUsers() bool {
 	return s.before.identified() && s.before.fingerprint == s.after.fingerprint && s.before.lower == s.after.lower
 }
 
-// pair finds the side before a step to compare its users with, and what the
-// steps between the two may lose.
-func (j *judge) pair(s *step) (p pair, ok bool) {
-	p = pair{stage: s.stage, before: j.known(s.stage), after: s.after, distinct: s.stage == storing && j.policy.Distinct}
-	if p.before == nil || !s.after.identified() {
-		return p, false
-	}
+// pair returns a step with the side before it whose users are compared, and what
+// the steps between the two may lose.
+func (j *judge) pair(s *step, before *Summary) pair {
+	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
-		p.allow(j.policy.Reading)
+		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
-	p.allow(s.tolerance)
-	return p, true
+	p.tolerances = append(p.tolerances, s.tolerance)
+	users := p.before.lower
+	if p.distinct {
+		users = p.before.distinct().lower
+	}
+	p.allow(users)
+	return p
 }
 
-// known is the nearest side before a step whose users are known, nil if there is
-// none. Beyond a Mapping are other ids.
-func (j *judge) known(before stage) *Summary {
-	switch out := j.out; {
-	case before == storing && out.Written.identified():
-		return &out.Written
-	case before != reading && !j.policy.Mapping.isZero():
-		return nil
-	case before != reading && out.Read.identified():
-		return &out.Read
-	case out.Expected.identified():
-		return &out.Expected
+// known returns the nearest side before a step whose users are known by the given
+// hash, and the nearest by another hash; nil where there is none. Beyond a Mapping
+// are other ids.
+func (j *judge) known(before stage, by Hash) (same, other *Summary) {
+	nearest := [...]*Summary{&j.out.Written, &j.out.Read, &j.out.Expected}
+	sides := nearest[:]
+	switch {
+	case before == reading:
+		sides = nearest[2:]
+	case before == mapping && j.policy.Mapping.isZero():
+		sides = nearest[1:]
+	case before == mapping:
+		sides = nil
+	case !j.policy.Mapping.isZero():
+		sides = nearest[:1]
 	}
-	return nil
+	for _, s := range sides {
+		switch {
+		case !s.usable() || s.hash() == "" && !s.identified():
+		case by != "" && s.hash() == by:
+			return s, other
+		case other == nil:
+			other = s
+		}
+	}
+	return nil, other
 }
 
 // identified reports whether a side says which users it holds.
 func (s *Summary) identified() bool { return s.usable() && s.fingerprint != Fingerprint{} }
 
-// allow adds what one more step may lose, or add to all that may be there by
-// then.
-func (p *pair) allow(t Tolerance) {
-	p.short = plus(p.short, t.Short.allowed(p.users()))
-	p.surplus = plus(p.surplus, t.Surplus.allowed(plus(p.users(), p.surplus)))
-}
-
-// users is how many there were before the step.
-func (p *pair) users() int64 {
-	if p.distinct {
-		before := p.before.distinct()
-		return before.lower
+// allow sets how many users there are before the steps, and so how many they may
+// lose, or add to all that may be there by then.
+func (p *pair) allow(users int64) {
+	p.users, p.short, p.surplus = users, 0, 0
+	for _, t := range p.tolerances {
+		p.short = plus(p.short, t.Short.allowed(users))
+		p.surplus = plus(p.surplus, t.Surplus.allowed(plus(users, p.surplus)))
 	}
-	return p.before.lower
 }
 
 // exact reports that not one user may differ.
@@ -100,205 +160,386 @@ func (p *pair) outside() bool {
 	return off > p.short || -off > p.surplus
 }
 
+// An extent is by how much two sides differ: in rows, or in distinct users where
+// these are compared. A row too often of a user of the source is foreign, too.
+type extent struct {
+	missing, foreign rows
+	exact            bool
+	often            int64 // rows of the foreign user with most of them, as far as is known
+	unsure           int64 // users that came more often than they are stored, if they are
+}
+
+func (x *extent) none() bool { return x.exact && x.missing.most == 0 && x.foreign.most == 0 }
+
 // differs judges two sides that hold other users.
 func (j *judge) differs(p *pair) {
-	e := explain(p.stage, p.before, p.after, p.distinct)
-	j.closer = j.closer || e.common == nil && (p.before.closer != nil || p.after.closer != nil)
-	if p.distinct && j.keptOnce(p, &e) {
+	d := newMismatch(p)
+	causes, x := d.explain()
+	proven := x.exact
+	switch {
+	case proven && !p.distinct:
+	case d != nil && d.common != nil:
+		t := diff(p.before.digest, p.after.digest)
+		x = p.compared(t, d.common, j.present)
+		if x.unsure > 0 && p.after.remeasure != nil {
+			j.ask = t
+		}
+	default:
+		x = p.printed()
+	}
+	j.again = j.again || (d == nil || d.common == nil) && (p.before.remeasure != nil || p.after.remeasure != nil)
+	if x.none() {
+		j.vouch(p)
 		return
 	}
-	if len(e.causes) > 0 { // a known story is better than a likely one
+	if p.distinct && !j.miscounted(p.stage, false) {
+		j.countDistinct(p, &x)
+	}
+	if len(causes) > 0 { // a known story is better than a likely one
 		j.hint(p.stage, "")
 	}
-	wrongCount := j.miscounted(p.stage) || !p.distinct && p.outside()
-	j.causes(e.causes, p, wrongCount)
-	switch {
-	case !wrongCount:
-		j.exchanged(p, &e)
-	case !e.proven && e.common != nil:
-		j.besides(p, e.common)
+	j.causes(causes, p)
+	if !j.miscounted(p.stage, p.outside()) {
+		j.exchanged(p, &x, d)
+	} else if !proven {
+		j.besides(p, &x, d)
 	}
+}
+
+// compared returns by how much two digested sides differ.
+func (p *pair) compared(t *Difference, c *comparison, present []sketch.User) extent {
+	if p.distinct {
+		return p.distinctly(t, c, present)
+	}
+	net := p.before.lower - p.after.lower
+	least := max(t.missing.least, c.missing, c.surplus+net)
+	x := extent{
+		missing: rows{least, max(t.missing.most, least)},
+		foreign: rows{least - net, max(t.foreign.most, least-net)},
+		exact:   t.exact,
+	}
+	for _, u := range t.users {
+		x.often = max(x.often, -u.Times)
+	}
+	return x
+}
+
+// distinctly compares users each of whom counts once. A difference of rows says of a
+// user how many more came than are stored, and so not yet whether any is: that is
+// known of sampled ones, of those that were asked for (present), and of all where
+// each came once.
+func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (x extent) {
+	switch source, stored := p.before.digest, p.after.digest; {
+	case c.whole:
+		x.missing, x.foreign, x.exact = rows{c.missing, c.missing}, rows{c.surplus, c.surplus}, true
+	case t.exact:
+		x = told(t, source, stored, present)
+	default:
+		there := c.held - c.missing + c.foreign
+		x.missing = spread(c.missing, c.held, p.users, t.missing.most)
+		x.foreign = spread(c.foreign, there, stored.stored(), t.foreign.most)
+	}
+	if x.exact {
+		p.allow(p.after.digest.stored() + x.missing.most - x.foreign.most)
+	}
+	return x
+}
+
+// told returns by how many distinct users two sides differ of whom each user is known
+// that one side has more often. How often a user is stored is known of sampled ones and
+// of those whom the store was asked for. Of the others as many are missing as of the
+// sampled ones, at five standard errors.
+func told(t *Difference, source, stored *snapshot, present []sketch.User) (x extent) {
+	there := map[uint64]int64{}
+	for _, u := range source.sample.Users {
+		there[u.Hash.Key()] = u.Count - t.times(u.Hash.Key())
+	}
+	for _, u := range stored.sample.Users {
+		there[u.Hash.Key()] = u.Count
+	}
+	var known, missing, foreign, strange int64
+	for _, u := range t.users {
+		n, ok := there[u.Key]
+		switch {
+		case ok:
+		case present != nil:
+			n, ok = timesOf(present, u.Key), true
+		case source.once && u.Times > 0:
+			n, ok = 0, true
+		case stored.once && u.Times < 0:
+			n, ok = 1, true
+		}
+		switch {
+		case !ok && u.Times > 0:
+			x.unsure++
+		case !ok:
+			strange++
+		case n == 0:
+			missing++
+		case n+u.Times == 0:
+			foreign++
+		}
+		if ok && u.Times > 0 {
+			known++
+		}
+	}
+	x.missing = spread(missing, known, known+x.unsure, missing+x.unsure)
+	x.foreign = rows{foreign, foreign + strange}
+	x.exact = x.unsure == 0 && strange == 0
+	return x
+}
+
+// stored returns how many distinct users a store holds that keeps each once. Only
+// where its sample shows that it does not is that an estimate.
+func (s *snapshot) stored() int64 {
+	for i := range s.sample.Users {
+		if s.sample.Users[i].Count > 1 {
+			distinct := s.distinct()
+			return distinct.lower
+		}
+	}
+	return s.users
+}
+
+// spread returns how many of all users are, where so many of the sampled ones are: no
+// fewer than these, and no more than at most.
+func spread(found, sampled, users, most int64) rows {
+	if sampled == 0 || sampled == users {
+		return rows{found, most}
+	}
+	low, high := atLeastAndMost(float64(found)/float64(sampled), int(sampled))
+	least := max(found, int64(low*float64(users)))
+	return rows{least, max(least, min(most, int64(math.Ceil(high*float64(users)))))}
+}
+
+// printed returns by how much two sides differ of which one is an engine's
+// fingerprint: by its number of users at least, and one in place of another if that
+// is right.
+func (p *pair) printed() extent {
+	source := p.before.digest
+	if p.distinct && (source == nil || !source.sample.Whole()) {
+		return extent{missing: rows{0, p.users}, foreign: rows{0, p.after.lower}}
+	}
+	if p.distinct && source.onceEach() == p.after.fingerprint {
+		return extent{exact: true}
+	}
+	net := p.users - p.after.lower
+	x := extent{missing: rows{max(0, net), p.users}, foreign: rows{max(0, -net), p.after.lower}}
+	if net == 0 {
+		x.missing.least, x.foreign.least = 1, 1
+	}
+	return x
+}
+
+// countDistinct judges how many distinct users are stored.
+func (j *judge) countDistinct(p *pair, x *extent) {
+	fewer, more := x.missing.least-x.foreign.most, x.foreign.least-x.missing.most
+	verb, noun := p.stage.done(), p.noun()
+	switch {
+	case fewer > p.short && x.exact:
+		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s of %s%s (%s short, %s allowed)", verb, thousands(p.users-fewer),
+			counted(p.users, noun), j.taken(p.before), percent(float64(fewer), float64(p.users)), thousands(p.short))})
+	case fewer > p.short:
+		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s fewer than the about %s%s (%s allowed)", verb, counted(fewer, noun),
+			thousands(p.users), j.taken(p.before), thousands(p.short))})
+	case more > p.surplus && x.exact:
+		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s where %s were %s (%s allowed)", verb,
+			counted(p.users+more, noun), thousands(p.users), j.word(p.before), thousands(p.surplus))})
+	case more > p.surplus:
+		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s more than the about %s%s (%s allowed)", verb, counted(more, noun),
+			thousands(p.users), j.taken(p.before), thousands(p.surplus))})
+	}
+}
+
+// word says what became of the users of a side.
+func (j *judge) word(side *Summary) string {
+	switch side {
+	case &j.out.Read:
+		return "read"
+	case &j.out.Written:
+		return "written"
+	}
+	return "expected"
+}
+
+// given says where the users of a side come from.
+func (j *judge) given(side *Summary) string {
+	if word := j.word(side); word != "expected" {
+		return "were " + word
+	}
+	return "expected"
+}
+
+// taken says which side a number is of, where it is not the expected one.
+func (j *judge) taken(side *Summary) string {
+	if side == &j.out.Expected || side.lower == j.out.Expected.lower && j.out.Expected.usable() {
+		return ""
+	}
+	return " " + j.word(side)
 }
 
 // causes adds what explains a difference. Where the tolerance allows that, it is
 // a warning, but never the first users up to a limit: no tolerance is meant for
 // that.
-func (j *judge) causes(causes []cause, p *pair, wrongCount bool) {
+func (j *judge) causes(causes []cause, p *pair) {
 	for _, c := range causes {
 		f := Finding{Kind: c.kind, Step: p.stage.String(), Detail: c.detail, Severity: Warn}
-		if wrongCount || p.exact() || c.kind == Truncated && isCap(c.first, j.policy.Caps) {
+		if j.miscounted(p.stage, p.outside()) || p.short <= 0 && p.surplus <= 0 || c.kind == Truncated && j.policy.limits().has(c.first) {
 			f.Severity = Fail
 		}
 		j.add(f)
 	}
 }
 
-// miscounted reports that the count of a step did not pass.
-func (j *judge) miscounted(at stage) bool {
+// miscounted reports that the number of users of a step did not pass, or of any step
+// where it lies on the way.
+func (j *judge) miscounted(at stage, onTheWay bool) bool {
 	for i := range j.report.Findings {
 		f := &j.report.Findings[i]
-		if f.fails() && f.Step == stages[at] && (f.Kind == Short || f.Kind == Surplus) {
+		if (f.Kind == Short || f.Kind == Surplus) && f.fails() && (onTheWay || f.Step == at.String()) {
 			return true
 		}
 	}
 	return false
 }
 
-// exchanged judges users that are there in place of others, where their number
-// passes. Each is one short and one surplus: more than either margin proves the
-// sides to be different, and more than both may be cannot be told.
-func (j *judge) exchanged(p *pair, e *explanation) {
-	least, most := e.exchanged(p)
-	allowed := max(p.short, p.surplus)
+// exchanged judges which users are missing and which should not be there, where
+// their number passes.
+func (j *judge) exchanged(p *pair, x *extent, d *mismatch) {
 	switch {
-	case p.exact(), least > min(p.short, p.surplus):
-		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: e.difference(p)})
-	case most > allowed && e.common == nil:
-		j.unverified(p.stage, "the users differ, and fingerprints alone cannot tell whether by more than the %s allowed: a Digest on both sides can", thousands(allowed))
-	case most > allowed:
-		j.unverified(p.stage, "the users differ, by up to %s as far as the samples tell, where %s allowed: a tolerance of %s would decide it",
-			thousands(most), were(allowed), counted(most, "user"))
+	case x.missing.least > p.short, x.foreign.least > p.surplus:
+		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: j.difference(p, x, d)})
+	case x.missing.most > p.short, x.foreign.most > p.surplus, !x.exact && (p.short <= 0 || p.surplus <= 0):
+		text := j.unclear(p, x)
+		if none := d.strangers(); none != "" {
+			text += "; " + none
+		}
+		j.unverified(p.stage, "%s", text+d.sampled(x))
 	}
 }
 
-func were(n int64) string {
-	if n == 1 {
-		return "1 is"
-	}
-	return thousands(n) + " are"
-}
-
-// exchanged is how many users are there in place of others, at least and at
-// most: those that are missing, less the number by which the side is smaller. It
-// does not go by the users that came in their place: a thousand of them may be one
-// user a thousand times.
-func (e *explanation) exchanged(p *pair) (least, most int64) {
-	c := e.common
-	switch {
-	case e.proven:
-		return e.moved, e.moved
-	case c == nil:
-		return 0, math.MaxInt64
-	case c.whole:
-		moved := min(c.missing, c.surplus)
-		return moved, moved
-	case len(c.users) == 0:
-		return 0, p.users()
-	}
-	found, fewer, unseen := c.missing, max(0, p.before.lower-p.after.lower), c.unseen(p.before.digest)
-	if p.distinct { // each user counts once, so both sides tell
-		found, fewer, unseen = min(c.missing, c.surplus), 0, 0
-	}
-	low, high := bounds(float64(found)/float64(c.held), len(c.users))
-	users := float64(p.users())
-	least = max(0, int64(math.Ceil(low*users))-fewer)
-	most = max(0, int64(math.Ceil(high*users))-fewer) + unseen
-	if loss := float64(fewer) / users; !p.distinct && c.lacks(loss) {
-		most = min(most, c.strangersAtMost(users)+unseen)
-	}
-	return least, min(most, p.users())
-}
-
-// lacks reports that no more of the sampled users are missing than a loss of
-// that share makes likely. Then what came in place of others speaks for how many
-// those are: how many are missing says too little, next to a loss that is known.
-func (c *comparison) lacks(share float64) bool {
-	expected := share * float64(c.held)
-	return float64(c.missing) <= expected+3*math.Sqrt(expected)
-}
-
-// strangersAtMost is how many users of so many the other side may hold that the
-// source does not, or not as often.
-func (c *comparison) strangersAtMost(users float64) int64 {
-	_, high := bounds(min(1, float64(c.surplus)/float64(c.held)), len(c.users))
-	return int64(math.Ceil(high * users))
-}
-
-// difference says how the users differ that are as many as they should be.
-func (e *explanation) difference(p *pair) string {
-	text := done[p.stage] + " as many users as expected, but not the same ones"
-	switch c := e.common; {
-	case e.proven:
-		return text + ": " + counted(e.moved, "user") + " replaced"
-	case c == nil || c.missing == 0 && c.surplus == 0:
-		return text
-	case c.absent == len(c.users):
-		return text + ": " + c.strangers(done[p.stage])
+// besides judges what the number of users, which did not pass, has not told: with too
+// few, who should not be there; with too many, who is missing.
+func (j *judge) besides(p *pair, x *extent, d *mismatch) {
+	var text string
+	switch fewer := p.before.lower > p.after.lower; {
+	case fewer && x.foreign.least > p.surplus:
+		text = p.excess(x)
+	case !fewer && x.missing.least > p.short:
+		text = p.lack(x)
 	default:
-		replaced := cmp.Or(min(c.missing, c.surplus), max(c.missing, c.surplus))
-		return text + ": " + c.share(replaced, c.held, p.users()) + " replaced"
+		if d != nil && d.common.lacksRepeats() {
+			j.hint(p.stage, fmt.Sprintf("each of %s is %s once, as a store does that keeps a user once: Policy.Distinct compares distinct users",
+				counted(int64(len(d.common.users)), "sampled user"), p.stage.done()))
+		}
+		return
 	}
+	j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: cmp.Or(d.strangers(), text)})
 }
 
-// strangers is for a side that holds none of the source's users.
-func (c *comparison) strangers(verb string) string {
+// difference says how the users differ of whom the number passes.
+func (j *judge) difference(p *pair, x *extent, d *mismatch) string {
+	verb, stored := p.stage.done(), p.after.lower
+	if p.distinct {
+		stored = p.users - x.missing.least + x.foreign.least
+	}
+	text := fmt.Sprintf("%s as many %ss as %s, but not the same ones", verb, p.noun(), j.given(p.before))
+	switch {
+	case p.distinct && !x.exact:
+		text = fmt.Sprintf("%s other %ss than %s", verb, p.noun(), j.given(p.before))
+	case stored != p.users:
+		text = fmt.Sprintf("%s %s where %s were %s, but not the right ones", verb, counted(stored, p.noun()), thousands(p.users), j.word(p.before))
+	}
+	if none := d.strangers(); none != "" {
+		return text + ": " + none
+	}
+	if !x.exact && x.missing.least <= 1 && x.foreign.least <= 1 {
+		return text // nobody knows more than that
+	}
+	return text + ": " + p.lack(x) + " and " + p.excess(x) + d.sampled(x)
+}
+
+// lack says how many users are missing.
+func (p *pair) lack(x *extent) string {
+	return fmt.Sprintf("%s %s missing (%s allowed)", x.missing.atLeast(), areOrIs(x.missing.least), thousands(p.short))
+}
+
+// excess says how many users are there that should not be.
+func (p *pair) excess(x *extent) string {
+	often := ""
+	if x.often > 1 && 10*x.often >= x.foreign.least {
+		often = fmt.Sprintf(", one of them %s times", thousands(x.often))
+	}
+	return fmt.Sprintf("%s %s %s that should not be (%s allowed)%s", x.foreign.atLeast(), areOrIs(x.foreign.least), p.stage.done(), thousands(p.surplus), often)
+}
+
+// unclear says why nobody knows whether the users differ by more than is allowed, and
+// what would tell.
+func (j *judge) unclear(p *pair, x *extent) string {
+	within := fmt.Sprintf("%s of %s may be missing (%s allowed), and %s may be %s that should not be (%s allowed)",
+		x.missing, counted(p.users, p.noun()), thousands(p.short), x.foreign, p.stage.done(), thousands(p.surplus))
+	switch {
+	case p.before.digest == nil || p.after.digest == nil:
+		if p.distinct {
+			return "fingerprints say nothing about distinct users: a Digest on both sides does"
+		}
+		return "the users differ, and fingerprints alone cannot show by how many, " + within + ": a Digest on both sides can"
+	case x.unsure > 0:
+		return fmt.Sprintf("%s came more often than %s, and nobody knows if once too often or if they are missing, so that %s: to ask the store for these (Summary.WithRemeasure, InQuestion) would decide it",
+			counted(x.unsure, "user"), p.stage.done(), within)
+	case p.distinct:
+		return "too many users came more often than " + p.stage.done() + ", or are missing, to tell them one by one, so that " + within + ": Digest.Resolve on both sides would decide it"
+	}
+	return "more users differ than could be told one by one, so that " + within + ": Digest.Resolve on both sides would decide it"
+}
+
+// noun says what the pair counts.
+func (p *pair) noun() string {
+	if p.distinct {
+		return "distinct user"
+	}
+	return "user"
+}
+
+// strangers describes a side on which none of the source's sampled users is; empty if
+// one is.
+func (d *mismatch) strangers() string {
+	if d == nil || d.common == nil || d.common.absent < len(d.common.users) || len(d.common.users) == 0 || d.users == 0 {
+		return ""
+	}
 	what := "sampled user"
-	if c.whole {
+	if d.common.whole {
 		what = "user"
 	}
-	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", counted(int64(len(c.users)), what), verb)
+	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", counted(int64(len(d.common.users)), what), d.verb)
 }
 
-// besides tells what else is wrong where the number of users is wrong, too:
-// users that the source does not hold, in place of some that it does.
-func (j *judge) besides(p *pair, c *comparison) {
-	verb := done[p.stage]
-	switch {
-	case c.foreign > 0 && c.missing > 0 && c.absent == len(c.users):
-		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.strangers(verb)})
-	case c.foreign > 0 && c.missing > 0:
-		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: c.share(c.foreign, c.foreign+c.held-c.missing, p.after.lower) + " are " + verb + " that the source does not hold"})
-	case c.lacksRepeats():
-		j.hint(p.stage, "each user is "+verb+" once, as a store does that keeps a user once: Policy.Distinct compares distinct users")
+// sampled adds what the sample tells of how many are missing, where that is not known
+// exactly.
+func (d *mismatch) sampled(x *extent) string {
+	if x.exact || d == nil || d.common == nil || d.common.differing() < fewest {
+		return ""
 	}
+	low, high := d.common.shareMissing()
+	return fmt.Sprintf("; by the sample likely %.1f%% to %.1f%% of the source are missing", 100*low, 100*high)
 }
 
 // hint sets the likely story of a Short.
 func (j *judge) hint(at stage, hint string) {
 	for i := range j.report.Findings {
-		if f := &j.report.Findings[i]; f.Kind == Short && f.Step == stages[at] {
+		if f := &j.report.Findings[i]; f.Kind == Short && f.Step == at.String() {
 			f.Hint = hint
 		}
 	}
 }
 
-// keptOnce reports that two sides hold the same distinct users, or that this
-// cannot be told.
-func (j *judge) keptOnce(p *pair, e *explanation) bool {
-	switch c := e.common; {
-	case c != nil && c.whole:
-		same := c.missing == 0 && c.surplus == 0
-		j.report.SameUsers = j.report.SameUsers || same
-		return same
-	case c != nil:
-		return c.missing == 0 && c.surplus == 0 // as far as the samples tell; the counts decide
-	case p.before.digest != nil && p.before.digest.onceEach() == p.after.fingerprint:
-		j.report.SameUsers = true
-		return true
-	case p.before.digest == nil || p.before.digest.sample.floor > 0:
-		j.unverified(p.stage, "fingerprints tell nothing about distinct users: a Digest on both sides does")
-		return true
-	}
-	return false
-}
-
-// onceEach is the fingerprint of the distinct users, as long as all are held.
+// onceEach returns the fingerprint of the distinct users, as long as all are held.
 func (s *snapshot) onceEach() Fingerprint {
-	if s.sample.floor > 0 {
-		return Fingerprint{}
-	}
 	a, f := s.algorithm(), Fingerprint{Hash: s.hash}
-	for _, u := range s.sample.users {
-		f.Sum = a.add(f.Sum, a.sum(u.hash))
+	for _, u := range s.sample.Users {
+		f.Sum = a.Add(f.Sum, a.Sum(u.Hash))
 	}
 	return f
-}
-
-func (s *snapshot) algorithm() algorithm {
-	if s.hash == MD5 {
-		return md5Lanes
-	}
-	return xxh3Sum
 }
 
 // sharesMeasurement reports that two sides are one and the same digest.

@@ -21,13 +21,38 @@
 // job whose read stops at 10,000 users and whose store holds 10,000 users agrees
 // with itself.
 //
+// # Sides
+//
+// A side is counted ([Count]), estimated within an error ([Estimate]), counted and
+// fingerprinted by an engine ([Fingerprinted]), digested ([Digest.Summary]), known
+// within bounds ([Bounded]), [Unknown], or [Unmeasured] because something failed. The
+// zero Summary is a side that nobody measured; an Output needs Expected and Stored.
+// A source that changes while it is read is measured before and after ([Moving]).
+// [Summary.AsOf] says up to when an answer is complete: Stored must be complete up to
+// Output.WrittenAt, and Expected as recent as Policy.MaxSourceLag asks;
+// [Summary.LagUnknown] is for a replica that cannot say.
+//
+// Each side is judged against the one before it: Read against Expected by
+// Policy.Reading, Written against Read by Policy.Mapping, Stored against Written by
+// Policy.Tolerance; where a side between is not measured, against the nearest that
+// is. With a Mapping the way from Read to Stored leads over Written, which must be
+// measured then. Sides are compared user by user where both are known by one [Hash];
+// where only Expected and Stored are, these two decide on the whole way, and Read is
+// judged by its number. Report.SameUsers is true only where Stored is proven to hold
+// just the users of Expected.
+//
+// A step of which bounds are all that is in doubt is Unverified; with
+// Policy.AllowPossible it passes with a warning.
+//
 // # What a kind proves
 //
 // Counted sides prove [Short], [Surplus] and [Empty] as integers; an [Estimate]
 // proves them beyond three standard errors and is [Unverified] within. [Capped]
 // says that a side stops exactly at a documented limit ([KnownCaps]): that it
-// was this limit which cut it is the likeliest story, not a proof. [Dropped] and
-// [Risen] are suspicions of the segment's own history; see [Band] for the
+// was this limit which cut it is the likeliest cause, not a proof; a limit below
+// 1,000 is never more than a warning, and a size that the segment had before is no
+// limit's. [Dropped] and [Risen] are suspicions of the segment's own history, of its
+// size and, where ids are mapped, of the share of them that is; see [Band] for the
 // method.
 //
 // Two sides that were digested ([Digest], [Tee]) or fingerprinted by an engine
@@ -52,7 +77,8 @@
 // the verdict is [Unverified] and says which tolerance would decide it. It is
 // Unverified, too, where a few users came so often that a sample may have missed
 // what happened to them. Where an engine's fingerprints differ, the sides are
-// measured again as digests, if they say how ([Summary.OnDifference]).
+// measured again as digests, if they say how ([Summary.WithRemeasure]); a second look that does
+// not say which users there are decides nothing.
 //
 // # What no fingerprint of this sort proves
 //

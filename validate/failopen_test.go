@@ -171,14 +171,14 @@ func TestNothingReadsAsPassed(t *testing.T) {
 		require.False(t, r.Passed(), text)
 		require.ErrorContains(t, &validate.Error{Report: r}, "could not be verified")
 	}
-	for _, text := range []string{`{"verdict":"ok"}`, `[]`, `"passed"`, `{"verdict":true}`, ``, `{"verdict":"passed"`} {
+	for _, text := range []string{`{"verdict":"passed"}`, `{"verdict":"failed","policy":{"off_history":"x"}}`, `{"verdict":"ok"}`, `[]`, `"passed"`, `{"verdict":true}`, ``, `{"verdict":"passed"`} {
 		var r validate.Report
 		require.Error(t, json.Unmarshal([]byte(text), &r), text)
 		require.False(t, r.Passed(), text)
 	}
 	for severity, passes := range map[string]bool{"warn": true, "fail": false, "": false, "info": false} {
 		var r validate.Report
-		text := `{"verdict":"passed","findings":[{"kind":"short","severity":"` + severity + `","detail":"d"}]}`
+		text := `{"verdict":"passed","expected":{"users":5},"findings":[{"kind":"short","severity":"` + severity + `","detail":"d"}]}`
 		require.NoError(t, json.Unmarshal([]byte(text), &r))
 		require.Equal(t, passes, r.Passed(), "severity %q", severity)
 	}

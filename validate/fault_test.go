@@ -104,7 +104,7 @@ var faults = []fault{
 	{"whole pages", 2_000_000, first(1_237_000), kinds(truncated, short), "exactly the first 1,237,000 of 2,000,000 users", "pages have checkpoints"},
 	{"an odd number", 2_000_000, first(1_234_567), kinds(truncated, short), "likely nothing after the first 1,234,567 of 2,000,000 users: of 2,", "the sample shows the lost end, the count where"},
 	{"an odd number of few", 5000, first(1234), kinds(truncated, short), "exactly the first 1,234 of 5,000 users", "the sample holds all"},
-	{"one page and its cap", 1000, first(500), kinds(truncated, capped, short), "exactly the first 500 of 1,000 users", "below one page"},
+	{"one page and its cap", 1000, first(500), kinds(truncated, short), "exactly the first 500 of 1,000 users", "below one page, and limits so small are met by chance"},
 	{"the last 1%", 200_000, first(198_000), kinds(truncated, short), "exactly the first 198,000 of 200,000 users", ""},
 	{"the last 1,500", 200_000, first(198_500), kinds(truncated, short), "likely nothing after the first 198,500 of 200,000 users", "off a page, by the sample"},
 	{"the last 37 of few", 1000, first(963), kinds(truncated, short), "exactly the first 963 of 1,000 users", ""},
@@ -136,7 +136,7 @@ var faults = []fault{
 	}, kinds(repeated, surplus), "users 11, 21, 31, 41, 51 and 1 more run of the source are stored 2 to 3 times", "one finding, however many runs"},
 	{"a page in place of another", 2_000_000, func(s []string) []string {
 		return slices.Concat(s[:7000], s[3000:4000], s[8000:])
-	}, kinds(gap, repeated, different), "users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are stored twice; stored as many users as expected, but not the same ones: 1,000 users replaced", "the count passes"},
+	}, kinds(gap, repeated, different), "users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are stored twice; stored as many users as were read, but not the same ones: 1,000 are missing (0 allowed) and 1,000 are stored that should not be (0 allowed)", "the count passes"},
 	{"a page in place of another of few", 5000, func(s []string) []string {
 		return slices.Concat(s[:4000], s[1000:2000])
 	}, kinds(truncated, repeated, different), "nothing after the first 4,000 of 5,000 users; users 1,001–2,000 of the source are stored twice", ""},
@@ -149,13 +149,13 @@ var faults = []fault{
 	{"the last one lost", 100_000, first(99_999), kinds(short), "stored 99,999 of 100,000 users", "nor does the last"},
 	{"the last one of few lost", 1500, first(1499), kinds(short), "stored 1,499 of 1,500 users", ""},
 	{"one above a limit lost", 1001, first(1000), kinds(truncated, capped, short), "exactly the first 1,000 of 1,001 users", "a limit is a story that one user needs"},
-	{"one above a small limit lost", 501, first(500), kinds(capped, short), "stored 500 of 501 users", "sizes come to be so small by themselves"},
+	{"one above a small limit lost", 501, first(500), kinds(short), "stored 500 of 501 users", "sizes come to be so small by themselves"},
 	{"1 of few lost", 1500, without(77, 78), kinds(short), "stored 1,499 of 1,500 users", ""},
 	{"1 exchanged", 2_000_000, func(s []string) []string { return append(slices.Clone(s[1:]), "somebody else") },
-		kinds(different), "stored as many users as expected, but not the same ones", ""},
+		kinds(different), "stored as many users as were read, but not the same ones", ""},
 	{"1 of few exchanged", 1000, func(s []string) []string { return append(slices.Clone(s[1:]), "somebody else") },
-		kinds(different), "but not the same ones: 1 user replaced", ""},
-	{"1 added", 100_000, func(s []string) []string { return append(slices.Clone(s), "somebody else") }, kinds(surplus), "stored 100,001 users where 100,000 were expected", ""},
+		kinds(different), "but not the same ones: 1 is missing (0 allowed) and 1 is stored that should not be (0 allowed)", ""},
+	{"1 added", 100_000, func(s []string) []string { return append(slices.Clone(s), "somebody else") }, kinds(surplus), "stored 100,001 users where 100,000 were read", ""},
 	{"1% lost", 500_000, lose(0.01), kinds(short), "short, 0 allowed", "no cause"},
 	{"10% lost", 500_000, lose(0.1), kinds(short), "short, 0 allowed", "no cause"},
 	{"50% lost", 500_000, lose(0.5), kinds(short), "short, 0 allowed", "no cause"},
@@ -178,9 +178,9 @@ var faults = []fault{
 			}
 			return u
 		})(s)
-	}, kinds(different), "but not the same ones: about 6.", "one in sixteen ends in 7"},
+	}, kinds(different), "but not the same ones: 6,", "one in sixteen ends in 7"},
 	{"another source's users", 100_000, func(s []string) []string { return users(len(s), 99) }, kinds(different), "none is stored", "two sources swapped"},
-	{"thousands where there was one", 1, func([]string) []string { return users(20_000, 99) }, kinds(surplus), "stored 20,000 users where 1 was expected", "the sample cannot speak of that one"},
+	{"thousands where there was one", 1, func([]string) []string { return users(20_000, 99) }, kinds(different, surplus), "stored 20,000 users where 1 was read (1999900% surplus, 0 allowed): 1 is missing", "the sample cannot speak of that one, and the table does"},
 	{"a smaller source's users", 100_000, func([]string) []string { return users(70_000, 99) }, kinds(different, short), "none is stored", "two sources swapped"},
 }
 
@@ -225,6 +225,12 @@ func TestHealthyPasses(t *testing.T) {
 		source := users(n, 1)
 		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
 			Expected: validate.Count(int64(n)), Read: digest(source).Summary(), Stored: digest(shuffled(source)).Summary(),
+		})
+		require.NoError(t, err)
+		require.False(t, report.SameUsers, "nobody said which users were expected")
+		require.Contains(t, report.String(), "those that were read, by their fingerprints")
+		report, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{
+			Expected: digest(source).Summary(), Read: digest(source).Summary(), Stored: digest(shuffled(source)).Summary(),
 		})
 		require.NoError(t, err)
 		require.True(t, report.SameUsers)
@@ -279,7 +285,7 @@ func TestFaultWhileReading(t *testing.T) {
 	report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{
 		Expected: digest(source).Summary(), Read: digest(read).Summary(), Stored: digest(shuffled(read)).Summary(),
 	})
-	require.EqualError(t, err, "output: users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are read twice; read as many users as expected, but not the same ones: 1,000 users replaced")
+	require.EqualError(t, err, "output: users 7,001–8,000 of the source are missing; users 3,001–4,000 of the source are read twice; read as many users as expected, but not the same ones: 1,000 are missing (0 allowed) and 1,000 are read that should not be (0 allowed)")
 	for _, f := range report.Findings {
 		require.Equal(t, "read", f.Step)
 	}
@@ -319,11 +325,13 @@ func TestUsersWithinTolerance(t *testing.T) {
 		{"a page lost", within(0.05), without(4000, 5000)(source), nil, kinds(gap), "allowed, and worth a word"},
 		{"a lost end", within(0.05), source[:99_123], nil, kinds(truncated), "allowed, and worth a word"},
 		{"the first N at a cap", within(0.6), source[:50_000], kinds(truncated), kinds(capped), "no tolerance is meant for that"},
-		{"a few exchanged", within(0.05), replaced(1000), nil, nil, "allowed: the sample knows it is less than 5%"},
+		{"a few exchanged", within(0.05), replaced(1000), nil, nil, "allowed"},
 		{"many exchanged", within(0.05), replaced(20_000), kinds(different), nil, "the count is perfect"},
-		{"all exchanged", within(0.5), users(100_000, 3), kinds(different), nil, "the count is perfect"},
-		{"exchanged near the tolerance", within(0.05), replaced(5000), kinds(unverified), nil, "the sample cannot tell"},
-		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}, Surplus: validate.Margin{Users: 3}}}, replaced(2), kinds(unverified), nil, "the sample cannot tell"},
+		{"all exchanged", within(0.5), users(100_000, 3), kinds(unverified), nil, "too many to tell, which proves nothing by itself"},
+		{"all exchanged, a tenth allowed", within(0.1), users(100_000, 3), kinds(different), nil, "at least as many as do not cancel out within their cells"},
+		{"exchanged up to the tolerance", within(0.05), replaced(5000), nil, nil, "exact"},
+		{"exchanged beyond the tolerance", within(0.05), replaced(5001), kinds(different), nil, "exact"},
+		{"few exchanged, tiny tolerance", validate.Policy{Tolerance: validate.Tolerance{Short: validate.Margin{Users: 3}, Surplus: validate.Margin{Users: 3}}}, replaced(2), nil, nil, "exact"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			report, err := validate.Check(t.Context(), test.policy, validate.Output{
@@ -395,8 +403,8 @@ func TestDistinctUsers(t *testing.T) {
 		{"kept once", distinct(validate.Tolerance{}), twice(few), digest(few).Summary(), nil, "", "exact: both digests hold all"},
 		{"kept once, counted", distinct(validate.Tolerance{}), twice(few), validate.Count(3000), nil, "", "exact: the store counts what it keeps"},
 		{"kept once, fingerprinted", distinct(validate.Tolerance{}), twice(few), validate.Fingerprinted(3000, digest(few).Summary().Fingerprint()), nil, "", "the sum over distinct users is known"},
-		{"one lost", distinct(validate.Tolerance{}), twice(few), digest(few[1:]).Summary(), kinds(short), "stored 2,999 of 3,000 users", "exact"},
-		{"one exchanged", distinct(validate.Tolerance{}), twice(few), digest(append(users(1, 9), few[1:]...)).Summary(), kinds(different), "1 user replaced", "exact"},
+		{"one lost", distinct(validate.Tolerance{}), twice(few), digest(few[1:]).Summary(), kinds(short), "stored 2,999 of 3,000 distinct users", "exact"},
+		{"one exchanged", distinct(validate.Tolerance{}), twice(few), digest(append(users(1, 9), few[1:]...)).Summary(), kinds(different), "1 is missing (0 allowed) and 1 is stored that should not be (0 allowed)", "exact"},
 		{"same users, repeats kept", distinct(validate.Tolerance{}), twice(many), digest(shuffled(twice(many))).Summary(), nil, "", "proven by fingerprints, whatever repeats"},
 		{"kept once, many", distinct(validate.Within(0.03)), twice(many), digest(many).Summary(), nil, "", "within the error of the distinct counts"},
 		{"kept once, many, zero tolerance", distinct(validate.Tolerance{}), twice(many), digest(many).Summary(), kinds(unverified), "would decide it", "an estimate proves no exact number"},

@@ -12,7 +12,7 @@ import (
 // Severity says whether a finding fails the check.
 type Severity string
 
-// The severities. Only Fail makes Check return an error; an unknown one counts
+// The severities. Only Fail makes Check return an error; an unknown severity counts
 // as Fail.
 const (
 	Fail Severity = "fail"
@@ -25,14 +25,14 @@ type Finding struct {
 	Severity Severity `json:"severity"`
 	Step     string   `json:"step,omitempty"` // read, map, store or size; empty: the whole
 	Detail   string   `json:"detail"`         // one clause: "read 10,000 of 812,345 users (98.8% short, 0 allowed)"
-	Hint     string   `json:"hint,omitempty"` // a likely story, where the numbers suggest one
+	Hint     string   `json:"hint,omitempty"` // a likely cause, where the numbers suggest one
 	Caps     []Cap    `json:"caps,omitempty"` // of a Capped: every known limit at that number, likeliest first
 	Cause    error    `json:"-"`              // why it could not be checked; kept as text in JSON
 }
 
 func (f *Finding) fails() bool { return f.Severity != Warn }
 
-// brief is the detail for a line that must stay short: of many limits at one
+// brief returns the detail for a line that must stay short: of many limits at one
 // number it names the likeliest.
 func (f *Finding) brief() string {
 	detail := f.Detail
@@ -100,7 +100,7 @@ func sortFindings(findings []Finding) {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Or(
 			a.Kind.Compare(b.Kind),
-			cmp.Compare(slices.Index(stages, a.Step), slices.Index(stages, b.Step)),
+			cmp.Compare(stageNamed(a.Step), stageNamed(b.Step)),
 		)
 	})
 }

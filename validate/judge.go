@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
 
 // ErrLagging is the cause of an Unverified finding where the stored side is not
@@ -18,16 +20,25 @@ type judge struct {
 	out    *Output
 	report *Report
 	brief  bool // the caller asks only whether there are findings
-	closer bool // a closer look would tell more about users that differ
+
+	present []sketch.User // of those whom a second look asked Stored for, the ones that are there
+	again   bool          // a second look would say more about users that differ
+	ask     *Difference   // a second look at Stored for these would tell whether they are there
+
+	admitting bool // nothing is stored yet
+	hashes    bool // it was said that sides are by different hashes
 }
 
-// judgeStored fills the report on a finished output, and reports whether a
-// closer look would tell more.
-func judgeStored(p *Policy, out *Output, r *Report) (closer bool) {
-	j := judge{policy: p, out: out, report: r}
-	defer j.finish()
+// judgeStored fills the report on a finished output, and reports which second look
+// would say more, if one would.
+func judgeStored(p *Policy, out *Output, present []sketch.User, r *Report) (again bool, ask Difference) {
+	j := judge{policy: p, out: out, report: r, present: present}
 	j.stored()
-	return j.closer
+	j.finish()
+	if j.ask != nil {
+		ask = *j.ask
+	}
+	return j.again, ask
 }
 
 func (j *judge) stored() {
@@ -35,26 +46,30 @@ func (j *judge) stored() {
 		return
 	}
 	j.sides()
+	j.current()
 	j.reading()
 	j.mapping()
 	if j.fresh() {
 		j.storing()
 		j.empty()
 		j.size(&j.out.Stored)
+		j.rate(&j.out.Stored)
 	}
 }
 
 // judgeInput fills the report on what is known before the first write.
 func judgeInput(p *Policy, out *Output, r *Report) {
-	j := judge{policy: p, out: out, report: r}
+	j := judge{policy: p, out: out, report: r, admitting: true}
 	defer j.finish()
 	if !j.begin(false) {
 		return
 	}
 	j.sides()
+	j.current()
 	j.reading()
 	j.mapping()
 	j.coming()
+	j.rate(&j.out.Written)
 }
 
 // begin copies what is judged into the report and refuses bad input.
@@ -65,7 +80,7 @@ func (j *judge) begin(stored bool) bool {
 	problem := j.policy.problem()
 	if problem == nil { // a bad policy stays out of the report: its NaN could not become JSON
 		j.report.Policy = *j.policy
-		problem = out.problem(stored)
+		problem = out.problem(stored, j.policy.MaxSourceLag > 0)
 	}
 	if problem != nil {
 		j.add(Finding{Kind: Unverified, Detail: problem.Error(), Cause: problem})
@@ -76,9 +91,9 @@ func (j *judge) begin(stored bool) bool {
 // finish orders the findings and gives the verdict.
 func (j *judge) finish() {
 	sortFindings(j.report.Findings)
-	j.report.verdict = passed
-	if slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.fails() }) {
-		j.report.verdict = failed
+	j.report.outcome = passed
+	if j.report.fails() {
+		j.report.outcome = failed
 	}
 }
 
@@ -118,9 +133,8 @@ func (j *judge) sides() {
 	}
 }
 
-// fresh reports whether the stored side tells of this write, not of the one
-// before: an old count proves nothing, neither that users are there nor that
-// they are missing.
+// fresh reports whether the stored side shows this write, not the one before: an
+// old count proves nothing, neither that users are there nor that they are missing.
 func (j *judge) fresh() bool {
 	written, complete := j.out.WrittenAt, j.out.Stored.asOf
 	if written.IsZero() || j.out.Stored.IsUnknown() || !complete.Before(written) {
@@ -131,10 +145,25 @@ func (j *judge) fresh() bool {
 		upTo = "is complete up to " + complete.Format(time.RFC3339Nano)
 	}
 	j.add(Finding{
-		Kind: Unverified, Step: stages[storing], Cause: ErrLagging,
+		Kind: Unverified, Step: storing.String(), Cause: ErrLagging,
 		Detail: fmt.Sprintf("stored %s, the last write was acknowledged at %s", upTo, written.Format(time.RFC3339Nano)),
 	})
 	return false
+}
+
+// current judges how old the source's answer is, where the policy asks.
+func (j *judge) current() {
+	expected, asked := &j.out.Expected, j.policy.MaxSourceLag
+	switch lag := j.out.At.Sub(expected.asOf); {
+	case !expected.usable():
+	case asked == 0 && expected.lagUnknown:
+		j.add(Finding{Kind: Unverified, Step: reading.String(), Severity: Warn, Detail: "expected is of a replica that does not say up to when it is complete"})
+	case asked == 0:
+	case expected.asOf.IsZero():
+		j.unverified(reading, "expected does not say up to when it is complete (AsOf), and %s before the output are allowed", asked)
+	case lag > asked:
+		j.unverified(reading, "expected is complete up to %s, %s before the output (%s allowed)", expected.asOf.Format(time.RFC3339Nano), lag, asked)
+	}
 }
 
 // reading judges what the job took in against what the source holds.
@@ -149,20 +178,40 @@ func (j *judge) reading() {
 // mapping judges what the job set out to store. Where it did not measure what
 // it read, the source's own count is what was mapped.
 func (j *judge) mapping() {
+	if written := &j.out.Written; !j.policy.Mapping.isZero() && !written.usable() && written.flaw == "" && !j.admitting {
+		j.unverified(mapping, "ids are mapped (Policy.Mapping), and it was not measured how many were written (Output.Written)")
+	}
+	before := firstUsable(&j.out.Read, &j.out.Expected)
 	j.judge(step{
-		stage:  mapping,
-		before: firstUsable(&j.out.Read, &j.out.Expected), after: &j.out.Written,
-		share: j.policy.Mapping,
+		stage: mapping, from: j.done(before),
+		before: before, after: &j.out.Written,
+		ratio: j.policy.Mapping,
 	})
 }
 
-// storing judges what is stored against the nearest side before it.
+// storing judges what is stored against the nearest side before it. Beyond a
+// Mapping nothing can be said of how many there should be.
 func (j *judge) storing() {
+	before := &j.out.Written
+	if j.policy.Mapping.isZero() {
+		before = firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected)
+	}
 	j.judge(step{
-		stage:  storing,
-		before: firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected), after: &j.out.Stored,
+		stage: storing, from: j.done(before),
+		before: before, after: &j.out.Stored,
 		tolerance: j.policy.Tolerance,
 	})
+}
+
+// done returns the step after which a side was measured.
+func (j *judge) done(side *Summary) stage {
+	switch side {
+	case &j.out.Read:
+		return reading
+	case &j.out.Written:
+		return mapping
+	}
+	return whole
 }
 
 func firstUsable(sides ...*Summary) *Summary {
@@ -179,94 +228,168 @@ func (j *judge) judge(s step) {
 	if !s.before.usable() || !s.after.usable() {
 		return
 	}
-	var short bool
 	if j.policy.Distinct && s.stage == storing && !s.sameUsers() {
-		short = j.countDistinct(s)
+		j.storedOnce(s)
 	} else {
-		short = j.count(&s) || j.repeats(s)
+		j.count(&s)
+		j.repeats(s)
 	}
-	j.capped(&s, short)
 	j.content(&s)
+	j.capped(&s)
 }
 
-// countDistinct counts for a store that keeps a user once: by distinct users
-// where the digest of a side knows how many are. A side that was only counted is
-// taken to have counted distinct users.
-func (j *judge) countDistinct(s step) (short bool) {
-	before, after := s.before.distinct(), s.after.distinct()
-	s.before, s.after = &before, &after
-	return j.count(&s)
+// storedOnce counts for a store that keeps a user once, unless the digests of both
+// sides tell more than numbers: by distinct users, as far as a digest knows how many
+// came. A side that was only counted is taken to have counted distinct users.
+func (j *judge) storedOnce(s step) {
+	if j.digestedWhole(&s) {
+		return // the users will be compared one by one, each once
+	}
+	before, after := s.before.distinct(), *s.after
+	if after.digest != nil {
+		if s.before.digest != nil && s.before.digest.hash == after.digest.hash {
+			return
+		}
+		if n := after.digest.stored(); n != after.lower { // it does not keep each once
+			after = after.distinct()
+		}
+	}
+	s.before, s.after, s.distinct = &before, &after, true
+	j.count(&s)
 }
 
-// repeats reports users that were read only because others came again, where a
+// repeats finds users that were read only because others came again, where a
 // user counts once: the numbers of rows are equal then, and the store, which
 // keeps of them what it was given, would pass by them.
-func (j *judge) repeats(s step) (short bool) {
-	if !j.policy.Distinct || s.stage != reading || s.before.digest != nil || s.after.digest == nil {
-		return false
+func (j *judge) repeats(s step) {
+	if !j.policy.Distinct || s.stage != reading || s.before.digest != nil || s.after.digest == nil || j.miscounted(s.stage, false) {
+		return
 	}
-	after := s.after.distinct()
-	s.after = &after
-	if lowest, _ := s.limits(); !above(lowest, after.upper, noise(s.before, s.after)) {
-		return false
+	most, exact := s.after.digest.distinctAtMost()
+	if !above(s.possible().lowest, most, s.noise()) {
+		return
 	}
-	f := s.short()
-	f.Hint = "each user counted once, as Policy.Distinct says, and so must the source"
-	j.add(f)
-	return true
+	read := "at most "
+	if exact {
+		read = ""
+	}
+	j.add(Finding{
+		Kind: Short, Step: s.stage.String(),
+		Detail: fmt.Sprintf("read %s%s of %s (%s allowed)", read, counted(most, "distinct user"), s.before.amount(), thousands(s.tolerance.Short.allowed(s.before.lower))),
+		Hint:   "each user counted once, as Policy.Distinct says, and so must the source",
+	})
 }
 
-// count compares the numbers of users and reports whether too few were found.
-func (j *judge) count(s *step) (short bool) {
-	lowest, highest := s.limits()
-	noise := noise(s.before, s.after)
+// count compares the numbers of users.
+func (j *judge) count(s *step) {
+	possible, noise := s.possible(), s.noise()
 	switch {
-	case above(lowest, s.after.upper, noise):
-		j.add(j.short(s))
-		return true
-	case above(s.after.lower, highest, noise):
-		j.add(s.surplus())
-	case !within(s.after, lowest, highest, noise):
-		j.unverified(s.stage, "%s", s.undecided(lowest, highest, noise))
+	case above(possible.lowest, s.after.upper, noise):
+		f := j.short(s)
+		f.excuse(s.byChance())
+		j.add(f)
+	case above(s.after.lower, possible.highest, noise):
+		f := s.surplus()
+		f.excuse(s.byChance())
+		j.add(f)
+	case !s.certain().allow(s.after, noise) && !j.digestedWhole(s):
+		j.add(Finding{Kind: Unverified, Step: s.stage.String(), Severity: j.doubt(s.before, s.after), Detail: s.undecided(noise)})
 	}
-	return false
 }
 
-// short is the finding for too few users. A whole multiple of a limit has a
-// likely story; the limit itself is told by capped.
+// excuse makes a finding a warning, if chance explains it.
+func (f *Finding) excuse(byChance bool) {
+	if byChance {
+		f.Severity, f.Hint = Warn, "as chance may have it with so few"
+	}
+}
+
+// doubt returns what it leads to that nobody knows whether the numbers of two sides
+// agree: a warning where bounds are all that is known of one of them, nothing else
+// is in doubt, and the policy lets that pass.
+func (j *judge) doubt(before, after *Summary) Severity {
+	known := before.moved == nil && after.moved == nil && before.relErr == 0 && after.relErr == 0
+	if j.policy.AllowPossible && known && (before.bounded || after.bounded) {
+		return Warn
+	}
+	return Fail
+}
+
+// digestedWhole reports whether the step begins at a source that moved, and its
+// users are compared one by one, at this step or by what is stored in the end:
+// that decides more than their number.
+func (j *judge) digestedWhole(s *step) bool {
+	if s.before.moved == nil || s.before.hash() == "" {
+		return false
+	}
+	if before, _ := j.known(s.stage, s.after.hash()); before == s.before && s.after.digest != nil {
+		return true
+	}
+	stored := &j.out.Stored
+	return s.before == &j.out.Expected && j.policy.Mapping.isZero() && stored.usable() && stored.digest != nil && stored.hash() == s.before.hash()
+}
+
+// short returns the finding for too few users. A whole multiple of a limit has a
+// likely cause; capped names the limit itself.
 func (j *judge) short(s *step) Finding {
 	f := s.short()
-	if !s.after.counted() || isCap(s.after.lower, j.policy.Caps) {
+	if !s.after.counted() || j.policy.limits().has(s.after.lower) {
 		return f
 	}
-	if cap, times, ok := wholeMultiple(s.after.lower, j.policy.Caps); ok {
+	if limit, times, ok := j.policy.limits().multiple(s.after.lower, s.before.lower); ok {
 		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have lost its rest",
-			thousands(times), thousands(cap.Users), cap.Origin)
+			thousands(times), thousands(limit.Users), limit.Origin)
 	}
 	return f
 }
 
 // capLevel is the size from which stopping exactly on a known limit is no
-// chance: a read there fails whatever the tolerance.
+// chance: a read there fails whatever the tolerance. Small known limits are round
+// numbers that small segments meet by chance, and never more than a warning.
 const capLevel = 1000
 
 // capped names the limit at which a side stops short of the one before it. Where
 // that one moved while it was counted, its higher end is what to fall short of; but
 // a side exactly at its lower end holds what was there, and is not cut.
-func (j *judge) capped(s *step, short bool) {
+func (j *judge) capped(s *step) {
 	if !s.after.counted() || s.before.upper <= s.after.lower || s.before.lower == s.after.lower {
 		return
 	}
-	caps := capsAt(s.after.lower, j.policy.Caps)
-	if len(caps) == 0 {
+	caps := j.policy.limits().at(s.after.lower)
+	if len(caps) == 0 || j.hadBefore(s.stage, s.after.lower) {
 		return
 	}
 	f := capFinding(s.stage, caps, Warn)
-	surely := above(s.before.lower, s.after.lower, noise(s.before, s.after))
-	if short || s.stage == reading && s.after.lower >= capLevel && surely {
+	short := slices.ContainsFunc(j.report.Findings, func(f Finding) bool {
+		return f.Kind == Short && f.Step == s.stage.String() && f.fails()
+	})
+	surely := above(s.before.lower, s.after.lower, s.noise())
+	switch {
+	case short && (s.after.lower >= capLevel || j.policy.limits().owns(s.after.lower)),
+		s.stage == reading && s.after.lower >= capLevel && surely:
 		f.Severity = Fail
 	}
 	j.add(f)
+}
+
+// hadBefore reports whether the segment had that very size before, by a check that
+// passed it, and not as a few cut sizes among larger ones: then it is the segment's
+// own, and no limit's.
+func (j *judge) hadBefore(at stage, users int64) bool {
+	on, over := 0, 0
+	for _, size := range j.out.before() {
+		n := size.Users
+		if at == reading && (size.Read > 0 || !j.policy.Mapping.isZero()) {
+			n = size.Read
+		}
+		switch {
+		case n == users && !size.Unguarded && size.Counter == j.out.Counter:
+			on++
+		case clearlyAbove(n, users):
+			over++
+		}
+	}
+	return on > 3*over
 }
 
 func capFinding(at stage, caps []Cap, severity Severity) Finding {
@@ -287,10 +410,13 @@ func (j *judge) empty() {
 	switch {
 	case stored.upper > 0:
 		if before != nil {
-			j.unverified(storing, "stored moved between nothing and %s while it was read back", counted(stored.upper, "user"))
+			j.add(Finding{
+				Kind: Unverified, Step: storing.String(), Severity: j.doubt(before, stored),
+				Detail: "stored " + stored.amount() + ": nobody knows if anything is there",
+			})
 		}
 	case before != nil:
-		j.add(Finding{Kind: Empty, Step: stages[storing], Detail: "nothing is stored"})
+		j.add(Finding{Kind: Empty, Step: storing.String(), Detail: "nothing is stored"})
 		if !j.found(Short) {
 			s := step{stage: storing, before: before, after: stored}
 			j.add(s.short())
@@ -311,7 +437,7 @@ func (j *judge) nothing(at stage, what string) {
 	}
 }
 
-// largest is the first side that held users, nil if none did.
+// largest returns the first side that held users, nil if none did.
 func (j *judge) largest() *Summary {
 	for _, s := range []*Summary{&j.out.Expected, &j.out.Read, &j.out.Written} {
 		if s.upper > 0 {

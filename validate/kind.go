@@ -10,7 +10,8 @@ import (
 // system that keeps only an error's text keeps them.
 type Kind string
 
-// The kinds, gravest first.
+// The kinds, gravest first. Their order here is the order of gravity: byGravity
+// repeats it, and a test of this package fails where the two differ.
 const (
 	Empty      Kind = "empty"      // nothing stored
 	Truncated  Kind = "truncated"  // the first N users and no others: a lost end
@@ -25,14 +26,13 @@ const (
 	Unverified Kind = "unverified" // could not be checked; never a pass
 )
 
-// byGravity is the order of the constants above.
 var byGravity = []Kind{Empty, Truncated, Capped, Gap, Repeated, Different, Short, Surplus, Dropped, Risen, Unverified}
 
 // Error makes a Kind a target for errors.Is.
 func (k Kind) Error() string { return string(k) }
 
-// gravity is a rank, 0 the gravest. A kind this version does not know comes
-// before all: what cannot be ranked must not hide behind something harmless.
+// gravity returns a rank, 0 the gravest. A kind that this version does not know
+// comes before all: what cannot be ranked must not hide behind something harmless.
 func (k Kind) gravity() int { return slices.Index(byGravity, k) }
 
 // Compare orders kinds by gravity, the gravest first.

@@ -58,7 +58,7 @@ func percent(part, whole float64) string {
 	}
 }
 
-// percentAbove is percent for a part that may be larger than the whole.
+// percentAbove returns percent for a part that may be larger than the whole.
 func percentAbove(part, whole float64) string {
 	if part < whole {
 		return percent(part, whole)

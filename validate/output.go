@@ -34,10 +34,12 @@ type Size struct {
 	Unguarded bool      `json:"unguarded,omitempty"` // seen in the store, or brought in from before the guard: no check passed it
 }
 
-// problem is what cannot be judged about the output, nil if all can. stored
-// tells whether there must be a stored side.
-func (out *Output) problem(stored bool) *InputError {
+// problem returns what cannot be judged about the output, nil if all can. stored
+// says whether there must be a stored side, and timed whether there must be a time.
+func (out *Output) problem(stored, timed bool) *InputError {
 	switch {
+	case timed && out.At.IsZero():
+		return badInput("Output.At", "missing", "the time of the output, as Policy.MaxSourceLag is set")
 	case out.Expected.IsZero():
 		return badInput("Output.Expected", "not measured", "what the source itself holds, if only Unknown()")
 	case stored && out.Stored.IsZero():
@@ -50,6 +52,8 @@ func (out *Output) problem(stored bool) *InputError {
 		sideProblem("Output.Read", &out.Read),
 		sideProblem("Output.Written", &out.Written),
 		sideProblem("Output.Stored", &out.Stored),
+		timeProblem("Output.At", out.At),
+		timeProblem("Output.WrittenAt", out.WrittenAt),
 		out.historyProblem(),
 	)
 }
@@ -61,6 +65,19 @@ func sideProblem(field string, s *Summary) *InputError {
 	return badInput(field, s.String(), "a side as its constructor asks for it")
 }
 
+// Times that have no four-digit year can neither be subtracted safely nor stored as
+// JSON.
+var earliest, latest = time.Time{}.Unix(), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
+
+func timeProblem(field string, t time.Time) *InputError {
+	if inRange(t) {
+		return nil
+	}
+	return badInput(field, fmt.Sprintf("%d seconds from 1970", t.Unix()), "a time in the years 1 to 9999")
+}
+
+func inRange(t time.Time) bool { return t.Unix() >= earliest && t.Unix() <= latest }
+
 func (out *Output) historyProblem() *InputError {
 	if len(out.Sizes) == 0 {
 		return nil
@@ -71,7 +88,7 @@ func (out *Output) historyProblem() *InputError {
 	last := time.Time{}.Unix()
 	for i := range out.Sizes {
 		size := &out.Sizes[i]
-		if at := size.At.Unix(); at > last && size.Users >= 0 && size.Read >= 0 {
+		if at := size.At.Unix(); at > last && at <= latest && size.Users >= 0 && size.Read >= 0 {
 			last = at // the common case: without the checks below, in a third of the time
 			continue
 		}
@@ -80,6 +97,8 @@ func (out *Output) historyProblem() *InputError {
 			return sizeProblem(i, "", fmt.Sprintf("%d users, %d read", size.Users, size.Read), "0 or more")
 		case size.At.IsZero():
 			return sizeProblem(i, ".At", "missing", "the time of the commit")
+		case !inRange(size.At):
+			return timeProblem(fmt.Sprintf("Output.Sizes[%d].At", i), size.At)
 		case i > 0 && size.At.Before(out.Sizes[i-1].At):
 			return sizeProblem(i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")
 		}
@@ -91,7 +110,7 @@ func (out *Output) historyProblem() *InputError {
 	return nil
 }
 
-// before is the history without sizes of the very time of the output, if there
+// before returns the history without sizes of the very time of the output, if there
 // are earlier ones: one of them may be the very size that is judged, and would
 // vouch for itself.
 func (out *Output) before() []Size {
@@ -106,5 +125,5 @@ func (out *Output) before() []Size {
 }
 
 func sizeProblem(i int, field, value, want string) *InputError {
-	return badInput(fmt.Sprintf("Output.History[%d]%s", i, field), value, want)
+	return badInput(fmt.Sprintf("Output.Sizes[%d]%s", i, field), value, want)
 }

@@ -4,18 +4,30 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 )
 
-// A Policy says what an output must be. The zero Policy is the strictest:
-// exactly the expected users, at least one.
+// A Policy says what an output must be. The zero Policy is the strictest but for
+// MaxSourceLag: exactly the expected users, at least one.
 type Policy struct {
 	Tolerance  Tolerance  `json:"tolerance,omitzero"`    // storing: Stored against Written, else Read, else Expected
-	Reading    Tolerance  `json:"reading,omitzero"`      // Read against Expected
-	Mapping    Ratio      `json:"mapping,omitzero"`      // Written over Read; zero: exactly one, the same ids; {1, 1}: other ids, one for each
-	AllowEmpty bool       `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected
+	Reading    Tolerance  `json:"reading,omitzero"`      // Read against Expected; of a source that moved, see Moving
+	Mapping    Ratio      `json:"mapping,omitzero"`      // Written over Read, both measured; zero: the same ids; {1, 1}: other ids, one for each
+	AllowEmpty bool       `json:"allow_empty,omitempty"` // an output may be empty where nothing was expected; by an independent Expected after any history
 	Distinct   bool       `json:"distinct,omitempty"`    // the store keeps a user once: distinct users are compared
 	Caps       []Cap      `json:"caps,omitempty"`        // limits of your own, besides KnownCaps
+	CapSystems []string   `json:"cap_systems,omitempty"` // of KnownCaps only those whose Origin begins with one of these: "Elasticsearch"; none: all
 	OffHistory OffHistory `json:"off_history,omitempty"` // what a size off its history leads to
+
+	// AllowPossible lets a step pass with a warning where nothing is in doubt but the
+	// bounds of a Bounded side. False: it is Unverified.
+	AllowPossible bool `json:"allow_possible,omitempty"`
+
+	// MaxSourceLag is how far before Output.At the time may lie up to which Expected
+	// is complete (Summary.AsOf); an Expected that does not say is Unverified. Zero is
+	// not strict: nobody asks, as most sources cannot say. In JSON it is nanoseconds.
+	MaxSourceLag time.Duration `json:"max_source_lag,omitempty"`
 }
 
 // A Tolerance is how far a side may be from the one before it.
@@ -38,8 +50,15 @@ func Within(share float64) Tolerance {
 	return Tolerance{Short: Margin{Share: share}, Surplus: Margin{Share: share}}
 }
 
-// A Share is a band for a part of a whole: {0.70, 0.95} where 70% to 95% of ids
-// have a counterpart.
+// A Ratio is a band for how many ids come of those that are mapped: {0.70, 0.95}
+// where 70% to 95% of users have a counterpart, {2, 3} for an identity graph that
+// knows two to three devices of each.
+//
+// A number outside the band fails; but up to 1,000 users read it passes with a
+// warning where chance explains it: where, if each user had a counterpart with the
+// chance of the nearer bound, as many would be outside in one of 1,000 cases or more
+// (the binomial distribution; above 1 Poisson's). None of 5 or more users fails
+// always, where Min is 0.5 or more.
 type Ratio struct {
 	Min float64 `json:"min"`
 	Max float64 `json:"max"`
@@ -58,20 +77,23 @@ const (
 	OffHistoryWarns     OffHistory = "warn" // warns
 )
 
-// allowed is the number of users a side may be off from expected.
+// allowed returns the number of users that a side may be off from expected.
 func (m Margin) allowed(expected int64) int64 {
 	return max(m.Users, shareOf(expected, m.Share, math.Floor, +1))
 }
 
-// shareOf is share × n rounded to 1e-9, and then by round to an integer. lean
+// shareOf returns share × n rounded to 1e-9, and then by round to an integer. lean
 // says which way that rounds, and so on which side of an integer a product
 // counts as being that integer. One part in 2^52 is what the product may have
 // lost, which is more than 1e-9 from some millions on.
 func shareOf(n int64, share float64, round func(float64) float64, lean float64) int64 {
 	product := share * float64(n)
 	product = round(product + lean*(0.5e-9+product*0x1p-52))
-	if product >= float64(n) { // also keeps the conversion from overflowing
+	switch {
+	case share <= 1 && product >= float64(n): // what rounding adds to a large number
 		return n
+	case product >= math.MaxInt64:
+		return math.MaxInt64
 	}
 	return int64(product)
 }
@@ -79,7 +101,7 @@ func shareOf(n int64, share float64, round func(float64) float64, lean float64) 
 // isZero reports that nothing is mapped: Written is exactly Read.
 func (s Ratio) isZero() bool { return s == Ratio{} }
 
-// bounds are the fewest and most of n users that the share allows.
+// bounds returns the fewest and most of n users that the ratio allows.
 func (s Ratio) bounds(n int64) (fewest, most int64) {
 	if s.isZero() {
 		return n, n
@@ -87,8 +109,8 @@ func (s Ratio) bounds(n int64) (fewest, most int64) {
 	return shareOf(n, s.Min, math.Ceil, -1), shareOf(n, s.Max, math.Floor, +1)
 }
 
-// problem is what is wrong with the policy, nil if nothing is. The OK case must
-// not allocate: it runs in every check.
+// problem returns what is wrong with the policy, nil if nothing is. The OK case
+// must not allocate: it runs in every check.
 func (p *Policy) problem() *InputError {
 	if bad := cmp.Or(
 		p.Tolerance.Short.problem("Policy.Tolerance.Short"),
@@ -98,8 +120,16 @@ func (p *Policy) problem() *InputError {
 	); bad != nil {
 		return bad
 	}
-	if !isShare(p.Mapping.Min) || !isShare(p.Mapping.Max) || p.Mapping.Min > p.Mapping.Max {
-		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max <= 1")
+	if !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0) { // NaN is neither
+		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max, and finite")
+	}
+	if p.MaxSourceLag < 0 {
+		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
+	}
+	for i, system := range p.CapSystems {
+		if !slices.ContainsFunc(knownCaps, func(c Cap) bool { return c.of(system) }) {
+			return badInput(fmt.Sprintf("Policy.CapSystems[%d]", i), system, "the first words of an Origin of KnownCaps")
+		}
 	}
 	for i, c := range p.Caps {
 		if c.Users <= 0 || c.Origin == "" {
@@ -123,13 +153,13 @@ func (m Margin) problem(field string) *InputError {
 	return nil
 }
 
-// isShare is written so that NaN is none.
+// isShare reports whether x is a share, which NaN is not.
 func isShare(x float64) bool { return x >= 0 && x <= 1 }
 
 // An InputError says which field of what was to be judged, or of a
 // configuration, is wrong. It is the cause of an Unverified finding.
 type InputError struct {
-	Field string // "Output.History[3].At"
+	Field string // "Output.Sizes[3].At"
 	Value any
 	Want  string
 }

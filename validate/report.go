@@ -17,60 +17,81 @@ type Report struct {
 	Read      Summary   `json:"read"`
 	Written   Summary   `json:"written"`
 	Stored    Summary   `json:"stored"`
-	SameUsers bool      `json:"same_users,omitempty"` // fingerprints prove that just the expected users are stored
+	SameUsers bool      `json:"same_users,omitempty"` // fingerprints prove that Stored holds just the users of Expected
 	Band      Band      `json:"band,omitzero"`        // the sizes that the history allows
 	Policy    Policy    `json:"policy,omitzero"`
 	Findings  []Finding `json:"findings,omitempty"`
 
-	verdict verdict
+	outcome outcome
 }
 
-// A verdict is set last of all, so that a report nobody finished is no pass.
-type verdict string
+// An outcome is set last of all, so that a report nobody finished is no pass.
+type outcome string
 
 const (
-	unfinished verdict = ""
-	passed     verdict = "passed"
-	failed     verdict = "failed"
+	unfinished outcome = ""
+	passed     outcome = "passed"
+	failed     outcome = "failed"
+)
+
+// A Verdict is what a check came to, in one word.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictPassed     Verdict = "passed"     // nothing failed
+	VerdictFailed     Verdict = "failed"     // something is proven wrong
+	VerdictUnverified Verdict = "unverified" // nothing is proven wrong, and not all could be checked
 )
 
 // Passed reports whether the check was finished and found nothing that fails.
 // The zero Report has not passed.
 func (r Report) Passed() bool {
-	return r.verdict == passed && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() })
+	return r.outcome == passed && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() })
 }
 
-// gravest is the kind of the gravest finding that fails, empty if there is none.
-func (r *Report) gravest() Kind {
+// Verdict returns VerdictPassed if and only if Passed reports true, else
+// VerdictFailed if Proven does, else VerdictUnverified. The zero Report is
+// unverified.
+func (r Report) Verdict() Verdict {
+	switch {
+	case r.Passed():
+		return VerdictPassed
+	case r.Proven():
+		return VerdictFailed
+	}
+	return VerdictUnverified
+}
+
+// Proven reports whether a finding fails that is not Unverified: something is
+// wrong, whatever else could not be checked.
+func (r Report) Proven() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() && f.Kind != Unverified })
+}
+
+// Gravest returns the kind of the gravest finding that fails; where none does, of
+// the gravest warning; and Unverified where nothing was found.
+func (r Report) Gravest() Kind {
 	for i := range r.Findings {
 		if r.Findings[i].fails() {
 			return r.Findings[i].Kind
 		}
 	}
-	return ""
-}
-
-// outcome is the verdict as telemetry and people read it: what is proven wrong
-// is told apart from what could not be checked.
-func (r *Report) outcome() string {
-	switch {
-	case r.Passed():
-		return "passed"
-	case r.proven():
-		return "failed"
+	if len(r.Findings) > 0 {
+		return r.Findings[0].Kind
 	}
-	return "unverified"
+	return Unverified
 }
 
-// proven reports whether anything was found beyond not being able to check.
-func (r *Report) proven() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() && f.Kind != Unverified })
+// fails reports whether a finding fails.
+func (r *Report) fails() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() })
 }
 
-// String is the report as an on-call engineer reads it, on several lines.
+// String returns the report as an on-call engineer reads it, on several lines.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", r.title(), r.outcome())
+	fmt.Fprintf(&b, "%s: %s\n", r.title(), r.Verdict())
 	for _, side := range []struct {
 		name    string
 		summary Summary
@@ -79,8 +100,11 @@ func (r Report) String() string {
 			line(&b, side.name, side.summary.String())
 		}
 	}
-	if r.SameUsers {
+	switch {
+	case r.SameUsers:
 		line(&b, "users", "the same, by their fingerprints")
+	case r.Stored.identified() && r.Stored.fingerprint == r.Read.fingerprint && r.Stored.lower == r.Read.lower:
+		line(&b, "users", "those that were read, by their fingerprints")
 	}
 	if !r.Band.IsZero() {
 		line(&b, "history", r.Band.String())
@@ -106,7 +130,7 @@ func (f *Finding) print(b *strings.Builder) {
 	line(b, string(f.Kind), text)
 }
 
-// String is the band in words.
+// String returns the band in words.
 func (b Band) String() string {
 	if b.IsZero() {
 		return "none"
@@ -121,9 +145,9 @@ func (r *Report) title() string {
 	return unbroken(r.Name)
 }
 
-// oneLine is the text of the error: what happened, where, and why.
+// oneLine returns the text of the error: what happened, where, and why.
 func (r *Report) oneLine() string {
-	if r.gravest() == "" {
+	if !r.fails() {
 		if r.Passed() {
 			return r.title() + ": passed"
 		}
@@ -147,7 +171,7 @@ func (r *Report) headline() string {
 	}
 	first := losses[0]
 	head := first.Detail
-	if first.Kind == Short && first.Step == stages[reading] && r.Policy.Mapping.isZero() && r.shortOfExpected() {
+	if first.Kind == Short && first.Step == reading.String() && r.Policy.Mapping.isZero() && r.shortOfExpected() {
 		overall := step{stage: reading, tolerance: r.Policy.Reading}
 		head = overall.shortfall("stored", &r.Expected, &r.Stored)
 	}
@@ -155,15 +179,15 @@ func (r *Report) headline() string {
 }
 
 func (r *Report) shortOfExpected() bool {
-	return r.Stored.usable() && r.Expected.usable() && r.Stored.upper < r.Expected.lower
+	return r.Stored.usable() && r.Expected.usable() && r.Expected.moved == nil && r.Stored.upper < r.Expected.lower
 }
 
-// losses are the failing findings about a number of users, by step.
+// losses returns the failing findings about a number of users, by step.
 func (r *Report) losses() (found []*Finding) {
 	for _, stage := range stages {
 		for i := range r.Findings {
 			f := &r.Findings[i]
-			if f.fails() && f.Step == stage && (f.Kind == Short || f.Kind == Surplus) {
+			if f.fails() && f.Step == stage.name && (f.Kind == Short || f.Kind == Surplus) {
 				found = append(found, f)
 			}
 		}
@@ -180,7 +204,7 @@ func (r *Report) where(losses []*Finding) string {
 	var where []string
 	for _, f := range losses {
 		if f.Kind == Short {
-			where = append(where, doing[slices.Index(stages, f.Step)])
+			where = append(where, stages[stageNamed(f.Step)].doing)
 		}
 	}
 	if len(where) == 0 {
@@ -189,7 +213,7 @@ func (r *Report) where(losses []*Finding) string {
 	return ", lost while " + strings.Join(where, " and ")
 }
 
-// causes are the clauses of all other failing findings, gravest first. Where
+// causes returns the clauses of all other failing findings, gravest first. Where
 // users are proven to be missing or too many, that nothing is stored and that
 // the size is off its history are no further news.
 func (r *Report) causes() (causes []string) {
@@ -218,11 +242,11 @@ func (r *Report) causes() (causes []string) {
 	return causes
 }
 
-// LogValue is the report as a log record's group.
+// LogValue returns the report as a log record's group.
 func (r Report) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("name", r.Name),
-		slog.String("verdict", r.outcome()),
+		slog.String("verdict", string(r.Verdict())),
 		slog.String("expected", r.Expected.String()),
 		slog.String("stored", r.Stored.String()),
 	}
@@ -235,7 +259,7 @@ func (r Report) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// kinds are the kinds of all findings, gravest first, each once.
+// kinds returns the kinds of all findings, gravest first, each once.
 func (r *Report) kinds() (kinds []string) {
 	for i := range r.Findings {
 		if kind := string(r.Findings[i].Kind); !slices.Contains(kinds, kind) {
@@ -247,7 +271,7 @@ func (r *Report) kinds() (kinds []string) {
 
 // reportJSON is the stored form.
 type reportJSON struct {
-	Verdict verdict `json:"verdict"`
+	Outcome outcome `json:"verdict"`
 	plainReport
 }
 
@@ -255,22 +279,29 @@ type plainReport Report
 
 // MarshalJSON writes counts, fingerprints and findings, never users.
 func (r Report) MarshalJSON() ([]byte, error) {
-	return json.Marshal(reportJSON{Verdict: r.verdict, plainReport: plainReport(r)})
+	return json.Marshal(reportJSON{Outcome: r.outcome, plainReport: plainReport(r)})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. What says no verdict has none.
+// UnmarshalJSON reads what MarshalJSON wrote, and refuses what no check reports. A
+// text without a verdict has not passed.
 func (r *Report) UnmarshalJSON(data []byte) error {
 	var w reportJSON
 	if err := json.Unmarshal(data, &w); err != nil {
 		return fmt.Errorf("validate: report: %w", err)
 	}
-	switch w.Verdict {
+	switch w.Outcome {
 	case passed, failed, unfinished:
 	default:
-		return fmt.Errorf("validate: report: verdict is %q, want %q or %q", w.Verdict, passed, failed)
+		return fmt.Errorf("validate: report: verdict is %q, want %q or %q", w.Outcome, passed, failed)
+	}
+	if w.Outcome == passed && w.Expected.IsZero() {
+		return fmt.Errorf("validate: report: verdict is %q, and nothing was expected", passed)
+	}
+	if bad := w.Policy.problem(); bad != nil {
+		return fmt.Errorf("validate: report: %w", bad)
 	}
 	*r = Report(w.plainReport)
-	r.verdict = w.Verdict
+	r.outcome = w.Outcome
 	return nil
 }
 
@@ -279,7 +310,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 // checked.
 type Error struct{ Report Report }
 
-// Error is one line that says what to look at.
+// Error returns one line that says what to look at.
 func (e *Error) Error() string { return e.Report.oneLine() }
 
 // Is reports whether target is the Kind of a finding that fails.

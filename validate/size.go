@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -14,10 +15,10 @@ func (j *judge) size(s *Summary) {
 		j.readCap()
 	}
 	history := j.out.before()
-	if j.brief && calm(s, history, j.out.Counter, j.policy.Caps) {
+	if j.brief && calm(s, history, j.out.Counter, j.policy.limits()) {
 		return
 	}
-	window := newWindow(history, j.out.Counter, j.policy.Caps)
+	window := newWindow(history, j.out.Counter, j.policy.limits())
 	points := window.points()
 	if len(points) > 0 {
 		j.report.Band = newBand(points, j.out.At)
@@ -35,19 +36,23 @@ func (j *judge) size(s *Summary) {
 // emptied fails an output without users after there were any, whatever counted
 // them.
 func (j *judge) emptied() {
+	severity := Fail
+	if expected := &j.out.Expected; j.policy.AllowEmpty && expected.usable() && expected.upper == 0 && !j.out.SelfReported {
+		severity = Warn // an independent word that there is nobody, and it is allowed
+	}
 	for _, size := range slices.Backward(j.out.Sizes) {
 		if size.Users == 0 {
 			continue
 		}
-		j.dropped(Fail, "0 users, after %s before", thousands(size.Users))
-		if !j.found(Empty) {
-			j.add(Finding{Kind: Empty, Step: stages[sizing], Detail: "nothing is stored"})
+		j.dropped(severity, "0 users, after %s before", thousands(size.Users))
+		if severity == Fail && !j.found(Empty) {
+			j.add(Finding{Kind: Empty, Step: sizing.String(), Detail: "nothing is stored"})
 		}
 		return
 	}
 }
 
-// noHistory is for an output whose size nothing can vouch for.
+// noHistory judges an output whose size nothing can vouch for.
 func (j *judge) noHistory() {
 	if !j.out.Expected.IsUnknown() {
 		return
@@ -71,22 +76,26 @@ func (j *judge) inBand(s *Summary, band *Band) {
 			j.addCap(sizing, s, j.offHistory())
 		}
 	case above(s.lower, band.High, noise):
-		j.add(Finding{Kind: Risen, Step: stages[sizing], Severity: j.offHistory(), Detail: band.rise(s)})
-	case !within(s, band.Low, band.High, noise):
+		j.add(Finding{Kind: Risen, Step: sizing.String(), Severity: j.offHistory(), Detail: band.rise(s)})
+	case !limits{band.Low, band.High}.allow(s, noise):
+		severity := j.offHistory()
+		if j.doubt(s, s) == Warn {
+			severity = Warn
+		}
 		j.add(Finding{
-			Kind: Unverified, Step: stages[sizing], Severity: j.offHistory(),
+			Kind: Unverified, Step: sizing.String(), Severity: severity,
 			Detail: fmt.Sprintf("%s is too coarse for the %s to %s users that its history allows", s.amount(), thousands(band.Low), thousands(band.High)),
 		})
 	}
 }
 
 func (j *judge) dropped(severity Severity, format string, args ...any) {
-	j.add(Finding{Kind: Dropped, Step: stages[sizing], Severity: severity, Detail: fmt.Sprintf(format, args...)})
+	j.add(Finding{Kind: Dropped, Step: sizing.String(), Severity: severity, Detail: fmt.Sprintf(format, args...)})
 }
 
 // addCap names the limit that a size is exactly on, unless a step did already.
 func (j *judge) addCap(at stage, s *Summary, severity Severity) {
-	if caps := capsAt(s.lower, j.policy.Caps); len(caps) > 0 && !j.found(Capped) {
+	if caps := j.policy.limits().at(s.lower); len(caps) > 0 && !j.found(Capped) {
 		j.add(capFinding(at, caps, severity))
 	}
 }
@@ -99,38 +108,33 @@ func (j *judge) onCapBelow(s *Summary, lowest float64) bool {
 		return false
 	}
 	if s.lower >= capLevel {
-		return isCap(s.lower, j.policy.Caps)
+		return j.policy.limits().has(s.lower)
 	}
-	for _, c := range j.policy.Caps {
-		if c.Users == s.lower {
-			return true
-		}
-	}
-	return false
+	return j.policy.limits().owns(s.lower)
 }
 
 // readCap looks at what was read: mapped ids hide a limit on the reading from
 // the stored size.
 func (j *judge) readCap() {
 	read := &j.out.Read
-	if !read.usable() || !read.counted() || read.lower < capLevel || !isCap(read.lower, j.policy.Caps) {
+	if !read.usable() || !read.counted() || read.lower < capLevel || !j.policy.limits().has(read.lower) {
 		return
 	}
-	reads := newWindow(j.readSizes(), j.out.Counter, j.policy.Caps)
+	reads := newWindow(j.readSizes(), j.out.Counter, j.policy.limits())
 	points := reads.points()
 	if len(points) == 0 {
 		return
 	}
 	if lowest, _ := references(points, j.out.At.Unix()); lowest > 1.02*float64(read.lower) {
 		j.add(Finding{
-			Kind: Dropped, Step: stages[reading],
+			Kind: Dropped, Step: reading.String(),
 			Detail: fmt.Sprintf("read %s, at least %s in the last week", read.amount(), counted(wholeUsers(lowest), "user")),
 		})
 		j.addCap(reading, read, Fail)
 	}
 }
 
-// readSizes is the history of what was read: the job's own count, whatever
+// readSizes returns the history of what was read: the job's own count, whatever
 // counted what is stored.
 func (j *judge) readSizes() []Size {
 	reads := make([]Size, 0, len(j.out.Sizes))
@@ -142,7 +146,7 @@ func (j *judge) readSizes() []Size {
 	return reads
 }
 
-// offHistory is what a size off its history leads to. Where nothing else speaks
+// offHistory returns what a size off its history leads to. Where nothing else speaks
 // for the size at all, the history alone decides, whatever the policy says.
 func (j *judge) offHistory() Severity {
 	vouched := j.out.Expected.usable() && !j.out.SelfReported
@@ -155,7 +159,7 @@ func (j *judge) offHistory() Severity {
 	return Fail
 }
 
-// drop is the sentence for a size below the band, or on a limit.
+// drop returns the sentence for a size below the band, or on a limit.
 func (b *Band) drop(s *Summary) string {
 	size, from, of := float64(s.upper), float64(b.Previous), "the size before"
 	if size < b.Lowest {
@@ -164,7 +168,7 @@ func (b *Band) drop(s *Summary) string {
 	return fmt.Sprintf("%s, %s below %s (%s); %s", s.amount(), percent(from-size, from), of, thousands(wholeUsers(from)), b.why(s))
 }
 
-// rise is the sentence for a size above the band.
+// rise returns the sentence for a size above the band.
 func (b *Band) rise(s *Summary) string {
 	size, from, of := float64(s.lower), float64(b.Previous), "the size before"
 	if size > b.Highest {
@@ -206,4 +210,45 @@ func (j *judge) coming() {
 		j.out.Sizes = j.readSizes()
 	}
 	j.size(side)
+}
+
+// rate judges, where ids are mapped, how many of those that were read are there,
+// against how many of those that were read at earlier times. Of a read that was cut,
+// or a mapping that is off its own band, the rate is no further news.
+func (j *judge) rate(side *Summary) {
+	read := &j.out.Read
+	known := read.usable() && read.counted() && read.lower > 0 && side.usable() && side.upper > 0
+	if j.policy.Mapping.isZero() || !known || j.miscounted(mapping, false) || j.found(Dropped) {
+		return
+	}
+	rates := j.rates(read.lower)
+	if len(rates.points()) == 0 {
+		return
+	}
+	band := newBand(rates.points(), j.out.At)
+	noise := 3 * float64(side.upper) * side.relErr
+	f := Finding{Kind: Dropped, Step: mapping.String(), Severity: j.offHistory()}
+	if above(side.lower, band.High, noise) {
+		f.Kind = Risen
+	} else if !above(band.Low, side.upper, noise) {
+		return
+	}
+	share := func(users int64) string { return percentAbove(float64(users), float64(read.lower)) }
+	f.Detail = fmt.Sprintf("%s of the %s that were read, where %s to %s are allowed by the rates of %s",
+		share(side.lower), counted(read.lower, "user"), share(band.Low), share(band.High), counted(int64(band.Points), "earlier size"))
+	j.add(f)
+}
+
+// rates returns the earlier sizes, each scaled to so many users read: the band of
+// such sizes is that of the rates. Sizes below 30 users are left out, as the rate of
+// so few is mostly chance.
+func (j *judge) rates(read int64) window {
+	rates := window{first: bandPoints}
+	for _, size := range slices.Backward(j.out.before()) {
+		if size.Read > 0 && size.Users >= 30 && size.Counter == j.out.Counter && rates.first > 0 {
+			scaled := float64(size.Users) / float64(size.Read) * float64(read)
+			rates.prepend(point{max(1, wholeUsers(math.Round(scaled))), size.At.Unix()})
+		}
+	}
+	return rates
 }

@@ -24,7 +24,7 @@ func TestDifference(t *testing.T) {
 // TestStepTexts: what can be said is said, and nothing is divided by zero.
 func TestStepTexts(t *testing.T) {
 	none, five := Count(0), Count(5)
-	mapped := step{stage: mapping, share: Ratio{Min: 0.7, Max: 0.9}, before: &none, after: &five}
+	mapped := step{stage: mapping, ratio: Ratio{Min: 0.7, Max: 0.9}, before: &none, after: &five}
 	require.Equal(t, "mapped 5 of 0 users (0 to 0 allowed, 70% to 90%)", mapped.mapped(5, 0))
 
 	for _, c := range []struct {

@@ -1,11 +1,13 @@
 package validate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 )
 
@@ -14,17 +16,20 @@ import (
 // measured", which is not the same as zero users.
 type Summary struct {
 	form         form
-	lower, upper int64   // users; they differ where the side moved while it was read
+	bounded      bool    // lower and upper are all that is known of it
+	lagUnknown   bool    // it may lag behind its primary, by nobody knows how much
+	lower, upper int64   // users; they differ where the side moved or is known within bounds
 	relErr       float64 // standard error of an estimate, as a share of users; 0: counted
 	asOf         time.Time
 	fingerprint  Fingerprint
-	digest       *snapshot // what else the digest knows; nil: a bare count or an engine's fingerprint
-	flaw         string    // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
-	cause        error     // the same as an error, where there was one
-	closer       *closer   // how to look closer, should the users differ
+	digest       *snapshot  // what else the digest knows; nil: a bare count or an engine's fingerprint
+	moved        *movement  // nil: it did not move while it was read
+	flaw         string     // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
+	cause        error      // the same as an error, where there was one
+	remeasure    *remeasure // how to measure the side again, should the users differ
 }
 
-// A form tells the states of a Summary apart. The zero one must stay "not
+// A form is what is known of a side. The zero one must stay "not
 // measured": a field that was forgotten is then never taken for a count.
 type form uint8
 
@@ -35,7 +40,7 @@ const (
 	invalid
 )
 
-// Count is a side whose users were counted one by one.
+// Count returns a side whose users were counted one by one.
 func Count(users int64) Summary {
 	if users < 0 {
 		return flawed("%d users, want 0 or more", users)
@@ -43,7 +48,7 @@ func Count(users int64) Summary {
 	return Summary{form: measured, lower: users, upper: users}
 }
 
-// Estimate is a side whose users were estimated, by HyperLogLog and the like,
+// Estimate returns a side whose users were estimated, by HyperLogLog and the like,
 // with a relative standard error relErr > 0: 0.0081 for 2^14 registers.
 // A verdict allows for three standard errors.
 func Estimate(users int64, relErr float64) Summary {
@@ -55,33 +60,62 @@ func Estimate(users int64, relErr float64) Summary {
 	return s
 }
 
-// Between is a side that moved while the job read it, measured before and after.
-// Where both show the same users by their fingerprints, it did not move after
-// all. Otherwise only counts are judged by it: anything from the lower to the
-// higher is right.
+// Bounded returns a side of which nobody knows more than that it holds low to high
+// users: an API that answers "below 1,000" (0 to 999), or that rounds. A step passes
+// where each number within the bounds would, fails where none would, and is
+// Unverified in between; see Policy.AllowPossible.
+func Bounded(low, high int64) Summary {
+	if low < 0 || low > high {
+		return flawed("%d to %d users, want 0 or more, and the higher bound last", low, high)
+	}
+	return Summary{form: measured, lower: low, upper: high, bounded: low < high}
+}
+
+// Moving returns a source that changed while the job read it, measured before and
+// after. A read of it is right if it has the users that the source held both times,
+// and no others than it held at either. Where both measurements are those of
+// Digests, and the read is digested too, that is judged for each user: of one that
+// came before, after and read so many times,
+//
+//	lost    = max(0, min(before − read, after − read))
+//	foreign = max(0, read − max(before, after))
+//
+// and the sums over all users are judged by Policy.Reading. Counts alone cannot
+// tell a user who left from one who was skipped: of a source of b users before and a
+// after, a read of r users may lack up to max(b, a) − r that were there all the
+// time, and hold up to r − min(b, a) twice. It passes where Policy.Reading allows
+// both, and is Unverified otherwise.
+//
+// Where both measurements show the same users by their fingerprints, the source did
+// not move after all, and the side is as good as one measured once.
 func Moving(before, after Summary) Summary {
 	for _, s := range []Summary{before, after} {
 		switch {
 		case s.form == notMeasured:
-			return flawed("Between of a side that is not measured, want two measured ones")
+			return flawed("Moving of a side that is not measured, want two measured ones")
 		case s.form != measured, s.flaw != "":
 			return s // unknown, bad or incomplete: so is the whole
 		}
 	}
 	s := Summary{
-		form:   measured,
-		lower:  min(before.lower, after.lower),
-		upper:  max(before.upper, after.upper),
-		relErr: max(before.relErr, after.relErr),
-		asOf:   earlier(before.asOf, after.asOf),
+		form:       measured,
+		bounded:    before.bounded || after.bounded,
+		lagUnknown: before.lagUnknown || after.lagUnknown,
+		lower:      min(before.lower, after.lower),
+		upper:      max(before.upper, after.upper),
+		relErr:     max(before.relErr, after.relErr),
+		asOf:       earlier(before.asOf, after.asOf),
 	}
-	if s.counted() && before.fingerprint == after.fingerprint {
+	other := before.identified() && after.identified() && before.fingerprint != after.fingerprint
+	if s.lower != s.upper || other {
+		s.moved = newMovement(&before, &after)
+	} else if s.counted() && before.fingerprint == after.fingerprint {
 		s.fingerprint, s.digest = before.fingerprint, before.digest
 	}
 	return s
 }
 
-// Fingerprinted is a side whose users an engine counted and fingerprinted.
+// Fingerprinted returns a side whose users an engine counted and fingerprinted.
 func Fingerprinted(users int64, f Fingerprint) Summary {
 	switch {
 	case f == Fingerprint{}:
@@ -98,32 +132,32 @@ func Fingerprinted(users int64, f Fingerprint) Summary {
 // unproven the history must prove, or the output is Unverified.
 func Unknown() Summary { return Summary{form: unknown} }
 
-// Unmeasured is a side that could not be measured because of err. Whatever is
+// Unmeasured returns a side that could not be measured because of err. Whatever is
 // judged by it is Unverified, with err among the causes.
 func Unmeasured(err error) Summary {
 	if err == nil {
 		return flawed("Unmeasured without an error, want the reason")
 	}
-	return Summary{form: unknown, flaw: err.Error(), cause: err}
+	return Summary{form: unknown}.flawedBy(err)
 }
 
-// digested is what a digest knows of its side.
+// digested returns what a digest knows of its side.
 func digested(d *snapshot) Summary {
 	s := Count(d.users)
 	s.fingerprint, s.digest = d.fingerprint(), d
 	return s.flawedBy(d.incomplete)
 }
 
-// flawedBy is the side, of which nothing can be judged because of why, if that
-// is not nil.
+// flawedBy returns the side; where why is not nil, nothing can be judged by it for
+// that reason.
 func (s Summary) flawedBy(why error) Summary {
-	if why != nil {
-		s.flaw, s.cause = why.Error(), why
+	if why != nil { // one without a text must not read as none
+		s.flaw, s.cause = cmp.Or(why.Error(), "the error has no text"), why
 	}
 	return s
 }
 
-// distinct is the side with its distinct users, where a digest knows them.
+// distinct returns the side with its distinct users, where a digest knows them.
 func (s *Summary) distinct() Summary {
 	if s.digest == nil {
 		return *s
@@ -135,30 +169,78 @@ func flawed(format string, args ...any) Summary {
 	return Summary{form: invalid, flaw: fmt.Sprintf(format, args...)}
 }
 
-// AsOf says that the answer is complete up to t: every write acknowledged
+// A movement is what was measured of a side before and after it was read.
+type movement struct {
+	before, after Summary
+	common, all   int64 // users that were there both times, at least, and at either, at most
+}
+
+func newMovement(before, after *Summary) *movement {
+	m := &movement{before: *before, after: *after, common: min(before.lower, after.lower), all: max(before.upper, after.upper)}
+	switch {
+	case m.digested():
+		d := diff(before.digest, after.digest)
+		m.common, m.all = before.lower-d.missing.most, plus(before.lower, d.foreign.most)
+	case before.identified() && after.identified() && before.lower == after.lower: // others, and nobody knows how many
+		m.common, m.all = 0, plus(before.lower, after.lower)
+	}
+	return m
+}
+
+// digested reports whether the users of both times can be compared with a third
+// side's.
+func (m *movement) digested() bool {
+	return m.before.digest != nil && m.after.digest != nil && m.before.digest.hash == m.after.digest.hash
+}
+
+// hash returns the hash by which the side's users can be compared, empty if there
+// is none.
+func (s *Summary) hash() Hash {
+	if s.usable() && s.moved != nil && s.moved.digested() {
+		return s.moved.before.digest.hash
+	}
+	return s.fingerprint.Hash
+}
+
+// AsOf returns the side with a statement that the answer is complete up to t: every write acknowledged
 // before t is in it. A count from a replica or an index that refreshes now and
 // then says nothing about later writes.
 func (s Summary) AsOf(t time.Time) Summary {
 	if s.form == notMeasured {
 		return flawed("AsOf of a side that is not measured, want a measured one")
 	}
-	s.asOf = t
+	if bad := timeProblem("AsOf", t); bad != nil {
+		return flawed("%v", bad)
+	}
+	s.asOf, s.lagUnknown = t, false
 	return s
 }
 
-// A closer measures a side again, in more detail.
-type closer struct {
+// LagUnknown returns the side as one read from a replica that does not say up to
+// when it is complete. It passes with a warning, and not where Policy.MaxSourceLag
+// asks how old it may be.
+func (s Summary) LagUnknown() Summary {
+	if s.form == notMeasured {
+		return flawed("LagUnknown of a side that is not measured, want a measured one")
+	}
+	s.asOf, s.lagUnknown = time.Time{}, true
+	return s
+}
+
+// A remeasure measures a side again, in more detail. It stands behind a pointer so
+// that summaries stay comparable.
+type remeasure struct {
 	look func(context.Context) (Summary, error)
 }
 
-// OnDifference says how to look closer at the side, should its users turn out to
-// be others than those of the side before or after it: look measures it again,
-// with a Digest that an engine's fingerprint cannot replace. A check calls it at
-// most once, and never where the users are the same.
+// WithRemeasure returns the side with a way to look at it again, should its users
+// turn out to be others than those of the side before or after it: look measures it
+// again with a [Digest], which says more than an engine's fingerprint. A check calls
+// look at most once, and never where the users are the same.
 func (s Summary) WithRemeasure(look func(context.Context) (Summary, error)) Summary {
-	s.closer = nil
+	s.remeasure = nil
 	if look != nil {
-		s.closer = &closer{look}
+		s.remeasure = &remeasure{look}
 	}
 	return s
 }
@@ -169,21 +251,21 @@ func (s Summary) IsZero() bool { return s.form == notMeasured }
 // IsUnknown reports whether the side was said to be Unknown, or Unmeasured.
 func (s Summary) IsUnknown() bool { return s.form == unknown }
 
-// Users is the number of users; of a side that moved, the lower one. It is 0
-// where nothing is known: ask IsZero and IsUnknown.
+// Users returns the number of users; of a side that moved, the lower one. It
+// returns 0 where nothing is known: ask IsZero and IsUnknown.
 func (s Summary) Users() int64 { return s.lower }
 
-// Range is the lowest and the highest number of users of a side that moved, and
-// twice Users of any other.
+// Range returns the lowest and the highest number of users of a side that moved,
+// and twice Users of any other.
 func (s Summary) Range() (lower, upper int64) { return s.lower, s.upper }
 
-// RelErr is the relative standard error of an estimate, 0 of a count.
+// RelErr returns the relative standard error of an estimate, 0 of a count.
 func (s Summary) RelErr() float64 { return s.relErr }
 
-// Fingerprint is zero where the side was only counted.
+// Fingerprint returns which users the side holds, zero where it was only counted.
 func (s Summary) Fingerprint() Fingerprint { return s.fingerprint }
 
-// CompleteTo is the time given to AsOf, zero without one.
+// CompleteUpTo returns the time given to AsOf, zero without one.
 func (s Summary) CompleteUpTo() time.Time { return s.asOf }
 
 // usable reports whether the side has a number to judge by.
@@ -192,7 +274,7 @@ func (s *Summary) usable() bool { return s.form == measured && s.flaw == "" }
 // counted reports whether the side is one exact number.
 func (s *Summary) counted() bool { return s.form == measured && s.lower == s.upper && s.relErr == 0 }
 
-// String is the side as reports print it: "10,000 users".
+// String returns the side as reports print it: "10,000 users".
 func (s Summary) String() string {
 	switch {
 	case s.form == notMeasured:
@@ -209,14 +291,16 @@ func (s Summary) String() string {
 	return s.amount()
 }
 
-func (s *Summary) amount() string {
+func (s *Summary) amount() string { return s.amountOf("user") }
+
+func (s *Summary) amountOf(noun string) string {
 	switch {
 	case s.lower != s.upper:
-		return fmt.Sprintf("%s to %s%s", thousands(s.lower), counted(s.upper, "user"), s.accuracy())
+		return fmt.Sprintf("%s to %s%s", thousands(s.lower), counted(s.upper, noun), s.accuracy())
 	case s.relErr > 0:
-		return "about " + counted(s.lower, "user") + s.accuracy()
+		return "about " + counted(s.lower, noun) + s.accuracy()
 	}
-	return counted(s.lower, "user")
+	return counted(s.lower, noun)
 }
 
 func (s *Summary) accuracy() string {
@@ -237,8 +321,11 @@ func earlier(a, b time.Time) time.Time {
 type summaryJSON struct {
 	Users       *int64      `json:"users,omitempty"`
 	Upper       *int64      `json:"users_upper,omitempty"`
+	Bounded     bool        `json:"bounded,omitempty"`
+	Moving      []Summary   `json:"moving,omitempty"` // before and after; of an older version none
 	RelErr      float64     `json:"rel_err,omitempty"`
 	AsOf        time.Time   `json:"as_of,omitzero"`
+	LagUnknown  bool        `json:"lag_unknown,omitempty"`
 	Fingerprint Fingerprint `json:"fingerprint,omitzero"`
 	Unknown     bool        `json:"unknown,omitempty"`
 	Invalid     string      `json:"invalid,omitempty"`
@@ -247,10 +334,16 @@ type summaryJSON struct {
 
 // MarshalJSON writes null for a side that is not measured.
 func (s Summary) MarshalJSON() ([]byte, error) {
-	w := summaryJSON{RelErr: s.relErr, AsOf: s.asOf, Fingerprint: s.fingerprint}
+	if s.form == notMeasured {
+		return []byte("null"), nil
+	}
+	return json.Marshal(s.stored())
+}
+
+func (s Summary) stored() summaryJSON {
+	w := summaryJSON{Bounded: s.bounded, RelErr: s.relErr, AsOf: s.asOf, LagUnknown: s.lagUnknown, Fingerprint: s.fingerprint}
 	switch s.form {
 	case notMeasured:
-		return []byte("null"), nil
 	case unknown:
 		w.Unknown, w.Incomplete = true, s.flaw
 	case invalid:
@@ -260,11 +353,14 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 		if s.upper != s.lower {
 			w.Upper = &s.upper
 		}
+		if s.moved != nil {
+			w.Moving = []Summary{s.moved.before, s.moved.after}
+		}
 	}
-	return json.Marshal(w)
+	return w
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote and refuses what no Summary is.
+// UnmarshalJSON reads what MarshalJSON wrote and refuses what no constructor makes.
 func (s *Summary) UnmarshalJSON(data []byte) error {
 	var w *summaryJSON
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -274,37 +370,70 @@ func (s *Summary) UnmarshalJSON(data []byte) error {
 		*s = Summary{}
 		return nil
 	}
-	read, err := w.summary()
-	if err != nil {
-		return fmt.Errorf("validate: summary: %w", err)
+	w.upgrade()
+	read := w.summary()
+	if read.form == invalid && w.Invalid == "" {
+		return fmt.Errorf("validate: summary: %s", read.flaw)
+	}
+	if again := read.stored(); !reflect.DeepEqual(again, *w) {
+		return fmt.Errorf("validate: summary: what is written beside %q is of another side", read)
 	}
 	*s = read
 	return nil
 }
 
-func (w *summaryJSON) summary() (Summary, error) {
+// upgrade adds what an earlier version did not write.
+func (w *summaryJSON) upgrade() {
+	if w.Users == nil || w.Upper == nil || *w.Upper < *w.Users || w.Bounded || w.Moving != nil {
+		return
+	}
+	side := func(users int64) Summary {
+		if w.RelErr != 0 {
+			return Estimate(users, w.RelErr)
+		}
+		return Count(users)
+	}
+	if *w.Upper == *w.Users {
+		w.Upper = nil
+	} else {
+		w.Moving = []Summary{side(*w.Users), side(*w.Upper)}
+	}
+}
+
+// summary makes the side anew, by the constructor that made the one written.
+func (w *summaryJSON) summary() (s Summary) {
 	switch {
 	case w.Invalid != "":
-		return Summary{form: invalid, flaw: w.Invalid}, nil
+		s = Summary{form: invalid, flaw: w.Invalid}
 	case w.Unknown && w.Incomplete != "":
-		return Unmeasured(errors.New(w.Incomplete)).AsOf(w.AsOf), nil
+		s = Unmeasured(errors.New(w.Incomplete))
 	case w.Unknown:
-		return Unknown().AsOf(w.AsOf), nil
+		s = Unknown()
 	case w.Users == nil:
-		return Summary{}, errors.New(`no "users", want a number, "unknown" or null`)
+		s = flawed(`no "users", want a number, "unknown" or null`)
+	default:
+		s = w.measured()
+		s.flaw = cmp.Or(s.flaw, w.Incomplete)
 	}
-	s := Count(*w.Users)
-	if w.RelErr != 0 {
-		s = Estimate(*w.Users, w.RelErr)
+	if w.LagUnknown {
+		s = s.LagUnknown()
 	}
-	if s.form == invalid {
-		return Summary{}, errors.New(s.flaw)
+	if !w.AsOf.IsZero() {
+		s = s.AsOf(w.AsOf)
 	}
-	if w.Upper != nil {
-		if s.upper = *w.Upper; s.upper < s.lower {
-			return Summary{}, fmt.Errorf(`"users_upper" is %d, below "users" %d`, s.upper, s.lower)
-		}
+	return s
+}
+
+func (w *summaryJSON) measured() Summary {
+	switch {
+	case len(w.Moving) == 2:
+		return Moving(w.Moving[0], w.Moving[1])
+	case w.Upper != nil:
+		return Bounded(*w.Users, *w.Upper)
+	case w.RelErr != 0:
+		return Estimate(*w.Users, w.RelErr)
+	case w.Fingerprint != Fingerprint{}:
+		return Fingerprinted(*w.Users, w.Fingerprint)
 	}
-	s.asOf, s.fingerprint, s.flaw = w.AsOf, w.Fingerprint, w.Incomplete
-	return s, nil
+	return Count(*w.Users)
 }

@@ -43,11 +43,11 @@ func TestSummaryAccessors(t *testing.T) {
 	require.Equal(t, []int64{4, 9}, []int64{lower, upper})
 }
 
-// TestBetween: a side that did not move keeps its users, one that did has none
+// TestMoving: a side that did not move keeps its users, one that did has none
 // to compare.
-func TestBetween(t *testing.T) {
+func TestMoving(t *testing.T) {
 	still := validate.Moving(printed(5, md5Of(1)).AsOf(noon), printed(5, md5Of(1)).AsOf(noon.Add(time.Hour)))
-	require.Equal(t, md5Of(1), still.Fingerprint())
+	require.Equal(t, md5Of(1), still.Fingerprint(), "it did not move")
 	require.Equal(t, noon, still.CompleteUpTo(), "as complete as the older of the two")
 	require.Zero(t, validate.Moving(printed(5, md5Of(1)), printed(5, md5Of(2))).Fingerprint(), "other users")
 	require.Zero(t, validate.Moving(printed(5, md5Of(1)), printed(6, md5Of(1))).Fingerprint(), "other numbers")
@@ -57,14 +57,16 @@ func TestBetween(t *testing.T) {
 
 func TestSummaryJSON(t *testing.T) {
 	for want, s := range map[string]validate.Summary{
-		`null`:                                       {},
-		`{"unknown":true}`:                           validate.Unknown(),
-		`{"users":0}`:                                count(0),
-		`{"users":812345}`:                           count(812345),
-		`{"users":1000,"rel_err":0.004}`:             validate.Estimate(1000, 0.004),
-		`{"users":4,"users_upper":9}`:                validate.Moving(count(9), count(4)),
-		`{"invalid":"-1 users, want 0 or more"}`:     count(-1),
-		`{"users":5,"as_of":"2024-03-18T12:00:00Z"}`: count(5).AsOf(noon),
+		`null`:                           {},
+		`{"unknown":true}`:               validate.Unknown(),
+		`{"users":0}`:                    count(0),
+		`{"users":812345}`:               count(812345),
+		`{"users":1000,"rel_err":0.004}`: validate.Estimate(1000, 0.004),
+		`{"users":4,"users_upper":9,"moving":[{"users":9},{"users":4}]}`:                                           validate.Moving(count(9), count(4)),
+		`{"users":4,"users_upper":9,"bounded":true}`:                                                               validate.Bounded(4, 9),
+		`{"users":5,"lag_unknown":true}`:                                                                           count(5).LagUnknown(),
+		`{"invalid":"-1 users, want 0 or more"}`:                                                                   count(-1),
+		`{"users":5,"as_of":"2024-03-18T12:00:00Z"}`:                                                               count(5).AsOf(noon),
 		`{"users":5,"fingerprint":"md5x4/v1:0000000000000007-0000000000000001-0000000000000002-0000000000000003"}`: printed(5, md5Of(7)),
 	} {
 		text, err := json.Marshal(s)
@@ -84,15 +86,29 @@ func TestSummaryJSON(t *testing.T) {
 // TestSummaryRefuses: what no Summary writes is read as none.
 func TestSummaryRefuses(t *testing.T) {
 	for text, reason := range map[string]string{
-		`{}`:                                    `no "users"`,
-		`{"users":-1}`:                          "-1 users",
-		`{"users":5,"rel_err":-1}`:              "relErr is -1",
-		`{"users":5,"users_upper":4}`:           "below",
-		`{"users":"5"}`:                         "string",
-		`{"users":5.5}`:                         "5.5",
-		`[]`:                                    "array",
-		`{"users":5,"fingerprint":"md5"}`:       "hash:sum-sum-sum-sum",
-		`{"users":5,"fingerprint":"md5:1-2-3"}`: "3 sums, want 4",
+		`{}`:                       `no "users"`,
+		`{"users":-1}`:             "-1 users",
+		`{"users":5,"rel_err":-1}`: "relErr is -1",
+		`{"users":5,"rel_err":0.1,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`:   "of another side",
+		`{"users":5,"fingerprint":"md5x4/v1:0000000000000000-0000000000000000-0000000000000000-0000000000000000"}`:          "the sums of the fingerprint are 0",
+		`{"users":5,"users_upper":6,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`: "of another side",
+		`{"users":5,"bounded":true}`:                                          "of another side",
+		`{"users":7,"users_upper":9,"bounded":true,"rel_err":0.1}`:            "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9}]}`:                  "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9},{"users":5}]}`:      "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9},{"unknown":true}]}`: "of another side",
+		`{"users":4,"users_upper":9,"moving":[{"users":9},null]}`:             "not measured",
+		`{"unknown":true,"users":5}`:                                          "of another side",
+		`{"unknown":true,"rel_err":0.1}`:                                      "of another side",
+		`{"invalid":"x","users":5}`:                                           "of another side",
+		`{"users":5,"as_of":"0000-03-18T12:00:00Z"}`:                          "years 1 to 9999",
+		`{"users":5,"lag_unknown":true,"as_of":"2024-03-18T12:00:00Z"}`:       "of another side",
+		`{"users":5,"users_upper":4}`:                                         "the higher bound last",
+		`{"users":"5"}`:                                                       "string",
+		`{"users":5.5}`:                                                       "5.5",
+		`[]`:                                                                  "array",
+		`{"users":5,"fingerprint":"md5"}`:                                     "hash:sum-sum-sum-sum",
+		`{"users":5,"fingerprint":"md5:1-2-3"}`:                               "3 sums, want 4",
 		`{"users":5,"fingerprint":"m:000000000000000G-0000000000000001-0000000000000002-0000000000000003"}`:  "sum 1: want 16 lower-case",
 		`{"users":5,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-00000000000003"}`:    "sum 4: want 16 lower-case",
 		`{"users":5,"fingerprint":"m:00000000000000ab-0000000000000001-00000000000000020-0000000000000003"}`: "sum 3: want 16 lower-case",
@@ -134,11 +150,12 @@ func TestUpperMayBeUsers(t *testing.T) {
 	var s validate.Summary
 	require.NoError(t, json.Unmarshal([]byte(`{"users":5,"users_upper":5}`), &s))
 	require.Equal(t, validate.Count(5), s)
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"users":5,"users_upper":4}`), &s), "below")
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"users":5,"users_upper":4}`), &s), "the higher bound last")
 }
 
 func FuzzSummaryJSON(f *testing.F) {
-	for _, s := range []string{`null`, `{"users":5,"rel_err":0.1,"users_upper":7,"as_of":"2024-03-18T12:00:00Z"}`, `{"unknown":true}`, `{"invalid":"x"}`} {
+	for _, s := range []string{`null`, `{"users":5,"rel_err":0.1,"users_upper":7,"as_of":"2024-03-18T12:00:00Z"}`, `{"unknown":true}`, `{"invalid":"x"}`,
+		`{"users":4,"users_upper":9,"bounded":true}`, `{"users":4,"users_upper":9,"moving":[{"users":9},{"users":4}]}`, `{"users":5,"lag_unknown":true}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -61,7 +61,7 @@ func newTelemetry(c Config) (*telemetry, error) {
 	}, errors.Join(errDuration, errShortfall)
 }
 
-// nobody reports whether all that a Validator is to tell goes nowhere.
+// nobody reports whether all that a Validator records goes nowhere.
 func nobody(c Config) bool {
 	_, noTracer := c.TracerProvider.(tracenoop.TracerProvider)
 	_, noMeter := c.MeterProvider.(noop.MeterProvider)
@@ -69,13 +69,17 @@ func nobody(c Config) bool {
 }
 
 // unset is OpenTelemetry's global provider as long as nobody has set one, nil if
-// somebody already has.
-var unset = delegate(otel.GetTracerProvider())
+// somebody set one before this package was initialised.
+var unset = silent(otel.GetTracerProvider())
 
-// delegate is a global provider that stands for the one which is yet to be set,
-// and nil of any other.
-func delegate(tp trace.TracerProvider) trace.TracerProvider {
-	if t := reflect.TypeOf(tp); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "go.opentelemetry.io/otel/internal/global" {
+// silent returns tp if its spans reach nobody, and nil if they do. The span that it
+// starts to find out is never ended, so that no exporter sees it.
+func silent(tp trace.TracerProvider) trace.TracerProvider {
+	if !reflect.TypeOf(tp).Comparable() {
+		return nil
+	}
+	_, span := tp.Tracer(scope).Start(context.Background(), "probe")
+	if span.IsRecording() || span.SpanContext().IsValid() {
 		return nil
 	}
 	return tp
@@ -90,8 +94,8 @@ func (t *telemetry) start(ctx context.Context, name string) (context.Context, tr
 	return t.tracer.Start(ctx, name)
 }
 
-// tell reports a check. Where nobody listens it costs next to nothing.
-func (t *telemetry) tell(ctx context.Context, span trace.Span, r *Report, took time.Duration) {
+// record reports a check. Where nobody listens it costs next to nothing.
+func (t *telemetry) record(ctx context.Context, span trace.Span, r *Report, took time.Duration) {
 	if span.IsRecording() {
 		annotate(span, r)
 	}
@@ -106,7 +110,7 @@ func (t *telemetry) tell(ctx context.Context, span trace.Span, r *Report, took t
 func annotate(span trace.Span, r *Report) {
 	attrs := []attribute.KeyValue{
 		attribute.String("segmentguard.output", r.Name),
-		attribute.String("segmentguard.verdict", r.outcome()),
+		attribute.String("segmentguard.verdict", string(r.Verdict())),
 	}
 	if r.JobKind != "" {
 		attrs = append(attrs, attribute.String("segmentguard.job.kind", r.JobKind))
@@ -121,7 +125,7 @@ func annotate(span trace.Span, r *Report) {
 		attrs = append(attrs, attribute.StringSlice("segmentguard.findings", kinds))
 	}
 	if !r.Passed() {
-		attrs = append(attrs, attribute.String("error.type", r.errorType()))
+		attrs = append(attrs, attribute.String("error.type", string(r.Gravest())))
 		span.SetStatus(codes.Error, r.oneLine())
 	}
 	span.SetAttributes(attrs...)
@@ -130,26 +134,18 @@ func annotate(span trace.Span, r *Report) {
 // measure leaves segment names out: the SDK folds everything past 2,000
 // attribute sets into one.
 func (t *telemetry) measure(ctx context.Context, r *Report, took time.Duration) {
-	attrs := []attribute.KeyValue{attribute.String("segmentguard.verdict", r.outcome())}
+	attrs := []attribute.KeyValue{attribute.String("segmentguard.verdict", string(r.Verdict()))}
 	if r.JobKind != "" {
 		attrs = append(attrs, attribute.String("segmentguard.job.kind", r.JobKind))
 	}
 	if !r.Passed() {
-		attrs = append(attrs, attribute.String("error.type", r.errorType()))
+		attrs = append(attrs, attribute.String("error.type", string(r.Gravest())))
 	}
 	set := metric.WithAttributeSet(attribute.NewSet(attrs...))
 	t.duration.Record(ctx, took.Seconds(), set)
 	if r.Expected.usable() && r.Stored.usable() {
 		t.shortfall.Record(ctx, max(0, r.Expected.lower-r.Stored.upper), set)
 	}
-}
-
-// errorType is the gravest kind.
-func (r *Report) errorType() string {
-	if kind := r.gravest(); kind != "" {
-		return string(kind)
-	}
-	return string(Unverified)
 }
 
 func (t *telemetry) log(ctx context.Context, r *Report) {

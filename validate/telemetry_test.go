@@ -1,22 +1,42 @@
 package validate
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/embedded"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
-// TestDelegate: a provider that somebody has set is never taken for none.
-func TestDelegate(t *testing.T) {
-	require.NotNil(t, delegate(otel.GetTracerProvider()), "this test sets none")
+// TestSilent: a provider whose spans reach somebody is never taken for none.
+func TestSilent(t *testing.T) {
+	require.NotNil(t, silent(otel.GetTracerProvider()), "this test sets none")
 	require.NotNil(t, unset)
-	require.Nil(t, delegate(tracenoop.NewTracerProvider()))
-	require.Nil(t, delegate(new(pointed)))
+	require.NotNil(t, silent(tracenoop.NewTracerProvider()), "spans of this one reach nobody either")
+	require.Nil(t, silent(&heard{}), "a valid span may be exported")
+	require.Nil(t, silent(uncomparable{}), "comparing it with another provider would panic")
 }
 
-type pointed struct{ tracenoop.TracerProvider }
+// heard starts spans that have an identity.
+type heard struct{ embedded.TracerProvider }
+
+func (h *heard) Tracer(string, ...trace.TracerOption) trace.Tracer { return hearing{} }
+
+type hearing struct{ embedded.Tracer }
+
+func (hearing) Start(ctx context.Context, _ string, _ ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx = trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	return ctx, trace.SpanFromContext(ctx)
+}
+
+type uncomparable struct {
+	tracenoop.TracerProvider
+
+	_ []func()
+}
 
 // TestNobodyListens: while no provider is set, a check costs no more than one by
 // the zero Validator.

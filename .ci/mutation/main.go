@@ -7,7 +7,7 @@
 //
 // A line of the list is file, function, mutated line and reason, with tabs
 // between them; no line number, which any edit would shift. Reports are one a
-// package, each named for it.
+// package, each named for its directory with + in place of /.
 package main
 
 import (
@@ -113,8 +113,9 @@ func (f *fates) add(path string) error {
 		return err
 	}
 	statuses := map[string]int{}
+	pkg := strings.ReplaceAll(filepath.Base(path), "+", "/")
 	for _, file := range r.Files {
-		name := filepath.Join(filepath.Base(path), file.Name)
+		name := filepath.Join(pkg, file.Name)
 		f.files[name] = true
 		s, err := parse(name)
 		if err != nil {
@@ -129,7 +130,7 @@ func (f *fates) add(path string) error {
 			f.mutants[key] = append(f.mutants[key], m.Status)
 		}
 	}
-	fmt.Println(score(filepath.Base(path), statuses))
+	fmt.Println(score(pkg, statuses))
 	if len(statuses) == 1 && statuses["NOT VIABLE"] > 0 {
 		return errors.New("no mutant compiles: do the tests?")
 	}

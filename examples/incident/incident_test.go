@@ -73,6 +73,8 @@ const wantRecovery = `WITHOUT SEGMENTGUARD nobody knows which segments are short
 WITH SEGMENTGUARD all is known, and waits for the fixes. Hour 74, both are deployed:
 
   Rerun 5 jobs for 3 affected segments, 11,907 users at stake.
+  By kind: 3 copy, 2 lookalike.
+  By site group: 3 site-b, 2 site-a.
   2 can start at once; the longest chain has 3 steps.
 
     1. copy site-a/cars to site-b/cars: affected, 10,500 users at stake

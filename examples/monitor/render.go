@@ -52,7 +52,7 @@ func render(out io.Writer, title string, s *segment.Sweep, told *counter) error 
 	if len(s.Incidents) > 0 {
 		b.WriteByte('\n')
 	}
-	of := map[validate.Kind]int{}
+	of := make(map[validate.Kind]int)
 	for i, c := range s.Findings {
 		of[c.Kind]++
 		if n := of[c.Kind]; n <= shown {

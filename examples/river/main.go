@@ -107,7 +107,7 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, o
 			fmt.Fprintln(out, line)
 		}
 		if outcome, ended := outcome(steps); ended {
-			return errors.Join(table(out, steps), incomplete(&plan, outcome))
+			return errors.Join(table(out, steps), plan.Incomplete(outcome))
 		}
 		select {
 		case <-ctx.Done():
@@ -117,16 +117,8 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, o
 	}
 }
 
-// incomplete is nil if everything affected was made again.
-func incomplete(p *rerun.Plan, o rerun.Outcome) error {
-	if len(o.Done) == len(p.Steps) && len(p.Conflicts) == 0 && len(p.NoWriter) == 0 {
-		return nil
-	}
-	return &rerun.IncompleteError{Outcome: o, Conflicts: len(p.Conflicts), NoWriter: len(p.NoWriter)}
-}
-
 func summary(steps []state) string {
-	in := map[rerun.StepState]int{}
+	in := make(map[rerun.StepState]int)
 	for _, s := range steps {
 		in[s.State]++
 	}

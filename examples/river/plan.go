@@ -207,8 +207,8 @@ func states(ctx context.Context, pool *pgxpool.Pool, plan int64) ([]state, error
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[state])
 }
 
-// outcome is what became of the steps, as rerun.Plan.Run tells it and takes it
-// as Resume. It has ended when no step is to come.
+// outcome returns what became of the steps, as rerun.Plan.Run does, and whether no step
+// is to come.
 func outcome(steps []state) (o rerun.Outcome, ended bool) {
 	ended = true
 	for _, s := range steps {
@@ -221,7 +221,9 @@ func outcome(steps []state) (o rerun.Outcome, ended bool) {
 			o.Failed = append(o.Failed, result)
 		case rerun.StepBlocked:
 			o.Blocked = append(o.Blocked, rerun.Blocked{JobID: s.Job, By: s.BlockedBy})
-		default:
+		case rerun.StepWaiting, rerun.StepRunning:
+			fallthrough
+		default: // a state that a newer view may have is not an end
 			o.NeverStarted = append(o.NeverStarted, s.Job)
 			ended = false
 		}

@@ -453,5 +453,5 @@ func TestIncomplete(t *testing.T) {
 	require.NoError(t, err)
 	o, ended := outcome(steps)
 	require.True(t, ended)
-	require.EqualError(t, incomplete(&plan, o), "rerun plan: 0 done, 1 conflict to solve")
+	require.EqualError(t, plan.Incomplete(o), "rerun: 0 done, 1 conflict to solve")
 }

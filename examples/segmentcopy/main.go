@@ -21,7 +21,7 @@ import (
 var (
 	from  = segment.ID{SiteGroup: "site-a", Name: "cars"}
 	to    = segment.ID{SiteGroup: "site-b", Name: "cars"}
-	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Query: "SELECT user FROM cars"}
+	users = sqlsegment.Users{Dialect: sqlsegment.SQLite, Query: "SELECT id FROM cars"}
 )
 
 // copyCars copies cars from source into target, as rows reads them.
@@ -52,10 +52,7 @@ func copyCars(ctx context.Context, guard *segment.Guard, runID string, source, t
 		Expected: expected,
 		Read:     read.Summary(),
 		Stored:   func(ctx context.Context) (validate.Summary, error) { return users.Summarize(ctx, tx) },
-		Staging: segment.Staging{
-			Commit:  func(context.Context) error { return tx.Commit() },
-			Discard: func(context.Context) error { return tx.Rollback() },
-		},
+		Staging:  sqlsegment.Staging(tx),
 	})
 	return err
 }

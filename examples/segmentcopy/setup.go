@@ -13,14 +13,14 @@ import (
 
 // run makes two databases, copies, and looks what is live.
 func run(ctx context.Context, broken bool, out io.Writer) (err error) {
-	source, err := open(ctx, `CREATE TABLE cars (user TEXT PRIMARY KEY);
+	source, err := open(ctx, `CREATE TABLE cars (id TEXT PRIMARY KEY);
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 25000)
 		INSERT INTO cars SELECT 'user-' || i FROM n`)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := open(ctx, `CREATE TABLE cars (user TEXT PRIMARY KEY)`)
+	target, err := open(ctx, `CREATE TABLE cars (id TEXT PRIMARY KEY)`)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ type reader func(context.Context, *sql.DB) iter.Seq2[string, error]
 func reading(limit int) reader {
 	return func(ctx context.Context, db *sql.DB) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {
-			rows, err := db.QueryContext(ctx, "SELECT user FROM cars LIMIT ?", limit)
+			rows, err := db.QueryContext(ctx, "SELECT id FROM cars LIMIT ?", limit)
 			if err != nil {
 				yield("", err)
 				return

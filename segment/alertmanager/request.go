@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/segmentguard/segmentguard/segment/internal/retry"
 )
 
 const (
@@ -19,27 +21,21 @@ const (
 
 var errTimeout = errors.New("no answer within " + timeout.String())
 
-// pauses are the waits before each try after the first.
-var pauses = [...]time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}
+// tries are at most 4 and wait some 7 seconds in all: the same alert twice is one
+// alert.
+var tries = retry.Policy{Tries: 4, Wait: time.Second, Retryable: passing}
 
 // ask sends a request, several times if Alertmanager is out of reach or out of
-// order: the same alert twice is one alert.
-func (a *Alerter) ask(ctx context.Context, method, query string, body []byte) ([]byte, error) {
-	for try := 0; ; try++ {
-		answer, err := a.try(ctx, method, query, body)
-		if err == nil {
-			return answer, nil
-		}
-		err = fmt.Errorf("alertmanager: %s %s: %w", method, a.alerts, err)
-		if try == len(pauses) || !passing(err) || ctx.Err() != nil {
-			return nil, err
-		}
-		select {
-		case <-time.After(pauses[try]):
-		case <-ctx.Done():
-			return nil, errors.Join(err, context.Cause(ctx))
-		}
+// order.
+func (a *Alerter) ask(ctx context.Context, method, query string, body []byte) (answer []byte, err error) {
+	err = tries.Do(ctx, func() (err error) {
+		answer, err = a.try(ctx, method, query, body)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("alertmanager: %s %s: %w", method, a.alerts, because(ctx, err))
 	}
+	return answer, nil
 }
 
 // try sends a request once.

@@ -3,195 +3,212 @@ package rerun
 import (
 	"cmp"
 	"slices"
+
+	"github.com/segmentguard/segmentguard/segment/rerun/internal/graph"
 )
 
-// A tangle is a conflict by the numbers of its jobs.
-type tangle struct {
+// A conflict is a [Conflict] by the numbers of its jobs.
+type conflict struct {
 	kind    ConflictKind
 	jobs    []int32
-	holdsUp []int32
-	also    []int
+	waiting []int32
+	later   []int
 }
 
-// An untangling goes through the jobs that are left over, knot by knot. A knot
-// is segments that can all be reached from each other, in most cases just one.
-type untangling struct {
-	*graph
+// A conflictFinder goes through the jobs that could not be scheduled, by the
+// strongly connected components of the segments that they write. Most components
+// are one segment.
+type conflictFinder struct {
+	*planner
 
-	knot    []int32   // by segment; none where it is not left
-	tied    [][]int32 // by knot: who writes its segments, most urgent first
-	strands [][]int32 // by knot: its segments, in the order of their most urgent writers
-	waits   []int     // by knot: what its jobs read from knots that were not gone through yet
-	last    []int     // by knot: the last conflict that what reads from it waits for
-	ready   queue     // of each knot that waits for no other, its most urgent job, by rank
-	found   []tangle
+	component []int32   // by segment; none where it is not left
+	members   [][]int32 // by component: the jobs that write its segments, in the order of their precedence
+	segments  [][]int32 // by component: its segments, in the order of their first members
+	waits     []int     // by component: what its jobs read from components that were not visited yet
+	last      []int     // by component: the last conflict that jobs which read from it wait for
+	ready     graph.Queue
+	found     []conflict
 }
 
-// untangle finds the conflicts between the jobs that schedule left over, and
-// puts those jobs in an order, as far as they have one.
-func (g *graph) untangle() []tangle {
-	var left []int32
-	for _, j := range g.byRank {
-		if g.position[j] == none {
-			left = append(left, j)
+// findConflicts returns the conflicts between the jobs that schedule left over, and
+// orders those jobs as far as they have an order.
+func (p *planner) findConflicts() []conflict {
+	var left, written []int32
+	for _, j := range p.byRank {
+		if p.position[j] == none {
+			left, written = append(left, j), append(written, p.writes[j])
 		}
 	}
 	if len(left) == 0 {
 		return nil
 	}
-	knot, n := g.knots(left)
-	u := &untangling{
-		graph: g, knot: knot,
-		tied: make([][]int32, n), strands: make([][]int32, n), waits: make([]int, n), last: make([]int, n),
+	component, n := graph.Components(len(p.writer), written, p.madeFrom)
+	f := &conflictFinder{
+		planner: p, component: component,
+		members: make([][]int32, n), segments: make([][]int32, n), waits: make([]int, n), last: make([]int, n),
 	}
-	u.collect(left)
-	for len(u.ready) > 0 {
-		k := u.knotOf(g.byRank[u.ready.pop()])
-		u.judge(k)
-		u.release(k)
+	f.collect(left)
+	for f.ready.Len() > 0 { // it holds, by rank, the first member of each component that waits for no other
+		c := f.componentOf(f.byRank[f.ready.Pop()])
+		f.visit(c)
+		f.release(c)
 	}
-	for i := range u.found {
-		also := u.found[i].also
-		slices.Sort(also)
-		u.found[i].also = slices.Compact(also)
+	for i := range f.found {
+		later := f.found[i].later
+		slices.Sort(later)
+		f.found[i].later = slices.Compact(later)
 	}
-	return u.found
+	return f.found
 }
 
-// knotOf is the knot in which a job writes.
-func (u *untangling) knotOf(j int32) int32 { return u.knot[u.to[j]] }
+// madeFrom returns the segments that jobs make from a segment.
+func (p *planner) madeFrom(s int32) []int32 {
+	readers := p.readers.Row(s)
+	made := make([]int32, len(readers))
+	for i, j := range readers {
+		made[i] = p.writes[j]
+	}
+	return made
+}
 
-// collect sorts jobs and segments by knot and finds the knots to begin with.
-func (u *untangling) collect(left []int32) {
+// componentOf returns the component that a job writes into.
+func (f *conflictFinder) componentOf(j int32) int32 { return f.component[f.writes[j]] }
+
+// collect sorts jobs and segments by component and queues the components that
+// wait for no other.
+func (f *conflictFinder) collect(left []int32) {
 	seen := make(map[int32]bool, len(left))
 	for _, j := range left {
-		k, s := u.knotOf(j), u.to[j]
-		u.tied[k] = append(u.tied[k], j)
-		u.waits[k] += len(u.feeding(j))
+		c, s := f.componentOf(j), f.writes[j]
+		f.members[c] = append(f.members[c], j)
+		f.waits[c] += len(f.sourcesOf(j))
 		if !seen[s] {
 			seen[s] = true
-			u.strands[k] = append(u.strands[k], s)
+			f.segments[c] = append(f.segments[c], s)
 		}
 	}
-	for k, tied := range u.tied {
-		if u.waits[k] == 0 {
-			u.ready.push(u.ranks[tied[0]])
+	for c, members := range f.members {
+		if f.waits[c] == 0 {
+			f.ready.Push(f.ranks[members[0]])
 		}
 	}
 }
 
-// feeding are the other knots that a job reads from, once for each segment.
-func (u *untangling) feeding(j int32) (knots []int32) {
-	for _, s := range u.reads.of(j) {
-		if k := u.knot[s]; k != none && k != u.knotOf(j) {
-			knots = append(knots, k)
+// sourcesOf returns the other components that a job reads from, once for each
+// segment.
+func (f *conflictFinder) sourcesOf(j int32) (components []int32) {
+	for _, s := range f.reads.Row(j) {
+		if c := f.component[s]; c != none && c != f.componentOf(j) {
+			components = append(components, c)
 		}
 	}
-	return knots
+	return components
 }
 
-// judge finds the conflicts of a knot, and lists its other jobs with whichever
-// is the last to hold them up: one of its own, or one before it.
-func (u *untangling) judge(k int32) {
-	var before []int // the conflicts that it waits for
-	for _, j := range u.tied[k] {
-		u.place(j)
-		for _, source := range u.feeding(j) {
-			before = append(before, u.last[source])
+// visit finds the conflicts of a component. Its other jobs wait for the last of
+// them; if there are none, for the last conflict before it.
+func (f *conflictFinder) visit(c int32) {
+	var before []int // the conflicts that the component waits for
+	for _, j := range f.members[c] {
+		f.place(j)
+		for _, source := range f.sourcesOf(j) {
+			before = append(before, f.last[source])
 		}
 	}
-	first := len(u.found)
-	u.contests(k)
-	u.cycle(k)
+	first := len(f.found)
+	f.findWriters(c)
+	f.findCycle(c)
 	within := map[int32]bool{}
-	for _, own := range u.found[first:] {
+	for _, own := range f.found[first:] {
 		for _, j := range own.jobs {
 			within[j] = true
 		}
 	}
-	last := len(u.found) - 1
-	if first > last { // no conflict of its own: it is left because it waits for one
+	last := len(f.found) - 1
+	if first > last { // no conflict of its own: its jobs are left because they wait for another
 		last = slices.Max(before)
 		first = last
 	}
-	for conflict := first; conflict < last; conflict++ {
-		u.also(conflict, conflict+1)
+	for i := first; i < last; i++ {
+		f.continueWith(i, i+1)
 	}
-	for _, conflict := range before {
-		u.also(conflict, first)
+	for _, i := range before {
+		f.continueWith(i, first)
 	}
-	u.last[k] = last
-	for _, j := range u.tied[k] {
+	f.last[c] = last
+	for _, j := range f.members[c] {
 		if !within[j] {
-			u.found[last].holdsUp = append(u.found[last].holdsUp, j)
+			f.found[last].waiting = append(f.found[last].waiting, j)
 		}
 	}
 }
 
-// also notes that more of what a conflict holds up is listed with a later one.
-func (u *untangling) also(conflict, later int) {
-	if conflict < later {
-		u.found[conflict].also = append(u.found[conflict].also, later)
+// continueWith notes that more of what waits for a conflict is listed with a later
+// one.
+func (f *conflictFinder) continueWith(i, later int) {
+	if i < later {
+		f.found[i].later = append(f.found[i].later, later)
 	}
 }
 
-// release counts the knot down for those that wait for it.
-func (u *untangling) release(k int32) {
-	for _, s := range u.strands[k] {
-		for _, reader := range u.readers.of(s) {
-			waiting := u.knotOf(reader)
-			if waiting == k {
+// release queues the components that waited for this one and for no other.
+func (f *conflictFinder) release(c int32) {
+	for _, s := range f.segments[c] {
+		for _, reader := range f.readers.Row(s) {
+			waiting := f.componentOf(reader)
+			if waiting == c {
 				continue
 			}
-			u.waits[waiting]--
-			if u.waits[waiting] == 0 {
-				u.ready.push(u.ranks[u.tied[waiting][0]])
+			f.waits[waiting]--
+			if f.waits[waiting] == 0 {
+				f.ready.Push(f.ranks[f.members[waiting][0]])
 			}
 		}
 	}
 }
 
-// contests finds the segments of a knot that several jobs write.
-func (u *untangling) contests(k int32) {
-	for _, s := range u.strands[k] {
-		if !u.contested(s) {
+// findWriters finds the segments of a component that several jobs write.
+func (f *conflictFinder) findWriters(c int32) {
+	for _, s := range f.segments[c] {
+		if !f.contested(s) {
 			continue
 		}
 		var writers []int32
-		for w := u.writer[s]; w != none; w = u.sibling[w] {
+		for w := f.writer[s]; w != none; w = f.sibling[w] {
 			writers = append(writers, w)
 		}
-		u.found = append(u.found, tangle{kind: ConflictWriters, jobs: u.urgentFirst(writers)})
+		f.found = append(f.found, conflict{kind: ConflictWriters, jobs: f.sortByRank(writers)})
 	}
 }
 
-func (u *untangling) urgentFirst(jobs []int32) []int32 {
-	slices.SortFunc(jobs, func(a, b int32) int { return cmp.Compare(u.ranks[a], u.ranks[b]) })
+func (p *planner) sortByRank(jobs []int32) []int32 {
+	slices.SortFunc(jobs, func(a, b int32) int { return cmp.Compare(p.ranks[a], p.ranks[b]) })
 	return jobs
 }
 
-// cycle finds a shortest cycle through the most urgent job of the knot that is
-// on any, if there is one: breadth first, until it comes upon what that job
+// findCycle finds a shortest cycle through the first member of a component that is
+// on any, if there is one: breadth first, up to a job that writes what that member
 // reads.
-func (u *untangling) cycle(k int32) {
-	start := slices.IndexFunc(u.tied[k], func(j int32) bool { return u.readsKnot(j, k) })
+func (f *conflictFinder) findCycle(c int32) {
+	inside := func(s int32) bool { return f.component[s] == c }
+	start := slices.IndexFunc(f.members[c], func(j int32) bool { return slices.ContainsFunc(f.reads.Row(j), inside) })
 	if start < 0 {
 		return
 	}
-	first := u.tied[k][start]
-	closes := map[int32]bool{} // segments that the first job reads
-	for _, s := range u.reads.of(first) {
+	first := f.members[c][start]
+	closes := map[int32]bool{} // segments that the first member reads
+	for _, s := range f.reads.Row(first) {
 		closes[s] = true
 	}
 	cameFrom := map[int32]int32{first: none}
 	for todo := []int32{first}; len(todo) > 0; todo = todo[1:] {
 		j := todo[0]
-		if closes[u.to[j]] {
-			u.found = append(u.found, tangle{kind: ConflictCycle, jobs: pathTo(cameFrom, j)})
+		if closes[f.writes[j]] {
+			f.found = append(f.found, conflict{kind: ConflictCycle, jobs: pathTo(cameFrom, j)})
 			return
 		}
-		for _, next := range u.urgentFirst(slices.Clone(u.readers.of(u.to[j]))) {
-			if _, known := cameFrom[next]; !known && u.knotOf(next) == k {
+		for _, next := range f.sortByRank(slices.Clone(f.readers.Row(f.writes[j]))) {
+			if _, known := cameFrom[next]; !known && f.componentOf(next) == c {
 				cameFrom[next] = j
 				todo = append(todo, next)
 			}
@@ -199,11 +216,7 @@ func (u *untangling) cycle(k int32) {
 	}
 }
 
-func (u *untangling) readsKnot(j, k int32) bool {
-	return slices.ContainsFunc(u.reads.of(j), func(s int32) bool { return u.knot[s] == k })
-}
-
-// pathTo is the way to j from where it began.
+// pathTo returns the path to a job from where it began.
 func pathTo(cameFrom map[int32]int32, j int32) (jobs []int32) {
 	for ; j != none; j = cameFrom[j] {
 		jobs = append(jobs, j)
@@ -213,18 +226,16 @@ func pathTo(cameFrom map[int32]int32, j int32) (jobs []int32) {
 }
 
 // describe turns numbers into steps.
-func (g *graph) describe(found []tangle, steps []Step) []Conflict {
+func (p *planner) describe(found []conflict, steps []Step) []Conflict {
+	pick := func(jobs []int32) (picked []Step) {
+		for _, j := range jobs {
+			picked = append(picked, steps[p.position[j]])
+		}
+		return picked
+	}
 	var conflicts []Conflict
-	for _, t := range found {
-		conflicts = append(conflicts, Conflict{Kind: t.kind, Steps: g.pick(steps, t.jobs), Waiting: g.pick(steps, t.holdsUp), LaterConflicts: t.also})
+	for _, c := range found {
+		conflicts = append(conflicts, Conflict{Kind: c.kind, Steps: pick(c.jobs), Waiting: pick(c.waiting), LaterConflicts: c.later})
 	}
 	return conflicts
-}
-
-func (g *graph) pick(steps []Step, jobs []int32) []Step {
-	var picked []Step
-	for _, j := range jobs {
-		picked = append(picked, steps[g.position[j]])
-	}
-	return picked
 }

@@ -175,8 +175,8 @@ func (p *naive) order() (order []string) {
 	}
 }
 
-// unwritten is in no order.
-func (p *naive) unwritten() (list []segment.Affected) {
+// noWriter is in no order.
+func (p *naive) noWriter() (list []segment.Affected) {
 	for id, users := range p.users {
 		if len(p.writers(id)) == 0 {
 			list = append(list, segment.Affected{Segment: id, Users: users})

@@ -10,29 +10,28 @@ import (
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
-// An Outcome is what became of a plan's steps, in the plan's order. Given to
-// [Plan.Run] as Resume, also after a detour over JSON, the plan goes on where it
-// stopped.
+// An Outcome says what became of a plan's steps, in the plan's order. [Plan.Run]
+// resumes it, also after it was written to JSON and read back.
 type Outcome struct {
-	Done         []Result  `json:"done,omitempty"` // in this run, or in one that it resumed
+	Done         []Result  `json:"done,omitempty"` // in this run, or in an earlier one that it resumed
 	Failed       []Result  `json:"failed,omitempty"`
 	Blocked      []Blocked `json:"blocked,omitempty"`
-	NeverStarted []string  `json:"never_started,omitempty"` // the run ended before their turn
+	NeverStarted []string  `json:"never_started,omitempty"` // IDs of jobs
 }
 
-// A Result is a step that ran.
+// A Result says when a step ran, and why it failed if it did.
 type Result struct {
 	JobID   string    `json:"job_id"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
-	Err     error     `json:"-"` // why it failed; in JSON its text
+	Err     error     `json:"-"` // nil if it is done; JSON keeps its text
 }
 
-// A Blocked step was not started, because one that it waits for, directly or
+// A Blocked step was not started, because a step that it waits for, directly or
 // through others, failed.
 type Blocked struct {
 	JobID string `json:"job_id"`
-	By    string `json:"by"` // the job that failed; of several, the first in the plan
+	By    string `json:"by"` // the ID of the job that failed; of several, the first in the plan
 }
 
 type plainResult Result
@@ -43,7 +42,7 @@ type resultJSON struct {
 	Err string `json:"error,omitempty"`
 }
 
-// MarshalJSON writes the error as its text.
+// MarshalJSON writes the text of Err as "error".
 func (r Result) MarshalJSON() ([]byte, error) {
 	w := resultJSON{plainResult: plainResult(r)}
 	if r.Err != nil {
@@ -52,11 +51,12 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	return json.Marshal(w)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. Err has the text of the error that
+// was written, and wraps nothing.
 func (r *Result) UnmarshalJSON(data []byte) error {
 	var w resultJSON
 	if err := json.Unmarshal(data, &w); err != nil {
-		return fmt.Errorf("rerun: result of a step: %w", err)
+		return fmt.Errorf("rerun: result: %w", err)
 	}
 	*r = Result(w.plainResult)
 	if w.Err != "" {
@@ -65,14 +65,14 @@ func (r *Result) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// failure is why the step failed, on one line: errors that were joined are not.
+// failure returns why the step failed, on one line: joined errors have several.
 func (r *Result) failure() string {
-	text := fmt.Sprintf("%s: %v", text.Printable(r.JobID), r.Err)
-	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
+	lines := fmt.Sprintf("%s: %v", text.Printable(r.JobID), r.Err)
+	return strings.Join(strings.FieldsFunc(lines, func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
 }
 
-// String is how many steps are done and how many are not, and what failed, a
-// line each.
+// String returns how many steps are done and how many are not, and then a line for
+// each that failed.
 func (o Outcome) String() string {
 	var b strings.Builder
 	b.WriteString(o.summary())
@@ -88,7 +88,7 @@ func (o Outcome) summary() string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{len(o.Failed), string(StepFailed)}, {len(o.Blocked), "blocked"}, {len(o.NeverStarted), "never started"}} {
+	}{{len(o.Failed), string(StepFailed)}, {len(o.Blocked), string(StepBlocked)}, {len(o.NeverStarted), "never started"}} {
 		if part.n > 0 {
 			parts = append(parts, text.Thousands(int64(part.n))+" "+part.what)
 		}
@@ -96,18 +96,19 @@ func (o Outcome) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// An IncompleteError says that not everything affected was made again.
+// An IncompleteError reports that not everything affected was made again.
 type IncompleteError struct {
 	Outcome   Outcome
-	Conflicts int   // of the plan, none of whose jobs ran
+	Conflicts int   // of the plan; none of their jobs ran
 	NoWriter  int   // affected segments that no job writes
-	Err       error // why the run was told to stop; nil if it was not
+	Err       error // the cause of the context that ended before all steps were done, if one did
 }
 
-// Error is one line; what failed first stands in full.
+// Error returns one line with the numbers, and of the steps that failed the first in
+// full.
 func (e *IncompleteError) Error() string {
 	o := &e.Outcome
-	line := "rerun plan: " + o.summary()
+	line := "rerun: " + o.summary()
 	if e.Conflicts > 0 {
 		line += ", " + text.Count(e.Conflicts, "conflict") + " to solve"
 	}
@@ -126,7 +127,7 @@ func (e *IncompleteError) Error() string {
 	return line
 }
 
-// Unwrap returns why the run was stopped and why steps failed.
+// Unwrap returns Err and the errors of the steps that failed.
 func (e *IncompleteError) Unwrap() []error {
 	var causes []error
 	if e.Err != nil {
@@ -140,19 +141,20 @@ func (e *IncompleteError) Unwrap() []error {
 	return causes
 }
 
-// A PanicError is a step that panicked.
+// A PanicError is the error of a step that panicked.
 type PanicError struct {
-	Value any
+	Value any // given to panic
 	Stack []byte
 }
 
+// Error returns one line with the value, without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panicked: %v", e.Value) }
 
-// Unwrap returns the value it panicked with, if that is an error.
+// Unwrap returns Value if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// errExited is a step that left neither by a return nor by a panic.
-var errExited = errors.New("ended its goroutine without a return (runtime.Goexit, as t.FailNow does)")
+// errExited is the error of a step that neither returned nor panicked.
+var errExited = errors.New("exited its goroutine (by runtime.Goexit, as t.FailNow does)")

@@ -1,79 +1,93 @@
 package rerun
 
-import "github.com/segmentguard/segmentguard/segment"
+import (
+	"fmt"
 
-// A Plan says which jobs must run again, and in which order. [PlanReruns] makes
-// it, and its JSON can be read back; the zero Plan is none.
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// A Plan says which jobs must run again, and in which order. [New] makes it, and
+// its JSON can be read back. The zero Plan is not a plan: it cannot be run.
 type Plan struct {
-	// Steps run after what they wait for; of those that could come next, the one
-	// with the higher priority comes first, then the one with more users at
-	// stake, then by the job's name.
+	// Steps come after what they wait for. Of those that could come next, the one
+	// with the higher priority comes first, then the one with more users at stake,
+	// then the one whose job ID sorts first.
 	Steps []Step
-	// Unwritten are affected segments that no job writes, most users first. What
-	// reads them is planned all the same: repair them before it runs.
+	// NoWriter lists the affected segments that no job writes, most users first.
+	// Jobs that read them are planned all the same: repair the segments before.
 	NoWriter []segment.Affected
-	// Conflicts are what keeps jobs out of Steps, in the order in which to solve
-	// them. Then plan again: what was done stays done.
+	// Conflicts keep jobs out of Steps. They are in the order in which to solve
+	// them. Then make a new plan; the outcome so far resumes it.
 	Conflicts []Conflict
 
-	made bool // so that a plan nobody made is not taken for one without steps
+	made bool // so that a Plan without steps is not taken for one that New returned
 }
 
-// A Step is a job of a plan. It is there because its segment is affected, or
-// because of what it reads.
+// A Step is one job of a plan. Its segment is affected, or it reads one that is
+// affected or made again.
 type Step struct {
 	Job      segment.Job  `json:"job"`
-	After    []string     `json:"after,omitempty"`    // the jobs it waits for, in the plan's order: they write what it reads
+	After    []string     `json:"after,omitempty"`    // IDs of the jobs that write what it reads, in the plan's order
 	Affected bool         `json:"affected,omitempty"` // its segment was given as affected
 	Users    int64        `json:"users,omitempty"`    // at stake in its segment
 	Reads    []segment.ID `json:"reads,omitempty"`    // of Job.From, what is affected or made again
 }
 
-// A ConflictKind says why jobs cannot be brought into an order.
+// A ConflictKind says why jobs cannot be ordered.
 type ConflictKind string
 
 // The kinds of conflicts.
 const (
 	ConflictCycle   ConflictKind = "cycle"   // each job reads what the one before it writes, the first what the last one writes
-	ConflictWriters ConflictKind = "writers" // the jobs write one segment: which of them is to have the last word?
+	ConflictWriters ConflictKind = "writers" // several jobs write one segment, and only one of them may be the last
 )
 
-// A Conflict is between jobs, and holds up what reads from them.
+// A Conflict keeps jobs, and those that read what they write, out of a plan's
+// steps.
 type Conflict struct {
 	Kind ConflictKind `json:"kind"`
-	// Steps are the jobs between which it is. Of jobs that are tied up in many
-	// cycles, a short one is listed, and the others are held up by it.
+	// Steps are the jobs in conflict. Of jobs that are on many cycles a shortest
+	// one is listed here, and the others wait for it.
 	Steps []Step `json:"steps"`
-	// HoldsUp are the jobs that wait for it, directly or through others, and are
-	// in no conflict themselves. A job that several conflicts hold up is listed
-	// with the last of them, so that it is free once they are solved in order.
+	// Waiting are the jobs that wait for Steps, directly or through others, and are
+	// in no conflict themselves. A job that waits for several conflicts is listed
+	// with the last of them: once they are solved in order, it is free.
 	Waiting []Step `json:"waiting,omitempty"`
-	// Also are the later conflicts, by their index in Plan.Conflicts, with which
-	// more of what it holds up is listed.
+	// LaterConflicts are indexes into Plan.Conflicts: more jobs that wait for this
+	// conflict are listed with those.
 	LaterConflicts []int `json:"later_conflicts,omitempty"`
 }
 
-// PlanReruns plans every job that writes an affected segment, and everything
-// downstream of it. jobs are all there are: what is not among them cannot be
-// found downstream. The plan is the same for any order of its input. A segment
-// that is affected twice counts with the more users, a job given twice once.
+// New plans every job that writes an affected segment, and every job downstream of
+// it. jobs must be all there are: a job that is missing is not found downstream.
+// The plan does not depend on the order of the input. A segment that is given as
+// affected twice counts with the larger number of users; a job that is given twice
+// counts once.
 //
-// A plan is made of what can be planned; look at its Unwritten and Conflicts. An
-// error is a *validate.InputError and says what is wrong with the input.
+// New plans what can be planned: a caller must look at NoWriter and Conflicts. An
+// error wraps a *validate.InputError that names what is wrong with the input.
 func New(jobs []segment.Job, affected []segment.Affected) (Plan, error) {
-	g, err := newGraph(jobs, affected)
+	p, err := newPlan(jobs, affected)
+	if err != nil {
+		return Plan{}, fmt.Errorf("rerun: new plan: %w", err)
+	}
+	return p, nil
+}
+
+func newPlan(jobs []segment.Job, affected []segment.Affected) (Plan, error) {
+	p, err := newPlanner(jobs, affected)
 	if err != nil {
 		return Plan{}, err
 	}
-	g.spread()
-	g.rank()
-	planned := g.schedule()
-	conflicts := g.untangle()
-	steps := g.steps()
+	p.markDownstream()
+	p.rank()
+	planned := p.schedule()
+	conflicts := p.findConflicts()
+	steps := p.steps()
 	return Plan{
 		Steps:     steps[:planned:planned],
-		NoWriter:  g.unwritten(),
-		Conflicts: g.describe(conflicts, steps),
+		NoWriter:  p.noWriter(),
+		Conflicts: p.describe(conflicts, steps),
 		made:      true,
 	}, nil
 }

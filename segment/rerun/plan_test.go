@@ -45,7 +45,7 @@ func TestPlan(t *testing.T) {
 		want := plan(w)
 		require.Empty(t, got.Conflicts, "seed %d", seed)
 		require.Equal(t, append([]string{}, want.order()...), ids(got.Steps), "seed %d: complete, and in order", seed)
-		require.ElementsMatch(t, want.unwritten(), got.NoWriter, "seed %d", seed)
+		require.ElementsMatch(t, want.noWriter(), got.NoWriter, "seed %d", seed)
 		requireSteps(t, want, got.Steps)
 		requireOrder(t, got.Steps)
 		for range 3 {
@@ -78,7 +78,7 @@ func requireOrder(t *testing.T, steps []rerun.Step) {
 }
 
 // TestPlanConflicts: on random graphs with cycles and double writers, what is
-// reported is one, what does not hang on it is planned, and what does is listed
+// reported is one, what does not wait for it is planned, and what does is listed
 // once.
 func TestPlanConflicts(t *testing.T) {
 	seen := map[rerun.ConflictKind]int{}
@@ -89,8 +89,8 @@ func TestPlanConflicts(t *testing.T) {
 		got, err := rerun.New(w.jobs, w.affected)
 		require.NoError(t, err)
 		want := plan(w)
-		require.Equal(t, append([]string{}, want.order()...), ids(got.Steps), "seed %d: everything that hangs on no conflict is planned", seed)
-		require.ElementsMatch(t, want.unwritten(), got.NoWriter, "seed %d", seed)
+		require.Equal(t, append([]string{}, want.order()...), ids(got.Steps), "seed %d: everything that waits for no conflict is planned", seed)
+		require.ElementsMatch(t, want.noWriter(), got.NoWriter, "seed %d", seed)
 		requireSteps(t, want, got.Steps)
 		requireOrder(t, got.Steps)
 		requireConflicts(t, want, got)
@@ -140,7 +140,7 @@ func requireConflicts(t *testing.T, want *naive, got rerun.Plan) {
 	require.Len(t, slices.Compact(slices.SortedFunc(slices.Values(contested), segment.ID.Compare)), len(contested), "each contested segment once")
 	for id, s := range want.steps {
 		_, up := listed[id]
-		require.Equal(t, want.held[id], members[id] || up, "%s: left out if and only if it hangs on a conflict", id)
+		require.Equal(t, want.held[id], members[id] || up, "%s: left out if and only if it waits for a conflict", id)
 		require.False(t, members[id] && up, "either in a conflict or held up")
 		if len(want.writers(s.Job.To)) > 1 {
 			require.Contains(t, contested, s.Job.To)
@@ -152,12 +152,12 @@ func requireConflicts(t *testing.T, want *naive, got rerun.Plan) {
 			}), "%s: of what is tied up in cycles, one is listed", id)
 		}
 	}
-	requireHoldsUp(t, want, got.Conflicts, listed)
+	requireWaiting(t, want, got.Conflicts, listed)
 }
 
-// requireHoldsUp: a job is listed with the last conflict that holds it up, and
-// Also leads from each conflict to everything it holds up.
-func requireHoldsUp(t *testing.T, want *naive, conflicts []rerun.Conflict, listed map[string]int) {
+// requireWaiting: a job is listed with the last conflict that holds it up, and
+// LaterConflicts leads from each conflict to everything it holds up.
+func requireWaiting(t *testing.T, want *naive, conflicts []rerun.Conflict, listed map[string]int) {
 	t.Helper()
 	holds := func(c rerun.Conflict, id string) bool {
 		return slices.ContainsFunc(c.Steps, func(s rerun.Step) bool { return want.reaches(s.Job.ID, id) })
@@ -193,7 +193,7 @@ func requireHoldsUp(t *testing.T, want *naive, conflicts []rerun.Conflict, liste
 			if last, up := listed[id]; up {
 				reached = found[last]
 			}
-			require.True(t, reached, "Also leads to %s", id)
+			require.True(t, reached, "LaterConflicts leads to %s", id)
 		}
 	}
 }
@@ -305,8 +305,8 @@ func TestPlanRefuses(t *testing.T) {
 		{"one name for two jobs: other seeds", "jobs[1].ID", []segment.Job{fine, {ID: fine.ID, Kind: fine.Kind, To: fine.To}}, nil},
 		{"one name for two jobs: other kind", "jobs[1].ID", []segment.Job{fine, {ID: fine.ID, From: fine.From, To: fine.To}}, nil},
 		{"one name for two jobs: other priority", "jobs[1].ID", []segment.Job{fine, {ID: fine.ID, Kind: fine.Kind, From: fine.From, To: fine.To, Priority: 1}}, nil},
-		{"an affected segment without a name", "affected[1].ID", nil, []segment.Affected{{Segment: name(0)}, {}}},
-		{"an affected segment that is not UTF-8", "affected[0].ID", nil, []segment.Affected{{Segment: segment.ID{Name: "\xff"}}}},
+		{"an affected segment without a name", "affected[1].Segment", nil, []segment.Affected{{Segment: name(0)}, {}}},
+		{"an affected segment that is not UTF-8", "affected[0].Segment", nil, []segment.Affected{{Segment: segment.ID{Name: "\xff"}}}},
 		{"fewer than no users", "affected[0].Users", nil, []segment.Affected{{Segment: name(0), Users: -1}}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {

@@ -1,18 +1,17 @@
 package sqlsegment
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A Dialect is how a database is spoken to. There is no default: an unknown one
-// is an error.
+// A Dialect names a kind of database. There is no default: an unknown one is an
+// error.
 type Dialect string
 
 // The dialects.
@@ -23,75 +22,131 @@ const (
 	ClickHouse Dialect = "clickhouse" // Users only
 )
 
-func (d Dialect) problem(field string) error {
-	switch d {
-	case PostgreSQL, MySQL, SQLite, ClickHouse:
-		return nil
-	}
-	return badInput(field, string(d), `"postgresql", "mysql", "sqlite" or "clickhouse"`)
+// dialects is where a Dialect gets its SQL: each has a file of its own, and nothing
+// else tells them apart. One without a ledger has Users only.
+var dialects = []struct {
+	name   Dialect
+	users  usersDialect
+	ledger ledgerDialect
+}{
+	{PostgreSQL, postgreSQL{}, postgreSQL{}},
+	{MySQL, mySQL{}, mySQL{}},
+	{SQLite, sqLite{}, sqLite{}},
+	{ClickHouse, clickHouse{}, nil},
 }
 
-// historyProblem refuses the dialects that have no History.
-func (d Dialect) historyProblem(field string) error {
-	switch d {
-	case PostgreSQL, MySQL, SQLite:
-		return nil
-	}
-	return badInput(field, string(d), `"postgresql", "mysql" or "sqlite"`)
+// A usersDialect is what Users needs to know of a database.
+type usersDialect interface {
+	// canonical returns the SQL that makes the canonical text of the column id of
+	// a type, as the driver names it; "" for a type that holds no ids.
+	canonical(kind string) string
+	// count returns the query that yields how many rows there are, how many ids,
+	// and the condition fresh.
+	count(u *Users, c column, fresh string) string
+	// sum returns the query that yields the same and each sum of a formula.
+	sum(u *Users, f formula, c column, fresh string) string
+	// read returns the query that yields each id and what is wrong with it.
+	read(u *Users, c column) string
+	// native returns the fastest formula for ids of a type, portable the one that
+	// gives the same in every engine. One without sums has the ids streamed.
+	native(kind string) formula
+	portable() formula
+	// fresh returns the SQL of whether a query sees all that was acknowledged
+	// before it began. alone says that each query is a transaction of its own.
+	fresh(alone bool) string
+	// checkSession returns an error if the session's settings may end a query
+	// early without a word.
+	checkSession(ctx context.Context, q Queryer) error
 }
 
-// bind writes a query's ? the way the database wants them. There must be none
-// in its literals.
-func (d Dialect) bind(query string) string {
-	if d != PostgreSQL {
-		return query
-	}
-	var b strings.Builder
-	for i, part := range strings.Split(query, "?") {
-		if i > 0 {
-			b.WriteString("$" + strconv.Itoa(i))
+// A ledgerDialect is what a Ledger needs to know of a database.
+type ledgerDialect interface {
+	transactor
+	language
+}
+
+// A transactor runs transactions and makes tables.
+type transactor interface {
+	// connect calls do with what waits for the locks of others.
+	connect(ctx context.Context, db *sql.DB, do func(beginner) error) error
+	// exclusive calls do while no other process migrates this database. Where
+	// definitions are part of transactions all of it is kept, or nothing.
+	exclusive(ctx context.Context, db *sql.DB, do func(session) error) error
+	// isolation returns how transactions of our own begin.
+	isolation() *sql.TxOptions
+	// conflict reports whether only a lock, or the order of transactions, was against
+	// a transaction that failed.
+	conflict(err error) bool
+	// migrations returns what makes the schema, in order of versions.
+	migrations() []migration
+	// columns yields the table and the name of each column of our tables.
+	columns(ctx context.Context, s session, each func(scanner) error) error
+}
+
+// A language is how the statements of a ledger are written.
+type language interface {
+	// bind writes a query's ? the way the database wants them. There must be none
+	// in its literals.
+	bind(query string) string
+	// lock makes everybody else who changes the rows of these keys wait, makes
+	// those that are not there, of the value fresh, and yields the columns of
+	// each. It writes with its first statement: on SQLite a transaction that
+	// begins with a write never fails for having read too early.
+	lock(ctx context.Context, s session, keys []any, fresh []byte, each func(scanner) error) error
+	// latest has a query see what others committed since the transaction began.
+	latest(query string) string
+	// unlimited ends a query that has no LIMIT.
+	unlimited() string
+	// overwrite ends an INSERT whose rows take the place of those that are there.
+	overwrite(key string, columns []string) string
+	// prune returns the statement that deletes so many entries before a time.
+	prune() string
+	// time returns t as it is stored, cut to microseconds: a database that rounds
+	// would give back sizes later than they were.
+	time(t time.Time) any
+	// storable returns an error for a text that the database would not take, or
+	// not give back unchanged; storableKey, for one that rows are found by.
+	storable(field, text string) error
+	storableKey(field, text string) error
+}
+
+// users returns what d needs for Users.
+func (d Dialect) users(field string) (usersDialect, error) {
+	var names []string
+	for _, known := range dialects {
+		if known.name == d {
+			return known.users, nil
 		}
-		b.WriteString(part)
+		names = append(names, string(known.name))
 	}
-	return b.String()
+	return nil, badInput(field, string(d), alternatives(names))
 }
 
-// write is how our own transactions write. The servers are told, as a stricter
-// default of the database would let them fail where they should wait.
-func (d Dialect) write() *sql.TxOptions {
-	if d == SQLite {
-		return nil
+// ledger returns what d needs for a Ledger.
+func (d Dialect) ledger(field string) (ledgerDialect, error) {
+	var names []string
+	for _, known := range dialects {
+		switch {
+		case known.ledger == nil:
+			continue
+		case known.name == d:
+			return known.ledger, nil
+		}
+		names = append(names, string(known.name))
 	}
-	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	return nil, badInput(field, string(d), alternatives(names))
 }
 
-// locked has a query see what others committed since the transaction began. On
-// MySQL only reading with a lock does, in a job's transaction that read before.
-func (d Dialect) locked(query string) string {
-	if d == MySQL {
-		return query + " FOR UPDATE"
-	}
-	return query
+// alternatives joins names in quotes: "a", "b" or "c".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	return `"` + strings.Join(names[:last], `", "`) + `" or "` + names[last] + `"`
 }
 
-// blob is a value for a column of bytes, or of text.
-func (d Dialect) blob(column string, value []byte) any {
-	if column == "packed" || d == MySQL {
-		return value
-	}
-	return string(value)
-}
+// microseconds returns t as it is stored where the database has no type for it.
+func microseconds(t time.Time) any { return t.UnixMicro() }
 
-// time is t as it is stored, cut to microseconds beforehand: a database that
-// rounds would give back sizes later than they were.
-func (d Dialect) time(t time.Time) any {
-	if d != PostgreSQL {
-		return t.UnixMicro()
-	}
-	return t.UTC().Truncate(time.Microsecond)
-}
-
-// An instant reads what Dialect.time wrote.
+// An instant reads what ledgerDialect.time made.
 type instant struct{ time.Time }
 
 // Scan implements sql.Scanner.
@@ -102,34 +157,9 @@ func (i *instant) Scan(from any) error {
 	case int64:
 		i.Time = time.UnixMicro(v).UTC()
 	default:
-		return badInput("column at", from, "a time")
+		return badInput("a column of times", fmt.Sprintf("of type %T", from), "a time")
 	}
 	return nil
-}
-
-// storable refuses a text that the database would not take, or not give back
-// unchanged.
-func (d Dialect) storable(field, text string) error {
-	switch {
-	case d != PostgreSQL:
-		return nil
-	case !utf8.ValidString(text):
-		return badInput(field, strconv.QuoteToASCII(text), "UTF-8, as PostgreSQL takes no other text")
-	case strings.ContainsRune(text, 0):
-		return badInput(field, strconv.QuoteToASCII(text), "no NUL in it, as PostgreSQL takes none in a text")
-	}
-	return nil
-}
-
-// longestKey is as long as two keys and a number can be in an index of InnoDB.
-const longestKey = 1024
-
-// storableKey is for what rows are found by.
-func (d Dialect) storableKey(field, text string) error {
-	if d == MySQL && len(text) > longestKey {
-		return badInput(field, fmt.Sprintf("of %d bytes", len(text)), fmt.Sprintf("%d bytes at most, as MySQL indexes no more", longestKey))
-	}
-	return d.storable(field, text)
 }
 
 func badInput(field string, value any, want string) error {

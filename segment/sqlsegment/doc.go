@@ -1,24 +1,25 @@
-// Package sqlsegment measures and remembers segments in SQL databases, over
-// database/sql: [Users] tells how many users a query yields, and which; [History]
-// is the segment.Ledger that guards and monitors judge by. It imports no driver;
-// bring the one you use. Users speaks to PostgreSQL 12 or later, MySQL 8, MariaDB
-// 10.2 or later, SQLite 3.24 or later and ClickHouse; History to PostgreSQL,
-// MySQL, MariaDB, and SQLite 3.35 or later.
+// Package sqlsegment measures users in SQL databases and stores the ledger in one.
+//
+// [Users] counts the users that a query yields, and fingerprints them. [Ledger] is
+// the segment.Ledger by which guards and monitors judge. The package works over
+// database/sql and imports no driver; bring the one you use. Users works with
+// PostgreSQL 12 or later, MySQL 8, MariaDB 10.2 or later, SQLite 3.24 or later and
+// ClickHouse; Ledger with PostgreSQL, MySQL, MariaDB, and SQLite 3.35 or later.
 //
 // # Which method to take
 //
 // Users measures where the users are: only numbers leave the database, but for
 // [Stream].
 //
-//   - [Native], where both sides are in one engine, as in most copies: in
-//     PostgreSQL about twice a plain count. It hashes text, integers and UUIDs
-//     there each in their own way: where a copy makes text of UUIDs, say id::text
-//     in the query of the source;
-//   - [Portable], for two engines, or an engine and a Digest by validate.MD5 in
-//     Go: the same bit for bit everywhere;
-//   - [Stream], for a Digest that is to explain a difference by itself, and on
-//     SQLite always;
-//   - [Count], where how many users there are is all that is asked.
+//   - [Native] where both sides are in one engine, as in most copies. In
+//     PostgreSQL it takes about twice as long as a plain count, and hashes text,
+//     integers and UUIDs each in their own way: where a copy turns UUIDs into
+//     text, write id::text in the query of the source.
+//   - [Portable] for two engines, or an engine and a Digest by validate.MD5 in
+//     Go: it gives the same bits everywhere.
+//   - [Stream] for a Digest that explains a difference by itself. On SQLite every
+//     fingerprint is a stream.
+//   - [Count] where only the number of users matters.
 //
 // What each takes, as a multiple of Count's time in the same engine and run, for a
 // million UUIDs as text on two cores, server and client on one machine
@@ -70,21 +71,46 @@
 //
 // # The ledger
 //
-// A History makes and uses four tables in the schema that unqualified names mean:
-// segmentguard_segments holds one row a segment, with its last sizes packed, so
-// that a sweep over a million segments reads a million rows and not thirty
-// million; segmentguard_attempts is the log, which it only adds to until
-// [History.Prune] drops what is old; segmentguard_alerts holds what is wrong now
-// and what people were told; segmentguard_words, what humans said of sizes. What
-// is packed and the log are written in one transaction.
+// [Ledger.Migrate] makes three tables in the schema that unqualified names mean:
 //
-// The sequences of a History read in pages: no statement is open while you have
-// an item, so that you may write to it meanwhile, also on one connection.
+//   - segmentguard_segments has one row a segment: its state (the last sizes, the
+//     last record and what is live), packed, so that a sweep over a million
+//     segments reads a million rows and not thirty million; and its alert, as JSON
+//     and in columns for queries of your own: affected (an alert is open, or the
+//     alerter was told of one), alert_kind, alert_severity and alert_since (of the
+//     one that is open). An incident has a row of its own, in the site group
+//     "incident".
+//   - segmentguard_log has one row for each state of an attempt that was recorded,
+//     and for each decision. It grows until [Ledger.Prune] deletes old records. It
+//     has indexes by segment, by run, by build and by time.
+//   - segmentguard_schema has the versions of the schema.
+//
+// A change of a segment and its entries in the log are one transaction.
+//
+// The sequences of a Ledger read in pages: no statement is open while you have
+// an item, so that you may write to the ledger meanwhile, also on one connection.
+//
+// # Versions of the schema
+//
+// Call [Ledger.Migrate] when a program starts, or once with a user who may define
+// tables. It brings the tables of every earlier version of this library to this
+// one, with all that they hold, and waits for other processes that migrate the same
+// database. Then programs with an earlier version fail: stop them first.
+//
+// A Ledger that finds another version than its own returns an error that says
+// whether to call Migrate or to use a newer version of this library, and touches
+// nothing. [Ledger.Check] also looks for missing columns and rights. For all but
+// Migrate a user needs
+//
+//	GRANT SELECT ON segmentguard_schema TO guard;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON segmentguard_segments TO guard;
+//	GRANT SELECT, INSERT, DELETE ON segmentguard_log TO guard;
 //
 // # Transactions
 //
-// [History.Tx] records in a job's own transaction, so that the record goes live
-// with the data or not at all:
+// [Ledger.Staging] commits, rolls back and records in a job's own transaction, so
+// that the record goes live with the data or not at all ([Staging] does so without
+// recording):
 //
 //	_, err = guard.Commit(ctx, segment.Run{ // in place of return tx.Commit()
 //		ID: run, Job: segment.Copy(target, source),
@@ -92,9 +118,7 @@
 //		Stored: func(ctx context.Context) (validate.Summary, error) {
 //			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
 //		},
-//		Commit:  func(context.Context) error { return tx.Commit() },
-//		Discard: func(context.Context) error { return tx.Rollback() },
-//		History: history.Tx(tx), // the size goes live with the data, or not at all
+//		Staging: ledger.Staging(tx), // the size is recorded with the data, or not at all
 //	})
 //
 // The whole program is examples/segmentcopy/indatabase. From its first Record to
@@ -104,18 +128,18 @@
 // may be tried again. On MySQL and MariaDB begin such a transaction with
 // sql.LevelReadCommitted: by default they also lock the gaps beside what is read,
 // and jobs of different segments may deadlock (1213), which is unverified, too.
-// Transactions of a History's own are begun again by themselves.
+// A Ledger begins its own transactions again by itself.
 //
 // # SQLite and many processes
 //
-// A History waits up to 30 seconds for the locks of others, whatever the DSN
+// A Ledger waits up to 30 seconds for the locks of others, whatever the DSN
 // says, so a transaction that writes must be over by then. What you do on
 // connections of your own is up to their settings:
 //
 //   - busy_timeout, or your statements fail at once while others write;
 //   - immediate transactions for jobs (_txlock=immediate): one that reads first
 //     and writes later cannot wait, and fails if another wrote in between;
-//   - WAL where readers must not wait for writers. A History is safe with and
+//   - WAL where readers must not wait for writers. A Ledger is safe with and
 //     without it.
 //
 // With modernc.org/sqlite that is
@@ -128,7 +152,7 @@
 //
 // A bad setting is a *validate.InputError, returned before the database is
 // asked. What would go live after a newer attempt, or twice, is
-// segment.ErrSuperseded. All else wraps the driver's error. A History that
+// segment.ErrSuperseded. All else wraps the driver's error. A Ledger that
 // returned an error has kept nothing, unless it was the answer to its commit
 // that got lost.
 //

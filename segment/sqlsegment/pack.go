@@ -11,57 +11,71 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// What is at hand of a segment is packed into one column of one row: reading 60
-// rows a segment takes ten times as long. Numbers are varints, of sizes and times
-// the difference to the one before, times in microseconds since 1970.
+// The state of a segment, but for its alert, is packed into one column of one row:
+// reading 60 rows a segment takes ten times as long. Numbers are varints, of sizes
+// and times the difference to the one before, times in microseconds since 1970.
 
-// packed1 is the version of the form, its first byte.
-const packed1 = 1
+// The versions of the form, its first byte. A program reads those that it knows,
+// and writes the last.
+const (
+	packed1 = 1 // Accepted begins with a run, and RunPassed was called "accepted"
+	packed2 = 2
+)
 
 const (
 	withLast byte = 1 << iota
-	withAcceptance
+	withAccepted
 	withLive
+	lastIsLive // Last.Live; from packed2 on
 )
 
-// pack writes t, but for its segment, which is the row's key.
-func pack(t *segment.SegmentState) []byte {
+// pack writes s, but for its segment and its alert, which have columns of their own.
+func pack(s *segment.SegmentState) []byte {
 	p := packer{counters: map[string]int64{}}
-	for i := range t.Sizes {
-		p.counter(t.Sizes[i].Counter)
+	for i := range s.Sizes {
+		p.counter(s.Sizes[i].Counter)
 	}
+	last := withoutReport(s.Last)
 	var flags byte
-	if t.Last != (segment.Attempt{}) {
+	if last != (segment.Record{}) {
 		flags |= withLast
 	}
-	if t.Accepted != nil {
-		flags |= withAcceptance
+	if s.Accepted != nil {
+		flags |= withAccepted
 	}
-	if t.Live != nil {
+	if s.Live != nil {
 		flags |= withLive
 	}
-	p.data = append(make([]byte, 0, 64+12*len(t.Sizes)), packed1, flags)
+	if last.Live {
+		flags |= lastIsLive
+	}
+	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed2, flags)
 	p.int(int64(len(p.names)))
 	for _, name := range p.names {
 		p.text(name)
 	}
-	p.sizes(t.Sizes)
+	p.sizes(s.Sizes)
 	if flags&withLast != 0 {
-		p.last(&t.Last)
+		p.last(&last)
 	}
-	if a := t.Accepted; a != nil {
-		p.text(a.RunID)
+	if a := s.Accepted; a != nil {
 		p.text(a.By)
 		p.text(a.Why)
 		p.int(a.At.UnixMicro())
 	}
-	if l := t.Live; l != nil {
+	if l := s.Live; l != nil {
 		p.int(l.Users)
 		p.int(l.Read)
 		p.text(l.Counter)
 		p.int(l.At.UnixMicro())
 	}
 	return p.data
+}
+
+// withoutReport returns what is packed of the last record. Its segment is the row's.
+func withoutReport(r segment.Record) segment.Record {
+	r.Segment, r.Report = segment.ID{}, nil
+	return r
 }
 
 type packer struct {
@@ -103,7 +117,7 @@ func (p *packer) sizes(sizes []validate.Size) {
 	}
 }
 
-func (p *packer) last(a *segment.Attempt) {
+func (p *packer) last(a *segment.Record) {
 	for _, text := range [...]string{a.RunID, string(a.State), a.JobID, string(a.JobKind), a.Build, a.Counter} {
 		p.text(text)
 	}
@@ -116,43 +130,38 @@ func (p *packer) last(a *segment.Attempt) {
 // know, or what was damaged, must not pass for a segment without a history: that
 // is packed, too.
 func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
-	t := segment.SegmentState{Segment: id}
+	s := segment.SegmentState{Segment: id}
 	u := unpacker{data: data}
-	if version := u.byte(); version != packed1 && u.err == nil {
-		return t, fmt.Errorf("packed sizes of %s: version %d, want %d: a newer version of this library wrote them", id, version, packed1)
+	version := u.byte()
+	if u.err == nil && version != packed1 && version != packed2 {
+		return s, fmt.Errorf("state of %s: packed in version %d, and this program knows versions %d and %d: a newer version of this library wrote it", id, version, packed1, packed2)
 	}
 	flags := u.byte()
-	counters := make([]string, 0, 1)
-	for range u.count(1) {
-		name := u.text()
-		if slices.Contains(counters, name) {
-			u.fail("a counter that is there twice")
-		}
-		counters = append(counters, name)
-	}
-	t.Sizes = u.sizes(counters)
+	s.Sizes = u.sizes(u.counters())
 	if flags&withLast != 0 {
-		t.Last = u.last()
-		if t.Last == (segment.Attempt{}) {
-			u.fail("a last record of nothing")
-		}
+		s.Last = u.last(version, flags&lastIsLive != 0)
+		s.Last.Segment = id
 	}
-	if flags&withAcceptance != 0 {
-		t.Accepted = &segment.Acceptance{RunID: u.text(), By: u.text(), Why: u.text(), At: u.time(0)}
+	if flags&withAccepted != 0 {
+		s.Accepted = u.accepted(version)
 	}
 	if flags&withLive != 0 {
-		t.Live = &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
-		if t.Live.Users < 0 || t.Live.Read < 0 {
-			u.fail("a live size that cannot be")
-		}
+		s.Live = u.live()
 	}
-	if u.err == nil && (u.at < len(u.data) || flags > withLast|withAcceptance|withLive) {
+	if u.err == nil && (u.at < len(u.data) || !knownFlags(version, flags)) {
 		u.fail("unknown fields")
 	}
 	if u.err != nil {
-		return segment.SegmentState{Segment: id}, fmt.Errorf("packed sizes of %s: %w", id, u.err)
+		return segment.SegmentState{Segment: id}, fmt.Errorf("state of %s: %w", id, u.err)
 	}
-	return t, nil
+	return s, nil
+}
+
+func knownFlags(version, flags byte) bool {
+	if version == packed1 {
+		return flags < lastIsLive
+	}
+	return flags < lastIsLive<<1 && (flags&lastIsLive == 0 || flags&withLast != 0)
 }
 
 // An unpacker reads on as zeros after an error. It keeps an index and does not
@@ -221,6 +230,19 @@ func (u *unpacker) time(from int64) time.Time {
 	return time.UnixMicro(from + u.int()).UTC()
 }
 
+// counters reads the names that sizes refer to.
+func (u *unpacker) counters() []string {
+	counters := make([]string, 0, 1)
+	for range u.count(1) {
+		name := u.text()
+		if slices.Contains(counters, name) {
+			u.fail("a counter that is there twice")
+		}
+		counters = append(counters, name)
+	}
+	return counters
+}
+
 // sizes name the counters in their order.
 func (u *unpacker) sizes(counters []string) []validate.Size {
 	n := u.count(4)
@@ -254,9 +276,30 @@ func (u *unpacker) sizes(counters []string) []validate.Size {
 	return sizes
 }
 
-func (u *unpacker) last() segment.Attempt {
-	a := segment.Attempt{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
+func (u *unpacker) last(version byte, live bool) segment.Record {
+	r := segment.Record{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
 	attempt := u.int()
-	a.Attempt, a.Users, a.Read, a.At = int(attempt), u.int(), u.int(), u.time(0)
-	return a
+	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(0), live
+	if r == (segment.Record{}) {
+		u.fail("a last record of nothing")
+	}
+	if version == packed1 && r.State == "accepted" {
+		r.State = segment.RunPassed
+	}
+	return r
+}
+
+func (u *unpacker) accepted(version byte) *segment.Decision {
+	if version == packed1 {
+		u.text() // the run, which is in the log
+	}
+	return &segment.Decision{By: u.text(), Why: u.text(), At: u.time(0)}
+}
+
+func (u *unpacker) live() *validate.Size {
+	s := &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
+	if s.Users < 0 || s.Read < 0 {
+		u.fail("a live size that cannot be")
+	}
+	return s
 }

@@ -17,8 +17,8 @@ import (
 
 var packedID = segment.ID{SiteGroup: "g", Name: "s"}
 
-// fullTracked has one of everything, and sizes that go down as well as up.
-func fullTracked() segment.SegmentState {
+// fullState has one of everything, and sizes that go down as well as up.
+func fullState() segment.SegmentState {
 	at := time.Date(2024, 3, 18, 10, 44, 0, 123_000, time.UTC)
 	return segment.SegmentState{
 		Segment: packedID,
@@ -28,28 +28,29 @@ func fullTracked() segment.SegmentState {
 			{Users: 10_000, At: at},
 			{Users: math.MaxInt64, Read: math.MaxInt64, At: at.Add(time.Microsecond), Counter: "hll"},
 		},
-		Last: segment.Attempt{
+		Last: segment.Record{Segment: packedID,
 			RunID: "r\x00\xff", Attempt: 2, State: segment.RunUnknown, JobID: "copy", JobKind: segment.JobKindCopy, Build: "v1",
 			Users: -1, Read: math.MinInt64, Counter: "日本", At: at,
 		},
-		Accepted: &segment.Acceptance{RunID: "r", By: "ann", Why: "a merger\n", At: at},
+		Accepted: &segment.Decision{By: "ann", Why: "a merger\n", At: at},
 	}
 }
 
 func TestPackGivesBack(t *testing.T) {
-	full := fullTracked()
+	full := fullState()
 	for reason, change := range map[string]func(*segment.SegmentState){
 		"one of everything": func(*segment.SegmentState) {},
 		"what is live": func(t *segment.SegmentState) {
 			t.Live = &validate.Size{Users: 7, Read: 9, Counter: "hll", At: time.Date(2024, 3, 18, 0, 0, 0, 0, time.UTC)}
 		},
-		"nothing known":                     func(t *segment.SegmentState) { *t = segment.SegmentState{Segment: packedID} },
-		"rejected from the beginning":       func(t *segment.SegmentState) { t.Sizes, t.Accepted = nil, nil },
-		"imported, never run":               func(t *segment.SegmentState) { t.Last, t.Accepted = segment.Attempt{}, nil },
-		"a run that could not be judged":    func(t *segment.SegmentState) { t.Last.At = time.Time{} },
-		"accepted without a time":           func(t *segment.SegmentState) { t.Accepted.At = time.Time{} },
-		"an acceptance without words":       func(t *segment.SegmentState) { t.Accepted = &segment.Acceptance{} },
-		"more counters than fit in one bit": func(t *segment.SegmentState) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
+		"a run that was rejected and is live": func(t *segment.SegmentState) { t.Last.Live = true },
+		"nothing known":                       func(t *segment.SegmentState) { *t = segment.SegmentState{Segment: packedID} },
+		"rejected from the beginning":         func(t *segment.SegmentState) { t.Sizes, t.Accepted = nil, nil },
+		"imported, never run":                 func(t *segment.SegmentState) { t.Last, t.Accepted = segment.Record{}, nil },
+		"a run that could not be judged":      func(t *segment.SegmentState) { t.Last.At = time.Time{} },
+		"accepted without a time":             func(t *segment.SegmentState) { t.Accepted.At = time.Time{} },
+		"an acceptance without words":         func(t *segment.SegmentState) { t.Accepted = &segment.Decision{} },
+		"more counters than fit in one bit":   func(t *segment.SegmentState) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
 	} {
 		want := full
 		want.Sizes = slices.Clone(full.Sizes)
@@ -61,46 +62,56 @@ func TestPackGivesBack(t *testing.T) {
 	}
 }
 
-// What version 1 wrote stays readable.
-func TestPackedForm(t *testing.T) {
+// What either version wrote stays readable.
+func TestPackedForms(t *testing.T) {
 	at := time.UnixMicro(1_000_000).UTC()
 	want := segment.SegmentState{
 		Segment:  packedID,
 		Sizes:    []validate.Size{{Users: 100, Read: 7, At: at}, {Users: 90, At: at.Add(time.Microsecond), Counter: "hll", Unguarded: true}},
-		Last:     segment.Attempt{RunID: "r", Attempt: 1, State: segment.RunCommitted, JobID: "j", JobKind: segment.JobKindCopy, Build: "v", Users: 90, Counter: "hll", At: at},
-		Accepted: &segment.Acceptance{RunID: "r", By: "a", Why: "w", At: at},
+		Last:     segment.Record{Segment: packedID, RunID: "r", Attempt: 1, State: segment.RunRejected, JobID: "j", JobKind: segment.JobKindCopy, Build: "v", Users: 90, Counter: "hll", Live: true, At: at},
+		Accepted: &segment.Decision{By: "a", Why: "w", At: at},
 	}
-	const form = "\x01\x03" + // version, flags
-		"\x04" + "\x00" + "\x06hll" + // two counters
-		"\x04" + "\x80\x89\x7a\xc8\x01\x0e\x00" + "\x02\x13\x00\x06" + // two sizes
-		"\x02r" + "\x12committed" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
-		"\x02r" + "\x02a" + "\x02w" + "\x80\x89\x7a"
-	require.Equal(t, form, string(pack(&want)))
-	got, err := unpack(packedID, []byte(form))
+	const sizes = "\x04" + "\x00" + "\x06hll" + // two counters
+		"\x04" + "\x80\x89\x7a\xc8\x01\x0e\x00" + "\x02\x13\x00\x06" // two sizes
+	const form2 = "\x02\x0b" + sizes + // version, flags
+		"\x02r" + "\x10rejected" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
+		"\x02a" + "\x02w" + "\x80\x89\x7a"
+	require.Equal(t, form2, string(pack(&want)))
+	got, err := unpack(packedID, []byte(form2))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
+
+	const form1 = "\x01\x03" + sizes +
+		"\x02r" + "\x10accepted" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
+		"\x02r" + "\x02a" + "\x02w" + "\x80\x89\x7a"
+	want.Last.State, want.Last.Live = segment.RunPassed, false
+	got, err = unpack(packedID, []byte(form1))
+	require.NoError(t, err)
+	require.Equal(t, want, got, "a state that was called accepted is called passed, and the run of an acceptance is in the log")
 }
 
 // A value that was emptied must not read as a segment without a history.
 func TestUnpackOfNothing(t *testing.T) {
 	_, err := unpack(packedID, nil)
-	require.EqualError(t, err, "packed sizes of g/s: damaged: it ends too early")
+	require.EqualError(t, err, "state of g/s: damaged: it ends too early")
 }
 
 // A form that is not understood must not pass for a segment without a history.
 func TestUnpackRefuses(t *testing.T) {
-	full := fullTracked()
+	full := fullState()
 	good := pack(&full)
 	for _, c := range []struct {
 		reason string
 		data   []byte
 		want   string
 	}{
-		{"written by a newer version", append([]byte{2}, good[1:]...), "version 2, want 1: a newer version of this library wrote them"},
-		{"no version is 0", append([]byte{0}, good[1:]...), "version 0, want 1"},
+		{"written by a newer version", append([]byte{3}, good[1:]...), "packed in version 3, and this program knows versions 1 and 2: a newer version of this library wrote it"},
+		{"no version is 0", append([]byte{0}, good[1:]...), "packed in version 0, and this program knows"},
 		{"something follows", append(slices.Clone(good), 0), "damaged: unknown fields"},
-		{"a flag that nobody knows", append([]byte{packed1, good[1] | 8}, good[2:]...), "damaged: unknown fields"},
-		{"nothing but the version", []byte{packed1}, "damaged: "},
+		{"a flag that nobody knows", append([]byte{packed2, good[1] | 16}, good[2:]...), "damaged: unknown fields"},
+		{"a flag that version 1 did not know", append([]byte{packed1, 8}, pack(&segment.SegmentState{})[2:]...), "damaged: unknown fields"},
+		{"no last record is live", append([]byte{packed2, 8}, pack(&segment.SegmentState{})[2:]...), "damaged: unknown fields"},
+		{"nothing but the version", []byte{packed2}, "damaged: "},
 		{"more counters than bytes", numbers(0, 1000), "damaged: more items than bytes"},
 		{"fewer than none", numbers(0, -1), "damaged: more items than bytes"},
 		{"a counter longer than what is left", numbers(0, 1, 5), "damaged: more items than bytes"},
@@ -111,17 +122,17 @@ func TestUnpackRefuses(t *testing.T) {
 		{"they are numbered as they come", append(numbers(0, 2, 0, 1), append([]byte{'x'}, numbers(0, 2, 0, 5, 0, 2, 0, 0, 0, 0)[2:]...)...), "damaged: a size that cannot be"},
 		{"the same counter twice", numbers(0, 2, 0, 0, 1, 0, 5, 0, 0), "damaged: a counter that is there twice"},
 		{"no record is written as none", numbers(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, time.Time{}.UnixMicro()), "damaged: a last record of nothing"},
-		{"0 in two bytes", []byte{packed1, 0, 0x80, 0, 0}, "damaged: a number that cannot be"},
+		{"0 in two bytes", []byte{packed2, 0, 0x80, 0, 0}, "damaged: a number that cannot be"},
 		{"a size without a counter", numbers(0, 0, 1, 0, 5, 0, 0), "damaged: a size that cannot be"},
 		{"a counter that is not there", numbers(0, 1, 0, 1, 0, 5, 0, 2), "damaged: a size that cannot be"},
 		{"below no counter", numbers(0, 1, 0, 1, 0, 5, 0, -1), "damaged: a size that cannot be"},
 		{"fewer users than none", numbers(0, 1, 0, 1, 0, -5, 0, 0), "damaged: a size that cannot be"},
 		{"fewer read than none", numbers(0, 1, 0, 1, 0, 5, -1, 0), "damaged: a size that cannot be"},
 		{"no check could judge by them", numbers(0, 1, 0, 2, 9, 5, 0, 0, -1, 0, 0, 0), "damaged: sizes out of order"},
-		{"a number of eleven bytes", append([]byte{packed1, 0}, slices.Repeat([]byte{0xff}, 11)...), "damaged: a number that cannot be"},
+		{"a number of eleven bytes", append([]byte{packed2, 0}, slices.Repeat([]byte{0xff}, 11)...), "damaged: a number that cannot be"},
 	} {
 		got, err := unpack(packedID, c.data)
-		require.ErrorContains(t, err, "packed sizes of g/s: "+c.want, c.reason)
+		require.ErrorContains(t, err, "state of g/s: "+c.want, c.reason)
 		require.NotContains(t, err.Error(), "\n", c.reason)
 		require.Equal(t, segment.SegmentState{Segment: packedID}, got, c.reason)
 	}
@@ -129,7 +140,7 @@ func TestUnpackRefuses(t *testing.T) {
 
 // numbers are packed ones, after the version.
 func numbers(flags byte, numbers ...int64) []byte {
-	data := []byte{packed1, flags}
+	data := []byte{packed2, flags}
 	for _, n := range numbers {
 		data = binary.AppendVarint(data, n)
 	}
@@ -137,7 +148,7 @@ func numbers(flags byte, numbers ...int64) []byte {
 }
 
 func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
-	full := fullTracked()
+	full := fullState()
 	for _, tracked := range []segment.SegmentState{full, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}, {}} {
 		good := pack(&tracked)
 		for n := 1; n < len(good); n++ {
@@ -150,7 +161,7 @@ func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 
 // FuzzUnpack reads anything: what is understood is written again as it was.
 func FuzzUnpack(f *testing.F) {
-	full := fullTracked()
+	full := fullState()
 	for _, t := range []segment.SegmentState{full, {}, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}} {
 		f.Add(pack(&t))
 	}
@@ -160,9 +171,13 @@ func FuzzUnpack(f *testing.F) {
 			require.Equal(t, segment.SegmentState{Segment: packedID}, got)
 			return
 		}
-		if len(data) > 0 {
-			require.Equal(t, data, pack(&got), "%+v", got)
+		packed := pack(&got)
+		if data[0] == packed2 {
+			require.Equal(t, data, packed, "%+v", got)
 		}
+		again, err := unpack(packedID, packed)
+		require.NoError(t, err)
+		require.Equal(t, got, again)
 	})
 }
 
@@ -171,15 +186,15 @@ func FuzzPack(f *testing.F) {
 	f.Add(uint64(1), uint8(60), "", "hll", "r", []byte("ann"), int64(0), true)
 	f.Add(uint64(2), uint8(3), "\x00\xff", "日本", "\n", []byte(nil), int64(math.MinInt64), false)
 	f.Fuzz(func(t *testing.T, seed uint64, sizes uint8, a, b, run string, why []byte, number int64, accepted bool) {
-		want := randomTracked(rand.New(rand.NewPCG(seed, 0)), int(sizes), a, b)
+		want := randomState(rand.New(rand.NewPCG(seed, 0)), int(sizes), a, b)
 		if run != "" {
-			want.Last = segment.Attempt{
+			want.Last = segment.Record{Segment: packedID,
 				RunID: run, Attempt: int(number), State: segment.RunState(a), JobID: b, JobKind: segment.JobKind(why), Build: a + b,
 				Users: number, Read: -number, Counter: b, At: time.UnixMicro(number).UTC(),
 			}
 		}
 		if accepted {
-			want.Accepted = &segment.Acceptance{RunID: run, By: a, Why: string(why), At: time.UnixMicro(number).UTC()}
+			want.Accepted = &segment.Decision{By: a, Why: string(why), At: time.UnixMicro(number).UTC()}
 		}
 		packed := pack(&want)
 		got, err := unpack(packedID, packed)
@@ -189,8 +204,8 @@ func FuzzPack(f *testing.F) {
 	})
 }
 
-// randomTracked has sizes of any distance, in order of time, by two counters.
-func randomTracked(random *rand.Rand, sizes int, counters ...string) segment.SegmentState {
+// randomState has sizes of any distance, in order of time, by two counters.
+func randomState(random *rand.Rand, sizes int, counters ...string) segment.SegmentState {
 	t := segment.SegmentState{Segment: packedID}
 	for range sizes {
 		t.Sizes = append(t.Sizes, validate.Size{

@@ -11,13 +11,13 @@ import (
 )
 
 // stream digests the users as they are read.
-func (u *Users) stream(ctx context.Context, q Queryer, c column, hash validate.Hash) (validate.Summary, error) {
+func (m *measurement) stream(ctx context.Context, hash validate.Hash) (validate.Summary, error) {
 	var fresh bool
 	at := time.Now().UTC()
-	if err := q.QueryRowContext(ctx, "SELECT "+u.Dialect.fresh(q)).Scan(&fresh); err != nil {
+	if err := m.queryer.QueryRowContext(ctx, "SELECT "+m.fresh()).Scan(&fresh); err != nil {
 		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
 	}
-	rows, err := q.QueryContext(ctx, u.reading(c), u.Args...)
+	rows, err := m.queryer.QueryContext(ctx, m.dialect.read(&m.users, m.column), m.users.Args...)
 	if err != nil {
 		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
 	}
@@ -39,18 +39,9 @@ const (
 	isReal = 2
 )
 
-// reading yields each id and what is wrong with it.
-func (u *Users) reading(c column) string {
-	with, from := u.source(c)
-	wrong := "CASE WHEN id IS NULL THEN 1 ELSE 0 END"
-	if u.Dialect == SQLite {
-		wrong = "CASE typeof(id) WHEN 'null' THEN 1 WHEN 'real' THEN 2 ELSE 0 END"
-	}
-	return with + "SELECT " + c.canonical + ", " + wrong + " FROM " + from + u.Dialect.unlimited() + u.Dialect.settings()
-}
-
 var errReal = errors.New("an id is a floating-point number, want text, an integer or bytes")
 
+// digest adds the ids to d, and returns how many rows have none.
 func digest(d *validate.Digest, rows *sql.Rows) (nulls int64, err error) {
 	defer func() { err = also(err, "closing", rows.Close()) }()
 	var id sql.RawBytes

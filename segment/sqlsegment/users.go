@@ -34,8 +34,8 @@ const (
 	Stream Method = "stream"
 )
 
-// Users are what a query yields: the users that a source holds, or those that
-// a job has stored.
+// Users are those that a query yields: the users of a source, or those that a job
+// has stored.
 type Users struct {
 	Dialect Dialect
 	Query   string // one SELECT of one column, the ids: text, integers, UUIDs or bytes; none may be NULL
@@ -56,16 +56,16 @@ var (
 	_ Queryer = (*sql.Conn)(nil)
 )
 
-// Summarize measures the users. With any error the summary is not measured.
+// Summarize measures the users. If it returns an error, the summary is not
+// measured.
 //
-// The answer says that it is complete (AsOf) up to the time before the query
-// was sent, by this process's clock, where the database saw the data as of the
-// query's start: on a *sql.DB, and in PostgreSQL in a transaction that reads
-// committed. It says nothing of the kind on a standby, which lags behind, or
-// in a transaction that may look at an older state. Who knows that it does not,
-// as it wrote all that counts itself, adds AsOf. Replicas that PostgreSQL does
-// not know as such (logical ones, a proxy's) are not told apart: measure on the
-// primary.
+// The summary says that it is complete (AsOf) up to the time before the query was
+// sent, by this process's clock, where the database saw the data as of the start of
+// the query: on a *sql.DB, and in PostgreSQL in a transaction that reads committed.
+// It does not say so on a standby, which lags behind, or in a transaction that may
+// see an older state; a caller who wrote all that counts in that transaction may add
+// AsOf. Replicas that PostgreSQL does not know as such (logical ones, a proxy's) are
+// not told apart: measure on the primary.
 func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
 	summary, err := u.summarize(ctx, q)
 	if err != nil {
@@ -75,41 +75,60 @@ func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, erro
 }
 
 func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
-	if err := cmp.Or(u.problem(), unopened("Summarize: q", q)); err != nil {
-		return validate.Summary{}, err
-	}
-	if err := u.Dialect.whole(ctx, q); err != nil {
-		return validate.Summary{}, err
-	}
-	c, err := u.column(ctx, q)
+	m, err := u.measurement(ctx, q)
 	if err != nil {
 		return validate.Summary{}, err
 	}
 	switch {
 	case u.Method == Count:
-		return u.count(ctx, q, c)
-	case c.canonical == "":
-		return validate.Summary{}, badInput("Users.Query", "a column of type "+c.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
-	case u.Method == Stream || u.Dialect == SQLite && u.Method == Native:
-		return u.stream(ctx, q, c, validate.XXH3)
-	case u.Dialect == SQLite:
-		return u.stream(ctx, q, c, validate.MD5)
+		return m.count(ctx)
+	case m.column.canonical == "":
+		return validate.Summary{}, badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
+	case u.Method == Stream:
+		return m.stream(ctx, validate.XXH3)
 	case u.Method == Portable:
-		return u.fingerprint(ctx, q, portable[u.Dialect], c)
+		return m.fingerprint(ctx, m.dialect.portable())
 	}
-	return u.fingerprint(ctx, q, u.Dialect.native(c.kind), c)
+	return m.fingerprint(ctx, m.dialect.native(m.column.kind))
 }
 
-// closer streams the users of a side whose fingerprint differs, by the hash that
+// A measurement is of users whose query was understood.
+type measurement struct {
+	users   Users
+	queryer Queryer
+	dialect usersDialect
+	column  column
+}
+
+func (u *Users) measurement(ctx context.Context, q Queryer) (*measurement, error) {
+	d, err := u.Dialect.users("Users.Dialect")
+	if err := cmp.Or(err, u.validate(), unopened("Summarize: q", q)); err != nil {
+		return nil, err
+	}
+	if err := d.checkSession(ctx, q); err != nil {
+		return nil, err
+	}
+	c, err := u.findColumn(ctx, q, d)
+	return &measurement{users: *u, queryer: q, dialect: d, column: c}, err
+}
+
+// fresh returns the SQL that tells whether a query sees all that was acknowledged
+// before it began.
+func (m *measurement) fresh() string {
+	_, alone := m.queryer.(*sql.DB) // each query its own transaction
+	return m.dialect.fresh(alone)
+}
+
+// again streams the users of a side whose fingerprint differs, by the hash that
 // others may have digested it with.
-func (u *Users) closer(q Queryer, c column, hash validate.Hash) func(context.Context) (validate.Summary, error) {
+func (m *measurement) again(hash validate.Hash) func(context.Context) (validate.Summary, error) {
 	if hash != validate.MD5 {
 		hash = validate.XXH3 // of two sides by one engine's own hash, both are streamed
 	}
-	users := *u
-	users.Args = slices.Clone(u.Args) // the caller may go on with them
+	later := *m
+	later.users.Args = slices.Clone(m.users.Args) // the caller may go on with them
 	return func(ctx context.Context) (validate.Summary, error) {
-		s, err := users.stream(ctx, q, c, hash)
+		s, err := later.stream(ctx, hash)
 		if err != nil {
 			return validate.Summary{}, fmt.Errorf("sqlsegment: users: %w", err)
 		}
@@ -126,10 +145,7 @@ func unopened(field string, q any) error {
 	return nil
 }
 
-func (u *Users) problem() error {
-	if err := u.Dialect.problem("Users.Dialect"); err != nil {
-		return err
-	}
+func (u *Users) validate() error {
 	switch u.Method {
 	case Native, Count, Portable, Stream:
 	default:
@@ -146,11 +162,11 @@ func (u *Users) problem() error {
 }
 
 // count counts rows and ids.
-func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summary, error) {
+func (m *measurement) count(ctx context.Context) (validate.Summary, error) {
 	var rows, ids int64
 	var fresh bool
 	at := time.Now().UTC()
-	err := one(ctx, q, u.counting(c, u.Dialect.fresh(q)), u.Args, &rows, &ids, &fresh)
+	err := one(ctx, m.queryer, m.dialect.count(&m.users, m.column, m.fresh()), m.users.Args, &rows, &ids, &fresh)
 	switch {
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("counting: %w", err)
@@ -158,14 +174,6 @@ func (u *Users) count(ctx context.Context, q Queryer, c column) (validate.Summar
 		return validate.Summary{}, nullIDs(rows-ids, rows)
 	}
 	return asOf(validate.Count(rows), at, fresh), nil
-}
-
-func (u *Users) counting(c column, fresh string) string {
-	if u.Dialect == ClickHouse {
-		return u.countingClickHouse(c, fresh)
-	}
-	with, from := u.source(c)
-	return with + "SELECT count(*), count(id), " + fresh + " FROM " + from
 }
 
 func asOf(s validate.Summary, at time.Time, fresh bool) validate.Summary {
@@ -177,24 +185,4 @@ func asOf(s validate.Summary, at time.Time, fresh bool) validate.Summary {
 
 func nullIDs(nulls, rows int64) error {
 	return fmt.Errorf("%d of %d ids are NULL, want none: a user without an id cannot be told from another", nulls, rows)
-}
-
-// fresh is the SQL that tells whether a query sees all that was acknowledged
-// before it began.
-func (d Dialect) fresh(q Queryer) string {
-	_, alone := q.(*sql.DB) // each query its own transaction
-	switch {
-	case d == PostgreSQL && alone:
-		return "NOT pg_is_in_recovery()"
-	case d == PostgreSQL:
-		return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
-	case d == MySQL && alone:
-		// Replicas only read; without autocommit each connection stays in a transaction.
-		return "@@read_only = 0 AND @@autocommit = 1"
-	case d == SQLite && alone:
-		return "true"
-	case d == ClickHouse: // what was acknowledged may not have reached every replica
-		return "toUInt8(0)"
-	}
-	return "false"
 }

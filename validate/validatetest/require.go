@@ -17,7 +17,7 @@ type TestingT interface {
 }
 
 // RequireComplete fails the test unless out passes by p, and returns the report:
-// its SameUsers tells whether that was proven of each user, or of their number.
+// its SameUsers says whether that was proven of each user, or of their number.
 func RequireComplete(t TestingT, p validate.Policy, out validate.Output) validate.Report {
 	t.Helper()
 	report, err := validate.Check(context.Background(), p, out)
@@ -47,7 +47,7 @@ func RequireKind(t TestingT, err error, kinds ...validate.Kind) {
 	}
 }
 
-// verdicts are all that err is or wraps, as the error of a plan does that wraps
+// verdicts returns all that err is or wraps, as the error of a plan does that wraps
 // those of its steps.
 func verdicts(err error) (all []*validate.Error) {
 	if v, ok := err.(*validate.Error); ok { //nolint:errorlint // what it wraps comes next
@@ -68,7 +68,7 @@ func hasAll(v *validate.Error, kinds []validate.Kind) bool {
 	return !slices.ContainsFunc(kinds, func(k validate.Kind) bool { return !errors.Is(v, k) })
 }
 
-// found are the kinds of what failed, gravest first, each once.
+// found returns the kinds of what failed, gravest first, each once.
 func found(err *validate.Error) (kinds []validate.Kind) {
 	for _, f := range err.Report.Findings {
 		if errors.Is(err, f.Kind) && !slices.Contains(kinds, f.Kind) {

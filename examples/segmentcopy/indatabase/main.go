@@ -49,11 +49,7 @@ func copySegment(ctx context.Context, guard *segment.Guard, ledger *sqlsegment.L
 		Stored: func(ctx context.Context) (validate.Summary, error) {
 			return sqlsegment.Users{Dialect: d, Query: targetUsers}.Summarize(ctx, tx)
 		},
-		Staging: segment.Staging{
-			Commit:  func(context.Context) error { return tx.Commit() },
-			Discard: func(context.Context) error { return tx.Rollback() },
-			Tx:      ledger.Tx(tx), // the size is recorded with the data, or not at all
-		},
+		Staging: ledger.Staging(tx), // the size is recorded with the data, or not at all
 	})
 	return err
 }

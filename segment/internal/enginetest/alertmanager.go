@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,17 +22,16 @@ import (
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/alertmanager"
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
-var errNoAlertmanager = fmt.Errorf("%w: apt-get install prometheus-alertmanager", errNotInstalled)
+const alertmanagerName = "alertmanager"
 
 // An Alertmanager runs with the configuration that its package documents, but
 // for waits of a second, and sends its notifications to this process.
 type Alertmanager struct {
 	URL    string
-	daemon *daemon
-	binary string
-	args   []string
+	server *servertest.Server
 
 	mu       sync.Mutex
 	notified []Notification
@@ -70,30 +68,22 @@ func (s *AlertStatus) UnmarshalJSON(data []byte) error {
 // StartAlertmanager starts one that is gone when the test ends.
 func StartAlertmanager(t testing.TB) *Alertmanager {
 	t.Helper()
-	binary, err := lookPath("prometheus-alertmanager")
-	if err != nil {
-		requireInstalled(t, errNoAlertmanager)
-	}
-	d, err := newDaemon("alertmanager", "")
+	only(t, alertmanagerName)
+	binary, err := servertest.Find("prometheus-alertmanager", "prometheus-alertmanager")
+	servertest.Require(t, err)
+	port, err := servertest.Port()
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(d.folder)) })
-	d.port, err = freePort()
+	address := servertest.Address(port)
+	a := &Alertmanager{URL: "http://" + address}
+	a.server, err = servertest.New("alertmanager", "")
 	require.NoError(t, err)
-	address := fmt.Sprintf("127.0.0.1:%d", d.port)
-	a := &Alertmanager{URL: "http://" + address, daemon: d, binary: binary}
-	config := filepath.Join(d.folder, "alertmanager.yml")
-	a.args = []string{
-		"--config.file=" + config, "--storage.path=" + filepath.Join(d.folder, "data"),
-		"--web.listen-address=" + address, "--cluster.listen-address=", "--log.level=warn",
-	}
+	config := filepath.Join(a.server.Folder, "alertmanager.yml")
 	require.NoError(t, os.WriteFile(config, []byte(a.config(t, a.receive(t))), 0o600))
-	d.ready = func(ctx context.Context) error { _, err := a.ask(ctx, http.MethodGet, "/-/ready", nil); return err }
-	require.NoError(t, d.run(binary, a.args...))
-	t.Cleanup(func() {
-		if d.process != nil {
-			require.NoError(t, d.kill())
-		}
-	})
+	ready := func(ctx context.Context) error { _, err := a.ask(ctx, http.MethodGet, "/-/ready", nil); return err }
+	require.NoError(t, a.server.Start(ready, binary,
+		"--config.file="+config, "--storage.path="+filepath.Join(a.server.Folder, "data"),
+		"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=warn"))
+	t.Cleanup(func() { require.NoError(t, a.server.Close()) })
 	return a
 }
 
@@ -118,8 +108,6 @@ func (a *Alertmanager) config(t testing.TB, receiver string) string {
 // receive starts what takes the notifications, and returns its address.
 func (a *Alertmanager) receive(t testing.TB) string {
 	t.Helper()
-	port, err := freePort()
-	require.NoError(t, err)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := Notification{Receiver: strings.TrimPrefix(r.URL.Path, "/")}
 		if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
@@ -131,7 +119,8 @@ func (a *Alertmanager) receive(t testing.TB) string {
 		a.notified = append(a.notified, n)
 	}))
 	require.NoError(t, s.Listener.Close())
-	s.Listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	var err error
+	s.Listener, err = servertest.Listen()
 	require.NoError(t, err)
 	s.Start()
 	t.Cleanup(s.Close)
@@ -143,20 +132,16 @@ func (a *Alertmanager) receive(t testing.TB) string {
 // one: it has notified of nothing yet.
 func (a *Alertmanager) Stop(t testing.TB) {
 	t.Helper()
-	process := a.daemon.process
-	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
-	err := <-a.daemon.ended
-	a.daemon.process = nil // whatever comes, nobody waits for its end again
-	if status, ok := process.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGTERM {
-		return
+	require.NoError(t, a.server.Signal(syscall.SIGTERM))
+	if !a.server.EndedBy(syscall.SIGTERM) {
+		require.NoError(t, a.server.Wait())
 	}
-	require.NoError(t, err)
 }
 
 // Restart starts it again after Stop.
 func (a *Alertmanager) Restart(t testing.TB) {
 	t.Helper()
-	require.NoError(t, a.daemon.run(a.binary, a.args...))
+	require.NoError(t, a.server.Restart())
 }
 
 // Alerter posts to it.

@@ -63,7 +63,7 @@ func newFleet(t *testing.T, at *enginetest.Alertmanager, segments int) *fleet {
 		f.users[id] = healthy(i, 30)
 	}
 	ledger := segment.NewMemory()
-	require.NoError(t, ledger.Import(t.Context(), imported))
+	require.NoError(t, segment.Import(t.Context(), ledger, imported))
 	var err error
 	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: jobs, Alerter: at.Alerter(t, nil)})
 	require.NoError(t, err)
@@ -113,9 +113,9 @@ func quiet(t *testing.T, at *enginetest.Alertmanager, name string, want ...strin
 	want = slices.Clone(want)
 	for _, turn := range []string{"first ", "second "} {
 		last := segment.ID{SiteGroup: "sentinel", Name: turn + name}
-		require.NoError(t, at.Alerter(t, nil).Fire(t.Context(), segment.Alert{
+		require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{{
 			Segment: last, Urgency: segment.Page, Kind: validate.Different, Since: time.Now(),
-		}))
+		}}, nil))
 		want = append(want, "pages firing "+last.String())
 		notified(t, at, want...)
 	}
@@ -301,7 +301,7 @@ func TestEndToCome(t *testing.T) {
 	at := enginetest.StartAlertmanager(t)
 	alerter := at.Alerter(t, nil)
 	alert := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "cars"}, Urgency: segment.Page, Kind: validate.Capped, Since: time.Now().Add(-time.Hour)}
-	require.NoError(t, alerter.Fire(t.Context(), alert))
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{alert}, nil))
 	open, err := at.Open(t.Context())
 	require.NoError(t, err)
 	require.Len(t, open, 1)
@@ -314,7 +314,7 @@ func TestEndToCome(t *testing.T) {
 	require.Len(t, open, 1)
 	require.Equal(t, keeps, open[0].EndsAt)
 
-	require.NoError(t, alerter.Resolve(t.Context(), alert.Segment))
+	require.NoError(t, alerter.Tell(t.Context(), nil, []segment.Alert{{Segment: alert.Segment}}))
 	open, err = at.Open(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, open)

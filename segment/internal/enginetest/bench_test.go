@@ -212,7 +212,7 @@ func newCopies(b *testing.B, ids string) *copies {
 	d := enginetest.Durable(b)
 	c := &copies{database: d, db: d.Open(b), history: d.History(b)}
 	var err error
-	c.guard, err = segment.NewGuard(segment.GuardConfig{History: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	c.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: c.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(b, err)
 	for _, statement := range []string{
 		"CREATE TABLE members (segment integer, id " + ids + ", PRIMARY KEY (segment, id))",

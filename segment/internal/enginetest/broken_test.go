@@ -186,7 +186,7 @@ func awaitScan(t *testing.T, db *sql.DB, mark string) (id string) {
 
 // The same in SQLite, where nobody else can break it off.
 func TestUsersBrokenOffInSQLite(t *testing.T) {
-	d := enginetest.Engines()[1].New(t)
+	d := enginetest.SQLite.New(t)
 	for m := range methods {
 		u := sqlsegment.Users{Dialect: d.Dialect, Method: m, Query: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"bufio"
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -11,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
@@ -71,11 +72,10 @@ func runChild(run func(*Child) error) int {
 
 // A Process is a child as its parent sees it.
 type Process struct {
-	command *exec.Cmd
+	process *servertest.Process
 	input   io.WriteCloser
 	output  *bufio.Reader
-	errors  strings.Builder
-	over    bool
+	errors  strings.Builder // read it only when the child has ended
 }
 
 // Start runs one of the children that TestMain named, this binary again. It is
@@ -86,21 +86,19 @@ func (d Database) Start(t testing.TB, child string, args ...string) *Process {
 	require.NoError(t, err)
 	database, err := json.Marshal(d)
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	p := &Process{command: exec.CommandContext(ctx, binary, args...)}
-	p.command.Env = append(os.Environ(), childVariable+"="+child, databaseVariable+"="+string(database))
-	p.command.Stderr = &p.errors
-	p.input, err = p.command.StdinPipe()
+	command := exec.Command(binary, args...)
+	command.Env = append(os.Environ(), childVariable+"="+child, databaseVariable+"="+string(database))
+	p := &Process{}
+	command.Stderr = &p.errors
+	p.input, err = command.StdinPipe()
 	require.NoError(t, err)
-	output, err := p.command.StdoutPipe()
+	output, said, err := os.Pipe() // not StdoutPipe, which loses what is not read when the child ends
 	require.NoError(t, err)
-	p.output = bufio.NewReader(output)
-	require.NoError(t, p.command.Start())
+	command.Stdout, p.output = said, bufio.NewReader(output)
+	p.process, err = servertest.Start(command)
+	require.NoError(t, errors.Join(err, said.Close()))
 	t.Cleanup(func() {
-		cancel()
-		if !p.over {
-			_ = p.command.Wait()
-		}
+		require.NoError(t, errors.Join(p.process.Signal(syscall.SIGKILL), output.Close()))
 	})
 	return p
 }
@@ -116,8 +114,7 @@ func (p *Process) Listen(t testing.TB) string {
 	t.Helper()
 	said, err := p.output.ReadString('\n')
 	if err != nil {
-		p.over = true
-		require.FailNow(t, "child ended", "%v %v: %s", err, p.command.Wait(), p.errors.String())
+		require.FailNow(t, "child ended", "%v %v: %s", err, p.process.Wait(), p.errors.String())
 	}
 	return strings.TrimSuffix(said, "\n")
 }
@@ -132,14 +129,12 @@ func (p *Process) Say(t testing.TB, line string) {
 // Kill ends the child with SIGKILL: it can tidy up nothing.
 func (p *Process) Kill(t testing.TB) {
 	t.Helper()
-	require.NoError(t, p.command.Process.Kill())
-	p.over = true
-	require.ErrorContains(t, p.command.Wait(), "signal: killed")
+	require.NoError(t, p.process.Signal(syscall.SIGKILL))
+	require.True(t, p.process.EndedBy(syscall.SIGKILL), "it had ended before: %v", p.process.Wait())
 }
 
 // End waits for the child to end by itself, without an error.
 func (p *Process) End(t testing.TB) {
 	t.Helper()
-	p.over = true
-	require.NoError(t, p.command.Wait(), "%s", &p.errors)
+	require.NoError(t, p.process.Wait(), "%s", &p.errors)
 }

@@ -3,49 +3,54 @@ package enginetest
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
 
 	_ "github.com/ClickHouse/clickhouse-go/v2" // the driver "clickhouse"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
-var (
-	errNoClickHouse = fmt.Errorf("%w: apt-get install clickhouse-server", errNotInstalled)
-	clickHouse      = shared(func() (*daemon, error) { return startClickHouse("") })
-)
+// ClickHouse has only Users.
+var ClickHouse = Engine{"clickhouse", sqlsegment.ClickHouse, createClickHouse}
+
+var sharedClickHouse = shared(func() (*host, error) { return startClickHouse("") })
 
 func createClickHouse(t testing.TB) (driver, dsn string) {
 	t.Helper()
-	s, err := clickHouse()
-	requireInstalled(t, err)
-	name := s.database(t)
-	return s.driver, s.dsn + name
+	h, err := sharedClickHouse()
+	servertest.Require(t, err)
+	return h.driver, h.dsn(h.database(t, ""))
 }
 
 // startClickHouse starts a server that knows these clusters.
-func startClickHouse(clusters string) (*daemon, error) {
-	binary, err := lookPath("clickhouse-server")
-	if err != nil {
-		return nil, errNoClickHouse
-	}
-	d, err := newDaemon("clickhouse", "")
+func startClickHouse(clusters string) (*host, error) {
+	binary, err := servertest.Find("clickhouse-server", "clickhouse-server")
 	if err != nil {
 		return nil, err
 	}
-	if d.port, err = freePort(); err != nil {
+	port, err := servertest.Port()
+	if err != nil {
 		return nil, err
 	}
-	d.driver, d.dsn = "clickhouse", fmt.Sprintf("clickhouse://127.0.0.1:%d/", d.port)
-	config := filepath.Join(d.folder, "config.xml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, clickHouseConfig, d.port, d.folder, clusters), 0o600); err != nil {
+	s, err := servertest.New("clickhouse", "")
+	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(d.folder, "users.xml"), []byte(clickHouseUsers), 0o600); err != nil {
-		return nil, err
+	h := &host{Server: s, port: port, driver: "clickhouse", dsn: func(database string) string {
+		return "clickhouse://" + servertest.Address(port) + "/" + database
+	}}
+	for name, text := range map[string]string{
+		"config.xml": fmt.Sprintf(clickHouseConfig, port, s.Folder, clusters),
+		"users.xml":  clickHouseUsers,
+	} {
+		if err := os.WriteFile(filepath.Join(s.Folder, name), []byte(text), 0o600); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
-	return d, d.run(binary, "--config-file="+config)
+	return h, s.Start(h.answers, binary, "--config-file="+filepath.Join(s.Folder, "config.xml"))
 }
 
 const clickHouseConfig = `<yandex>
@@ -61,16 +66,3 @@ const clickHouseUsers = `<yandex>
 <profiles><default></default></profiles><quotas><default></default></quotas>
 <users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>
 </yandex>`
-
-// freePort is one below those that the system gives to outgoing connections,
-// and not one that was given before.
-func freePort() (int, error) {
-	for range 11_000 {
-		port := 21_000 + int(databases.Add(1))%11_000
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, errors.New("no free port from 21000 to 31999")
-}

@@ -7,10 +7,12 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
@@ -21,16 +23,17 @@ const clusterVariable = "SEGMENTGUARD_CLUSTER"
 // A Cluster is two ClickHouse servers and a third that knows them as the cluster
 // "shards", and as "metered" where what they send to it is counted.
 type Cluster struct {
-	Shards  [2]Database
-	Front   Database
-	servers []*daemon
-	sent    atomic.Int64
+	Shards [2]Database
+	Front  Database
+	hosts  []*host
+	sent   atomic.Int64
 }
 
 // NewCluster starts one, if SEGMENTGUARD_CLUSTER is set. It is stopped when the
 // test ends.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
+	only(t, ClickHouse.Name)
 	if os.Getenv(clusterVariable) == "" {
 		t.Skip("set " + clusterVariable + "=1 to test on three servers")
 	}
@@ -38,7 +41,7 @@ func NewCluster(t testing.TB) *Cluster {
 	var direct, metered strings.Builder
 	for i := range c.Shards {
 		c.Shards[i] = c.start(t, "")
-		port := c.servers[i].port
+		port := c.hosts[i].port
 		direct.WriteString(shard(port))
 		metered.WriteString(shard(c.meter(t, port)))
 	}
@@ -52,24 +55,17 @@ func shard(port int) string {
 
 func (c *Cluster) start(t testing.TB, clusters string) Database {
 	t.Helper()
-	s, err := startClickHouse(clusters)
-	requireInstalled(t, err)
-	i := len(c.servers)
-	c.servers = append(c.servers, s)
-	t.Cleanup(func() {
-		c.Stop(t, i)
-		require.NoError(t, os.RemoveAll(s.folder))
-	})
-	return Database{sqlsegment.ClickHouse, s.driver, s.dsn}
+	h, err := startClickHouse(clusters)
+	servertest.Require(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	c.hosts = append(c.hosts, h)
+	return Database{sqlsegment.ClickHouse, h.driver, h.dsn("")}
 }
 
-// Stop kills a shard, if it is still there.
+// Stop kills a shard.
 func (c *Cluster) Stop(t testing.TB, shard int) {
 	t.Helper()
-	if s := c.servers[shard]; s != nil {
-		c.servers[shard] = nil
-		require.NoError(t, s.kill())
-	}
+	require.NoError(t, c.hosts[shard].Signal(syscall.SIGKILL))
 }
 
 // Sent is how many bytes the shards of "metered" have sent.
@@ -78,9 +74,7 @@ func (c *Cluster) Sent() int64 { return c.sent.Load() }
 // meter passes on what is sent to and from a port, and returns its own.
 func (c *Cluster) meter(t testing.TB, port int) int {
 	t.Helper()
-	own, err := freePort()
-	require.NoError(t, err)
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", own))
+	l, err := servertest.Listen()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	go func() {
@@ -92,13 +86,13 @@ func (c *Cluster) meter(t testing.TB, port int) int {
 			go c.pass(client, port)
 		}
 	}()
-	return own
+	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on one
 }
 
 // pass ends with either side; what it could not pass on, they notice.
 func (c *Cluster) pass(client net.Conn, port int) {
 	defer client.Close()
-	server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	server, err := net.Dial("tcp", servertest.Address(port))
 	if err != nil {
 		return
 	}

@@ -92,7 +92,7 @@ func TestRecordInManyProcesses(t *testing.T) {
 			p.End(t)
 		}
 		require.Len(t, users(t, h, segment.ID{SiteGroup: "g", Name: "s"}, 10_000), segment.KeptSizes)
-		require.Equal(t, int64(2*processes*writers*records), number(t, d.Open(t), "SELECT count(*) FROM segmentguard_attempts"))
+		require.Equal(t, int64(2*processes*writers*records), number(t, d.Open(t), "SELECT count(*) FROM segmentguard_log"))
 	})
 }
 
@@ -180,7 +180,7 @@ func raceChild(c *enginetest.Child) error {
 	return c.Say("end")
 }
 
-func advance(c *enginetest.Child, h segment.History, run string, attempt int) error {
+func advance(c *enginetest.Child, h segment.Recorder, run string, attempt int) error {
 	for _, state := range []segment.RunState{segment.RunPassed, segment.RunCommitted} {
 		err := h.Record(context.Background(), rec(run, attempt, state, 1))
 		switch {
@@ -199,7 +199,7 @@ func advance(c *enginetest.Child, h segment.History, run string, attempt int) er
 // requireInOrder reads the log of a run.
 func requireInOrder(t *testing.T, d enginetest.Database, db *sql.DB, run string) {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), d.Bind("SELECT attempt FROM segmentguard_attempts WHERE run = ? ORDER BY id"), run)
+	rows, err := db.QueryContext(t.Context(), d.Bind("SELECT attempt FROM segmentguard_log WHERE run = ? ORDER BY id"), run)
 	require.NoError(t, err)
 	defer rows.Close()
 	newest := 0

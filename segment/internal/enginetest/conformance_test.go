@@ -22,9 +22,9 @@ func TestLedgers(t *testing.T) {
 }
 
 // In a transaction the same contract holds.
-func TestHistoryConformsInTransactions(t *testing.T) {
+func TestRecorderInTransactions(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
-		ledgertest.TestHistory(t, func(t *testing.T) segment.History {
+		ledgertest.TestRecorder(t, func(t *testing.T) segment.Recorder {
 			db := d.Open(t)
 			h, err := sqlsegment.NewLedger(db, d.Dialect)
 			require.NoError(t, err)
@@ -44,7 +44,7 @@ func rec(run string, attempt int, state segment.RunState, n int64) segment.Recor
 	return segment.Record{
 		Segment: segment.ID{SiteGroup: "g", Name: "s"}, RunID: run, Attempt: attempt, State: state,
 		JobID: "copy site-a/cars to g/s", JobKind: segment.JobKindCopy, Build: "v1",
-		Users: n, Read: n + 1, At: start.AddDate(0, 0, int(n)), Report: report(true),
+		Users: n, Read: n + 1, At: start.AddDate(0, 0, int(n)), Report: new(report(true)),
 	}
 }
 
@@ -66,7 +66,7 @@ func with(r segment.Record, change func(*segment.Record)) segment.Record {
 }
 
 // users are a segment's last sizes, each checked for all that rec gave it.
-func users(t *testing.T, h segment.History, id segment.ID, n int) (counts []int64) {
+func users(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
 	sizes, err := h.Sizes(t.Context(), id, n)
 	require.NoError(t, err)

@@ -91,7 +91,7 @@ func (p *platform) alerts(t *testing.T) *bytes.Buffer {
 	t.Helper()
 	var alerts bytes.Buffer
 	var err error
-	p.guard, err = segment.NewGuard(segment.GuardConfig{History: p.history, Alerter: segment.LogAlerter(slog.New(slog.NewTextHandler(&alerts, nil)))})
+	p.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: p.history, Alerter: segment.LogAlerter(slog.New(slog.NewTextHandler(&alerts, nil)))})
 	require.NoError(t, err)
 	return &alerts
 }

@@ -2,6 +2,9 @@ package enginetest
 
 import (
 	"database/sql"
+	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,22 +21,11 @@ type Engine struct {
 	create  func(testing.TB) (driver, dsn string)
 }
 
-// Engines are all that there are.
-func Engines() []Engine {
-	return []Engine{
-		{"postgresql", sqlsegment.PostgreSQL, createPostgreSQL},
-		{"sqlite", sqlsegment.SQLite, createSQLite},
-		{"sqlite-wal", sqlsegment.SQLite, createSQLiteWAL},
-		{"mariadb", sqlsegment.MySQL, createMySQL},
-	}
-}
+// Engines returns all that a ledger can be in.
+func Engines() []Engine { return []Engine{PostgreSQL, SQLite, SQLiteWAL, MariaDB} }
 
-// All are those engines, and the ones on which there are only Users.
-func All() []Engine {
-	return append(Engines(),
-		Engine{"clickhouse", sqlsegment.ClickHouse, createClickHouse},
-	)
-}
+// All returns those engines, and the ones on which there are only Users.
+func All() []Engine { return append(Engines(), ClickHouse) }
 
 // Each runs a test on every engine, each time on a database of its own.
 func Each(t *testing.T, test func(*testing.T, Database)) {
@@ -45,8 +37,32 @@ func Each(t *testing.T, test func(*testing.T, Database)) {
 // New makes an empty database, gone when the test ends.
 func (e Engine) New(t testing.TB) Database {
 	t.Helper()
+	only(t, e.Name)
 	driver, dsn := e.create(t)
 	return Database{e.Dialect, driver, dsn}
+}
+
+// engineVariable asks for the tests of one engine alone.
+const engineVariable = "SEGMENTGUARD_ENGINE"
+
+// only skips the tests of engines that were not asked for.
+func only(t testing.TB, engine string) {
+	t.Helper()
+	if asked := os.Getenv(engineVariable); asked != "" && asked != engine {
+		t.Skip(engineVariable + " asks for " + asked)
+	}
+}
+
+// checkAsked refuses to skip all tests for a name that no engine has.
+func checkAsked() error {
+	asked, names := os.Getenv(engineVariable), []string{"", alertmanagerName}
+	for _, e := range All() {
+		names = append(names, e.Name)
+	}
+	if slices.Contains(names, asked) {
+		return nil
+	}
+	return fmt.Errorf("%s is %s, want one of %s", engineVariable, asked, strings.Join(names[1:], ", "))
 }
 
 // A Database is what it takes to connect, in this process or a child.

@@ -148,9 +148,9 @@ func TestUsersRefusesTypesWithoutACanonicalForm(t *testing.T) {
 	})
 }
 
-func mariaDB(t testing.TB) enginetest.Database { return enginetest.All()[3].New(t) }
+func mariaDB(t testing.TB) enginetest.Database { return enginetest.MariaDB.New(t) }
 
-func clickHouse(t testing.TB) enginetest.Database { return enginetest.All()[4].New(t) }
+func clickHouse(t testing.TB) enginetest.Database { return enginetest.ClickHouse.New(t) }
 
 // Two shards answer as one node does; without one of them there is an error and
 // never a smaller count, whatever the settings say.

@@ -19,17 +19,17 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-func TestNewHistoryRefuses(t *testing.T) {
-	db := enginetest.Engines()[1].New(t).Open(t)
+func TestNewLedgerRefuses(t *testing.T) {
+	db := enginetest.SQLite.New(t).Open(t)
 	for _, c := range []struct {
 		reason  string
 		db      *sql.DB
 		dialect sqlsegment.Dialect
 		want    string
 	}{
-		{"no dialect is the default", db, "", `sqlsegment: NewHistory: dialect is empty, want "postgresql", "mysql" or "sqlite"`},
-		{"one for Users only", db, "clickhouse", `sqlsegment: NewHistory: dialect is clickhouse, want "postgresql", "mysql" or "sqlite"`},
-		{"no database", nil, sqlsegment.SQLite, "sqlsegment: NewHistory: db is nil, want an open *sql.DB"},
+		{"no dialect is the default", db, "", `sqlsegment: NewLedger: dialect is empty, want "postgresql", "mysql" or "sqlite"`},
+		{"one for Users only", db, "clickhouse", `sqlsegment: NewLedger: dialect is clickhouse, want "postgresql", "mysql" or "sqlite"`},
+		{"no database", nil, sqlsegment.SQLite, "sqlsegment: NewLedger: db is nil, want an open *sql.DB"},
 	} {
 		h, err := sqlsegment.NewLedger(c.db, c.dialect)
 		require.EqualError(t, err, c.want, c.reason)
@@ -37,13 +37,13 @@ func TestNewHistoryRefuses(t *testing.T) {
 	}
 }
 
-func TestHistoryNeedsItsTables(t *testing.T) {
+func TestLedgerNeedsItsTables(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h, err := sqlsegment.NewLedger(d.Open(t), d.Dialect)
 		require.NoError(t, err)
-		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "segmentguard_segments")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "call Ledger.Migrate")
 		_, err = h.Sizes(t.Context(), idS, 1)
-		require.ErrorContains(t, err, "segmentguard_segments")
+		require.ErrorContains(t, err, "call Ledger.Migrate")
 	})
 }
 
@@ -63,10 +63,10 @@ func TestRecordRefuses(t *testing.T) {
 			{"the same", func(r *segment.Record) { r.Users = -1 }, "-1 users", ""},
 			{"the same", func(r *segment.Record) { r.Read = -1 }, "-1 read", ""},
 			{"no NUL in a text of PostgreSQL", func(r *segment.Record) { r.Segment.Name = "a\x00" }, `segment id is "g/a\x00", want no NUL`, sqlsegment.PostgreSQL},
-			{"the same", func(r *segment.Record) { r.RunID = "a\x00" }, "Record.Run", sqlsegment.PostgreSQL},
-			{"the same", func(r *segment.Record) { r.JobID = "a\x00" }, "Record.Job", sqlsegment.PostgreSQL},
+			{"the same", func(r *segment.Record) { r.RunID = "a\x00" }, "Record.RunID", sqlsegment.PostgreSQL},
+			{"the same", func(r *segment.Record) { r.JobID = "a\x00" }, "Record.JobID", sqlsegment.PostgreSQL},
 			{"the same", func(r *segment.Record) { r.Build = "a\x00" }, "Record.Build", sqlsegment.PostgreSQL},
-			{"the same", func(r *segment.Record) { r.JobKind = "a\xff" }, "Record.Kind", sqlsegment.PostgreSQL},
+			{"the same", func(r *segment.Record) { r.JobKind = "a\xff" }, "Record.JobKind", sqlsegment.PostgreSQL},
 		} {
 			err := h.Record(t.Context(), with(rec("r", i, segment.RunCommitted, 1), c.change))
 			if c.only != "" && c.only != d.Dialect {
@@ -86,11 +86,11 @@ func TestRecordKeepsTheReport(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		r := rec("r", 1, segment.RunRejected, 4)
 		r.At, r.Users = time.Time{}, -1 // a run that could not be judged has no time
-		r.Report = report(false)
+		r.Report = new(report(false))
 		r.Report.Name = "NUL \x00, no UTF-8 \xff, quotes '\""
 		require.NoError(t, d.History(t).Record(t.Context(), r))
 		var text string
-		require.NoError(t, d.Open(t).QueryRowContext(t.Context(), "SELECT report FROM segmentguard_attempts").Scan(&text))
+		require.NoError(t, d.Open(t).QueryRowContext(t.Context(), "SELECT report FROM segmentguard_log").Scan(&text))
 		var read validate.Report
 		require.NoError(t, json.Unmarshal([]byte(text), &read))
 		require.Equal(t, "NUL \x00, no UTF-8 \ufffd, quotes '\"", read.Name)
@@ -110,7 +110,7 @@ func TestIDsSortAsInGo(t *testing.T) {
 		}
 		require.NoError(t, tx.Commit())
 		slices.SortFunc(ids, segment.ID.Compare)
-		for _, table := range []string{"segmentguard_segments", "segmentguard_attempts"} {
+		for _, table := range []string{"segmentguard_segments", "segmentguard_log"} {
 			require.Equal(t, ids, selectIDs(t, db, "SELECT segment FROM "+table+" ORDER BY segment"), table)
 		}
 	})
@@ -159,8 +159,8 @@ func randomIDs(n int, nul bool) []segment.ID {
 }
 
 // The pool is the user's: its settings stay as they were.
-func TestHistoryLeavesThePoolAsItWas(t *testing.T) {
-	d := enginetest.Engines()[1].New(t)
+func TestLedgerLeavesThePoolAsItWas(t *testing.T) {
+	d := enginetest.SQLite.New(t)
 	for _, timeout := range []int64{0, 5, 40_000} {
 		db := d.Open(t)
 		db.SetMaxOpenConns(1)
@@ -188,14 +188,14 @@ func TestRecordGivesUpWithItsContext(t *testing.T) {
 		defer cancel()
 		require.Error(t, h.Record(ctx, rec("r", 1, segment.RunCommitted, 2)))
 		require.NoError(t, tx.Rollback())
-		require.Zero(t, number(t, db, "SELECT count(*) FROM segmentguard_attempts"))
+		require.Zero(t, number(t, db, "SELECT count(*) FROM segmentguard_log"))
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 3)))
 	})
 }
 
 // A pool whose server restarted, or whose connections a proxy cut, works again
 // at once.
-func TestHistorySurvivesLostConnections(t *testing.T) {
+func TestLedgerSurvivesLostConnections(t *testing.T) {
 	d := postgreSQL(t)
 	h, other := d.History(t), d.Open(t)
 	for n := range 3 {

@@ -2,9 +2,11 @@ package enginetest_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,28 +19,142 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// The log is pruned by age; what is at hand, and what is wrong, stays.
+// Records are pruned by age; what people decided, and the state of a segment, stay.
 func TestPrune(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h, db := d.History(t), d.Open(t)
 		require.NoError(t, h.Record(t.Context(), rec("old", 1, segment.RunCommitted, 1)))
+		const columns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report"
 		for range 13 { // more than are deleted at a time
-			execute(t, db, `INSERT INTO segmentguard_attempts (segment, run, attempt, state, job, kind, build, users, read_users, counter, at, report)
-				SELECT segment, run, attempt, state, job, kind, build, users, read_users, counter, at, report FROM segmentguard_attempts`)
+			execute(t, db, "INSERT INTO segmentguard_log ("+columns+") SELECT "+columns+" FROM segmentguard_log")
 		}
 		require.NoError(t, h.Record(t.Context(), rec("new", 1, segment.RunCommitted, 5)))
-		require.NoError(t, h.ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: idS, RunID: "old"} }))
+		require.NoError(t, segment.Suspect(t.Context(), h, idS, "new", segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, -1)}))
+		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS, RunID: "old"} }))
 		n, err := h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Equal(t, int64(1<<13), n)
-		require.Equal(t, int64(1), number(t, db, "SELECT count(*) FROM segmentguard_attempts"))
-		require.Equal(t, []int64{1, 5}, users(t, h, idS, 60), "the baseline is not made of the log")
-		require.Equal(t, int64(1), number(t, db, "SELECT count(*) FROM segmentguard_alerts"))
-		require.ErrorContains(t, h.Accept(t.Context(), idS, segment.Acceptance{RunID: "old", By: "b", Why: "w", At: start}), `no record of run "old"`)
+		require.Equal(t, int64(2), number(t, db, "SELECT count(*) FROM segmentguard_log"))
+		require.Equal(t, []int64{1}, users(t, h, idS, 60), "the baseline is not made of the log")
+		require.Equal(t, []segment.ID{idS}, affected(t, h))
+		require.ErrorContains(t, segment.Accept(t.Context(), h, idS, "old", segment.Decision{By: "b", Why: "w", At: start}), `no record of run "old"`)
 		n, err = h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
+}
+
+func changeAlert(t *testing.T, l segment.Ledger, ids []segment.ID, change func(*segment.SegmentState)) error {
+	t.Helper()
+	return l.Change(t.Context(), ids, func(s *segment.SegmentState) error {
+		change(s)
+		return nil
+	})
+}
+
+// affected returns the segments that have an alert.
+func affected(t *testing.T, l segment.Ledger) (found []segment.ID) {
+	t.Helper()
+	for s, err := range l.Segments(t.Context(), segment.SegmentFilter{Affected: true}) {
+		require.NoError(t, err)
+		found = append(found, s.Segment)
+	}
+	return found
+}
+
+// What people query of an alert stands in columns, as long as it is open.
+func TestAlertColumns(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
+		columns := func() (affected bool, kind, severity sql.NullString) {
+			query := "SELECT affected, alert_kind, alert_severity FROM segmentguard_segments WHERE alert_since IS NULL OR alert_since = " +
+				d.SQL("'2024-03-18 10:44:00+00'", strconv.FormatInt(start.UnixMicro(), 10))
+			require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&affected, &kind, &severity))
+			return affected, kind, severity
+		}
+		on, kind, severity := columns()
+		require.Equal(t, []any{false, sql.NullString{}, sql.NullString{}}, []any{on, kind, severity})
+		alert := &segment.Alert{Segment: idS, Kind: validate.Short, Urgency: segment.Page, Since: start}
+		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open, s.Alert.Told = alert, alert }))
+		on, kind, severity = columns()
+		require.Equal(t, []any{true, "short", "page"}, []any{on, kind.String, severity.String})
+		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = nil }))
+		on, kind, severity = columns()
+		require.Equal(t, []any{true, sql.NullString{}, sql.NullString{}}, []any{on, kind, severity}, "the alerter is still to be told")
+	})
+}
+
+// What is asked for often has an index, also where the planner has to be shown.
+func TestQueriesUseIndexes(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		var imports []segment.SizeImport
+		for i := range 2000 {
+			imports = append(imports, segment.SizeImport{Segment: segment.ID{Name: strconv.Itoa(i)}, Sizes: []validate.Size{{Users: 1, At: start}}})
+		}
+		require.NoError(t, segment.Import(t.Context(), h, imports))
+		for i := range 100 {
+			run := strconv.Itoa(i)
+			require.NoError(t, h.Record(t.Context(), with(rec(run, 1, segment.RunPassed, int64(i)), func(r *segment.Record) { r.Build, r.Segment.Name = run, run })))
+		}
+		switch d.Dialect {
+		case sqlsegment.MySQL:
+			execute(t, db, "ANALYZE TABLE segmentguard_segments")
+			execute(t, db, "ANALYZE TABLE segmentguard_log")
+		default:
+			execute(t, db, "ANALYZE")
+		}
+		for query, index := range map[string]string{
+			"SELECT segment FROM segmentguard_segments WHERE segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000": "segmentguard_segments_affected",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND build = '7' ORDER BY id LIMIT 1000":                      "segmentguard_log_build",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND run = '7' ORDER BY id LIMIT 1000":                        "segmentguard_log_run",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND segment = 'g/7' ORDER BY id LIMIT 1000":                  "segmentguard_log_segment",
+			"SELECT max(attempt) FROM segmentguard_log WHERE segment = 'g/7' AND run = '7'":                                "segmentguard_log_",
+			"SELECT count(*) FROM segmentguard_log WHERE at < " + d.SQL("'2020-01-01'", "0"):                               "segmentguard_log_at",
+		} {
+			require.Contains(t, explained(t, d, db, query), index, query)
+		}
+	})
+}
+
+// explained returns how a query would be answered. The table is small, so
+// PostgreSQL is asked how it would do without reading all of it.
+func explained(t *testing.T, d enginetest.Database, db *sql.DB, query string) string {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	explain := "EXPLAIN "
+	switch d.Dialect {
+	case sqlsegment.PostgreSQL:
+		_, err = conn.ExecContext(t.Context(), "SET enable_seqscan = off")
+		require.NoError(t, err)
+	case sqlsegment.SQLite:
+		explain = "EXPLAIN QUERY PLAN "
+	case sqlsegment.MySQL, sqlsegment.ClickHouse:
+	}
+	rows, err := conn.QueryContext(t.Context(), explain+query)
+	require.NoError(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	require.NoError(t, err)
+	var text strings.Builder
+	for rows.Next() {
+		values := make([]sql.NullString, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		require.NoError(t, rows.Scan(into...))
+		for i, v := range values {
+			if columns[i] != "possible_keys" {
+				text.WriteString(v.String + " ")
+			}
+		}
+	}
+	require.NoError(t, rows.Err())
+	return text.String()
 }
 
 // What a database cannot find again is refused before anything is written.
@@ -68,65 +184,64 @@ func TestDamagedRow(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		h, db := d.History(t), d.Open(t)
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
-		damaged := map[sqlsegment.Dialect]string{sqlsegment.PostgreSQL: `'\x02'`, sqlsegment.SQLite: "x'02'", sqlsegment.MySQL: "x'02'"}[d.Dialect]
-		execute(t, db, "UPDATE segmentguard_segments SET packed = "+damaged)
+		damaged := map[sqlsegment.Dialect]string{sqlsegment.PostgreSQL: `'\x03'`, sqlsegment.SQLite: "x'03'", sqlsegment.MySQL: "x'03'"}[d.Dialect]
+		execute(t, db, "UPDATE segmentguard_segments SET state = "+damaged)
 		_, err := h.Sizes(t.Context(), idS, 60)
-		require.ErrorContains(t, err, "packed sizes of g/s: version 2, want 1")
-		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), "version 2")
+		require.ErrorContains(t, err, "state of g/s: packed in version 3, and this program knows versions 1 and 2")
+		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), "version 3")
 		m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: h})
 		require.NoError(t, err)
 		s, err := m.Sweep(t.Context(), func(func(segment.CurrentSize, error) bool) {})
-		require.ErrorContains(t, err, "version 2")
+		require.ErrorContains(t, err, "version 3")
 		require.False(t, s.Complete)
-		execute(t, db, "UPDATE segmentguard_segments SET packed = ''")
+		execute(t, db, "UPDATE segmentguard_segments SET state = ''")
 		_, err = h.Sizes(t.Context(), idS, 60)
-		require.ErrorContains(t, err, "packed sizes of g/s: damaged: it ends too early", "what was emptied is no segment without a history")
+		require.ErrorContains(t, err, "state of g/s: damaged: it ends too early", "what was emptied is no segment without a history")
 		require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), "too early", "nor does it become one")
 	})
 }
 
 // sql_select_limit must not make alerts look as if they were not there.
-func TestChangeAlertsOverrulesSQLSelectLimit(t *testing.T) {
+func TestChangeOverrulesSQLSelectLimit(t *testing.T) {
 	d := mariaDB(t)
 	d.DSN += "?sql_select_limit=1"
 	h := d.History(t)
 	ids := []segment.ID{{Name: "a"}, {Name: "b"}, {Name: "c"}}
-	require.NoError(t, h.ChangeAlerts(t.Context(), ids, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: s.Segment} }))
-	require.NoError(t, h.ChangeAlerts(t.Context(), ids, func(s *segment.AlertState) {
+	require.NoError(t, changeAlert(t, h, ids, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: s.Segment} }))
+	require.NoError(t, changeAlert(t, h, ids, func(s *segment.SegmentState) {
 		if s.Segment.Name != "a" {
-			s.Open = nil
+			s.Alert.Open = nil
 		}
 	}))
-	var open []segment.ID
-	for s, err := range h.Alerts(t.Context()) {
-		require.NoError(t, err)
-		open = append(open, s.Segment)
-	}
-	require.Equal(t, ids[:1], open)
+	require.Equal(t, ids[:1], affected(t, h))
 }
 
 // A function of the caller's that panics leaves nothing locked and no connection
 // open.
-func TestChangeAlertsThatPanics(t *testing.T) {
+func TestChangeThatPanics(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		db := d.Open(t)
 		db.SetMaxOpenConns(1)
 		h, err := sqlsegment.NewLedger(db, d.Dialect)
 		require.NoError(t, err)
 		require.NoError(t, h.Migrate(t.Context()))
+		other := d.History(t)
 		calls := 0
 		require.PanicsWithValue(t, "boom", func() {
-			_ = h.ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) {
-				if s.Open = (&segment.Alert{Segment: idS}); calls == 1 {
+			_ = changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) {
+				if calls++; calls == 2 {
 					panic("boom") // with its row locked
 				}
-				calls++
+				s.Alert.Open = &segment.Alert{Segment: idS, Text: "mine"}
+				err = changeAlert(t, other, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS, Text: "other"} })
 			})
 		})
-		for state, err := range h.Alerts(t.Context()) {
-			require.Fail(t, "nothing was changed", "%v %v", state, err)
-		}
-		require.NoError(t, d.History(t).ChangeAlerts(t.Context(), []segment.ID{idS}, func(s *segment.AlertState) { s.Open = &segment.Alert{Segment: idS} }))
+		require.NoError(t, err)
+		require.NoError(t, changeAlert(t, other, []segment.ID{idS}, func(s *segment.SegmentState) {
+			require.Equal(t, "other", s.Alert.Open.Text, "nothing was changed")
+			s.Alert.Open = nil
+		}))
+		require.Empty(t, affected(t, h))
 	})
 }
 
@@ -183,8 +298,11 @@ func TestSweepOverADatabase(t *testing.T) {
 // A teller counts what it is told.
 type teller struct{ fired, resolved int }
 
-func (a *teller) Fire(context.Context, segment.Alert) error { a.fired++; return nil }
-func (a *teller) Resolve(context.Context, segment.ID) error { a.resolved++; return nil }
+func (a *teller) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	a.fired += len(firing)
+	a.resolved += len(resolved)
+	return nil
+}
 
 func (a *teller) news() []int {
 	news := []int{a.fired, a.resolved}

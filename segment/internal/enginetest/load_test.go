@@ -53,7 +53,7 @@ func TestLoad(t *testing.T) {
 		requireLive(t, db, guarded)
 		requireOvertaking(t, guarded, log)
 		requireTracked(t, h, imported, log)
-		requireAttempts(t, h, log)
+		requireLog(t, h, log)
 		requireAlerts(t, h, log)
 	})
 }
@@ -69,7 +69,7 @@ func importSizes(t *testing.T, h segment.Ledger) (imported []segment.SizeImport)
 		}
 		imported = append(imported, i)
 	}
-	require.NoError(t, h.Import(t.Context(), imported))
+	require.NoError(t, segment.Import(t.Context(), h, imported))
 	return imported
 }
 
@@ -83,13 +83,10 @@ func loadResults(t *testing.T, all []*enginetest.Process) (results []loadResult)
 	return results
 }
 
-// A logged is a row of the log of attempts.
-type logged struct {
-	segment segment.ID
-	segment.Attempt
-}
+// A logged is a row of the log.
+type logged struct{ segment.Record }
 
-func (l *logged) key() string { return attemptKey(l.segment, l.RunID, l.Attempt.Attempt) }
+func (l *logged) key() string { return attemptKey(l.Segment, l.RunID, l.Attempt) }
 
 func attemptKey(id segment.ID, run string, attempt int) string {
 	return fmt.Sprintf("%s %s/%d", id, run, attempt)
@@ -99,15 +96,15 @@ func attemptKey(id segment.ID, run string, attempt int) string {
 func readLog(t *testing.T, d enginetest.Database, db *sql.DB) (log []logged) {
 	t.Helper()
 	at := d.SQL("(extract(epoch FROM at) * 1000000)::bigint", "at")
-	rows, err := db.QueryContext(t.Context(), "SELECT segment, run, attempt, state, job, kind, build, users, read_users, counter, "+at+" FROM segmentguard_attempts ORDER BY id")
+	rows, err := db.QueryContext(t.Context(), "SELECT segment, run, attempt, state, job, kind, build, users, read_users, counter, "+at+" FROM segmentguard_log ORDER BY id")
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {
 		var l logged
 		var id string
 		var micros int64
-		require.NoError(t, rows.Scan(&id, &l.RunID, &l.Attempt.Attempt, &l.State, &l.JobID, &l.JobKind, &l.Build, &l.Users, &l.Read, &l.Counter, &micros))
-		l.segment, err = segment.ParseID(id)
+		require.NoError(t, rows.Scan(&id, &l.RunID, &l.Attempt, &l.State, &l.JobID, &l.JobKind, &l.Build, &l.Users, &l.Read, &l.Counter, &micros))
+		l.Segment, err = segment.ParseID(id)
 		require.NoError(t, err)
 		l.At = time.UnixMicro(micros).UTC()
 		log = append(log, l)
@@ -131,7 +128,7 @@ func requireInLog(t *testing.T, results []loadResult, log []logged) {
 		}
 	}
 	for _, l := range log {
-		got = append(got, fmt.Sprintf("%s %s/%d: %d %s", l.segment, l.RunID, l.Attempt.Attempt, l.Users, l.State))
+		got = append(got, fmt.Sprintf("%s %s/%d: %d %s", l.Segment, l.RunID, l.Attempt, l.Users, l.State))
 	}
 	requireSame(t, want, got, "records that callers were told of, and the log")
 	t.Log("told:", counts)
@@ -202,9 +199,9 @@ func requireOvertaking(t *testing.T, results []loadResult, log []logged) {
 	newest, commits := map[string]int{}, map[string]int{}
 	for _, l := range log {
 		if l.State != segment.RunRejected {
-			require.GreaterOrEqual(t, l.Attempt.Attempt, newest[l.RunID], "run %s: an older attempt was %s after a newer one", l.RunID, l.State)
+			require.GreaterOrEqual(t, l.Attempt, newest[l.RunID], "run %s: an older attempt was %s after a newer one", l.RunID, l.State)
 		}
-		newest[l.RunID] = max(newest[l.RunID], l.Attempt.Attempt)
+		newest[l.RunID] = max(newest[l.RunID], l.Attempt)
 		if l.State == segment.RunCommitted {
 			commits[l.key()]++
 		}
@@ -227,72 +224,70 @@ func requireTracked(t *testing.T, h segment.Ledger, imported []segment.SizeImpor
 		want[i.Segment] = segment.SegmentState{Sizes: i.Sizes}
 	}
 	for _, l := range log {
-		tracked := want[l.segment]
-		tracked.Segment = l.segment
+		tracked := want[l.Segment]
+		tracked.Segment = l.Segment
 		size := validate.Size{Users: l.Users, At: l.At}
 		committed := l.State == segment.RunCommitted
 		if committed {
 			tracked.Sizes = append(tracked.Sizes, size)
 		}
 		if last := tracked.Last; l.State == segment.RunRejected || last.State != segment.RunCommitted || l.RunID == last.RunID || !l.At.Before(last.At) {
-			tracked.Last = l.Attempt
+			tracked.Last = l.Record
 			if committed {
 				tracked.Live = &size
 			}
 		}
-		want[l.segment] = tracked
+		want[l.Segment] = tracked
 	}
-	for tracked, err := range h.Segments(t.Context()) {
+	for tracked, err := range h.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
 		expected := want[tracked.Segment]
 		slices.SortStableFunc(expected.Sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) })
 		expected.Sizes = expected.Sizes[max(0, len(expected.Sizes)-segment.KeptSizes):]
+		expected.Alert = tracked.Alert // which requireAlerts looks at
 		require.Equal(t, expected, tracked)
 		delete(want, tracked.Segment)
 	}
 	require.Empty(t, want, "segments that are in the log only")
 }
 
-// requireAttempts holds the ledger's way to read the log against the log.
-func requireAttempts(t *testing.T, h segment.Ledger, log []logged) {
+// requireLog holds the ledger's way to read the log against the log.
+func requireLog(t *testing.T, h segment.Ledger, log []logged) {
 	t.Helper()
-	last := map[string]segment.Attempt{}
-	for _, l := range log {
-		last[l.key()] = l.Attempt
-	}
-	for r, err := range h.Attempts(t.Context(), segment.LogFilter{}) {
+	rest := log
+	for e, err := range h.Log(t.Context(), segment.LogFilter{}) {
 		require.NoError(t, err)
-		key := attemptKey(r.Segment, r.RunID, r.Attempt)
-		want, known := last[key]
-		require.True(t, known, key)
-		require.Equal(t, want.State, r.State, key)
-		require.Equal(t, want.Users, r.Users, key)
-		require.Equal(t, want.At, r.At, key)
-		require.Equal(t, want.Users, r.Report.Stored.Users(), key)
-		require.Equal(t, want.State != segment.RunRejected, r.Report.Passed(), key)
-		delete(last, key)
+		require.NotEmpty(t, rest, "entries that are not in the log: %+v", e)
+		require.NotNil(t, e.Record)
+		require.NotNil(t, e.Record.Report)
+		require.Equal(t, e.Record.Users, e.Record.Report.Stored.Users())
+		require.Equal(t, e.Record.State != segment.RunRejected, e.Record.Report.Passed())
+		r := *e.Record
+		r.Report = nil
+		require.Equal(t, rest[0].Record, r)
+		rest = rest[1:]
 	}
-	require.Empty(t, last, "attempts that are in the log only")
+	require.Empty(t, rest, "entries that are in the log only")
 }
 
 // requireAlerts wants each open alert to be about a rejected run, and to be gone
 // after one that passes.
 func requireAlerts(t *testing.T, h segment.Ledger, log []logged) {
 	t.Helper()
-	g, err := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	rejected := map[string]bool{}
 	for _, l := range log {
 		rejected[l.key()] = l.State == segment.RunRejected
 	}
 	open := 0
-	for s, err := range h.Alerts(t.Context()) {
+	for s, err := range h.Segments(t.Context(), segment.SegmentFilter{Affected: true}) {
 		require.NoError(t, err)
-		if s.Open == nil {
+		if s.Alert.Open == nil {
 			continue
 		}
 		open++
-		require.True(t, rejected[attemptKey(s.Segment, s.Open.RunID, s.Open.Attempt)], "%+v", s.Open)
+		require.True(t, rejected[attemptKey(s.Segment, s.Alert.Open.RunID, s.Alert.Open.Attempt)], "%+v", s.Alert.Open)
 		_, err := g.Commit(t.Context(), segment.Run{
 			ID: "after", Job: segment.Copy(s.Segment, idS), Expected: validate.Count(1_300_000),
 			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(1_300_000), nil },
@@ -301,9 +296,9 @@ func requireAlerts(t *testing.T, h segment.Ledger, log []logged) {
 		require.NoError(t, err)
 	}
 	require.Positive(t, open)
-	for s, err := range h.Alerts(t.Context()) {
+	for s, err := range h.Segments(t.Context(), segment.SegmentFilter{Affected: true}) {
 		require.NoError(t, err)
-		require.Nil(t, s.Open, s.Segment)
+		require.Nil(t, s.Alert.Open, s.Segment)
 	}
 }
 

@@ -142,7 +142,7 @@ func newLoader(c *enginetest.Child) (*loader, error) {
 	}
 	db.SetMaxOpenConns(loadConnections)
 	db.SetMaxIdleConns(loadConnections)
-	g, err := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	return &loader{place, processes, c.Database, db, h, g}, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
 // Main is for TestMain: it runs the tests and stops the servers that they used.
@@ -12,8 +14,12 @@ func Main(m *testing.M, children map[string]func(*Child) error) {
 	if name := os.Getenv(childVariable); name != "" {
 		os.Exit(runChild(children[name]))
 	}
+	if err := checkAsked(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
-	if err := stopAll(); err != nil {
+	if err := servertest.CloseShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "stopping servers:", err)
 		code = max(code, 1)
 	}

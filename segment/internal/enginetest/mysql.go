@@ -1,46 +1,45 @@
 package enginetest
 
 import (
-	"fmt"
+	"errors"
 	"path/filepath"
 	"testing"
 
 	_ "github.com/go-sql-driver/mysql" // the driver "mysql"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
-var (
-	errNoMariaDB = fmt.Errorf("%w: apt-get install mariadb-server", errNotInstalled)
-	mariaDB      = shared(startMariaDB)
-)
+// MariaDB speaks MySQL's dialect. Its default character set is latin1, and its
+// collation does not tell case: what must be UTF-8 and exact has to say so.
+var MariaDB = Engine{"mariadb", sqlsegment.MySQL, createMariaDB}
 
-// createMySQL makes a database in a MariaDB. Its default character set is
-// latin1, and its collation does not tell case: what must be UTF-8 and exact has
-// to say so.
-func createMySQL(t testing.TB) (driver, dsn string) {
+var sharedMariaDB = shared(startMariaDB)
+
+func createMariaDB(t testing.TB) (driver, dsn string) {
 	t.Helper()
-	s, err := mariaDB()
-	requireInstalled(t, err)
-	return s.driver, s.socket() + s.database(t)
+	h, err := sharedMariaDB()
+	servertest.Require(t, err)
+	return h.driver, h.dsn(h.database(t, ""))
 }
 
-func startMariaDB() (*daemon, error) {
-	install, errInstall := lookPath("mariadb-install-db")
-	server, errServer := lookPath("mariadbd")
-	if errInstall != nil || errServer != nil {
-		return nil, errNoMariaDB
+func startMariaDB() (*host, error) {
+	install, errInstall := servertest.Find("mariadb-install-db", "mariadb-server")
+	server, errServer := servertest.Find("mariadbd", "mariadb-server")
+	if err := errors.Join(errInstall, errServer); err != nil {
+		return nil, err
 	}
-	d, err := newDaemon("mariadb", "mysql")
+	s, err := servertest.New("mariadb", "mysql")
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(d.folder, "data")
-	if err := d.command(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db"); err != nil {
-		return nil, err
+	data, socket := filepath.Join(s.Folder, "data"), filepath.Join(s.Folder, "s")
+	if err := s.Run(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db"); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	d.driver, d.dsn = "mysql", d.socket()
+	h := &host{Server: s, driver: "mysql", dsn: func(database string) string { return "root@unix(" + socket + ")/" + database }}
 	// In a folder of temporary tables that servers share, each that starts deletes those of all.
-	return d, d.run(server, "--no-defaults", "--datadir="+data, "--tmpdir="+d.folder, "--socket="+filepath.Join(d.folder, "s"), "--skip-networking",
+	return h, s.Start(h.answers, server, "--no-defaults", "--datadir="+data, "--tmpdir="+s.Folder, "--socket="+socket, "--skip-networking",
 		"--character-set-server=latin1", "--collation-server=latin1_swedish_ci", "--innodb-flush-log-at-trx-commit=0")
 }
-
-func (d *daemon) socket() string { return "root@unix(" + filepath.Join(d.folder, "s") + ")/" }

@@ -55,7 +55,7 @@ func openPlatform(d enginetest.Database) (*platform, error) {
 		return nil, err
 	}
 	h, errHistory := sqlsegment.NewLedger(db, d.Dialect)
-	g, errGuard := segment.NewGuard(segment.GuardConfig{History: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	g, errGuard := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	return &platform{database: d, db: db, history: h, guard: g}, errors.Join(errHistory, errGuard)
 }
 
@@ -171,7 +171,7 @@ func (p *platform) inTransaction(ctx context.Context, id string, attempt int, ch
 // states are what the history knows of a run, in order.
 func (p *platform) states(t *testing.T, run string) (states []string) {
 	t.Helper()
-	rows, err := p.db.QueryContext(t.Context(), p.database.Bind("SELECT attempt, state FROM segmentguard_attempts WHERE run = ? ORDER BY id"), run)
+	rows, err := p.db.QueryContext(t.Context(), p.database.Bind("SELECT attempt, state FROM segmentguard_log WHERE run = ? ORDER BY id"), run)
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {

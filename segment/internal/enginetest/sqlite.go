@@ -8,6 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+)
+
+// SQLite is a file, with a journal as it is by default, or a write-ahead log.
+var (
+	SQLite    = Engine{"sqlite", sqlsegment.SQLite, createSQLite}
+	SQLiteWAL = Engine{"sqlite-wal", sqlsegment.SQLite, createSQLiteWAL}
 )
 
 // createSQLite leaves busy_timeout at its default, none: a History must not

@@ -46,7 +46,7 @@ func BenchmarkSweep(b *testing.B) {
 			var peak uint64
 			for b.Loop() {
 				start := time.Now()
-				require.Equal(b, million, readPacked(b, db))
+				require.Equal(b, million, readStates(b, db))
 				read = time.Since(start)
 				start = time.Now()
 				s, err := m.Sweep(b.Context(), watched(&peak, latest))
@@ -79,7 +79,7 @@ func fillFleet(b *testing.B, h *sqlsegment.Ledger) (latest []int64) {
 				imported[k].Sizes = append(imported[k].Sizes, validate.Size{Users: latest[i], At: now.AddDate(0, 0, day-29)})
 			}
 		}
-		require.NoError(b, h.Import(b.Context(), imported))
+		require.NoError(b, segment.Import(b.Context(), h, imported))
 	}
 	return latest
 }
@@ -94,14 +94,14 @@ func numbers(n int) iter.Seq[int] {
 	}
 }
 
-func readPacked(b *testing.B, db *sql.DB) (n int) {
+func readStates(b *testing.B, db *sql.DB) (n int) {
 	b.Helper()
-	rows, err := db.QueryContext(b.Context(), "SELECT segment, packed FROM segmentguard_segments ORDER BY segment")
+	rows, err := db.QueryContext(b.Context(), "SELECT segment, state FROM segmentguard_segments ORDER BY segment")
 	require.NoError(b, err)
 	defer rows.Close()
-	var id, packed sql.RawBytes
+	var id, state sql.RawBytes
 	for rows.Next() {
-		require.NoError(b, rows.Scan(&id, &packed))
+		require.NoError(b, rows.Scan(&id, &state))
 		n++
 	}
 	require.NoError(b, rows.Err())

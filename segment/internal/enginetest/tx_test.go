@@ -37,7 +37,7 @@ func TestTxRolledBackLeavesNoRecord(t *testing.T) {
 		require.NoError(t, h.Tx(tx).Record(t.Context(), rec("r", 7, segment.RunCommitted, 1)))
 		require.NoError(t, tx.Rollback())
 		require.Empty(t, users(t, h, idS, 9))
-		for _, table := range []string{"segmentguard_segments", "segmentguard_attempts", "segmentguard_alerts", "segmentguard_words"} {
+		for _, table := range []string{"segmentguard_segments", "segmentguard_log"} {
 			require.Zero(t, number(t, db, "SELECT count(*) FROM "+table), table)
 		}
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 2)))
@@ -89,5 +89,5 @@ func TestTxUnderRepeatableRead(t *testing.T) {
 
 func postgreSQL(t testing.TB) enginetest.Database {
 	t.Helper()
-	return enginetest.Engines()[0].New(t)
+	return enginetest.PostgreSQL.New(t)
 }

@@ -122,7 +122,7 @@ func TestUsersRefuses(t *testing.T) {
 // What was never opened, as a transaction whose error was not looked at, is an
 // error and no panic in the midst of a job.
 func TestNothingOpen(t *testing.T) {
-	d := enginetest.Engines()[1].New(t)
+	d := enginetest.SQLite.New(t)
 	h := d.History(t)
 	u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT 'a'"}
 	for _, q := range []sqlsegment.Queryer{nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil)} {
@@ -160,7 +160,7 @@ func TestUsersInTransactions(t *testing.T) {
 // A count that may be older than the query must not say that it is complete up
 // to the query: yesterday's users look like any others.
 func TestUsersAsOf(t *testing.T) {
-	p, s, standby, m, ch := postgreSQL(t), enginetest.Engines()[1].New(t), enginetest.Standby(t), mariaDB(t), clickHouse(t)
+	p, s, standby, m, ch := postgreSQL(t), enginetest.SQLite.New(t), enginetest.Standby(t), mariaDB(t), clickHouse(t)
 	manual := m
 	manual.DSN += "?autocommit=0"
 	pool := func(db *sql.DB) sqlsegment.Queryer { return db }

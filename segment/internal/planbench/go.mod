@@ -3,7 +3,7 @@ module github.com/segmentguard/segmentguard/segment/internal/planbench
 go 1.26.0
 
 require (
-	github.com/segmentguard/segmentguard v0.0.0
+	github.com/segmentguard/segmentguard v0.1.0
 	github.com/stretchr/testify v1.12.1
 	gonum.org/v1/gonum v0.17.0
 )

@@ -85,11 +85,12 @@ func TestCode(t *testing.T) {
 func TestCodeOfTransactions(t *testing.T) {
 	_, doc, found := strings.Cut(read(t, "segment/sqlsegment/doc.go"), "// # Transactions\n")
 	require.True(t, found)
+	doc, _, _ = strings.Cut(doc, "\n// # ")
 	var code strings.Builder
-	for _, line := range regexp.MustCompile(`(?m)^//\t(.*\n)`).FindAllStringSubmatch(doc, 12) {
+	for _, line := range regexp.MustCompile(`(?m)^//\t(.*\n)`).FindAllStringSubmatch(doc, -1) {
 		code.WriteString(line[1])
 	}
-	require.Contains(t, code.String(), "ledger.Tx(tx)")
+	require.Contains(t, code.String(), "ledger.Staging(tx)")
 	requireCode(t, code.String(), read(t, "examples/segmentcopy/indatabase/main.go"))
 }
 
@@ -196,13 +197,22 @@ func TestPointers(t *testing.T) {
 		out, err := doc.CombinedOutput()
 		require.NoError(t, err, "%s: %s", command[1], out)
 	}
-	for line := range strings.Lines(section(t, "The house")) {
-		room := regexp.MustCompile("^\\| `([a-z/]+)`").FindStringSubmatch(line)
-		if room == nil {
-			continue
-		}
-		for _, file := range regexp.MustCompile("`([a-z_]+\\.go)`").FindAllStringSubmatch(line, -1) {
-			require.FileExists(t, filepath.Join(root, room[1], file[1]))
-		}
+}
+
+// TestContributing: the folders, files and commands that it names are there.
+func TestContributing(t *testing.T) {
+	text := read(t, ".github/CONTRIBUTING.md")
+	_, rows, found := strings.Cut(text, "\n## Where things are\n")
+	require.True(t, found)
+	rows, _, _ = strings.Cut(rows, "\n## ")
+	folders := regexp.MustCompile("(?m)^\\| `([a-z/]+)`").FindAllStringSubmatch(rows, -1)
+	require.Greater(t, len(folders), 5)
+	for _, folder := range folders {
+		require.DirExists(t, filepath.Join(root, folder[1]))
+	}
+	commands := regexp.MustCompile(`bash (\.ci/\w+)`).FindAllStringSubmatch(text, -1)
+	require.Greater(t, len(commands), 5)
+	for _, command := range commands {
+		require.FileExists(t, filepath.Join(root, command[1]))
 	}
 }

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/duckdb/duckdb-go/v2 v2.10506.0
-	github.com/segmentguard/segmentguard v0.0.0
+	github.com/segmentguard/segmentguard v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 

@@ -25,13 +25,13 @@ func TestPlanSpan(t *testing.T) {
 		affected                    string
 		err                         error
 		done, failed, blocked, left int64
-		unwritten                   int64
+		noWriter                    int64
 		errorType                   any
 	}{
 		{name: "all done", affected: "cars", done: 2},
 		{name: "failed", affected: "cars", err: failing, failed: 1, blocked: 1, errorType: "failed"},
 		{name: "cancelled", cancelled: true, affected: "cars", left: 2, errorType: "cancelled"},
-		{name: "by hand", affected: "all", done: 3, unwritten: 1, errorType: "incomplete"},
+		{name: "by hand", affected: "all", done: 3, noWriter: 1, errorType: "incomplete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
@@ -56,7 +56,7 @@ func TestPlanSpan(t *testing.T) {
 				require.Equal(t, outer.SpanContext().SpanID(), inner.Parent().SpanID())
 			}
 			want := map[string]any{
-				"segmentguard.plan.steps": int64(len(plan.Steps)), "segmentguard.plan.conflicts": int64(0), "segmentguard.plan.unwritten": c.unwritten,
+				"segmentguard.plan.steps": int64(len(plan.Steps)), "segmentguard.plan.conflicts": int64(0), "segmentguard.plan.no_writer": c.noWriter,
 				"segmentguard.plan.done": c.done, "segmentguard.plan.failed": c.failed, "segmentguard.plan.blocked": c.blocked, "segmentguard.plan.never_started": c.left,
 			}
 			if c.errorType == nil {

@@ -1,0 +1,207 @@
+package sqlsegment
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// logColumns are all columns of segmentguard_log but its id. Those from attempt on
+// are NULL where an entry has no record.
+const logColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report"
+
+// newest yields what an attempt is compared with: the newest attempt of its run,
+// and the state of this very one if that is live.
+const newest = `
+SELECT max(attempt), max(CASE WHEN attempt = ? AND state IN ('committed', 'observed') THEN state END)
+FROM segmentguard_log WHERE segment = ? AND run = ?`
+
+// record compares and keeps. From the lock to the commit everybody else who
+// records for the segment waits, and sees what was kept.
+func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+	if err := cmp.Or(checkState(r.State), checkSize(r)); err != nil {
+		return err
+	}
+	entry := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: r}
+	if _, err := logValues(d, &entry); err != nil { // before anything is locked
+		return err
+	}
+	locked, err := lockRows(ctx, s, d, []segment.ID{r.Segment})
+	if err != nil {
+		return err
+	}
+	if err := superseded(ctx, s, d, r); err != nil {
+		return err
+	}
+	changed, err := changeRows(locked, func(s *segment.SegmentState) error {
+		s.Record(*r)
+		s.Log = []segment.LogEntry{entry}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return saveRows(ctx, s, d, locked, changed)
+}
+
+func superseded(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+	attempt := sql.NullInt64{Int64: -1}
+	var live sql.NullString
+	key, err := text(d, r.Segment)
+	if err == nil {
+		err = one(ctx, s, d.bind(d.latest(newest)), []any{r.Attempt, key, r.RunID}, &attempt, &live)
+	}
+	if err != nil {
+		return err
+	}
+	if !attempt.Valid {
+		attempt.Int64 = -1
+	}
+	return r.Superseded(int(attempt.Int64), segment.RunState(live.String))
+}
+
+// checkState refuses an unknown state: it must not pass for one that need not be
+// compared.
+func checkState(s segment.RunState) error {
+	switch s {
+	case segment.RunPassed, segment.RunCommitted, segment.RunObserved, segment.RunRejected, segment.RunUnknown:
+		return nil
+	}
+	return badInput("Record.State", string(s), `"passed", "committed", "rejected", "observed" or "unknown"`)
+}
+
+// checkSize refuses a size by which no later one could be judged.
+func checkSize(r *segment.Record) error {
+	switch {
+	case !r.InBaseline():
+		return nil
+	case r.At.IsZero():
+		return badInput("Record.At", "missing", "the time of the size")
+	case r.Users < 0 || r.Read < 0:
+		return badInput("Record", fmt.Sprintf("of %d users, %d read", r.Users, r.Read), "0 or more")
+	}
+	return nil
+}
+
+// addToLog adds entries in their order.
+func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment.LogEntry) error {
+	for entries := range slices.Chunk(entries, chunk) {
+		var args []any
+		for i := range entries {
+			values, err := logValues(d, &entries[i])
+			if err != nil {
+				return err
+			}
+			args = append(args, values...)
+		}
+		insert := "INSERT INTO segmentguard_log (" + logColumns + ") VALUES " + list("("+list("?", 16)+")", len(entries))
+		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logValues returns logColumns.
+func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
+	key, err := text(d, e.Segment)
+	run := "LogEntry.RunID"
+	if e.Record != nil {
+		run = "Record.RunID"
+	}
+	err = cmp.Or(err, d.storable("LogEntry.Action", string(e.Action)), d.storableKey(run, e.RunID),
+		d.storable("LogEntry.By", e.By), d.storable("LogEntry.Why", e.Why))
+	if err != nil {
+		return nil, err
+	}
+	values := []any{key, d.time(e.At), string(e.Action), e.RunID, e.By, e.Why}
+	r := e.Record
+	if r == nil {
+		return append(values, make([]any, 10)...), nil
+	}
+	err = cmp.Or(
+		d.storable("Record.JobID", r.JobID), d.storable("Record.JobKind", string(r.JobKind)),
+		d.storableKey("Record.Build", r.Build), d.storable("Record.Counter", r.Counter),
+	)
+	if err != nil {
+		return nil, err
+	}
+	var report any
+	if r.Report != nil {
+		text, err := json.Marshal(r.Report)
+		if err != nil {
+			return nil, err
+		}
+		report = string(text)
+	}
+	return append(values, r.Attempt, string(r.State), r.JobID, string(r.JobKind), r.Build, r.Users, r.Read, r.Counter, r.Live, report), nil
+}
+
+// A loggedEntry is an entry and where it stands in the log.
+type loggedEntry struct {
+	id int64
+	segment.LogEntry
+}
+
+// scanEntry reads id and logColumns.
+func scanEntry(scan scanner) (e loggedEntry, err error) {
+	var key, report []byte
+	var at instant
+	var attempt, users, read sql.NullInt64
+	var state, job, kind, build, counter sql.NullString
+	var live sql.NullBool
+	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report)
+	if err != nil {
+		return e, err
+	}
+	e.At = at.Time
+	if e.Segment, err = segment.ParseID(string(key)); err != nil || !attempt.Valid {
+		return e, err
+	}
+	e.Record = &segment.Record{
+		Segment: e.Segment, RunID: e.RunID, Attempt: int(attempt.Int64), State: segment.RunState(state.String),
+		JobID: job.String, JobKind: segment.JobKind(kind.String), Build: build.String,
+		Users: users.Int64, Read: read.Int64, Counter: counter.String, Live: live.Bool, At: e.At,
+	}
+	if len(report) > 0 {
+		e.Record.Report = &validate.Report{}
+		if err := json.Unmarshal(report, e.Record.Report); err != nil {
+			return e, fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Segment, err)
+		}
+	}
+	return e, nil
+}
+
+// pruned is how many rows are deleted at a time, so that nobody waits for long.
+const pruned = 5000
+
+// pruneByID is ledgerDialect.prune where a DELETE has no LIMIT.
+const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segmentguard_log WHERE at < ? AND action = 'recorded' LIMIT ?)"
+
+// Prune deletes from the log the records from before a time, and returns how many
+// those were. The state of each segment stays, and so does what people decided. But
+// a size of a run that is gone cannot be accepted any more, and an attempt at it is
+// not compared with older ones.
+func (l *Ledger) Prune(ctx context.Context, before time.Time) (total int64, err error) {
+	for {
+		var n int64
+		err := l.read(ctx, func(s session) error {
+			result, err := s.ExecContext(ctx, l.dialect.bind(l.dialect.prune()), l.dialect.time(before), pruned)
+			if err != nil {
+				return err
+			}
+			n, err = result.RowsAffected()
+			return err
+		})
+		if total += n; err != nil || n < pruned {
+			return total, wrap("pruning the log", err)
+		}
+	}
+}

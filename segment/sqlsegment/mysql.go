@@ -1,0 +1,213 @@
+package sqlsegment
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// mySQL is the dialect of MySQL 8 and MariaDB 10.2, and later.
+type mySQL struct{}
+
+// noLimit is how MySQL says that a query has no limit. It overrules
+// sql_select_limit, which would end a query early without a word.
+const noLimit = " LIMIT 18446744073709551615"
+
+func (mySQL) canonical(kind string) string {
+	switch kind = strings.TrimPrefix(kind, "UNSIGNED "); kind {
+	case "BINARY", "VARBINARY", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB":
+		return "LOWER(HEX(id))"
+	case "CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT": // functions make long ones of any text
+		return "CAST(CONVERT(id USING utf8mb4) AS BINARY)" // as bytes, which no connection's character set turns into ????
+	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT":
+		return "CONVERT(id + 0 USING utf8mb4)" // 0007 of a ZEROFILL column is 7
+	}
+	return ""
+}
+
+func (mySQL) count(u *Users, _ column, fresh string) string { return countIDs(u, fresh) }
+
+func (mySQL) sum(u *Users, f formula, c column, fresh string) string {
+	return sumHashes(u, f, c, fresh)
+}
+
+func (mySQL) read(u *Users, c column) string { return readIDs(u, c) + noLimit }
+
+// native returns the portable formula: MySQL has no fast hash.
+func (d mySQL) native(string) formula { return d.portable() }
+
+func (mySQL) portable() formula {
+	return formula{
+		hash: validate.MD5, hold: "MD5(id)", fence: noLimit,
+		sums: lanes("CAST(COALESCE(SUM(CAST(CONV(SUBSTR(h, %d, 8), 16, 10) AS UNSIGNED)), 0) AS CHAR)", 1, 9, 17, 25), // without the inner CAST the sum is a DOUBLE and wrong
+	}
+}
+
+// fresh takes what only reads for a replica. Without autocommit each connection
+// stays in a transaction.
+func (mySQL) fresh(alone bool) string {
+	if alone {
+		return "@@read_only = 0 AND @@autocommit = 1"
+	}
+	return "false"
+}
+
+func (mySQL) checkSession(context.Context, Queryer) error { return nil }
+
+func (mySQL) connect(_ context.Context, db *sql.DB, do func(beginner) error) error { return do(db) }
+
+// exclusive takes a lock of one connection, named after the database: names of
+// locks are those of the server. It waits in turns, so that a context that ends is
+// noticed.
+func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer func() { err = also(err, "giving back the connection", conn.Close()) }()
+	const name = "CONCAT('segmentguard ', SHA1(DATABASE()))"
+	for {
+		var got sql.NullInt64
+		if err := one(ctx, conn, "SELECT GET_LOCK("+name+", 10)", nil, &got); err != nil {
+			return fmt.Errorf("waiting for other migrations: %w", err)
+		}
+		if !got.Valid {
+			return errors.New("waiting for other migrations: GET_LOCK failed, want a database in the DSN")
+		}
+		if got.Int64 == 1 {
+			break
+		}
+	}
+	defer func() {
+		var released sql.NullInt64
+		err = also(err, "ending the migration", one(context.WithoutCancel(ctx), conn, "SELECT RELEASE_LOCK("+name+")", nil, &released))
+	}()
+	return do(conn)
+}
+
+// isolation avoids the locks on gaps beside what is read that MySQL takes by
+// default.
+func (mySQL) isolation() *sql.TxOptions { return &sql.TxOptions{Isolation: sql.LevelReadCommitted} }
+
+// mySQLMigrations keep ids as bytes, not characters: no collation takes one id for
+// another. MySQL keeps each definition at once, so all may run again.
+var mySQLMigrations = []migration{
+	{version: 3, move: moveEarlier, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
+	version bigint PRIMARY KEY,
+	at      bigint NOT NULL -- microseconds since 1970, UTC
+) ENGINE=InnoDB`, ""},
+		{`ALTER TABLE segmentguard_segments
+	CHANGE COLUMN packed state longblob NOT NULL,
+	ADD COLUMN affected boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_kind varbinary(1024),
+	ADD COLUMN alert_severity varbinary(1024),
+	ADD COLUMN alert_since bigint,
+	ADD COLUMN alert longblob,
+	ADD KEY segmentguard_segments_affected (affected, segment)`, "segmentguard_segments.packed"},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
+	segment        varbinary(1024) PRIMARY KEY,
+	state          longblob NOT NULL,
+	affected       boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
+	alert_kind     varbinary(1024), -- of the alert that is open
+	alert_severity varbinary(1024),
+	alert_since    bigint,
+	alert          longblob, -- JSON
+	KEY segmentguard_segments_affected (affected, segment)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_log (
+	id         bigint AUTO_INCREMENT PRIMARY KEY,
+	segment    varbinary(1024) NOT NULL,
+	at         bigint NOT NULL, -- microseconds since 1970, UTC
+	action     varbinary(1024) NOT NULL, -- 'recorded', 'accepted', …
+	run        varbinary(1024) NOT NULL,
+	by_whom    longblob NOT NULL,
+	why        longblob NOT NULL,
+	attempt    bigint, -- this and all below: of a record only
+	state      varbinary(1024),
+	job        longblob,
+	kind       longblob,
+	build      varbinary(1024),
+	users      bigint,
+	read_users bigint,
+	counter    longblob,
+	live       boolean,
+	report     longblob, -- JSON
+	KEY segmentguard_log_segment (segment, id),
+	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
+	KEY segmentguard_log_build (build, id),
+	KEY segmentguard_log_at (at)
+) ENGINE=InnoDB`, ""},
+	}},
+	{version: 4, statements: dropEarlier},
+}
+
+func (mySQL) migrations() []migration { return mySQLMigrations }
+
+// conflict knows the errors by the number with which their text begins, whatever
+// driver made them. A text that only looks like one of those costs a few tries:
+// whatever went wrong, it was rolled back.
+func (mySQL) conflict(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "Error 1213") || // deadlock
+		strings.Contains(text, "Error 1205") // waited too long for a lock
+}
+
+func (mySQL) columns(ctx context.Context, s session, do func(scanner) error) error {
+	return each(ctx, s, `SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name LIKE 'segmentguard\_%'`+noLimit, nil, do)
+}
+
+func (mySQL) bind(query string) string { return query }
+
+// lock takes two statements: an INSERT of MySQL's gives back nothing.
+func (mySQL) lock(ctx context.Context, s session, keys []any, fresh []byte, do func(scanner) error) error {
+	args := make([]any, 0, 2*len(keys))
+	for _, key := range keys {
+		args = append(args, key, fresh)
+	}
+	insert := "INSERT INTO segmentguard_segments (segment, state) VALUES " + list("(?, ?)", len(keys)) + " ON DUPLICATE KEY UPDATE segment = VALUES(segment)"
+	if _, err := s.ExecContext(ctx, insert, args...); err != nil {
+		return err
+	}
+	locked := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE segment IN (" + list("?", len(keys)) + ")" + noLimit + " FOR UPDATE"
+	return each(ctx, s, locked, keys, do)
+}
+
+// latest reads with a lock: in a job's transaction that read before, nothing else
+// sees what others committed since.
+func (mySQL) latest(query string) string { return query + " FOR UPDATE" }
+
+func (mySQL) unlimited() string { return noLimit }
+
+func (mySQL) overwrite(_ string, columns []string) string {
+	updates := make([]string, len(columns))
+	for i, c := range columns {
+		updates[i] = c + " = VALUES(" + c + ")"
+	}
+	return " ON DUPLICATE KEY UPDATE " + strings.Join(updates, ", ")
+}
+
+// prune names no rows by id: MySQL does not read from what it deletes from.
+func (mySQL) prune() string {
+	return "DELETE FROM segmentguard_log WHERE at < ? AND action = 'recorded' LIMIT ?"
+}
+
+func (mySQL) time(t time.Time) any { return microseconds(t) }
+
+func (mySQL) storable(string, string) error { return nil }
+
+// longestKey is as long as two keys and a number can be in an index of InnoDB.
+const longestKey = 1024
+
+func (mySQL) storableKey(field, text string) error {
+	if len(text) > longestKey {
+		return badInput(field, fmt.Sprintf("of %d bytes", len(text)), fmt.Sprintf("%d bytes at most, as MySQL indexes no more", longestKey))
+	}
+	return nil
+}

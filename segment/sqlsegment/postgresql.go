@@ -1,0 +1,194 @@
+package sqlsegment
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// postgreSQL is the dialect of PostgreSQL 12 and later.
+type postgreSQL struct{}
+
+func (postgreSQL) canonical(kind string) string {
+	switch kind {
+	case "BYTEA":
+		return "encode(id, 'hex')"
+	case "TEXT", "VARCHAR", "BPCHAR", "NAME", "UUID", "INT2", "INT4", "INT8":
+		return "id::text"
+	}
+	return ""
+}
+
+func (postgreSQL) count(u *Users, _ column, fresh string) string { return countIDs(u, fresh) }
+
+// sum puts a fence, OFFSET 0, after Portable's hashes: without it they are made
+// anew for each sum. It also keeps them in one process, so Native does without.
+func (postgreSQL) sum(u *Users, f formula, c column, fresh string) string {
+	return sumHashes(u, f, c, fresh)
+}
+
+func (postgreSQL) read(u *Users, c column) string { return readIDs(u, c) }
+
+func (postgreSQL) native(kind string) formula {
+	switch {
+	case kind == "UUID": // making text of it would cost more than all the rest
+		return postgreSQLHash("uuid_hash_extended", "id", "id")
+	case strings.HasPrefix(kind, "INT"):
+		return postgreSQLHash("hashint8extended", "id::bigint", "id")
+	}
+	return postgreSQLHash("hashtextextended", "", `id COLLATE "C"`)
+}
+
+func postgreSQLHash(function, of, hold string) formula {
+	return formula{
+		hash: validate.Hash("postgresql/" + function + "(0,1)"), of: of, hold: hold,
+		sums: lanes("coalesce(sum("+function+"(h, %d)), 0)::text", 0, 1),
+	}
+}
+
+func (postgreSQL) portable() formula {
+	return formula{
+		hash: validate.MD5, hold: "md5(convert_to(id, 'UTF8'))", fence: " OFFSET 0",
+		sums: lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25),
+	}
+}
+
+func (postgreSQL) fresh(alone bool) string {
+	if alone {
+		return "NOT pg_is_in_recovery()"
+	}
+	return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
+}
+
+func (postgreSQL) checkSession(context.Context, Queryer) error { return nil }
+
+func (postgreSQL) connect(_ context.Context, db *sql.DB, do func(beginner) error) error {
+	return do(db)
+}
+
+// migrationKey is the advisory lock under which migrations wait for each other:
+// without it, two CREATE TABLE IF NOT EXISTS at once fail on the system catalog.
+const migrationKey int64 = 0x7365676d67756172 // "segmguar"
+
+func (d postgreSQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) error {
+	return transaction(ctx, db, d.isolation(), func(s session) error {
+		if _, err := s.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", migrationKey); err != nil {
+			return err
+		}
+		return do(s)
+	})
+}
+
+// isolation tells the server what it wants, as a stricter default of the database
+// would let transactions fail where they should wait.
+func (postgreSQL) isolation() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+var postgreSQLMigrations = []migration{
+	{version: 3, move: moveEarlier, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
+	version bigint PRIMARY KEY,
+	at      timestamptz NOT NULL
+)`, ""},
+		{`ALTER TABLE segmentguard_segments RENAME COLUMN packed TO state`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments
+	ADD COLUMN affected boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_kind text,
+	ADD COLUMN alert_severity text,
+	ADD COLUMN alert_since timestamptz,
+	ADD COLUMN alert json`, "segmentguard_segments.packed"},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
+	segment        text COLLATE "C" PRIMARY KEY,
+	state          bytea NOT NULL,
+	affected       boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
+	alert_kind     text, -- of the alert that is open
+	alert_severity text,
+	alert_since    timestamptz,
+	alert          json
+)`, ""},
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected`, ""},
+		{`CREATE TABLE segmentguard_log (
+	id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	segment    text COLLATE "C" NOT NULL,
+	at         timestamptz NOT NULL,
+	action     text NOT NULL, -- 'recorded', 'accepted', …
+	run        text COLLATE "C" NOT NULL,
+	by_whom    text NOT NULL,
+	why        text NOT NULL,
+	attempt    bigint, -- this and all below: of a record only
+	state      text,
+	job        text,
+	kind       text,
+	build      text COLLATE "C",
+	users      bigint,
+	read_users bigint,
+	counter    text,
+	live       boolean,
+	report     json
+)`, ""},
+		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
+		{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
+		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
+	}},
+	{version: 4, statements: dropEarlier},
+}
+
+func (postgreSQL) migrations() []migration { return postgreSQLMigrations }
+
+// conflict knows the errors by their SQLSTATE, whatever driver made them.
+func (postgreSQL) conflict(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && (state.SQLState() == "40001" || state.SQLState() == "40P01")
+}
+
+// columns yields those of the tables that unqualified names mean.
+func (postgreSQL) columns(ctx context.Context, s session, do func(scanner) error) error {
+	return each(ctx, s, `SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relname LIKE 'segmentguard\_%' AND c.oid = to_regclass(quote_ident(c.relname)) AND c.relkind IN ('r', 'p', 'v')
+	AND a.attnum > 0 AND NOT a.attisdropped`, nil, do)
+}
+
+func (postgreSQL) bind(query string) string {
+	var b strings.Builder
+	for i, part := range strings.Split(query, "?") {
+		if i > 0 {
+			b.WriteString("$" + strconv.Itoa(i))
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+func (d postgreSQL) lock(ctx context.Context, s session, keys []any, fresh []byte, do func(scanner) error) error {
+	return lockByInsert(ctx, s, d, keys, fresh, do)
+}
+
+func (postgreSQL) latest(query string) string { return query }
+
+func (postgreSQL) unlimited() string { return "" }
+
+func (postgreSQL) overwrite(key string, columns []string) string { return onConflict(key, columns) }
+
+func (postgreSQL) prune() string { return pruneByID }
+
+func (postgreSQL) time(t time.Time) any { return t.UTC().Truncate(time.Microsecond) }
+
+func (postgreSQL) storable(field, text string) error {
+	switch {
+	case !utf8.ValidString(text):
+		return badInput(field, strconv.QuoteToASCII(text), "UTF-8, as PostgreSQL takes no other text")
+	case strings.ContainsRune(text, 0):
+		return badInput(field, strconv.QuoteToASCII(text), "no NUL in it, as PostgreSQL takes none in a text")
+	}
+	return nil
+}
+
+func (d postgreSQL) storableKey(field, text string) error { return d.storable(field, text) }

@@ -1,0 +1,269 @@
+package sqlsegment
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// chunk is how many rows a statement names: no database takes any number of
+// arguments.
+const chunk = 200
+
+// A row is what segmentguard_segments holds of a segment.
+type row struct {
+	segment segment.ID
+	state   []byte // packed
+	alert   []byte // JSON of its AlertState; nil: none
+}
+
+// rowColumns are those of a row.
+const rowColumns = "segment, state, alert"
+
+// nothing is the state of a segment of which nothing is known.
+var nothing = pack(&segment.SegmentState{})
+
+func scanRow(scan scanner) (r row, err error) {
+	var key []byte
+	if err := scan(&key, &r.state, &r.alert); err != nil {
+		return r, err
+	}
+	r.segment, err = segment.ParseID(string(key))
+	return r, err
+}
+
+func newRow(s *segment.SegmentState) (r row, err error) {
+	r = row{segment: s.Segment, state: pack(s)}
+	if !s.Alert.IsZero() {
+		r.alert, err = json.Marshal(s.Alert)
+	}
+	return r, err
+}
+
+func (r *row) unpack() (segment.SegmentState, error) {
+	s, err := unpack(r.segment, r.state)
+	if err == nil && len(r.alert) > 0 {
+		if err = json.Unmarshal(r.alert, &s.Alert); err != nil {
+			err = fmt.Errorf("alert of %s: %w", r.segment, err)
+		}
+	}
+	return s, err
+}
+
+func sameRows(a, b []row) bool {
+	return slices.EqualFunc(a, b, func(a, b row) bool {
+		return a.segment == b.segment && bytes.Equal(a.state, b.state) && bytes.Equal(a.alert, b.alert)
+	})
+}
+
+// sizes returns the last n sizes of a segment's baseline.
+func sizes(ctx context.Context, s session, d ledgerDialect, id segment.ID, n int) ([]validate.Size, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	key, err := text(d, id)
+	if err != nil {
+		return nil, err
+	}
+	var found segment.SegmentState
+	err = each(ctx, s, d.bind("SELECT segment, state FROM segmentguard_segments WHERE segment = ?"), []any{key}, func(scan scanner) error {
+		var state []byte
+		if err := scan(&key, &state); err != nil {
+			return err
+		}
+		found, err = unpack(id, state)
+		return err
+	})
+	return found.Sizes[max(0, len(found.Sizes)-n):], err
+}
+
+// readRows returns the row of each segment, and of those that have none what
+// lockRows would make.
+func readRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID) ([]row, error) {
+	return collectRows(d, ids, func(keys []any, do func(scanner) error) error {
+		query := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE segment IN (" + list("?", len(keys)) + ")" + d.unlimited()
+		return each(ctx, s, d.bind(query), keys, do)
+	}, func(id segment.ID) (row, error) { return row{segment: id, state: nothing}, nil })
+}
+
+// lockRows locks the row of each segment, makes those that are not there, and
+// returns what they hold. Whoever changes one of the segments waits until the
+// transaction ends.
+func lockRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID) ([]row, error) {
+	return collectRows(d, ids, func(keys []any, do func(scanner) error) error {
+		return d.lock(ctx, s, keys, nothing, do)
+	}, func(id segment.ID) (row, error) { return row{}, fmt.Errorf("the row of %s could not be locked", id) })
+}
+
+// collectRows returns a row for each of ids, which are in order.
+func collectRows(d ledgerDialect, ids []segment.ID, query func(keys []any, do func(scanner) error) error, missing func(segment.ID) (row, error)) ([]row, error) {
+	rows := make([]row, 0, len(ids))
+	for ids := range slices.Chunk(ids, chunk) {
+		keys, err := texts(d, ids)
+		if err != nil {
+			return nil, err
+		}
+		found := make(map[segment.ID]row, len(ids))
+		err = query(keys, func(scan scanner) error {
+			r, err := scanRow(scan)
+			found[r.segment] = r
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			r, ok := found[id]
+			if !ok {
+				if r, err = missing(id); err != nil {
+					return nil, err
+				}
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows, nil
+}
+
+// A changedRow is a row whose state was changed, or whose log was.
+type changedRow struct {
+	row
+	state segment.SegmentState
+}
+
+// changeRows calls change with the state of each row, and returns those in which
+// it changed something.
+func changeRows(rows []row, change func(*segment.SegmentState) error) (changed []changedRow, err error) {
+	for i := range rows {
+		c := changedRow{}
+		if c.state, err = rows[i].unpack(); err != nil {
+			return nil, err
+		}
+		if err := change(&c.state); err != nil {
+			return nil, err
+		}
+		c.state.Segment = rows[i].segment
+		if c.row, err = newRow(&c.state); err != nil {
+			return nil, err
+		}
+		if len(c.state.Log) > 0 || !sameRows(rows[i:i+1], []row{c.row}) {
+			changed = append(changed, c)
+		}
+	}
+	return changed, nil
+}
+
+// saveRows writes the rows that were changed, and drops those that hold nothing,
+// also where the lock made them.
+func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, changed []changedRow) error {
+	var keep []changedRow
+	var log []segment.LogEntry
+	drop := map[segment.ID]bool{}
+	for _, r := range locked {
+		drop[r.segment] = r.alert == nil && bytes.Equal(r.state, nothing)
+	}
+	for _, c := range changed {
+		log = append(log, c.state.Log...)
+		if drop[c.segment] = c.state.IsZero(); !c.state.IsZero() {
+			keep = append(keep, c)
+		}
+	}
+	if err := overwriteRows(ctx, s, d, keep); err != nil {
+		return err
+	}
+	var gone []segment.ID
+	for _, r := range locked {
+		if drop[r.segment] {
+			gone = append(gone, r.segment)
+		}
+	}
+	if err := deleteRows(ctx, s, d, gone); err != nil {
+		return err
+	}
+	return addToLog(ctx, s, d, log)
+}
+
+// savedColumns are all columns of segmentguard_segments but its key. What people
+// ask for of an alert stands beside its JSON.
+var savedColumns = []string{"state", "affected", "alert_kind", "alert_severity", "alert_since", "alert"}
+
+// overwriteRows writes rows that are there already, as they were locked.
+func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []changedRow) error {
+	for rows := range slices.Chunk(rows, chunk) {
+		args := make([]any, 0, (1+len(savedColumns))*len(rows))
+		for i := range rows {
+			values, err := rows[i].values(d)
+			if err != nil {
+				return err
+			}
+			args = append(args, values...)
+		}
+		insert := "INSERT INTO segmentguard_segments (segment, state, affected, alert_kind, alert_severity, alert_since, alert) VALUES " +
+			list("(?, ?, ?, ?, ?, ?, ?)", len(rows)) + d.overwrite("segment", savedColumns)
+		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// values returns the segment and savedColumns.
+func (r *changedRow) values(d ledgerDialect) ([]any, error) {
+	key, err := text(d, r.segment)
+	if err != nil {
+		return nil, err
+	}
+	values := []any{key, r.row.state, r.alert != nil, nil, nil, nil, nil}
+	if open := r.state.Alert.Open; open != nil {
+		if err := cmp.Or(d.storable("Alert.Kind", string(open.Kind)), d.storable("Alert.Urgency", string(open.Urgency))); err != nil {
+			return nil, err
+		}
+		values[3], values[4], values[5] = string(open.Kind), string(open.Urgency), d.time(open.Since)
+	}
+	if r.alert != nil {
+		values[6] = string(r.alert)
+	}
+	return values, nil
+}
+
+// deleteRows deletes the rows of some segments.
+func deleteRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID) error {
+	for ids := range slices.Chunk(ids, chunk) {
+		keys, err := texts(d, ids)
+		if err != nil {
+			return err
+		}
+		if _, err := s.ExecContext(ctx, d.bind("DELETE FROM segmentguard_segments WHERE segment IN ("+list("?", len(ids))+")"), keys...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockByInsert locks rows by writing them: ledgerDialect.lock, where an INSERT
+// gives back what is there.
+func lockByInsert(ctx context.Context, s session, d ledgerDialect, keys []any, fresh []byte, do func(scanner) error) error {
+	args := make([]any, 0, 2*len(keys))
+	for _, key := range keys {
+		args = append(args, key, fresh)
+	}
+	insert := "INSERT INTO segmentguard_segments (segment, state) VALUES " + list("(?, ?)", len(keys)) +
+		" ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment RETURNING " + rowColumns
+	return each(ctx, s, d.bind(insert), args, do)
+}
+
+// onConflict makes ledgerDialect.overwrite where a conflict names its key.
+func onConflict(key string, columns []string) string {
+	updates := make([]string, len(columns))
+	for i, c := range columns {
+		updates[i] = c + " = excluded." + c
+	}
+	return " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(updates, ", ")
+}

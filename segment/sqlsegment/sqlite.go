@@ -1,0 +1,185 @@
+package sqlsegment
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// sqLite is the dialect of SQLite.
+type sqLite struct{}
+
+// canonical does not depend on the column: in SQLite a value has a type, a column
+// does not.
+func (sqLite) canonical(string) string {
+	return "CASE typeof(id) WHEN 'blob' THEN lower(hex(id)) ELSE id END"
+}
+
+func (sqLite) count(u *Users, _ column, fresh string) string { return countIDs(u, fresh) }
+
+// sum serves nobody as yet: without a hash of its own SQLite streams.
+func (sqLite) sum(u *Users, f formula, c column, fresh string) string {
+	return sumHashes(u, f, c, fresh)
+}
+
+func (sqLite) read(u *Users, c column) string {
+	with, from := source(u)
+	return with + "SELECT " + c.canonical + ", CASE typeof(id) WHEN 'null' THEN 1 WHEN 'real' THEN 2 ELSE 0 END FROM " + from
+}
+
+func (sqLite) native(string) formula { return formula{hash: validate.XXH3} }
+
+func (sqLite) portable() formula { return formula{hash: validate.MD5} }
+
+func (sqLite) fresh(alone bool) string {
+	if alone {
+		return "true"
+	}
+	return "false"
+}
+
+func (sqLite) checkSession(context.Context, Queryer) error { return nil }
+
+// patience is how long a Ledger waits for the locks of others: SQLite does not
+// queue them by itself.
+const patience = 30 * time.Second
+
+// connect calls do with a connection that waits for that long, and gives it back
+// as it was: the pool is the user's.
+func (sqLite) connect(ctx context.Context, db *sql.DB, do func(beginner) error) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer func() { err = also(err, "giving back the connection", conn.Close()) }()
+	var timeout int64
+	if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
+		return fmt.Errorf("reading busy_timeout: %w", err)
+	}
+	if timeout >= patience.Milliseconds() {
+		return do(conn)
+	}
+	defer func() {
+		err = also(err, "restoring busy_timeout", setBusyTimeout(context.WithoutCancel(ctx), conn, timeout))
+	}()
+	if err := setBusyTimeout(ctx, conn, patience.Milliseconds()); err != nil {
+		return fmt.Errorf("setting busy_timeout: %w", err)
+	}
+	return do(conn)
+}
+
+// setBusyTimeout splices the number, as a PRAGMA takes no arguments.
+func setBusyTimeout(ctx context.Context, conn *sql.Conn, milliseconds int64) error {
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", milliseconds))
+	return err
+}
+
+// exclusive begins a transaction that writes: one that begins as a reader cannot
+// wait for another writer. database/sql has no such transactions.
+func (d sqLite) exclusive(ctx context.Context, db *sql.DB, do func(session) error) error {
+	return d.connect(ctx, db, func(conn beginner) (err error) {
+		if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return fmt.Errorf("waiting for other writers: %w", err)
+		}
+		done := false
+		defer func() {
+			if !done {
+				_, failed := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+				err = also(err, "rolling back", failed)
+			}
+		}()
+		if err := do(within{conn}); err != nil {
+			return err
+		}
+		done = true
+		if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
+			_, failed := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+			return also(fmt.Errorf("committing: %w", err), "rolling back", failed)
+		}
+		return nil
+	})
+}
+
+func (sqLite) isolation() *sql.TxOptions { return nil }
+
+var sqLiteMigrations = []migration{
+	{version: 3, move: moveEarlier, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
+	version INTEGER PRIMARY KEY,
+	at      INTEGER NOT NULL -- microseconds since 1970, UTC
+)`, ""},
+		{`ALTER TABLE segmentguard_segments RENAME COLUMN packed TO state`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN affected INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_kind TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_severity TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_since INTEGER`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert TEXT`, "segmentguard_segments.packed"},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
+	segment        TEXT PRIMARY KEY,
+	state          BLOB NOT NULL,
+	affected       INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
+	alert_kind     TEXT, -- of the alert that is open
+	alert_severity TEXT,
+	alert_since    INTEGER,
+	alert          TEXT -- JSON
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected = TRUE`, ""},
+		{`CREATE TABLE segmentguard_log (
+	id         INTEGER PRIMARY KEY,
+	segment    TEXT NOT NULL,
+	at         INTEGER NOT NULL, -- microseconds since 1970, UTC
+	action     TEXT NOT NULL, -- 'recorded', 'accepted', …
+	run        TEXT NOT NULL,
+	by_whom    TEXT NOT NULL,
+	why        TEXT NOT NULL,
+	attempt    INTEGER, -- this and all below: of a record only
+	state      TEXT,
+	job        TEXT,
+	kind       TEXT,
+	build      TEXT,
+	users      INTEGER,
+	read_users INTEGER,
+	counter    TEXT,
+	live       INTEGER,
+	report     TEXT -- JSON
+)`, ""},
+		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
+		{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
+		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
+	}},
+	{version: 4, statements: dropEarlier},
+}
+
+func (sqLite) migrations() []migration { return sqLiteMigrations }
+
+// conflict returns false: whoever waits for a lock of SQLite's has waited already.
+func (sqLite) conflict(error) bool { return false }
+
+func (sqLite) columns(ctx context.Context, s session, do func(scanner) error) error {
+	return each(ctx, s, `SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
+WHERE m.type IN ('table', 'view') AND m.name LIKE 'segmentguard\_%' ESCAPE '\'`, nil, do)
+}
+
+func (sqLite) bind(query string) string { return query }
+
+func (d sqLite) lock(ctx context.Context, s session, keys []any, fresh []byte, do func(scanner) error) error {
+	return lockByInsert(ctx, s, d, keys, fresh, do)
+}
+
+func (sqLite) latest(query string) string { return query }
+
+func (sqLite) unlimited() string { return "" }
+
+func (sqLite) overwrite(key string, columns []string) string { return onConflict(key, columns) }
+
+func (sqLite) prune() string { return pruneByID }
+
+func (sqLite) time(t time.Time) any { return microseconds(t) }
+
+func (sqLite) storable(string, string) error { return nil }
+
+func (sqLite) storableKey(string, string) error { return nil }
