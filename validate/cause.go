@@ -304,13 +304,9 @@ func (d *mismatch) likely(c *comparison) (causes []cause) {
 	if c.absent < len(c.users) { // else there is nothing that anything could be lost from
 		causes = d.lost(c)
 	}
-	switch {
-	case c.whole && c.repeated > 0:
-		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("%s of the source %s %s more often than there",
-			counted(int64(c.repeated), "user"), areOrIs(int64(c.repeated)), d.verb)})
-	case c.repeated >= fewest:
-		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("of %s of the source %s are %s more often than there",
-			counted(int64(len(c.users)), "sampled user"), thousands(int64(c.repeated)), d.verb)})
+	if c.whole && c.repeated > 0 || c.repeated >= fewest {
+		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("of %s of the source %s %s %s more often than they came",
+			c.looked(), thousands(int64(c.repeated)), areOrIs(int64(c.repeated)), d.verb)})
 	}
 	return causes
 }

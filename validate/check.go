@@ -8,8 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
@@ -66,25 +68,25 @@ func globally(ctx context.Context, p Policy, out Output, check func(*Validator, 
 
 // Check does what the package's Check does, with v's telemetry.
 func (v *Validator) Check(ctx context.Context, p Policy, out Output) (Report, error) {
-	return v.run(ctx, "check output", true, &p, &out)
+	return v.run(ctx, "check output", false, &p, &out)
 }
 
 // Admit does what the package's Admit does, with v's telemetry.
 func (v *Validator) Admit(ctx context.Context, p Policy, out Output) (Report, error) {
-	return v.run(ctx, "admit output", false, &p, &out)
+	return v.run(ctx, "admit output", true, &p, &out)
 }
 
-func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy, out *Output) (report Report, err error) {
+func (v *Validator) run(ctx context.Context, name string, admitting bool, p *Policy, out *Output) (report Report, err error) {
 	if v == nil {
 		return refused(out, badInput("Validator", "nil", "one that New returned, or the zero one"))
 	}
 	if v.telemetry == nil {
-		judged(ctx, stored, p, out, &report)
+		judged(ctx, admitting, p, out, &report)
 	} else {
 		ctx, span := v.telemetry.start(ctx, name)
 		defer span.End()
 		start := time.Now()
-		judged(ctx, stored, p, out, &report)
+		judged(ctx, admitting, p, out, &report)
 		v.telemetry.record(ctx, span, &report, time.Since(start))
 	}
 	if report.Passed() {
@@ -93,7 +95,29 @@ func (v *Validator) run(ctx context.Context, name string, stored bool, p *Policy
 	return report, &Error{Report: report}
 }
 
-// refused is what a check comes to that cannot begin.
+// start begins a span. While no provider is set and no span is around, nobody
+// can see it, and starting it anyway would be most of what a check allocates.
+func (t *telemetry) start(ctx context.Context, name string) (context.Context, trace.Span) {
+	if t.global && unset != nil && otel.GetTracerProvider() == unset && !trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx, tracenoop.Span{}
+	}
+	return t.tracer.Start(ctx, name)
+}
+
+// record reports a check. Where nobody listens it costs next to nothing.
+func (t *telemetry) record(ctx context.Context, span trace.Span, r *Report, took time.Duration) {
+	if span.IsRecording() {
+		annotate(span, r)
+	}
+	if t.duration.Enabled(ctx) || t.shortfall.Enabled(ctx) {
+		t.measure(ctx, r, took)
+	}
+	if t.logger != nil {
+		t.log(ctx, r)
+	}
+}
+
+// refused returns what a check comes to that cannot begin.
 func refused(out *Output, why *InputError) (Report, error) {
 	j := judge{policy: &Policy{}, out: out, report: &Report{Name: out.Name, JobKind: out.JobKind}}
 	j.add(Finding{Kind: Unverified, Detail: why.Error(), Cause: why})
@@ -102,11 +126,15 @@ func refused(out *Output, why *InputError) (Report, error) {
 }
 
 // judged fills the report, with a second look where that says more.
-func judged(ctx context.Context, stored bool, p *Policy, out *Output, report *Report) {
-	if !stored {
-		judgeInput(p, out, report)
-	} else if again, ask := judgeStored(p, out, nil, report); (again || ask.exact) && !report.Passed() {
-		lookAgain(ctx, p, out, report, ask)
+func judged(ctx context.Context, admitting bool, p *Policy, out *Output, report *Report) {
+	j := judge{policy: p, out: out, report: report, admitting: admitting}
+	j.output()
+	switch {
+	case !j.again && j.ask == nil || report.Passed():
+	case j.ask != nil:
+		lookAgain(ctx, p, out, report, *j.ask)
+	default:
+		lookAgain(ctx, p, out, report, Difference{})
 	}
 }
 
@@ -117,7 +145,7 @@ func judged(ctx context.Context, stored bool, p *Policy, out *Output, report *Re
 func NoFindings(p *Policy, out *Output) bool {
 	var r Report
 	j := judge{policy: p, out: out, report: &r, brief: true}
-	j.stored()
+	j.output()
 	return len(r.Findings) == 0
 }
 
@@ -140,14 +168,15 @@ func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, ask 
 			return
 		}
 		var next Report
-		_, more := judgeStored(p, &closer, present, &next)
+		j := judge{policy: p, out: &closer, report: &next, present: present}
+		j.output()
 		if next.Proven() || !report.Proven() {
 			*report = next
 		}
-		if ask.exact || !more.exact || report.Passed() {
+		if ask.exact || j.ask == nil || report.Passed() {
 			return
 		}
-		ask = more
+		ask = *j.ask
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/segmentguard/segmentguard/validate/internal/sketch"
 )
@@ -16,7 +17,9 @@ type pair struct {
 	users          int64 // before, each once where distinct users are compared
 	short, surplus int64 // how many may be missing, and how many there that should not be
 	tolerances     []Tolerance
-	distinct       bool // the store keeps a user once
+	distinct       bool  // the store keeps a user once
+	from           stage // what the job did to the side before
+	named          bool  // that side is not as large as the expected one
 }
 
 // content compares which users the sides of a step hold. Where some ids have no
@@ -66,7 +69,10 @@ func (j *judge) users(p *pair) {
 // hold those of the side before it, and that side those of Expected.
 func (j *judge) vouch(p *pair) {
 	expected := &j.out.Expected
-	if p.before == expected || j.policy.Mapping.isZero() && expected.identified() &&
+	if j.shared { // of two sides that are one measurement
+		return
+	}
+	if p.before == expected || j.policy.Mapping == (Ratio{}) && expected.identified() &&
 		expected.fingerprint == p.before.fingerprint && expected.lower == p.before.lower {
 		j.report.SameUsers = true
 	}
@@ -78,7 +84,7 @@ func (j *judge) vouch(p *pair) {
 // Before the write nobody knows whether they will be.
 func (j *judge) unlike(s *step, other *Summary) {
 	expected, stored := &j.out.Expected, &j.out.Stored
-	wholeWay := j.policy.Mapping.isZero() && expected.identified() && stored.identified() &&
+	wholeWay := j.policy.Mapping == (Ratio{}) && expected.identified() && stored.identified() &&
 		expected.fingerprint.Hash == stored.fingerprint.Hash && stored.fingerprint.Hash != ""
 	if wholeWay || j.admitting || j.hashes {
 		return
@@ -97,6 +103,7 @@ func (s *step) sameUsers() bool {
 // the steps between the two may lose.
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
+	p.from, p.named = j.whence(before)
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
@@ -118,11 +125,11 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 	switch {
 	case before == reading:
 		sides = nearest[2:]
-	case before == mapping && j.policy.Mapping.isZero():
+	case before == mapping && j.policy.Mapping == (Ratio{}):
 		sides = nearest[1:]
 	case before == mapping:
 		sides = nil
-	case !j.policy.Mapping.isZero():
+	case j.policy.Mapping != (Ratio{}):
 		sides = nearest[:1]
 	}
 	for _, s := range sides {
@@ -150,9 +157,6 @@ func (p *pair) allow(users int64) {
 	}
 }
 
-// exact reports that not one user may differ.
-func (p *pair) exact() bool { return p.short <= 0 && p.surplus <= 0 }
-
 // outside reports that there are fewer or more users than allowed, whoever they
 // are.
 func (p *pair) outside() bool {
@@ -165,6 +169,7 @@ func (p *pair) outside() bool {
 type extent struct {
 	missing, foreign rows
 	exact            bool
+	guessed          bool  // that no more are missing or foreign is by chance
 	often            int64 // rows of the foreign user with most of them, as far as is known
 	unsure           int64 // users that came more often than they are stored, if they are
 }
@@ -176,9 +181,10 @@ func (j *judge) differs(p *pair) {
 	d := newMismatch(p)
 	causes, x := d.explain()
 	proven := x.exact
+	digests := d != nil && d.common != nil
 	switch {
 	case proven && !p.distinct:
-	case d != nil && d.common != nil:
+	case digests:
 		t := diff(p.before.digest, p.after.digest)
 		x = p.compared(t, d.common, j.present)
 		if x.unsure > 0 && p.after.remeasure != nil {
@@ -187,22 +193,27 @@ func (j *judge) differs(p *pair) {
 	default:
 		x = p.printed()
 	}
-	j.again = j.again || (d == nil || d.common == nil) && (p.before.remeasure != nil || p.after.remeasure != nil)
+	j.again = j.again || !digests && (p.before.remeasure != nil || p.after.remeasure != nil)
 	if x.none() {
 		j.vouch(p)
 		return
 	}
+	j.extent(p, &x, causes, proven, d)
+}
+
+// extent judges by how much two sides differ, with what explains it.
+func (j *judge) extent(p *pair, x *extent, causes []cause, proven bool, d *mismatch) {
 	if p.distinct && !j.miscounted(p.stage, false) {
-		j.countDistinct(p, &x)
+		j.countDistinct(p, x)
 	}
-	if len(causes) > 0 { // a known story is better than a likely one
+	if len(causes) > 0 { // a known cause is better than a likely one
 		j.hint(p.stage, "")
 	}
 	j.causes(causes, p)
 	if !j.miscounted(p.stage, p.outside()) {
-		j.exchanged(p, &x, d)
+		j.exchanged(p, x, d)
 	} else if !proven {
-		j.besides(p, &x, d)
+		j.besides(p, x, d)
 	}
 }
 
@@ -216,7 +227,7 @@ func (p *pair) compared(t *Difference, c *comparison, present []sketch.User) ext
 	x := extent{
 		missing: rows{least, max(t.missing.most, least)},
 		foreign: rows{least - net, max(t.foreign.most, least-net)},
-		exact:   t.exact,
+		exact:   t.exact, guessed: !t.exact,
 	}
 	for _, u := range t.users {
 		x.often = max(x.often, -u.Times)
@@ -233,9 +244,10 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 	case c.whole:
 		x.missing, x.foreign, x.exact = rows{c.missing, c.missing}, rows{c.surplus, c.surplus}, true
 	case t.exact:
-		x = told(t, source, stored, present)
+		x = told(t, newHeld(t, source, stored, present), p.short > 0)
 	default:
 		there := c.held - c.missing + c.foreign
+		x.guessed = true
 		x.missing = spread(c.missing, c.held, p.users, t.missing.most)
 		x.foreign = spread(c.foreign, there, stored.stored(), t.foreign.most)
 	}
@@ -246,29 +258,12 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 }
 
 // told returns by how many distinct users two sides differ of whom each user is known
-// that one side has more often. How often a user is stored is known of sampled ones and
-// of those whom the store was asked for. Of the others as many are missing as of the
-// sampled ones, at five standard errors.
-func told(t *Difference, source, stored *snapshot, present []sketch.User) (x extent) {
-	there := map[uint64]int64{}
-	for _, u := range source.sample.Users {
-		there[u.Hash.Key()] = u.Count - t.times(u.Hash.Key())
-	}
-	for _, u := range stored.sample.Users {
-		there[u.Hash.Key()] = u.Count
-	}
+// that one side has more often. Where some may be missing, as many of those whose place
+// in the store is not known are as of the sampled ones, at five standard errors.
+func told(t *Difference, there held, some bool) (x extent) {
 	var known, missing, foreign, strange int64
 	for _, u := range t.users {
-		n, ok := there[u.Key]
-		switch {
-		case ok:
-		case present != nil:
-			n, ok = timesOf(present, u.Key), true
-		case source.once && u.Times > 0:
-			n, ok = 0, true
-		case stored.once && u.Times < 0:
-			n, ok = 1, true
-		}
+		n, ok := there.times(u)
 		switch {
 		case !ok && u.Times > 0:
 			x.unsure++
@@ -283,10 +278,46 @@ func told(t *Difference, source, stored *snapshot, present []sketch.User) (x ext
 			known++
 		}
 	}
-	x.missing = spread(missing, known, known+x.unsure, missing+x.unsure)
+	x.missing = rows{missing, missing + x.unsure}
+	if some {
+		x.missing = spread(missing, known, known+x.unsure, missing+x.unsure)
+	}
 	x.foreign = rows{foreign, foreign + strange}
 	x.exact = x.unsure == 0 && strange == 0
 	return x
+}
+
+// A held tells how often a store holds users of whom one side has more: of sampled ones,
+// of those whom the store was asked for, and of all where each was digested once.
+type held struct {
+	sampled        map[uint64]int64
+	present        []sketch.User // nil: the store was not asked
+	source, stored *snapshot
+}
+
+func newHeld(t *Difference, source, stored *snapshot, present []sketch.User) held {
+	h := held{sampled: map[uint64]int64{}, present: present, source: source, stored: stored}
+	for _, u := range source.sample.Users {
+		h.sampled[u.Hash.Key()] = u.Count - t.times(u.Hash.Key())
+	}
+	for _, u := range stored.sample.Users {
+		h.sampled[u.Hash.Key()] = u.Count
+	}
+	return h
+}
+
+func (h *held) times(u sketch.User) (n int64, known bool) {
+	n, known = h.sampled[u.Key]
+	switch {
+	case known:
+	case h.present != nil:
+		return timesOf(h.present, u.Key), true
+	case h.source.once && u.Times > 0:
+		return 0, true
+	case h.stored.once && u.Times < 0:
+		return 1, true
+	}
+	return n, known
 }
 
 // stored returns how many distinct users a store holds that keeps each once. Only
@@ -338,44 +369,17 @@ func (j *judge) countDistinct(p *pair, x *extent) {
 	switch {
 	case fewer > p.short && x.exact:
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s of %s%s (%s short, %s allowed)", verb, thousands(p.users-fewer),
-			counted(p.users, noun), j.taken(p.before), percent(float64(fewer), float64(p.users)), thousands(p.short))})
+			counted(p.users, noun), taken(p.from, p.named), percent(float64(fewer), float64(p.users)), thousands(p.short))})
 	case fewer > p.short:
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s fewer than the about %s%s (%s allowed)", verb, counted(fewer, noun),
-			thousands(p.users), j.taken(p.before), thousands(p.short))})
+			thousands(p.users), taken(p.from, p.named), thousands(p.short))})
 	case more > p.surplus && x.exact:
 		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s where %s were %s (%s allowed)", verb,
-			counted(p.users+more, noun), thousands(p.users), j.word(p.before), thousands(p.surplus))})
+			counted(p.users+more, noun), thousands(p.users), given(p.from), thousands(p.surplus))})
 	case more > p.surplus:
 		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s more than the about %s%s (%s allowed)", verb, counted(more, noun),
-			thousands(p.users), j.taken(p.before), thousands(p.surplus))})
+			thousands(p.users), taken(p.from, p.named), thousands(p.surplus))})
 	}
-}
-
-// word says what became of the users of a side.
-func (j *judge) word(side *Summary) string {
-	switch side {
-	case &j.out.Read:
-		return "read"
-	case &j.out.Written:
-		return "written"
-	}
-	return "expected"
-}
-
-// given says where the users of a side come from.
-func (j *judge) given(side *Summary) string {
-	if word := j.word(side); word != "expected" {
-		return "were " + word
-	}
-	return "expected"
-}
-
-// taken says which side a number is of, where it is not the expected one.
-func (j *judge) taken(side *Summary) string {
-	if side == &j.out.Expected || side.lower == j.out.Expected.lower && j.out.Expected.usable() {
-		return ""
-	}
-	return " " + j.word(side)
 }
 
 // causes adds what explains a difference. Where the tolerance allows that, it is
@@ -409,13 +413,19 @@ func (j *judge) exchanged(p *pair, x *extent, d *mismatch) {
 	switch {
 	case x.missing.least > p.short, x.foreign.least > p.surplus:
 		j.add(Finding{Kind: Different, Step: p.stage.String(), Detail: j.difference(p, x, d)})
-	case x.missing.most > p.short, x.foreign.most > p.surplus, !x.exact && (p.short <= 0 || p.surplus <= 0):
+	case j.doubted(p.stage): // by the numbers, which is no other doubt
+	case x.missing.most > p.short, x.foreign.most > p.surplus, x.guessed && (p.short <= 0 || p.surplus <= 0):
 		text := j.unclear(p, x)
 		if none := d.strangers(); none != "" {
 			text += "; " + none
 		}
 		j.unverified(p.stage, "%s", text+d.sampled(x))
 	}
+}
+
+// doubted reports whether it was said that a step could not be verified.
+func (j *judge) doubted(at stage) bool {
+	return slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.Kind == Unverified && f.fails() && f.Step == at.String() })
 }
 
 // besides judges what the number of users, which did not pass, has not told: with too
@@ -430,7 +440,7 @@ func (j *judge) besides(p *pair, x *extent, d *mismatch) {
 	default:
 		if d != nil && d.common.lacksRepeats() {
 			j.hint(p.stage, fmt.Sprintf("each of %s is %s once, as a store does that keeps a user once: Policy.Distinct compares distinct users",
-				counted(int64(len(d.common.users)), "sampled user"), p.stage.done()))
+				d.common.looked(), p.stage.done()))
 		}
 		return
 	}
@@ -443,12 +453,16 @@ func (j *judge) difference(p *pair, x *extent, d *mismatch) string {
 	if p.distinct {
 		stored = p.users - x.missing.least + x.foreign.least
 	}
-	text := fmt.Sprintf("%s as many %ss as %s, but not the same ones", verb, p.noun(), j.given(p.before))
+	as := given(p.from)
+	if p.from != whole {
+		as = "were " + as
+	}
+	text := fmt.Sprintf("%s as many %ss as %s, but not the same ones", verb, p.noun(), as)
 	switch {
 	case p.distinct && !x.exact:
-		text = fmt.Sprintf("%s other %ss than %s", verb, p.noun(), j.given(p.before))
+		text = fmt.Sprintf("%s other %ss than %s", verb, p.noun(), as)
 	case stored != p.users:
-		text = fmt.Sprintf("%s %s where %s were %s, but not the right ones", verb, counted(stored, p.noun()), thousands(p.users), j.word(p.before))
+		text = fmt.Sprintf("%s %s where %s were %s, but not the right ones", verb, counted(stored, p.noun()), thousands(p.users), given(p.from))
 	}
 	if none := d.strangers(); none != "" {
 		return text + ": " + none
@@ -476,8 +490,12 @@ func (p *pair) excess(x *extent) string {
 // unclear says why nobody knows whether the users differ by more than is allowed, and
 // what would tell.
 func (j *judge) unclear(p *pair, x *extent) string {
-	within := fmt.Sprintf("%s of %s may be missing (%s allowed), and %s may be %s that should not be (%s allowed)",
-		x.missing, counted(p.users, p.noun()), thousands(p.short), x.foreign, p.stage.done(), thousands(p.surplus))
+	about := ""
+	if p.distinct && (p.before.digest == nil || !p.before.digest.sample.Whole()) {
+		about = "about "
+	}
+	within := fmt.Sprintf("%s of %s%s may be missing (%s allowed), and %s may be %s that should not be (%s allowed)",
+		x.missing, about, counted(p.users, p.noun()), thousands(p.short), x.foreign, p.stage.done(), thousands(p.surplus))
 	switch {
 	case p.before.digest == nil || p.after.digest == nil:
 		if p.distinct {
@@ -507,11 +525,7 @@ func (d *mismatch) strangers() string {
 	if d == nil || d.common == nil || d.common.absent < len(d.common.users) || len(d.common.users) == 0 || d.users == 0 {
 		return ""
 	}
-	what := "sampled user"
-	if d.common.whole {
-		what = "user"
-	}
-	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", counted(int64(len(d.common.users)), what), d.verb)
+	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", d.common.looked(), d.verb)
 }
 
 // sampled adds what the sample tells of how many are missing, where that is not known
@@ -540,9 +554,4 @@ func (s *snapshot) onceEach() Fingerprint {
 		f.Sum = a.Add(f.Sum, a.Sum(u.Hash))
 	}
 	return f
-}
-
-// sharesMeasurement reports that two sides are one and the same digest.
-func sharesMeasurement(a, b *Summary) bool {
-	return a.digest != nil && b.digest != nil && a.digest.origin == b.digest.origin
 }

@@ -85,7 +85,10 @@ func TestDiff(t *testing.T) {
 			users = int(10_000 * math.Pow(float64(most)/10_000, r.Float64()))
 		}
 		hash := []validate.Hash{validate.XXH3, validate.MD5}[seed%2]
-		differing := r.IntN(1 + int(19_000*(seed%5)/3)) // beyond 19,000, too
+		differing := r.IntN(1 + int(19_000*(seed%5)/2)) // beyond 19,000, too
+		if seed%6 == 5 {
+			users, differing = max(users, 50_000), 50_000
+		}
 		o := drawOutput(r, users, min(users, differing))
 		resolve := []int64{0, 0, 30_000}[seed%3]
 		a, b := sharded(t, r, hash, o.source, 1+r.IntN(64), resolve), sharded(t, r, hash, o.stored, 1+r.IntN(64), 0)
@@ -165,5 +168,92 @@ func TestDiffAtTheEndsOfASample(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestResolve: both sides tell as many users as was asked for, also where this was
+// asked of a shard that went over the wire before it had any.
+func TestResolve(t *testing.T) {
+	source := users(150_000, 1)
+	resolved := func(rows []string) validate.Summary {
+		var asked, d validate.Digest
+		asked.Resolve(100_000)
+		require.NoError(t, d.UnmarshalBinary(marshal(t, &asked)))
+		d.AddStrings(rows)
+		return d.Summary()
+	}
+	for _, c := range []struct {
+		reason string
+		b      validate.Summary
+		exact  bool
+	}{
+		{"both", resolved(source[:60_000]), true},
+		{"one of them", digest(source[:60_000]).Summary(), false},
+	} {
+		diff, err := validate.Diff(resolved(source), c.b)
+		require.NoError(t, err)
+		require.Equal(t, c.exact, diff.Exact(), c.reason)
+		least, most := diff.Missing()
+		require.LessOrEqual(t, least, int64(90_000), c.reason)
+		require.GreaterOrEqual(t, most, int64(90_000), c.reason)
+		for i, user := range source[50_000:70_000] {
+			if times, known := diff.Of(user); known {
+				require.Equal(t, int64(min(1, max(0, i-9999))), times, "%s: user %d", c.reason, 50_000+i)
+			}
+		}
+	}
+}
+
+// TestResolvedAgainstFew: a digest that holds all its users has no table, and is
+// compared at the size of the other's.
+func TestResolvedAgainstFew(t *testing.T) {
+	source := users(60_000, 1)
+	var many validate.Digest
+	many.Resolve(100_000)
+	many.AddStrings(source)
+	few := digest(source[:5000])
+	for _, sides := range [][2]*validate.Digest{{few, &many}, {&many, few}} {
+		diff, err := validate.Diff(sides[0].Summary(), sides[1].Summary())
+		require.NoError(t, err)
+		require.True(t, diff.Exact())
+	}
+}
+
+// TestDiffOfStrangers: of two sides that share nothing, more than a table can tell,
+// the bounds hold, and are no wider than the sides.
+func TestDiffOfStrangers(t *testing.T) {
+	const n = 60_000
+	diff, err := validate.Diff(digest(users(2*n, 1)[:n]).Summary(), digest(users(2*n, 1)[n:]).Summary())
+	require.NoError(t, err)
+	require.False(t, diff.Exact())
+	for _, bounds := range []func() (int64, int64){diff.Missing, diff.Foreign} {
+		least, most := bounds()
+		require.Less(t, least, int64(n))
+		require.Greater(t, least, int64(n/10))
+		require.Equal(t, int64(n), most)
+	}
+}
+
+func TestResolveRefuses(t *testing.T) {
+	for _, c := range []struct {
+		before int
+		users  int64
+		says   string
+	}{
+		{0, 0, "digest: Resolve(0), want 1 to 4864000"},
+		{0, -1, "digest: Resolve(-1), want 1 to 4864000"},
+		{0, 4_864_001, "digest: Resolve(4864001), want 1 to 4864000"},
+		{8191, 19_001, ""},
+		{8192, 19_000, ""},
+		{8192, 19_001, "digest: Resolve(19001) after 8,192 users, want it before the first"},
+	} {
+		d := digest(users(c.before, 1))
+		d.Resolve(c.users)
+		_, err := validate.Diff(d.Summary(), d.Summary())
+		if c.says == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, c.says)
 	}
 }

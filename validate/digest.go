@@ -34,8 +34,8 @@ type Digest struct {
 	streams   int                      // those that Tee has not seen end well
 	once      map[sketch.Hash]struct{} // the users that TeeOnce has seen
 	self      *Digest                  // where it lives since it first took in a user
-	keys      [128]uint64              // of users that are not in the table yet: many at once wait less for its cells
-	waiting   int                      // how many of keys there are
+	keys      [keysAtOnce]uint64       // of users that are not in the table yet: many at once wait less for its cells
+	waiting   uint                     // how many of keys there are
 	origin    *origin
 }
 
@@ -96,14 +96,18 @@ func (d *Digest) AddString(user string) {
 		d.note(sketch.Hash{High: h.Hi, Low: h.Lo})
 		return
 	}
-	d.wait(h.Lo)
+	d.keys[d.waiting%keysAtOnce] = h.Lo // as wait does, without a call
+	if d.waiting++; d.waiting == keysAtOnce {
+		d.settle()
+	}
 }
 
-// wait hands the keys of users to the table some at a time.
+const keysAtOnce = 128
+
+// wait hands the key of a user to the table, together with others.
 func (d *Digest) wait(key uint64) {
-	d.keys[d.waiting%len(d.keys)] = key
-	d.waiting++
-	if d.waiting == len(d.keys) {
+	d.keys[d.waiting%keysAtOnce] = key
+	if d.waiting++; d.waiting == keysAtOnce {
 		d.settle()
 	}
 }
@@ -141,19 +145,19 @@ func addPlain[U string | []byte](d *Digest, users []U) {
 	low, high, floor := d.sum[0], d.sum[1], d.sample.Floor
 	var carry uint64
 	for len(users) > 0 {
-		some := users[:min(len(users), len(d.keys))]
+		some := users[:min(len(users), keysAtOnce)]
 		for i := range some {
 			h := xxh3.HashString128(asString(some[i]))
 			low, carry = bits.Add64(low, h.Lo, 0)
 			high, _ = bits.Add64(high, h.Hi, carry)
-			d.keys[i%len(d.keys)] = h.Lo
+			d.keys[i%keysAtOnce] = h.Lo
 			if h.Hi >= floor {
 				d.sample.Add(sketch.Hash{High: h.Hi, Low: h.Lo}, 1, d.users+int64(i))
 				d.shrink()
 				floor = d.sample.Floor
 			}
 		}
-		d.waiting = len(some)
+		d.waiting = uint(len(some))
 		d.settle()
 		d.users += int64(len(some))
 		users = users[len(some):]

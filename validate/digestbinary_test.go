@@ -48,6 +48,7 @@ func unmarshal(body []byte) error {
 }
 
 func forge(d *Digest, edit func(*forged)) forged {
+	d.settle()
 	f := forged{
 		hash: string(d.hash()), users: d.users, page: d.page, sum: d.sum,
 		checkpoints: d.checkpoints.Clone(), sample: d.sample.Clone(), table: d.table.Clone(),
@@ -101,8 +102,8 @@ func TestWhatNoDigestIs(t *testing.T) {
 		{"asking for one that there is not", few(func(f *forged) { f.size = 23 }), "table: want a number up to 22"},
 		{"asking for one that is too small", few(func(f *forged) { f.size = 13 }), "table: 4096 cells in each part, want 8192 or more"},
 		{"without a table", many(func(f *forged) { f.table = nil }), "table: 1 cells in each part, want 8192 or more"},
-		{"a table of others", many(func(f *forged) { f.table = numbered(9001).table }), "cell: want a number up to"},
-		{"a table of as many others", many(func(f *forged) { f.table = others(9000).table }), "table: the parts do not hold the same users, or not those of the sum"},
+		{"a table of others", many(func(f *forged) { f.table = numbered(9001).settled() }), "cell: want a number up to"},
+		{"a table of as many others", many(func(f *forged) { f.table = others(9000).settled() }), "table: the parts do not hold the same users, or not those of the sum"},
 	} {
 		err := unmarshal(c.form.body())
 		if c.says == "" {
@@ -111,6 +112,11 @@ func TestWhatNoDigestIs(t *testing.T) {
 		}
 		require.ErrorContains(t, err, c.says, c.reason)
 	}
+}
+
+func (d *Digest) settled() *sketch.Table {
+	d.settle()
+	return d.table
 }
 
 func others(n int) *Digest {

@@ -66,19 +66,43 @@
 //
 // Off the checkpoints, the samples of two digests make the same causes likely:
 // the detail then begins with "likely" and ends with how likely losses at random
-// would look like that. None is claimed above 1 in 10^9, so that a handful of
-// lost users has no cause, even if they are the last ones; nor has it a cause if
-// every other user is lost, as with a shard. Up to some thousand users a digest
+// would look like that, where as many users are lost as around the place in
+// question. None is claimed above 1 in 10^9, so that a handful of lost users has no
+// cause, even if they are the last ones; nor has it a cause if every other user is
+// lost, as with a shard, or half of the newest. Up to some thousand users a digest
 // holds all of them, and then everything is proven.
 //
-// [Different] says that users are stored in place of others, though their number
-// may be right. By a sample, that holds for at least the share that three
-// standard errors leave (Wilson's interval); where a tolerance lies within them,
-// the verdict is [Unverified] and says which tolerance would decide it. It is
-// Unverified, too, where a few users came so often that a sample may have missed
-// what happened to them. Where an engine's fingerprints differ, the sides are
-// measured again as digests, if they say how ([Summary.WithRemeasure]); a second look that does
-// not say which users there are decides nothing.
+// [Different] says that users are missing, or there that should not be, by more than
+// is allowed, though their number may be right. Two digests tell by exactly how many,
+// and [Diff] by which, as long as some 19,000 users differ at most, or as many as
+// [Digest.Resolve] asked for. Tolerances are judged by these integers: Short by how
+// many are missing, Surplus by how many should not be there. Beyond that, and once in
+// some ten thousand times below it, they tell bounds: a tolerance outside the bounds
+// is decided, and one within is [Unverified], as is always one of zero. The upper
+// bounds allow for five standard errors. A sample says, above that, of which kind the
+// users are and where they were.
+//
+// Where an engine's fingerprints differ, the sides are measured again as digests, if
+// they say how ([Summary.WithRemeasure]); a second look that does not say which users
+// there are decides nothing.
+//
+// # Stores that keep a user once
+//
+// Policy.Distinct compares distinct users at the step store. A difference of digests
+// tells that a user came more often than it is stored, and not if it is stored: that
+// is known where the digest holds all users, where each was digested once ([TeeOnce]),
+// or where a second look asks the store for these users alone ([InQuestion]). A side
+// that was only counted is taken to have counted distinct users.
+//
+// # Which users differ
+//
+// [Diff] tells of two digests how many rows one lacks and how many it has beyond the
+// other, and of each user whether it is among them. It is exact where no more than
+// some 19,000 users differ, of any number of users, or as many as [Digest.Resolve]
+// asked for. Beyond that it gives bounds, and knows of some users only that they are
+// the same. A digest keeps hashes, so the ids come from a second look at the source: a
+// job that asks about each of its users uploads those that are missing, and no others.
+// A store that keeps a user once holds what [TeeOnce] digested.
 //
 // # What no fingerprint of this sort proves
 //

@@ -450,7 +450,7 @@ func TestDistinctUsersLostWhileReading(t *testing.T) {
 		})
 		require.Equal(t, c.fails, failing(report), "%s: %s", c.reason, report)
 		if err != nil {
-			require.ErrorContains(t, err, "each user counted once")
+			require.ErrorContains(t, err, "as users that came again count once")
 			require.ErrorContains(t, err, "lost while reading")
 		}
 	}

@@ -1,11 +1,9 @@
 package validate
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -93,14 +91,4 @@ func origins(caps []Cap) string {
 		names[i] = c.Origin
 	}
 	return strings.Join(names, ", ")
-}
-
-// sortFindings puts the gravest first and, among equals, the earlier step.
-func sortFindings(findings []Finding) {
-	slices.SortStableFunc(findings, func(a, b Finding) int {
-		return cmp.Or(
-			a.Kind.Compare(b.Kind),
-			cmp.Compare(stageNamed(a.Step), stageNamed(b.Step)),
-		)
-	})
 }

@@ -1,8 +1,10 @@
 package validate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -27,60 +29,54 @@ type judge struct {
 
 	admitting bool // nothing is stored yet
 	hashes    bool // it was said that sides are by different hashes
+	shared    bool // it was said that two sides are one measurement
 }
 
-// judgeStored fills the report on a finished output, and reports which second look
-// would say more, if one would.
-func judgeStored(p *Policy, out *Output, present []sketch.User, r *Report) (again bool, ask Difference) {
-	j := judge{policy: p, out: out, report: r, present: present}
-	j.stored()
-	j.finish()
-	if j.ask != nil {
-		ask = *j.ask
-	}
-	return j.again, ask
-}
-
-func (j *judge) stored() {
-	if !j.begin(true) {
-		return
-	}
-	j.sides()
-	j.current()
-	j.reading()
-	j.mapping()
-	if j.fresh() {
-		j.storing()
-		j.empty()
-		j.size(&j.out.Stored)
-		j.rate(&j.out.Stored)
-	}
-}
-
-// judgeInput fills the report on what is known before the first write.
-func judgeInput(p *Policy, out *Output, r *Report) {
-	j := judge{policy: p, out: out, report: r, admitting: true}
+// output fills the report: on a finished output, or on what is known before the first
+// write.
+func (j *judge) output() {
 	defer j.finish()
-	if !j.begin(false) {
+	if !j.begin() {
 		return
 	}
+	out, p := j.out, j.policy
 	j.sides()
-	j.current()
-	j.reading()
-	j.mapping()
-	j.coming()
-	j.rate(&j.out.Written)
+	j.step(step{stage: reading, before: &out.Expected, after: &out.Read, tolerance: p.Reading})
+	before := firstUsable(&out.Read, &out.Expected)
+	j.step(step{stage: mapping, before: before, after: &out.Written, ratio: p.Mapping})
+	if j.admitting {
+		j.coming()
+		if p.Mapping != (Ratio{}) {
+			j.rate(&out.Written)
+		}
+		return
+	}
+	before = firstUsable(&out.Written, before)
+	if p.Mapping != (Ratio{}) { // beyond it nothing can be said of how many there should be
+		before = &out.Written
+	}
+	if !out.WrittenAt.IsZero() && !j.fresh() {
+		return
+	}
+	j.step(step{stage: storing, before: before, after: &out.Stored, tolerance: p.Tolerance})
+	if out.Stored.lower == 0 {
+		j.empty()
+	}
+	j.size(&out.Stored)
+	if p.Mapping != (Ratio{}) {
+		j.rate(&out.Stored)
+	}
 }
 
 // begin copies what is judged into the report and refuses bad input.
-func (j *judge) begin(stored bool) bool {
+func (j *judge) begin() bool {
 	out := j.out
 	j.report.Name, j.report.JobKind = out.Name, out.JobKind
 	j.report.Expected, j.report.Read, j.report.Written, j.report.Stored = out.Expected, out.Read, out.Written, out.Stored
 	problem := j.policy.problem()
 	if problem == nil { // a bad policy stays out of the report: its NaN could not become JSON
 		j.report.Policy = *j.policy
-		problem = out.problem(stored, j.policy.MaxSourceLag > 0)
+		problem = out.problem(!j.admitting, j.policy.MaxSourceLag > 0)
 	}
 	if problem != nil {
 		j.add(Finding{Kind: Unverified, Detail: problem.Error(), Cause: problem})
@@ -88,10 +84,16 @@ func (j *judge) begin(stored bool) bool {
 	return problem == nil
 }
 
-// finish orders the findings and gives the verdict.
+// finish orders the findings, the gravest first and, among equals, the earlier step,
+// and gives the verdict.
 func (j *judge) finish() {
-	sortFindings(j.report.Findings)
 	j.report.outcome = passed
+	if len(j.report.Findings) == 0 {
+		return
+	}
+	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
+		return cmp.Or(a.Kind.Compare(b.Kind), cmp.Compare(stageNamed(a.Step), stageNamed(b.Step)))
+	})
 	if j.report.fails() {
 		j.report.outcome = failed
 	}
@@ -114,7 +116,8 @@ func (j *judge) found(kind Kind) bool {
 }
 
 // sides looks at each side alone: a digest left incomplete, and one measurement
-// that was given for two sides, prove nothing.
+// that was given for two sides, prove nothing; nor does a source's old answer, where
+// the policy asks.
 func (j *judge) sides() {
 	sides := [...]*Summary{&j.out.Expected, &j.out.Read, &j.out.Written, &j.out.Stored}
 	names := [...]string{"expected", "read", "written", "stored"}
@@ -123,13 +126,20 @@ func (j *judge) sides() {
 			j.add(Finding{Kind: Unverified, Step: stage(i).String(), Detail: names[i] + ": " + side.String(), Cause: side.cause})
 		}
 		for k, other := range sides[:i] {
-			if sharesMeasurement(side, other) {
+			if side.digest != nil && other.digest != nil && side.digest.origin == other.digest.origin {
+				j.shared = true
 				j.unverified(stage(i), "%s and %s are one measurement, which proves nothing about the way between them", names[k], names[i])
 			}
 		}
 	}
-	if stored := &j.out.Stored; stored.IsUnknown() && stored.flaw == "" {
+	if stored := &j.out.Stored; stored.form == unknown && stored.flaw == "" {
 		j.unverified(storing, "stored is unknown: nothing was read back")
+	}
+	if j.policy.MaxSourceLag > 0 || j.out.Expected.lagUnknown {
+		j.current()
+	}
+	if written := &j.out.Written; j.policy.Mapping != (Ratio{}) && !written.usable() && written.flaw == "" && !j.admitting {
+		j.unverified(mapping, "ids are mapped (Policy.Mapping), and it was not measured how many were written (Output.Written)")
 	}
 }
 
@@ -137,7 +147,7 @@ func (j *judge) sides() {
 // old count proves nothing, neither that users are there nor that they are missing.
 func (j *judge) fresh() bool {
 	written, complete := j.out.WrittenAt, j.out.Stored.asOf
-	if written.IsZero() || j.out.Stored.IsUnknown() || !complete.Before(written) {
+	if j.out.Stored.form == unknown || !complete.Before(written) {
 		return true
 	}
 	upTo := "does not say up to when it is complete (AsOf)"
@@ -166,103 +176,90 @@ func (j *judge) current() {
 	}
 }
 
-// reading judges what the job took in against what the source holds.
-func (j *judge) reading() {
-	j.judge(step{
-		stage:  reading,
-		before: &j.out.Expected, after: &j.out.Read,
-		tolerance: j.policy.Reading,
-	})
-}
-
-// mapping judges what the job set out to store. Where it did not measure what
-// it read, the source's own count is what was mapped.
-func (j *judge) mapping() {
-	if written := &j.out.Written; !j.policy.Mapping.isZero() && !written.usable() && written.flaw == "" && !j.admitting {
-		j.unverified(mapping, "ids are mapped (Policy.Mapping), and it was not measured how many were written (Output.Written)")
-	}
-	before := firstUsable(&j.out.Read, &j.out.Expected)
-	j.judge(step{
-		stage: mapping, from: j.done(before),
-		before: before, after: &j.out.Written,
-		ratio: j.policy.Mapping,
-	})
-}
-
-// storing judges what is stored against the nearest side before it. Beyond a
-// Mapping nothing can be said of how many there should be.
-func (j *judge) storing() {
-	before := &j.out.Written
-	if j.policy.Mapping.isZero() {
-		before = firstUsable(&j.out.Written, &j.out.Read, &j.out.Expected)
-	}
-	j.judge(step{
-		stage: storing, from: j.done(before),
-		before: before, after: &j.out.Stored,
-		tolerance: j.policy.Tolerance,
-	})
-}
-
-// done returns the step after which a side was measured.
-func (j *judge) done(side *Summary) stage {
+// whence returns the step after which a side was measured that is not Expected, and
+// whether its number must be told from that.
+func (j *judge) whence(side *Summary) (from stage, named bool) {
+	expected := &j.out.Expected
+	from = reading
 	switch side {
-	case &j.out.Read:
-		return reading
+	case expected:
+		return whole, false
 	case &j.out.Written:
-		return mapping
+		from = mapping
 	}
-	return whole
+	return from, !expected.usable() || side.lower != expected.lower || side.upper != expected.upper
 }
 
-func firstUsable(sides ...*Summary) *Summary {
-	for _, s := range sides {
-		if s.usable() {
-			return s
-		}
+func firstUsable(first, second *Summary) *Summary {
+	if first.usable() {
+		return first
 	}
-	return sides[len(sides)-1]
+	return second
 }
 
-// judge judges one step, where both its sides are known.
-func (j *judge) judge(s step) {
+// step judges one step, where both its sides are known.
+func (j *judge) step(s step) {
 	if !s.before.usable() || !s.after.usable() {
 		return
 	}
-	if j.policy.Distinct && s.stage == storing && !s.sameUsers() {
-		j.storedOnce(s)
-	} else {
+	if s.before != &j.out.Expected {
+		s.from, s.named = j.whence(s.before)
+	}
+	switch {
+	case !j.policy.Distinct:
+		j.count(&s)
+	case s.stage == storing && !s.sameUsers():
+		j.countOnce(s)
+	default:
 		j.count(&s)
 		j.repeats(s)
 	}
-	j.content(&s)
-	j.capped(&s)
+	if s.after.fingerprint != (Fingerprint{}) || s.after.moved != nil {
+		j.content(&s)
+	}
+	if s.after.lower < s.before.upper {
+		j.capped(&s)
+	}
 }
 
-// storedOnce counts for a store that keeps a user once, unless the digests of both
+// countOnce counts where the store keeps a user once: what it holds, unless the digests of both
 // sides tell more than numbers: by distinct users, as far as a digest knows how many
 // came. A side that was only counted is taken to have counted distinct users.
-func (j *judge) storedOnce(s step) {
-	if j.digestedWhole(&s) {
+func (j *judge) countOnce(s step) {
+	known := s.before.digest != nil && s.after.identified() && s.before.digest.hash == s.after.fingerprint.Hash
+	if known && s.after.digest != nil || j.digestedWhole(&s) {
 		return // the users will be compared one by one, each once
 	}
 	before, after := s.before.distinct(), *s.after
-	if after.digest != nil {
-		if s.before.digest != nil && s.before.digest.hash == after.digest.hash {
-			return
-		}
-		if n := after.digest.stored(); n != after.lower { // it does not keep each once
-			after = after.distinct()
-		}
+	if after.digest != nil && after.digest.stored() != after.lower { // it does not keep each once
+		after = after.distinct()
+	}
+	if s.before.digest == nil && s.before.identified() && after.lower < before.lower {
+		j.rowsOnly(&s)
+		return
 	}
 	s.before, s.after, s.distinct = &before, &after, true
+	if l, noise := s.possible(), s.noise(); known && !above(l.lowest, after.upper, noise) && !above(after.lower, l.highest, noise) {
+		return // what is in doubt is said of the users
+	}
 	j.count(&s)
+}
+
+// rowsOnly judges a store that holds fewer users than an engine's fingerprint is of,
+// some of which may be repeats. Where what is stored has one too, the users are judged.
+func (j *judge) rowsOnly(s *step) {
+	j.again = j.again || s.before.remeasure != nil
+	if !s.after.identified() {
+		j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these tells how many distinct users there are",
+			s.stage.done(), s.after.number(), s.before.amount(), taken(s.from, s.named))
+	}
 }
 
 // repeats finds users that were read only because others came again, where a
 // user counts once: the numbers of rows are equal then, and the store, which
 // keeps of them what it was given, would pass by them.
 func (j *judge) repeats(s step) {
-	if !j.policy.Distinct || s.stage != reading || s.before.digest != nil || s.after.digest == nil || j.miscounted(s.stage, false) {
+	if s.stage != reading || s.before.identified() || s.after.digest == nil || j.miscounted(s.stage, false) {
 		return
 	}
 	most, exact := s.after.digest.distinctAtMost()
@@ -276,13 +273,19 @@ func (j *judge) repeats(s step) {
 	j.add(Finding{
 		Kind: Short, Step: s.stage.String(),
 		Detail: fmt.Sprintf("read %s%s of %s (%s allowed)", read, counted(most, "distinct user"), s.before.amount(), thousands(s.tolerance.Short.allowed(s.before.lower))),
-		Hint:   "each user counted once, as Policy.Distinct says, and so must the source",
+		Hint:   "as users that came again count once (Policy.Distinct), as they must in the source's own number",
 	})
 }
 
-// count compares the numbers of users.
+// count compares the numbers of users: as integers, where both are exact.
 func (j *judge) count(s *step) {
-	possible, noise := s.possible(), s.noise()
+	possible, noise := s.around(s.before.lower, s.before.upper), 0.0
+	certain := possible
+	if !s.before.counted() || !s.after.counted() || s.before.moved != nil {
+		possible, certain, noise = s.possible(), s.certain(), s.noise()
+	} else if possible.lowest <= s.after.lower && s.after.lower <= possible.highest {
+		return
+	}
 	switch {
 	case above(possible.lowest, s.after.upper, noise):
 		f := j.short(s)
@@ -292,7 +295,7 @@ func (j *judge) count(s *step) {
 		f := s.surplus()
 		f.excuse(s.byChance())
 		j.add(f)
-	case !s.certain().allow(s.after, noise) && !j.digestedWhole(s):
+	case !certain.allow(s.after, noise) && !j.digestedWhole(s):
 		j.add(Finding{Kind: Unverified, Step: s.stage.String(), Severity: j.doubt(s.before, s.after), Detail: s.undecided(noise)})
 	}
 }
@@ -326,7 +329,7 @@ func (j *judge) digestedWhole(s *step) bool {
 		return true
 	}
 	stored := &j.out.Stored
-	return s.before == &j.out.Expected && j.policy.Mapping.isZero() && stored.usable() && stored.digest != nil && stored.hash() == s.before.hash()
+	return s.before == &j.out.Expected && j.policy.Mapping == (Ratio{}) && stored.usable() && stored.digest != nil && stored.hash() == s.before.hash()
 }
 
 // short returns the finding for too few users. A whole multiple of a limit has a
@@ -352,7 +355,7 @@ const capLevel = 1000
 // that one moved while it was counted, its higher end is what to fall short of; but
 // a side exactly at its lower end holds what was there, and is not cut.
 func (j *judge) capped(s *step) {
-	if !s.after.counted() || s.before.upper <= s.after.lower || s.before.lower == s.after.lower {
+	if !s.after.counted() || s.before.lower == s.after.lower {
 		return
 	}
 	caps := j.policy.limits().at(s.after.lower)
@@ -379,7 +382,7 @@ func (j *judge) hadBefore(at stage, users int64) bool {
 	on, over := 0, 0
 	for _, size := range j.out.before() {
 		n := size.Users
-		if at == reading && (size.Read > 0 || !j.policy.Mapping.isZero()) {
+		if at == reading && (size.Read > 0 || j.policy.Mapping != (Ratio{})) {
 			n = size.Read
 		}
 		switch {
@@ -403,7 +406,7 @@ func capFinding(at stage, caps []Cap, severity Severity) Finding {
 // policy allows it and nothing was expected. The history has a say in size.
 func (j *judge) empty() {
 	stored := &j.out.Stored
-	if !stored.usable() || stored.lower > 0 {
+	if !stored.usable() {
 		return
 	}
 	before := j.largest()
@@ -419,6 +422,7 @@ func (j *judge) empty() {
 		j.add(Finding{Kind: Empty, Step: storing.String(), Detail: "nothing is stored"})
 		if !j.found(Short) {
 			s := step{stage: storing, before: before, after: stored}
+			s.from, s.named = j.whence(before)
 			j.add(s.short())
 		}
 	default:
@@ -450,4 +454,135 @@ func (j *judge) largest() *Summary {
 func (j *judge) lastWasEmpty() bool {
 	n := len(j.out.Sizes)
 	return n > 0 && j.out.Sizes[n-1].Users == 0
+}
+
+// A step is the way from one side of a job to the next.
+type step struct {
+	stage         stage
+	from          stage // what the job did to the side before: read, mapped, or nothing yet
+	named         bool  // that side is not as large as the expected one
+	before, after *Summary
+	tolerance     Tolerance
+	ratio         Ratio // at mapping: the band of the counts; zero: exactly one
+	distinct      bool  // the sides are those of distinct users
+}
+
+// limits are the fewest and the most users allowed after a step.
+type limits struct{ lowest, highest int64 }
+
+// possible returns the limits that the step could have at most: what is outside
+// them is wrong, whatever the side before held of all that it may have held. Each
+// end has its own margin.
+func (s *step) possible() limits {
+	if m := s.before.moved; m != nil && m.digested() {
+		return s.around(m.common, m.all)
+	}
+	return s.around(s.before.lower, s.before.upper)
+}
+
+// certain returns the limits that the step has at least: what is within them is
+// right, whatever the side before held. They are the possible ones where that side
+// is one number, and may cross where it is not.
+func (s *step) certain() limits {
+	if m := s.before.moved; m != nil {
+		return s.around(m.all, m.common)
+	}
+	return s.around(s.before.upper, s.before.lower)
+}
+
+// around returns the lower limit for one number of users before the step, and the
+// higher for another. The limits grow with the number.
+func (s *step) around(low, high int64) limits {
+	if s.stage == mapping && s.ratio != (Ratio{}) {
+		fewest, _ := s.ratio.bounds(low)
+		_, most := s.ratio.bounds(high)
+		return limits{fewest, most}
+	}
+	return limits{low - s.tolerance.Short.allowed(low), high + min(s.tolerance.Surplus.allowed(high), math.MaxInt64-high)}
+}
+
+// plus adds numbers of users, up to the largest there is.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// noise returns three standard errors of the difference of the two sides, in users
+// after the step; 0 where both were counted.
+func (s *step) noise() float64 {
+	before := float64(s.before.upper) * s.before.relErr
+	if s.banded() {
+		before *= s.ratio.Max
+	}
+	return 3 * math.Hypot(before, float64(s.after.upper)*s.after.relErr)
+}
+
+// above reports that a is above b by more than the noise.
+func above(a, b int64, noise float64) bool { return difference(a, b) > noise }
+
+// allow reports that the side lies within the limits even with the noise on top.
+func (l limits) allow(side *Summary, noise float64) bool {
+	return difference(side.lower, l.lowest) >= noise && difference(l.highest, side.upper) >= noise
+}
+
+// difference returns a - b, exact as long as float64 holds it, and always with the
+// right sign.
+func difference(a, b int64) float64 {
+	if (a < 0) != (b < 0) { // a margin above the expected users: the integers may overflow
+		return float64(a) - float64(b)
+	}
+	return float64(a - b)
+}
+
+// banded reports that some ids have no counterpart, or several, so that there is a
+// ratio to be within and not a number to be off.
+func (s *step) banded() bool { return s.stage == mapping && s.ratio != (Ratio{}) }
+
+// fewMapped is up to how many users read chance may explain a ratio outside its
+// band. It is below one in thousand for a finding that fails.
+const (
+	fewMapped = 1000
+	rare      = 1e-3
+)
+
+// byChance reports whether chance explains a number of mapped ids outside the
+// ratio: each of a few users has a counterpart or not, as at the nearer bound
+// (binomial); above 1, has some number of them (Poisson). That none of 5 or more is
+// mapped, where half should be, is a fault, whatever its chance.
+func (s *step) byChance() bool {
+	if !s.banded() || !s.before.counted() || !s.after.counted() || s.before.lower > fewMapped {
+		return false
+	}
+	n, mapped := s.before.lower, s.after.lower
+	if mapped == 0 && n >= 5 && s.ratio.Min >= 0.5 {
+		return false
+	}
+	if mapped < s.possible().lowest {
+		return atMost(mapped, n, s.ratio.Min) >= rare
+	}
+	return 1-atMost(mapped-1, n, s.ratio.Max) >= rare
+}
+
+// atMost returns the chance that of n users, each with a chance of p, no more than
+// most come; above 1, p is the mean number of each, and the chance Poisson's.
+func atMost(most, n int64, p float64) (sum float64) {
+	lnFactorial := func(k int64) float64 { l, _ := math.Lgamma(float64(k) + 1); return l }
+	times := func(k int64, ln float64) float64 { // 0 × ln 0 is 0
+		if k == 0 {
+			return 0
+		}
+		return float64(k) * ln
+	}
+	for k := range most + 1 {
+		switch {
+		case p > 1:
+			mean := float64(n) * p
+			sum += math.Exp(times(k, math.Log(mean)) - mean - lnFactorial(k))
+		case k <= n:
+			sum += math.Exp(lnFactorial(n) - lnFactorial(k) - lnFactorial(n-k) + times(k, math.Log(p)) + times(n-k, math.Log1p(-p)))
+		}
+	}
+	return sum
 }

@@ -29,8 +29,12 @@ func (j *judge) moved(p *pair) {
 			verb, p.after.amount(), c.foreign.atLeast(), thousands(p.surplus))})
 	}
 	if c.lost.unclear(p.short) || c.foreign.unclear(p.surplus) {
-		j.unverified(p.stage, "%s %s of a source that moved from %s to %s (up to %s left, up to %s joined), by too many to compare one by one (Digest.Resolve takes more): of those in the source before and after %s may be missing, and %s may be there that it held neither before nor after (%s and %s allowed)",
-			verb, p.after.amount(), m.before.number(), m.after.number(), thousands(m.before.lower-m.common), thousands(m.all-m.before.lower),
+		why := "too many differ to compare them one by one (Digest.Resolve takes more)"
+		if p.distinct {
+			why = "repeats that the store does not keep look like missing users (TeeOnce leaves them out)"
+		}
+		j.unverified(p.stage, "%s %s of a source that moved from %s to %s (up to %s left, up to %s joined), and %s: of those in the source before and after %s may be missing, and %s may be there that it held neither before nor after (%s and %s allowed)",
+			verb, p.after.amount(), m.before.number(), m.after.number(), thousands(m.before.lower-m.common), thousands(m.all-m.before.lower), why,
 			c.lost, c.foreign, thousands(p.short), thousands(p.surplus))
 	}
 }

@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -26,10 +27,7 @@ func (m crowd) digest(random *rand.Rand) validate.Summary {
 
 // changed is the crowd after some users of it left, came or were repeated.
 func (m crowd) changed(random *rand.Rand, changes, users int) crowd {
-	next := crowd{}
-	for u, n := range m {
-		next[u] = n
-	}
+	next := maps.Clone(m)
 	for range random.IntN(changes + 1) {
 		u := random.IntN(users)
 		next[u] = max(0, next[u]+int64(random.IntN(3))-1)

@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 )
@@ -40,29 +39,27 @@ func (out *Output) problem(stored, timed bool) *InputError {
 	switch {
 	case timed && out.At.IsZero():
 		return badInput("Output.At", "missing", "the time of the output, as Policy.MaxSourceLag is set")
-	case out.Expected.IsZero():
+	case out.Expected.form == notMeasured:
 		return badInput("Output.Expected", "not measured", "what the source itself holds, if only Unknown()")
-	case stored && out.Stored.IsZero():
+	case stored && out.Stored.form == notMeasured:
 		return badInput("Output.Stored", "not measured", "what is stored, read back")
-	case !stored && !out.Stored.IsZero():
+	case !stored && out.Stored.form != notMeasured:
 		return badInput("Output.Stored", out.Stored.String(), "nothing yet: Admit judges before the first write")
 	}
-	return cmp.Or(
-		sideProblem("Output.Expected", &out.Expected),
-		sideProblem("Output.Read", &out.Read),
-		sideProblem("Output.Written", &out.Written),
-		sideProblem("Output.Stored", &out.Stored),
-		timeProblem("Output.At", out.At),
-		timeProblem("Output.WrittenAt", out.WrittenAt),
-		out.historyProblem(),
-	)
-}
-
-func sideProblem(field string, s *Summary) *InputError {
-	if s.form != invalid {
+	for i, side := range [...]*Summary{&out.Expected, &out.Read, &out.Written, &out.Stored} {
+		if side.form == invalid {
+			return badInput("Output."+[...]string{"Expected", "Read", "Written", "Stored"}[i], side.String(), "a side as its constructor asks for it")
+		}
+	}
+	for i, t := range [...]time.Time{out.At, out.WrittenAt} {
+		if at := t.Unix(); at < earliest || at > latest {
+			return timeProblem("Output."+[...]string{"At", "WrittenAt"}[i], t)
+		}
+	}
+	if len(out.Sizes) == 0 {
 		return nil
 	}
-	return badInput(field, s.String(), "a side as its constructor asks for it")
+	return out.sizesProblem()
 }
 
 // Times that have no four-digit year can neither be subtracted safely nor stored as
@@ -70,18 +67,13 @@ func sideProblem(field string, s *Summary) *InputError {
 var earliest, latest = time.Time{}.Unix(), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
 
 func timeProblem(field string, t time.Time) *InputError {
-	if inRange(t) {
+	if at := t.Unix(); at >= earliest && at <= latest {
 		return nil
 	}
 	return badInput(field, fmt.Sprintf("%d seconds from 1970", t.Unix()), "a time in the years 1 to 9999")
 }
 
-func inRange(t time.Time) bool { return t.Unix() >= earliest && t.Unix() <= latest }
-
-func (out *Output) historyProblem() *InputError {
-	if len(out.Sizes) == 0 {
-		return nil
-	}
+func (out *Output) sizesProblem() *InputError {
 	if out.At.IsZero() {
 		return badInput("Output.At", "missing", "the time of the output, as a history is given")
 	}
@@ -97,7 +89,7 @@ func (out *Output) historyProblem() *InputError {
 			return sizeProblem(i, "", fmt.Sprintf("%d users, %d read", size.Users, size.Read), "0 or more")
 		case size.At.IsZero():
 			return sizeProblem(i, ".At", "missing", "the time of the commit")
-		case !inRange(size.At):
+		case size.At.Unix() < earliest || size.At.Unix() > latest:
 			return timeProblem(fmt.Sprintf("Output.Sizes[%d].At", i), size.At)
 		case i > 0 && size.At.Before(out.Sizes[i-1].At):
 			return sizeProblem(i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")

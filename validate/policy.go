@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -79,6 +78,9 @@ const (
 
 // allowed returns the number of users that a side may be off from expected.
 func (m Margin) allowed(expected int64) int64 {
+	if m.Share == 0 {
+		return m.Users
+	}
 	return max(m.Users, shareOf(expected, m.Share, math.Floor, +1))
 }
 
@@ -98,12 +100,9 @@ func shareOf(n int64, share float64, round func(float64) float64, lean float64) 
 	return int64(product)
 }
 
-// isZero reports that nothing is mapped: Written is exactly Read.
-func (s Ratio) isZero() bool { return s == Ratio{} }
-
 // bounds returns the fewest and most of n users that the ratio allows.
 func (s Ratio) bounds(n int64) (fewest, most int64) {
-	if s.isZero() {
+	if s == (Ratio{}) {
 		return n, n
 	}
 	return shareOf(n, s.Min, math.Ceil, -1), shareOf(n, s.Max, math.Floor, +1)
@@ -112,49 +111,44 @@ func (s Ratio) bounds(n int64) (fewest, most int64) {
 // problem returns what is wrong with the policy, nil if nothing is. The OK case
 // must not allocate: it runs in every check.
 func (p *Policy) problem() *InputError {
-	if bad := cmp.Or(
-		p.Tolerance.Short.problem("Policy.Tolerance.Short"),
-		p.Tolerance.Surplus.problem("Policy.Tolerance.Surplus"),
-		p.Reading.Short.problem("Policy.Reading.Short"),
-		p.Reading.Surplus.problem("Policy.Reading.Surplus"),
-	); bad != nil {
-		return bad
+	for i, m := range [...]*Margin{&p.Tolerance.Short, &p.Tolerance.Surplus, &p.Reading.Short, &p.Reading.Surplus} {
+		if m.Users < 0 || !(m.Share >= 0 && m.Share <= 1) { // NaN is not
+			field := "Policy." + [...]string{"Tolerance.Short", "Tolerance.Surplus", "Reading.Short", "Reading.Surplus"}[i]
+			if m.Users < 0 {
+				return badInput(field+".Users", m.Users, "0 or more")
+			}
+			return badInput(field+".Share", m.Share, "0 to 1")
+		}
 	}
-	if !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0) { // NaN is neither
+	switch p.OffHistory {
+	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
+	default:
+		return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+	}
+	switch {
+	case !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0): // NaN is neither
 		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max, and finite")
-	}
-	if p.MaxSourceLag < 0 {
+	case p.MaxSourceLag < 0:
 		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
+	case len(p.Caps)+len(p.CapSystems) > 0:
+		return p.capsProblem()
+	}
+	return nil
+}
+
+func (p *Policy) capsProblem() *InputError {
+	for i, c := range p.Caps {
+		if c.Users <= 0 || c.Origin == "" {
+			return badInput(fmt.Sprintf("Policy.Caps[%d]", i), fmt.Sprintf("%d from %q", c.Users, c.Origin), "users above 0 and an origin")
+		}
 	}
 	for i, system := range p.CapSystems {
 		if !slices.ContainsFunc(knownCaps, func(c Cap) bool { return c.of(system) }) {
 			return badInput(fmt.Sprintf("Policy.CapSystems[%d]", i), system, "the first words of an Origin of KnownCaps")
 		}
 	}
-	for i, c := range p.Caps {
-		if c.Users <= 0 || c.Origin == "" {
-			return badInput(fmt.Sprintf("Policy.Caps[%d]", i), fmt.Sprintf("%d from %q", c.Users, c.Origin), "users above 0 and an origin")
-		}
-	}
-	switch p.OffHistory {
-	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
-		return nil
-	}
-	return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
-}
-
-func (m Margin) problem(field string) *InputError {
-	switch {
-	case m.Users < 0:
-		return badInput(field+".Users", m.Users, "0 or more")
-	case !isShare(m.Share):
-		return badInput(field+".Share", m.Share, "0 to 1")
-	}
 	return nil
 }
-
-// isShare reports whether x is a share, which NaN is not.
-func isShare(x float64) bool { return x >= 0 && x <= 1 }
 
 // An InputError says which field of what was to be judged, or of a
 // configuration, is wrong. It is the cause of an Unverified finding.

@@ -170,12 +170,18 @@ func (r *Report) headline() string {
 		return ""
 	}
 	first := losses[0]
-	head := first.Detail
-	if first.Kind == Short && first.Step == reading.String() && r.Policy.Mapping.isZero() && r.shortOfExpected() {
+	head, others := first.Detail, losses[1:]
+	if first.Kind == Short && first.Step == reading.String() && r.Policy.Mapping == (Ratio{}) && r.shortOfExpected() {
 		overall := step{stage: reading, tolerance: r.Policy.Reading}
 		head = overall.shortfall("stored", &r.Expected, &r.Stored)
+		others = slices.DeleteFunc(slices.Clone(others), func(f *Finding) bool { return f.Kind == Short }) // in the overall number
 	}
-	return head + r.where(losses) + first.hint()
+	head += r.where(losses) + first.hint()
+	texts := []string{head}
+	for _, f := range others {
+		texts = append(texts, f.Detail+f.hint())
+	}
+	return strings.Join(texts, "; ")
 }
 
 func (r *Report) shortOfExpected() bool {

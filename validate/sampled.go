@@ -149,6 +149,14 @@ func (c *comparison) differing() (n int) {
 	return n
 }
 
+// looked says how many users of the source were looked at.
+func (c *comparison) looked() string {
+	if c.whole {
+		return counted(int64(len(c.users)), "user")
+	}
+	return counted(int64(len(c.users)), "sampled user")
+}
+
 // fewest is how many sampled users must differ before a share is told by them.
 const fewest = 10
 

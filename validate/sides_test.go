@@ -300,6 +300,12 @@ func TestMovingVerdicts(t *testing.T) {
 			output: out{Expected: moving("abcdef", "abcd"), Read: count(5), Stored: letters("abcde")},
 		},
 		{
+			name: "counted while it was read, other ids stored", reason: "beyond a Mapping nothing stored decides on the reading",
+			policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}},
+			output: out{Expected: moving("abcdef", "abcd"), Read: count(5), Written: count(5), Stored: letters("abcde")},
+			want:   []string{"unverified@read"},
+		},
+		{
 			name: "the same, and one skipped", reason: "a was there all the time",
 			output: out{Expected: moving("abcdef", "abcd"), Read: count(5), Stored: letters("bcdef")},
 			want:   []string{"short@store"},
@@ -364,6 +370,11 @@ func TestMovingTooMuch(t *testing.T) {
 	require.ErrorContains(t, err, "left")
 	_, err = check(validate.Policy{Reading: validate.Within(0.2)}, read)
 	require.NoError(t, err, "more than can be missing is allowed to be")
+	margin := validate.Margin{Share: 0.2}
+	_, err = check(validate.Policy{Reading: validate.Tolerance{Short: margin}}, read)
+	require.ErrorIs(t, err, validate.Unverified, "strangers may be there, and none is allowed")
+	_, err = check(validate.Policy{Reading: validate.Tolerance{Surplus: margin}}, read)
+	require.ErrorIs(t, err, validate.Unverified, "users may be missing, and none is allowed to be")
 	lost := slices.Concat(read[:100_000], read[150_000:])
 	_, err = check(validate.Policy{}, lost)
 	require.ErrorIs(t, err, validate.Short, "sampled users are missing")
@@ -426,6 +437,11 @@ func TestBounded(t *testing.T) {
 		{
 			name: "a source that moved", reason: "its movement is in doubt, and AllowPossible is for bounds alone",
 			policy: possible, output: out{Expected: validate.Moving(count(450), count(460)), Stored: count(455)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "a source that moved, within bounds", reason: "bounds are not all that is in doubt",
+			policy: possible, output: out{Expected: validate.Moving(validate.Bounded(450, 460), validate.Bounded(455, 470)), Stored: count(456)},
 			want: []string{"unverified@store"},
 		},
 		{
@@ -498,6 +514,17 @@ func TestSourceLag(t *testing.T) {
 		{name: "negative", reason: "bad input", policy: validate.Policy{MaxSourceLag: -1}, output: out{Expected: count(5), Stored: count(5), At: noon}, want: []string{"unverified@"}},
 	} {
 		t.Run(c.name, c.run)
+	}
+}
+
+// TestSourceLagTexts: what is not said is not told as a time.
+func TestSourceLagTexts(t *testing.T) {
+	for want, expected := range map[string]validate.Summary{
+		"at read: expected does not say up to when it is complete (AsOf), and 1h0m0s before the output are allowed": count(5),
+		"at read: expected is complete up to 2024-03-18T10:00:00Z, 2h0m0s before the output (1h0m0s allowed)":       count(5).AsOf(noon.Add(-2 * time.Hour)),
+	} {
+		report, _ := validate.Check(t.Context(), validate.Policy{MaxSourceLag: time.Hour}, validate.Output{Expected: expected, Stored: count(5), At: noon})
+		require.Contains(t, report.String(), want)
 	}
 }
 
@@ -740,4 +767,22 @@ func TestCopiedDigest(t *testing.T) {
 	require.Equal(t, int64(3), fresh.Users())
 	_, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(3), Stored: fresh.Summary()})
 	require.NoError(t, err)
+}
+
+// TestMovingAndKeptOnce: tables count rows. Where a store keeps a user once, repeats
+// are as missing rows to them, which proves no user missing.
+func TestMovingAndKeptOnce(t *testing.T) {
+	source := users(20_003, 1)
+	twice := append(slices.Clone(source), source[:10]...)
+	expected := validate.Moving(digest(twice).Summary(), digest(append(slices.Clone(twice), users(5, 2)...)).Summary())
+	for allowed, want := range map[int64][]string{9: {"unverified@store"}, 10: {}} {
+		report, _ := validate.Check(t.Context(), validate.Policy{Distinct: true, Tolerance: validate.Tolerance{Short: validate.Margin{Users: allowed}}}, validate.Output{
+			Expected: expected, Stored: digest(source).Summary(),
+		})
+		require.Equal(t, want, found(report), "%d allowed: %v", allowed, report)
+		if len(want) > 0 {
+			require.Contains(t, report.String(), "0 to 10 may be missing")
+			require.Contains(t, report.String(), "TeeOnce")
+		}
+	}
 }

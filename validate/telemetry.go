@@ -85,28 +85,6 @@ func silent(tp trace.TracerProvider) trace.TracerProvider {
 	return tp
 }
 
-// start begins a span. While no provider is set and no span is around, nobody
-// can see it, and starting it anyway would be most of what a check allocates.
-func (t *telemetry) start(ctx context.Context, name string) (context.Context, trace.Span) {
-	if t.global && unset != nil && otel.GetTracerProvider() == unset && !trace.SpanContextFromContext(ctx).IsValid() {
-		return ctx, tracenoop.Span{}
-	}
-	return t.tracer.Start(ctx, name)
-}
-
-// record reports a check. Where nobody listens it costs next to nothing.
-func (t *telemetry) record(ctx context.Context, span trace.Span, r *Report, took time.Duration) {
-	if span.IsRecording() {
-		annotate(span, r)
-	}
-	if t.duration.Enabled(ctx) || t.shortfall.Enabled(ctx) {
-		t.measure(ctx, r, took)
-	}
-	if t.logger != nil {
-		t.log(ctx, r)
-	}
-}
-
 func annotate(span trace.Span, r *Report) {
 	attrs := []attribute.KeyValue{
 		attribute.String("segmentguard.output", r.Name),

@@ -143,7 +143,7 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 		return s, fmt.Errorf("state of %s: packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", id, version, packed1, packed3)
 	}
 	flags := u.byte()
-	s.Sizes = u.sizes(u.counters())
+	s.Sizes = u.sizes(u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
 	if flags&withLast != 0 {
 		s.Last = u.last(version, flags)
 		s.Last.Segment = id
@@ -237,9 +237,8 @@ func (u *unpacker) time(from int64) time.Time {
 	return time.UnixMicro(from + u.int()).UTC()
 }
 
-// counters reads the names that sizes refer to.
-func (u *unpacker) counters() []string {
-	counters := make([]string, 0, 1)
+// counters appends the names that sizes refer to.
+func (u *unpacker) counters(counters []string) []string {
 	for range u.count(1) {
 		name := u.text()
 		if slices.Contains(counters, name) {

@@ -49,12 +49,15 @@ func newRow(s *segment.SegmentState) (r row, err error) {
 
 func (r *row) unpack() (segment.SegmentState, error) {
 	s, err := unpack(r.segment, r.state)
-	if err == nil && len(r.alert) > 0 {
-		if err = json.Unmarshal(r.alert, &s.Alert); err != nil {
-			err = fmt.Errorf("alert of %s: %w", r.segment, err)
-		}
+	if err != nil || len(r.alert) == 0 {
+		return s, err
 	}
-	return s, err
+	var alert segment.AlertState // of its own, or each state would be one more for the garbage collector
+	if err := json.Unmarshal(r.alert, &alert); err != nil {
+		return s, fmt.Errorf("alert of %s: %w", r.segment, err)
+	}
+	s.Alert = alert
+	return s, nil
 }
 
 func sameRows(a, b []row) bool {

@@ -161,7 +161,7 @@ func TestAttemptsRaceInManyProcesses(t *testing.T) {
 
 const attempts = 5
 
-// raceChild brings each attempt of each run from accepted to committed, and says
+// raceChild brings each attempt of each run from passed to committed, and says
 // what it was allowed to.
 func raceChild(c *enginetest.Child) error {
 	_, h, err := c.Open()

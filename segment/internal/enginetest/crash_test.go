@@ -38,9 +38,9 @@ func TestGuardWhoseServerIsKilled(t *testing.T) {
 	}{
 		{way: "staged", at: "Stored", reason: "nothing was live yet", told: unverified, live: 40, sizes: []int64{40}},
 		{way: "staged", at: "record", reason: "nothing may go live unannounced", told: unverified, live: 40, sizes: []int64{40}},
-		{way: "staged", at: "Commit", reason: "announced, and not live", told: unknown, live: 40, states: []string{"1 accepted"}, sizes: []int64{40}},
-		{way: "staged", at: "COMMIT", reason: "the database had not committed", told: unknown, live: 40, states: []string{"1 accepted"}, sizes: []int64{40}},
-		{way: "staged", at: "answer", reason: "it had, and the history does not know until the job ran again", told: unknown, live: 50, states: []string{"1 accepted"}, sizes: []int64{40}},
+		{way: "staged", at: "Commit", reason: "announced, and not live", told: unknown, live: 40, states: []string{"1 passed"}, sizes: []int64{40}},
+		{way: "staged", at: "COMMIT", reason: "the database had not committed", told: unknown, live: 40, states: []string{"1 passed"}, sizes: []int64{40}},
+		{way: "staged", at: "answer", reason: "it had, and the history does not know until the job ran again", told: unknown, live: 50, states: []string{"1 passed"}, sizes: []int64{40}},
 		{way: "in transaction", at: "Stored", reason: "the transaction is gone", told: unverified, live: 40, sizes: []int64{40}},
 		{way: "in transaction", at: "record", reason: "the same", told: unverified, live: 40, sizes: []int64{40}},
 		{way: "in transaction", at: "Commit", reason: "the record is gone with the data", told: unknown, live: 40, sizes: []int64{40}},

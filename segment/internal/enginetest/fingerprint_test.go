@@ -273,7 +273,7 @@ func TestUsersExplainADifference(t *testing.T) {
 			_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: stored})
 			require.ErrorIs(t, err, validate.Different, m)
 			require.ErrorIs(t, err, validate.Repeated, m)
-			require.ErrorContains(t, err, "replaced", m)
+			require.ErrorContains(t, err, "1,000 are missing (0 allowed) and 1,000 are stored that should not be", m)
 		}
 		if d.Dialect == sqlsegment.SQLite {
 			return // it streams at once
@@ -329,7 +329,7 @@ func TestUsersExplainOnlyADifference(t *testing.T) {
 
 		report, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
 		require.ErrorIs(t, err, validate.Different)
-		require.ErrorContains(t, err, "1 user replaced")
+		require.ErrorContains(t, err, "1 is missing (0 allowed) and 1 is stored that should not be")
 		require.Greater(t, q.times, times)
 		require.NotContains(t, report.String(), "could not be looked at")
 

@@ -151,7 +151,7 @@ func guardChild(c *enginetest.Child) error {
 		_, err = way.do(context.Background(), "r", 1, func(r *segment.Run) {
 			commit := r.Staging.Commit
 			r.Staging.Commit = func(ctx context.Context) error {
-				return errors.Join(stop("accepted"), commit(ctx), stop("committed"))
+				return errors.Join(stop("passed"), commit(ctx), stop("committed"))
 			}
 		})
 	}
@@ -171,15 +171,15 @@ func TestGuardKilled(t *testing.T) {
 		next            []int64  // and after the next attempt
 	}{
 		{
-			way: "staged", at: "accepted", reason: "nothing is live, nothing in the baseline",
-			live: 40, states: []string{"1 accepted"}, sizes: []int64{40}, sizesAgain: []int64{40, 50}, next: []int64{40, 50, 50},
+			way: "staged", at: "passed", reason: "nothing is live, nothing in the baseline",
+			live: 40, states: []string{"1 passed"}, sizes: []int64{40}, sizesAgain: []int64{40, 50}, next: []int64{40, 50, 50},
 		},
 		{
 			way: "staged", at: "committed", reason: "the output is live, and the history does not know it until the job ran again",
-			live: 50, states: []string{"1 accepted"}, sizes: []int64{40}, sizesAgain: []int64{40, 50}, next: []int64{40, 50, 50},
+			live: 50, states: []string{"1 passed"}, sizes: []int64{40}, sizesAgain: []int64{40, 50}, next: []int64{40, 50, 50},
 		},
 		{
-			way: "in transaction", at: "accepted", reason: "the record is gone with the data",
+			way: "in transaction", at: "passed", reason: "the record is gone with the data",
 			live: 40, sizes: []int64{40}, sizesAgain: []int64{40, 50}, next: []int64{40, 50, 50},
 		},
 		{

@@ -63,10 +63,9 @@ func logLines(t *testing.T, l segment.Ledger) (lines []string) {
 	for e, err := range l.Log(t.Context(), segment.LogFilter{}) {
 		require.NoError(t, err)
 		line := fmt.Sprintf("%s %s %s", e.Segment.Name, e.RunID, e.Action)
-		switch r := e.Record; {
-		case r == nil:
+		if r := e.Record; r == nil {
 			line += fmt.Sprintf(" by %s: %q", e.By, e.Why)
-		default:
+		} else {
 			line += fmt.Sprintf(" %d %s %d of %d %q %q", r.Attempt, r.State, r.Users, r.Read, r.Build, r.Counter)
 			require.NotNil(t, r.Report)
 		}

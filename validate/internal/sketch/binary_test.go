@@ -129,6 +129,11 @@ func TestWhatNoTableIs(t *testing.T) {
 			t.AddTimes(5, s.Users[0].Count-1)
 			t.AddTimes(uint64(s.Users[0].Count)*s.Users[0].Hash.Key()-5*uint64(s.Users[0].Count-1), 1)
 		}, "table: it lacks users of the sample"},
+		{"another check of a user of the sample", func(t *Table, s *Sample) {
+			for _, c := range t.alone(s) {
+				c.check++
+			}
+		}, "table: it lacks users of the sample"},
 		{"single users in each other's cells", func(t *Table, s *Sample) {
 			*s = Sample{}
 			for _, part := range t.parts {
@@ -154,6 +159,24 @@ func TestWhatNoTableIs(t *testing.T) {
 		err := read(table.Append, func(r *Reader) { r.Table(total, XXH3.Keys(sum), &s) })
 		requireSays(t, err, c.says, c.reason)
 	}
+}
+
+// alone returns the cells of a user of the sample that shares none of them.
+func (t *Table) alone(s *Sample) (cells []*cell) {
+	for _, u := range s.Users {
+		cells = nil
+		at, _ := mix(u.Hash.Key())
+		for _, part := range t.parts {
+			if c := &part[at&mask(part)]; c.count == u.Count {
+				cells = append(cells, c)
+			}
+			at >>= PositionBits
+		}
+		if len(cells) == len(t.parts) {
+			return cells
+		}
+	}
+	return nil
 }
 
 // filled is the first cell of a part with users in it, single the first with one

@@ -143,17 +143,16 @@ func TestMarginOfSmallSizes(t *testing.T) {
 	require.InDelta(t, 4*0.5, riseEdge.margin(30, 0.5, 1, 99), 0)
 }
 
-// TestRounding: users are whole, and what logarithms lose costs none.
+// TestRounding: what logarithms lose costs no user: a band around a size that never
+// moves begins and ends at the whole number that exact arithmetic gives.
 func TestRounding(t *testing.T) {
-	for _, c := range []struct {
-		x           float64
-		ceil, floor int64
-	}{
-		{0.5, 1, 0}, {3.5, 4, 3}, {4, 4, 4}, {4 + 1e-12, 4, 4}, {4 - 1e-12, 4, 4}, {1e6 + 1e-4, 1e6, 1e6}, {1e6 - 1e-4, 1e6, 1e6},
-		{1e6 + 0.5, 1e6 + 1, 1e6}, {1e300, math.MaxInt64, math.MaxInt64},
-	} {
-		require.Equal(t, []int64{c.ceil, c.floor}, []int64{ceil(c.x), floor(c.x)}, "%v", c.x)
+	for _, users := range []int64{100, 1000, 123_456} {
+		band := bandOf(days(repeat(30, users)...))
+		require.Equal(t, int64(math.Ceil(float64(users)*math.Exp(-0.2)-1e-6)), band.Low)
+		require.Equal(t, int64(math.Floor(float64(users)*math.Exp(0.25)+1e-6)), band.High)
 	}
+	huge := bandOf(days(repeat(30, math.MaxInt64-1)...))
+	require.EqualValues(t, math.MaxInt64, huge.High)
 	require.EqualValues(t, math.MaxInt64, wholeUsers(math.MaxInt64), "which float64 holds as one more")
 	require.EqualValues(t, 1<<62, wholeUsers(1<<62))
 }
