@@ -29,17 +29,23 @@ func (r *guardedRun) reject(ctx context.Context) error {
 }
 
 // drop tells of what is wrong, gives the segment's turn to others, and discards
-// the output. Where the job's transaction wrote into the ledger, it must be over
-// before anybody else can write there.
+// the output. Where the job's transaction keeps others from writing into the
+// ledger, it must be over first; where that was not known, telling is tried again.
 func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
-	if r.wrote {
+	tx := r.run.Staging.Tx
+	alone, ok := tx.(interface{ Exclusive() bool })
+	if r.wrote || ok && alone.Exclusive() {
 		r.leftover = r.discard(ctx)
 		return join(r.leftover, tell())
 	}
 	told := tell()
 	r.release(ctx)
-	if r.leftover = r.discard(ctx); r.leftover != nil && r.guard.config.Ledger != nil && !r.run.nameless() && !r.report.Passed() {
-		return join(r.leftover, told, r.alert(ctx, RunRejected, r.text()))
+	r.leftover = r.discard(ctx)
+	switch {
+	case told != nil && tx != nil:
+		told = tell()
+	case r.leftover != nil && r.guard.config.Ledger != nil && !r.run.nameless() && !r.report.Passed():
+		told = join(told, r.alert(ctx, RunRejected, r.text()))
 	}
 	return join(r.leftover, told)
 }

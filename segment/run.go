@@ -37,7 +37,9 @@ type Staging struct {
 	Discard func(context.Context) error // drops it; nil: nothing to drop
 	// Tx is of the guard's ledger, in the job's own transaction, where there is
 	// one: then the size is recorded with the data or not at all. nil: the guard's
-	// ledger records.
+	// ledger records. One with a method Exclusive() bool that returns true keeps
+	// others from writing into the ledger as long as the transaction lasts: then
+	// Discard is called before a failure is recorded, and not after.
 	Tx Recorder
 }
 

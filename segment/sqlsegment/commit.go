@@ -160,6 +160,13 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	return r.failed("locking the commit row of "+id.String(), err)
 }
 
+// Exclusive reports whether nobody else can write into the ledger before the
+// transaction ends: SQLite has one writer, and a pool may have no connection left.
+func (r *txRecorder) Exclusive() bool {
+	stats := r.ledger.db.Stats()
+	return r.ledger.dialect.oneWriter() || stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
+}
+
 // failed says what failed in the job's transaction: if that met another one, all of
 // it begins anew.
 func (r *txRecorder) failed(doing string, err error) error {

@@ -77,6 +77,9 @@ type transactor interface {
 	// conflict reports whether only a lock, or the order of transactions, was against
 	// a transaction that failed.
 	conflict(err error) bool
+	// oneWriter reports whether transactions that write wait for each other, whatever
+	// they write.
+	oneWriter() bool
 	// overtaken reports whether a job's transaction failed as it met another one.
 	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.

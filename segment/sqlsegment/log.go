@@ -33,6 +33,12 @@ func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	if _, err := logValues(d, &entry); err != nil { // before anything is locked
 		return err
 	}
+	if r.State == segment.RunStarted || r.State == segment.RunOvertaken { // lines of the log, which no transaction of a job need wait for
+		if err := superseded(ctx, s, d, r); err != nil {
+			return err
+		}
+		return addToLog(ctx, s, d, []segment.LogEntry{entry})
+	}
 	if r.State.GoesLive() {
 		if err := goLive(ctx, s, d, r); err != nil {
 			return err

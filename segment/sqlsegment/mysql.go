@@ -265,3 +265,5 @@ func (mySQL) overtaken(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1020") || strings.Contains(text, "(40001)")
 }
+
+func (mySQL) oneWriter() bool { return false }

@@ -233,3 +233,5 @@ WHERE current_setting('idle_in_transaction_session_timeout') = '0'`)
 func (postgreSQL) now() string { return "clock_timestamp()" }
 
 func (d postgreSQL) overtaken(err error) bool { return d.conflict(err) }
+
+func (postgreSQL) oneWriter() bool { return false }

@@ -219,3 +219,5 @@ func (sqLite) now() string { return "CAST((julianday('now') - 2440587.5) * 86400
 
 // overtaken returns false: there is one writer at a time.
 func (sqLite) overtaken(error) bool { return false }
+
+func (sqLite) oneWriter() bool { return true }
