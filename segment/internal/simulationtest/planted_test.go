@@ -20,10 +20,9 @@ var planted = []struct {
 }{
 	{"the commit row is not locked", "guard_lease.go", "case r.rule.Mode == Observe, r.lease != nil,", "case true, r.rule.Mode == Observe, r.lease != nil,", 200},
 	{"a lease is not renewed", "guard_lease.go", "c.Until = c.Now.Add(leaseFor)", "_ = leaseFor", 1000},
-	{"a lease that was taken over counts", "ledger_commit.go", "case leased && r.Hold.Token != c.Token:", "case false:", 4000},
 	{"any run that went live meanwhile supersedes", "guard_lease.go", "r.start.Number < c.mayBeLive():", "r.start.Generation != c.Generation:", 200},
 	{"an older run goes over a later one that may be live", "ledger_commit.go", "return max(c.Number, c.Passed)", "return c.Number", 4000},
-	{"an older run's failure opens an alert", "alert_notifier.go", "if !a.Protected || !s.older(a.Number) {", "{", 1000},
+	{"an older run's failure opens an alert", "alert_notifier.go", "if !a.Protected || !s.older(a.Number) {", "{", 4000},
 	{"a pass closes the alert of a later run", "alert_state.go", "(number == 0 || s.Open.Number <= number) && ", "", 4000},
 	{"a pass closes an unknown", "alert_state.go", "s.Open.State != RunUnknown && ", "", 4000},
 	{"what overtakes is not noticed", "guard_reject.go", "r.unprotected() || r.admitting || !r.moved && !r.lease.mayBeGone(ctx)", "true", 200},
