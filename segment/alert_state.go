@@ -63,8 +63,11 @@ func (s *AlertState) open(a Alert) {
 			break
 		}
 	}
+	if s.Open != nil { // only a run that began after all that failed makes it over
+		a.Number = max(a.Number, s.Open.Number)
+	}
 	if s.Open != nil && a.bySweep() { // the guard's fault stands below it, until a run passes
-		a.RunID, a.Attempt, a.Number, a.State = s.Open.RunID, s.Open.Attempt, s.Open.Number, s.Open.State
+		a.RunID, a.Attempt, a.State = s.Open.RunID, s.Open.Attempt, s.Open.State
 	}
 	s.Open = &a
 }

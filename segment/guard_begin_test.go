@@ -94,6 +94,22 @@ func TestLaterAlertStands(t *testing.T) {
 	require.Nil(t, b.state().Alert.Open)
 }
 
+// TestLaterFailureStands: of two that failed the later one decides when the alert
+// is over, in whichever order they ended.
+func TestLaterFailureStands(t *testing.T) {
+	b := newBench(t)
+	first, between, last := b.begin("first"), b.begin("between"), b.begin("last")
+	for _, run := range []segment.Run{last, first} {
+		b.staged = 4100
+		_, err := b.guard().Commit(t.Context(), run)
+		require.ErrorIs(t, err, validate.Short)
+	}
+	b.staged = 5300
+	_, err := b.guard().Commit(t.Context(), between)
+	require.NoError(t, err)
+	require.NotNil(t, b.state().Alert.Open)
+}
+
 // TestUnknownIsClosedBySweepsAlone: another run's pass does not tell what became of
 // a commit.
 func TestUnknownIsClosedBySweepsAlone(t *testing.T) {

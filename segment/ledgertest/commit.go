@@ -108,8 +108,8 @@ func testLockedAtOnce(t *testing.T, l segment.Ledger) {
 func testGoesLive(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
 	hold := leased(t, l, id, "r", 10*time.Second)
-	record := func(state segment.RunState, change ...func(*segment.Record)) {
-		put(t, l, id, "r", 5, append(change, func(r *segment.Record) { r.State, r.Number, r.Hold = state, 7, hold })...)
+	record := func(state segment.RunState) {
+		put(t, l, id, "r", 5, func(r *segment.Record) { r.State, r.Number, r.Hold = state, 7, hold })
 	}
 	before := row(t, l, id)
 	record(segment.RunStarted)

@@ -55,7 +55,10 @@ type process struct {
 type processKey struct{}
 
 // of returns the process that a context is of.
-func of(ctx context.Context) *process { return ctx.Value(processKey{}).(*process) }
+func of(ctx context.Context) *process {
+	p, _ := ctx.Value(processKey{}).(*process)
+	return p
+}
 
 // A turn is a process that waits until it may go on.
 type turn struct {
@@ -207,6 +210,7 @@ func (p *process) call(ctx context.Context, what string, bound time.Duration, do
 			p.world.spawn("late", 5*time.Minute, nil, func(context.Context, *process) { _ = do() })
 		}
 		return context.Cause(ctx)
+	case pauses: // by now
 	case kills:
 		p.kill()
 		return errKilled

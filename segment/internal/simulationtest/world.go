@@ -91,7 +91,7 @@ func run(t *testing.T, f *platform, p plan, keep bool) (w *world) {
 			w.spawn(fmt.Sprint("job", i), j.start, j.faults, func(ctx context.Context, process *process) { w.job(ctx, f, process, i, j) })
 		}
 		for i, s := range p.sweeps {
-			w.spawn(fmt.Sprint("sweep", i), s.start, s.faults, func(ctx context.Context, _ *process) { w.sweep(ctx, f) })
+			w.spawn(fmt.Sprint("sweep", i), s.start, s.faults, func(ctx context.Context, _ *process) { _ = w.sweep(ctx, f) })
 		}
 		for i, at := range []time.Duration{12 * time.Hour, 24 * time.Hour, 25 * time.Hour} {
 			w.spawn(fmt.Sprint("last sweep", i), active+at, nil, func(ctx context.Context, p *process) {
@@ -307,12 +307,7 @@ func (w *world) judge() {
 
 func (w *world) judgeSegment(s *segment.SegmentState) {
 	live := w.store.live[s.Segment]
-	users := total(live)
-	well := len(live) == 1
-	for attempt, n := range live {
-		o := w.outputs[attempt]
-		well = well && (attempt == "history" || o != nil && n == o.right)
-	}
+	users, well := total(live), w.well(live)
 	switch {
 	case s.Live != nil && s.Live.Users != users && s.Alert.Open == nil:
 		w.violate("%s: the ledger says that %d users are live, the store has %d, and nobody is told", s.Segment, s.Live.Users, users)
@@ -324,12 +319,24 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 			w.violate("%s: %d users are in the baseline, which nobody verified", s.Segment, size.Users)
 		}
 	}
-	if last := w.last(s); last != nil && errors.Is(last.err, validate.Short) && last.way != direct && s.Alert.Open == nil && !w.toldOf(last) {
+	open, last := s.Alert.Open, w.last(s)
+	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last) {
 		w.violate("%s: the last run failed, and nobody was told: %v", s.Segment, last.err)
 	}
-	if open := s.Alert.Open; open != nil && well && s.Live != nil && w.lastIsRight(s) {
+	if open != nil && well && s.Live != nil && w.lastIsRight(s) {
 		w.violate("%s: the last run is right and live, the store is well, and the alert stands: %s", s.Segment, open.Text)
 	}
+}
+
+// well reports whether what is live is one output, and that as it should be.
+func (w *world) well(live map[string]int64) bool {
+	for attempt, n := range live {
+		o := w.outputs[attempt]
+		if len(live) > 1 || attempt != "history" && (o == nil || n != o.right) {
+			return false
+		}
+	}
+	return len(live) == 1
 }
 
 // toldOf reports whether people were told of an attempt, by whom ever.
@@ -395,13 +402,8 @@ func (w *world) judgeCalm() {
 		}
 	}
 	for i := range w.results {
-		r, alone := &w.results[i], true
-		w.judgeRefused(r)
-		for k := range w.results {
-			other := &w.results[k]
-			alone = alone && (i == k || other.output.id != r.output.id || other.ended.Before(r.begun) || other.begun.After(r.ended))
-		}
-		if alone && r.err != nil {
+		w.judgeRefused(&w.results[i])
+		if r := &w.results[i]; r.err != nil && w.alone(i) {
 			w.violate("%s was right and alone, and returned %v", r.output.attempt, r.err)
 		}
 	}
@@ -410,6 +412,18 @@ func (w *world) judgeCalm() {
 			w.violate("%s: nothing went live", id)
 		}
 	}
+}
+
+// alone reports whether no other attempt at the segment was on its way meanwhile.
+func (w *world) alone(i int) bool {
+	r := &w.results[i]
+	for k := range w.results {
+		other := &w.results[k]
+		if i != k && other.output.id == r.output.id && !other.ended.Before(r.begun) && !other.begun.After(r.ended) {
+			return false
+		}
+	}
+	return true
 }
 
 // judgeRefused wants a reason for what a run without a fault was refused for.
