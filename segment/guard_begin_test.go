@@ -205,7 +205,7 @@ func TestLeaseTakenOver(t *testing.T) {
 				}
 				b.end = func(string) {}
 				b.fail["lock"] = errDown // renewing fails
-				time.Sleep(5 * time.Minute)
+				time.Sleep(5*time.Minute + 5*time.Second) // between two renewals
 				delete(b.fail, "lock")
 				_, err := b.guard().Commit(t.Context(), b.begin("other"))
 				require.NoError(t, err)

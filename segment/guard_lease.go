@@ -67,6 +67,7 @@ func (r *guardedRun) enter(c *CommitRow) error {
 func (r *guardedRun) takeLease(ctx context.Context) error {
 	ctx, cancel := timeout(ctx, r.guard.config.Timeout)
 	defer cancel()
+	var waitsFor error
 	for polls := 0; ; polls++ {
 		asked := time.Now()
 		err := r.guard.config.Ledger.Lock(ctx, r.run.Job.To, r.enter)
@@ -76,10 +77,14 @@ func (r *guardedRun) takeLease(ctx context.Context) error {
 			return nil
 		}
 		if _, held := errors.AsType[*heldError](err); !held {
+			if ctx.Err() != nil {
+				return join(waitsFor, err)
+			}
 			return err
 		}
-		if sleep(ctx, pause(r.run.ID, polls)) != nil {
-			return err
+		waitsFor = err
+		if err := sleep(ctx, pause(r.run.ID, polls)); err != nil {
+			return join(waitsFor, err)
 		}
 	}
 }
