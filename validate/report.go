@@ -241,7 +241,7 @@ func (r *Report) causes() (causes []string) {
 			}
 		case Unverified:
 			causes = append(causes, "could not be verified: "+text)
-		default:
+		case Truncated, Capped, Gap, Repeated, Different:
 			causes = append(causes, text)
 		}
 	}
