@@ -204,7 +204,7 @@ func TestLeaseTakenOver(t *testing.T) {
 					return
 				}
 				b.end = func(string) {}
-				b.fail["lock"] = errDown // renewing fails
+				b.fail["lock"] = errDown                  // renewing fails
 				time.Sleep(5*time.Minute + 5*time.Second) // between two renewals
 				delete(b.fail, "lock")
 				_, err := b.guard().Commit(t.Context(), b.begin("other"))

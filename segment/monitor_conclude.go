@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -180,10 +181,13 @@ func (w *sweeper) remember(ctx context.Context, suspicious []fall) error {
 }
 
 // goingLive reports whether a run of the segment may be about to go live: then it
-// knows better than what the store held before.
+// knows better than what the store held before. A transaction may hold the commit
+// row for ever; a sweep does not wait for it.
 func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
 	held := false
-	err := w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error { held = c.held(); return nil })
+	err := within(ctx, time.Second, func(ctx context.Context) error {
+		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error { held = c.held(); return nil })
+	})
 	return err != nil || held
 }
 
