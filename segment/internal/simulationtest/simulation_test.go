@@ -68,7 +68,7 @@ func TestSeedsThatFailed(t *testing.T) {
 	f, err := newPlatform()
 	require.NoError(t, err)
 	for _, seed := range []uint64{
-		6189, // of two failures the later one was closed by a run that began between them
+		6189,  // of two failures the later one was closed by a run that began between them
 		37535, // a sweep waited for a transaction that held a commit row for ever
 	} {
 		require.Empty(t, run(t, f, newPlan(seed), false).violation, "seed %d", seed)
