@@ -22,6 +22,12 @@ func (b *bench) begin(id string) segment.Run {
 	return run
 }
 
+func (b *bench) failLock(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail["lock"] = err
+}
+
 // state returns what the ledger has at hand of the segment.
 func (b *bench) state() segment.SegmentState {
 	for s, err := range b.ledger.Segments(b.t.Context(), segment.SegmentFilter{}) {
@@ -170,7 +176,7 @@ func TestOneAfterAnother(t *testing.T) {
 			b := newBench(t)
 			first := b.begin("first")
 			second := b.begin("second")
-			first.Stored = func(ctx context.Context) (validate.Summary, error) { time.Sleep(slow); return b.stored(ctx) }
+			first.Stored = func(context.Context) (validate.Summary, error) { time.Sleep(slow); return validate.Count(5300), nil }
 			done := make(chan error)
 			go func() { _, err := b.guard().Commit(t.Context(), first); done <- err }()
 			time.Sleep(time.Second)
@@ -181,7 +187,6 @@ func TestOneAfterAnother(t *testing.T) {
 			if want != nil {
 				require.ErrorContains(t, err, "run first, attempt 1, is about to go live, since ")
 				require.True(t, segment.Retryable(err))
-				b.staged = 5300
 			}
 			require.NoError(t, <-done, "the lease is renewed while it is needed, and nobody takes it over")
 			require.NotNil(t, b.state().Live)
@@ -204,9 +209,9 @@ func TestLeaseTakenOver(t *testing.T) {
 					return
 				}
 				b.end = func(string) {}
-				b.fail["lock"] = errDown                  // renewing fails
+				b.failLock(errDown)                       // renewing fails
 				time.Sleep(5*time.Minute + 5*time.Second) // between two renewals
-				delete(b.fail, "lock")
+				b.failLock(nil)
 				_, err := b.guard().Commit(t.Context(), b.begin("other"))
 				require.NoError(t, err)
 				require.Nil(t, b.state().Live, "who held the segment before may still go live")

@@ -209,7 +209,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 	switch {
 	case r.run.Live && yields(err) && r.rule.Mode != Observe:
 		r.unverified(err)
-		told = r.alert(ctx, RunCommitted, r.text())
+		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
 	case len(r.report.Findings) > 0:
 		told = r.alert(ctx, RunCommitted, r.text())
 	case !yields(err):

@@ -104,7 +104,10 @@ func (b *bench) Record(ctx context.Context, r segment.Record) error {
 }
 
 func (b *bench) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
-	if err := b.fail["lock"]; err != nil {
+	b.mu.Lock()
+	err := b.fail["lock"]
+	b.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	return b.ledger.Lock(ctx, id, change)

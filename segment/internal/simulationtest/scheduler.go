@@ -216,7 +216,10 @@ func (p *process) call(ctx context.Context, what string, bound time.Duration, do
 	if f == pauses {
 		p.thaws.Store(time.Now().Add(3 * time.Minute).UnixNano())
 	}
-	time.Sleep(time.Until(time.Unix(0, p.thaws.Load())))
+	if paused := time.Until(time.Unix(0, p.thaws.Load())); paused > 0 {
+		time.Sleep(paused)
+		_, err = p.world.scheduler.wait(ctx, p, what+", after a pause")
+	}
 	switch {
 	case p.dead.Load():
 		return errKilled
@@ -237,7 +240,7 @@ func (p *process) call(ctx context.Context, what string, bound time.Duration, do
 			p.world.violate("%s waited %v for %s, want at most %v", p.name, waited, what, bound)
 		}
 		if f == late && !p.dead.Load() {
-			p.world.spawn("late", 5*time.Minute, nil, func(context.Context, *process) { _ = do() })
+			p.world.spawn("late", 5*time.Minute, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, what, 0, do) })
 		}
 		return context.Cause(ctx)
 	case pauses: // by now

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -32,7 +33,7 @@ func total(users map[string]int64) (n int64) {
 type output struct {
 	id      segment.ID
 	attempt string // its run and attempt
-	number  int64
+	number  atomic.Int64
 	users   int64 // that it writes
 	right   int64 // that it should write
 	tainted bool  // it may land after whoever waits for it gave it up
@@ -42,7 +43,7 @@ type output struct {
 // goLive puts an output in the place of what was there.
 func (w *world) goLive(o *output, users map[string]int64) {
 	for attempt := range w.store.live[o.id] {
-		if over := w.outputs[attempt]; over != nil && over != o && !o.tainted && over.landed && o.number != 0 && o.number < over.number {
+		if over := w.outputs[attempt]; over != nil && over != o && !o.tainted && over.landed && o.number.Load() != 0 && o.number.Load() < over.number.Load() {
 			w.violate("%s went live over %s, which began later", o.attempt, attempt)
 		}
 	}

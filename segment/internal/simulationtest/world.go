@@ -88,6 +88,9 @@ func run(t *testing.T, f *platform, p plan, keep bool) (w *world) {
 		}
 		w.history(t)
 		for i, j := range p.jobs {
+			w.prepare(i, j)
+		}
+		for i, j := range p.jobs {
 			w.spawn(fmt.Sprint("job", i), j.start, j.faults, func(ctx context.Context, process *process) { w.job(ctx, f, process, i, j) })
 		}
 		for i, s := range p.sweeps {
@@ -164,14 +167,25 @@ func (w *world) spawn(name string, after time.Duration, faults map[int]fault, do
 	}()
 }
 
-// job runs a job, again where that may help.
-func (w *world) job(ctx context.Context, f *platform, p *process, i int, j jobPlan) {
-	for attempt := range 4 {
-		o := &output{id: j.segment, attempt: fmt.Sprintf("job%d/%d", i, attempt), users: j.users, right: j.right}
+const mostAttempts = 4
+
+func attemptName(job, attempt int) string { return fmt.Sprintf("job%d/%d", job, attempt) }
+
+// prepare makes the outputs of all attempts at a job.
+func (w *world) prepare(i int, j jobPlan) {
+	for attempt := range mostAttempts {
+		o := &output{id: j.segment, attempt: attemptName(i, attempt), users: j.users, right: j.right}
 		for _, planned := range j.faults {
 			o.tainted = o.tainted || planned == late || planned == pauses
 		}
 		w.outputs[o.attempt] = o
+	}
+}
+
+// job runs a job, again where that may help.
+func (w *world) job(ctx context.Context, f *platform, p *process, i int, j jobPlan) {
+	for attempt := range mostAttempts {
+		o := w.outputs[attemptName(i, attempt)]
 		begun := time.Now()
 		timed, cancel := context.WithTimeout(ctx, time.Hour)
 		err := w.attempt(timed, f, p, i, attempt, j, o)
@@ -180,7 +194,9 @@ func (w *world) job(ctx context.Context, f *platform, p *process, i int, j jobPl
 			return
 		}
 		p.say("attempt %d: %v", attempt, err)
+		w.scheduler.mu.Lock()
 		w.results = append(w.results, result{o, j.way, begun, time.Now(), err, len(j.faults) == 0 && j.users == j.right})
+		w.scheduler.mu.Unlock()
 		if !segment.Retryable(err) {
 			return
 		}
@@ -204,10 +220,12 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 	}
 	if j.way == inside {
 		tx := &transaction{world: w, process: p, output: o, deleted: map[string]bool{}}
-		p.onKill = append(p.onKill, func() { w.spawn("rollback", j.retry, nil, func(context.Context, *process) { _ = tx.rollback() }) })
+		p.onKill = append(p.onKill, func() {
+			w.spawn("rollback", j.retry, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, "tx: rollback", 0, tx.rollback) })
+		})
 		run.Staging, run.Stored = tx.staging(), counted(func() int64 { return total(tx.sees()) })
 		_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
-			o.number = w.number(run)
+			o.number.Store(w.number(run))
 			time.Sleep(j.takes)
 			return tx.write(ctx, o.users)
 		})
@@ -221,7 +239,7 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 		run.Staging = w.staging(p, o)
 	}
 	_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
-		o.number = w.number(run)
+		o.number.Store(w.number(run))
 		if run.Live {
 			return w.writeLive(ctx, p, j, o)
 		}
@@ -350,12 +368,12 @@ func (w *world) toldOf(r *result) bool {
 // that is not known.
 func (w *world) last(s *segment.SegmentState) (last *result) {
 	for i := range w.results {
-		if r := &w.results[i]; r.output.id == s.Segment && (last == nil || r.output.number > last.output.number) {
+		if r := &w.results[i]; r.output.id == s.Segment && (last == nil || r.output.number.Load() > last.output.number.Load()) {
 			last = r
 		}
 	}
 	for _, o := range w.outputs { // one that was killed, and told of nothing, may have begun later
-		if last != nil && o.id == s.Segment && o.number > last.output.number {
+		if last != nil && o.id == s.Segment && o.number.Load() > last.output.number.Load() {
 			return nil
 		}
 	}
@@ -436,7 +454,7 @@ func (w *world) judgeRefused(r *result) {
 		return
 	}
 	for _, o := range w.outputs {
-		if o.id == r.output.id && o.landed && o.number > r.output.number {
+		if o.id == r.output.id && o.landed && o.number.Load() > r.output.number.Load() {
 			return
 		}
 	}
