@@ -100,14 +100,10 @@ func twoRuns(t *testing.T, e enginetest.Engine, level sql.IsolationLevel, at str
 	<-slow.there
 	go func() { quick.done <- p.inside(t.Context(), "quick", level, quick) }()
 	var errs []error
-	if at == "begun" || at == "written" {
-		select { // where the engine makes the quick one wait for what the slow one wrote, the slow one goes on
-		case err := <-quick.done:
-			errs = append(errs, err)
-		case <-waiting(t, p):
-		}
-	} else {
-		<-waiting(t, p)
+	select { // where the engine, or the guard, makes the quick one wait for the slow one, that goes on
+	case err := <-quick.done:
+		errs = append(errs, err)
+	case <-waiting(t, p):
 	}
 	close(slow.goOn)
 	errs = append(errs, <-slow.done)
