@@ -289,11 +289,15 @@ func TestUsersExplainADifference(t *testing.T) {
 // An asked is a Queryer that counts what it is asked.
 type asked struct {
 	sqlsegment.Queryer
-	times int
+	times    int
+	streamed int // of these, how many asked for each id
 }
 
 func (a *asked) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	a.times++
+	if strings.Contains(query, "CASE WHEN id IS NULL") {
+		a.streamed++
+	}
 	return a.Queryer.QueryContext(ctx, query, args...)
 }
 
