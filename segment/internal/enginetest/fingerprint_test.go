@@ -340,6 +340,6 @@ func TestUsersExplainOnlyADifference(t *testing.T) {
 		require.NoError(t, tx.Rollback())
 		report, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
 		require.ErrorIs(t, err, validate.Different, "the verdict stands when the transaction is gone")
-		require.Contains(t, report.String(), "why the users differ could not be looked at: sqlsegment: users: streaming: sql: transaction has already been committed or rolled back")
+		require.Contains(t, report.String(), "why the users differ could not be looked at: sqlsegment: users: making a difference table: sql: transaction has already been committed or rolled back")
 	}
 }
