@@ -93,7 +93,7 @@ func (c *Compared) problem(before, after int64) error {
 
 // inPlace returns what a comparison found of a pair; nil where there was none, and
 // notes then that there can be.
-func (j *judge) inPlace(p *pair) (c *Compared, comparable bool) {
+func (j *judge) inPlace(p *pair) (c *Compared, can bool) {
 	if p.distinct || p.before.comparer == nil || p.after.comparer == nil {
 		return nil, false
 	}

@@ -184,7 +184,7 @@ func (j *judge) differs(p *pair) {
 	d := newMismatch(p)
 	causes, x := d.explain()
 	proven := x.exact
-	there, comparable := j.inPlace(p)
+	there, can := j.inPlace(p)
 	switch {
 	case there != nil:
 		causes, x = there.causes(p), there.extent()
@@ -198,7 +198,7 @@ func (j *judge) differs(p *pair) {
 	default:
 		x = p.printed()
 	}
-	j.again = j.again || !comparable && (d == nil || d.common == nil) && (p.before.remeasure != nil || p.after.remeasure != nil)
+	j.again = j.again || !can && (d == nil || d.common == nil) && (p.before.remeasure != nil || p.after.remeasure != nil)
 	if x.none() {
 		j.vouch(p)
 		return
