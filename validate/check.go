@@ -117,7 +117,7 @@ func (t *telemetry) record(ctx context.Context, span trace.Span, r *Report, took
 	}
 }
 
-// refused is what a check comes to that cannot begin.
+// refused returns what a check comes to that cannot begin.
 func refused(out *Output, why *InputError) (Report, error) {
 	j := judge{policy: &Policy{}, out: out, report: &Report{Name: out.Name, JobKind: out.JobKind}}
 	j.add(Finding{Kind: Unverified, Detail: why.Error(), Cause: why})
@@ -209,10 +209,12 @@ func (s *Summary) those(ctx context.Context, ask *Difference) ([]sketch.User, er
 		return nil, nil
 	}
 	for _, u := range d.users {
-		switch asked := ask.times(u.Key); {
-		case asked == 0:
+		if ask.times(u.Key) == 0 {
 			return nil, nil
-		case asked+u.Times < 0:
+		}
+	}
+	for _, u := range ask.users {
+		if u.Times+d.times(u.Key) < 0 {
 			return nil, errors.New("the store was asked for users of whom it held more before")
 		}
 	}

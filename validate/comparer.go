@@ -10,8 +10,8 @@ import (
 // in a database for one, so that they need not be moved. See Summary.WithComparer.
 type Comparer interface {
 	// Compare returns by how much the users of a later side differ from its own, in
-	// rows; nil where it cannot tell exactly.
-	Compare(ctx context.Context, later Comparer) (*Compared, error)
+	// rows. Where it cannot tell exactly, told is false.
+	Compare(ctx context.Context, later Comparer) (c Compared, told bool, err error)
 }
 
 // Compared tells by how much a side differs from the one before it, in rows: a user
@@ -25,7 +25,7 @@ type Compared struct {
 
 // WithComparer returns the side with a way to compare its users to those of another
 // side that has one, should their fingerprints differ. A check asks it before it calls
-// what WithRemeasure set, which it calls only if Compare returned nil; never where
+// what WithRemeasure set, which it calls only if Compare could not tell; never where
 // distinct users are compared. WithRemeasure takes the Comparer away.
 func (s Summary) WithComparer(c Comparer) Summary {
 	s.comparer = nil
@@ -53,13 +53,12 @@ func compareInPlace(ctx context.Context, p *Policy, out *Output, report *Report,
 	places = slices.Clone(places)
 	for i := range places {
 		at := &places[i]
-		var err error
-		at.found, err = at.before.comparer.Compare(ctx, at.after.comparer.Comparer)
+		found, told, err := at.before.comparer.Compare(ctx, at.after.comparer.Comparer)
 		switch {
-		case err == nil && at.found == nil:
+		case err == nil && !told:
 			return false
 		case err == nil:
-			err = at.found.problem(at.before.lower, at.after.lower)
+			at.found, err = &found, found.problem(at.before.lower, at.after.lower)
 		}
 		if err != nil {
 			report.unlooked(err)

@@ -16,10 +16,13 @@ type fake struct {
 	later *fake
 }
 
-func (f *fake) Compare(_ context.Context, later Comparer) (*Compared, error) {
+func (f *fake) Compare(_ context.Context, later Comparer) (c Compared, told bool, err error) {
 	*f.asked++
 	f.later, _ = later.(*fake)
-	return f.found, f.err
+	if f.found == nil {
+		return Compared{}, false, f.err
+	}
+	return *f.found, true, f.err
 }
 
 func printOf(users int64, sum uint64) Summary {

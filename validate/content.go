@@ -157,9 +157,6 @@ func (p *pair) allow(users int64) {
 	}
 }
 
-// exact reports that not one user may differ.
-func (p *pair) exact() bool { return p.short <= 0 && p.surplus <= 0 }
-
 // outside reports that there are fewer or more users than allowed, whoever they
 // are.
 func (p *pair) outside() bool {
@@ -184,12 +181,13 @@ func (j *judge) differs(p *pair) {
 	d := newMismatch(p)
 	causes, x := d.explain()
 	proven := x.exact
+	digests := d != nil && d.common != nil
 	there, can := j.inPlace(p)
 	switch {
 	case there != nil:
 		causes, x = there.causes(p), there.extent()
 	case proven && !p.distinct:
-	case d != nil && d.common != nil:
+	case digests:
 		t := diff(p.before.digest, p.after.digest)
 		x = p.compared(t, d.common, j.present)
 		if x.unsure > 0 && p.after.remeasure != nil {
@@ -198,22 +196,27 @@ func (j *judge) differs(p *pair) {
 	default:
 		x = p.printed()
 	}
-	j.again = j.again || !can && (d == nil || d.common == nil) && (p.before.remeasure != nil || p.after.remeasure != nil)
+	j.again = j.again || !digests && !can && (p.before.remeasure != nil || p.after.remeasure != nil)
 	if x.none() {
 		j.vouch(p)
 		return
 	}
+	j.extent(p, &x, causes, proven, d)
+}
+
+// extent judges by how much two sides differ, with what explains it.
+func (j *judge) extent(p *pair, x *extent, causes []cause, proven bool, d *mismatch) {
 	if p.distinct && !j.miscounted(p.stage, false) {
-		j.countDistinct(p, &x)
+		j.countDistinct(p, x)
 	}
-	if len(causes) > 0 { // a known story is better than a likely one
+	if len(causes) > 0 { // a known cause is better than a likely one
 		j.hint(p.stage, "")
 	}
 	j.causes(causes, p)
 	if !j.miscounted(p.stage, p.outside()) {
-		j.exchanged(p, &x, d)
+		j.exchanged(p, x, d)
 	} else if !proven {
-		j.besides(p, &x, d)
+		j.besides(p, x, d)
 	}
 }
 
@@ -244,7 +247,7 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 	case c.whole:
 		x.missing, x.foreign, x.exact = rows{c.missing, c.missing}, rows{c.surplus, c.surplus}, true
 	case t.exact:
-		x = told(t, source, stored, present, p.short > 0)
+		x = told(t, newHeld(t, source, stored, present), p.short > 0)
 	default:
 		there := c.held - c.missing + c.foreign
 		x.guessed = true
@@ -258,29 +261,12 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 }
 
 // told returns by how many distinct users two sides differ of whom each user is known
-// that one side has more often. How often a user is stored is known of sampled ones and
-// of those whom the store was asked for. Where some may be missing, as many of
-// the others are as of the sampled ones, at five standard errors.
-func told(t *Difference, source, stored *snapshot, present []sketch.User, some bool) (x extent) {
-	there := map[uint64]int64{}
-	for _, u := range source.sample.Users {
-		there[u.Hash.Key()] = u.Count - t.times(u.Hash.Key())
-	}
-	for _, u := range stored.sample.Users {
-		there[u.Hash.Key()] = u.Count
-	}
+// that one side has more often. Where some may be missing, as many of those whose place
+// in the store is not known are as of the sampled ones, at five standard errors.
+func told(t *Difference, there held, some bool) (x extent) {
 	var known, missing, foreign, strange int64
 	for _, u := range t.users {
-		n, ok := there[u.Key]
-		switch {
-		case ok:
-		case present != nil:
-			n, ok = timesOf(present, u.Key), true
-		case source.once && u.Times > 0:
-			n, ok = 0, true
-		case stored.once && u.Times < 0:
-			n, ok = 1, true
-		}
+		n, ok := there.times(u)
 		switch {
 		case !ok && u.Times > 0:
 			x.unsure++
@@ -302,6 +288,39 @@ func told(t *Difference, source, stored *snapshot, present []sketch.User, some b
 	x.foreign = rows{foreign, foreign + strange}
 	x.exact = x.unsure == 0 && strange == 0
 	return x
+}
+
+// A held tells how often a store holds users of whom one side has more: of sampled ones,
+// of those whom the store was asked for, and of all where each was digested once.
+type held struct {
+	sampled        map[uint64]int64
+	present        []sketch.User // nil: the store was not asked
+	source, stored *snapshot
+}
+
+func newHeld(t *Difference, source, stored *snapshot, present []sketch.User) held {
+	h := held{sampled: map[uint64]int64{}, present: present, source: source, stored: stored}
+	for _, u := range source.sample.Users {
+		h.sampled[u.Hash.Key()] = u.Count - t.times(u.Hash.Key())
+	}
+	for _, u := range stored.sample.Users {
+		h.sampled[u.Hash.Key()] = u.Count
+	}
+	return h
+}
+
+func (h *held) times(u sketch.User) (n int64, known bool) {
+	n, known = h.sampled[u.Key]
+	switch {
+	case known:
+	case h.present != nil:
+		return timesOf(h.present, u.Key), true
+	case h.source.once && u.Times > 0:
+		return 0, true
+	case h.stored.once && u.Times < 0:
+		return 1, true
+	}
+	return n, known
 }
 
 // stored returns how many distinct users a store holds that keeps each once. Only

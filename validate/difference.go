@@ -146,7 +146,7 @@ func (d *Difference) Of(user string) (missing int64, known bool) {
 	return 0, d.table != nil && d.table.Lacks(key)
 }
 
-// times is how many times more often a holds a user, as far as users tell.
+// times returns how many times more often a holds a user, as far as users tell.
 func (d *Difference) times(key uint64) int64 { return timesOf(d.users, key) }
 
 // timesOf returns the times of a user among some in the order of their keys, 0 if it

@@ -362,7 +362,7 @@ func (w *window) cutAt(limit int64) bool {
 // clearlyAbove keeps ordinary moves around a number apart from a cap at it.
 func clearlyAbove(size, cap int64) bool { return float64(size) > 1.02*float64(cap) }
 
-// newBand is the band at the time at. The points are not empty.
+// newBand returns the band at the time at, by one point or more.
 func newBand(points []point, at time.Time) Band {
 	now, previous := at.Unix(), points[len(points)-1]
 	low, high := references(points, now)
@@ -412,7 +412,7 @@ func calm(s *Summary, history []Size, counter string, caps capSet) bool {
 // that rounding makes no band narrower.
 var calmest = struct{ low, high float64 }{1.001 * math.Exp(-dropEdge.floor), 0.999 * math.Exp(riseEdge.floor)}
 
-// margin is how far beyond the references a size may be, for n known sizes.
+// margin returns how far beyond the references a size may be, for n known sizes.
 func (e edge) margin(n int, usual, gap, lowest float64) float64 {
 	margin := max(e.floor, 4*usual)
 	if n < warm {
@@ -425,7 +425,7 @@ func (e edge) margin(n int, usual, gap, lowest float64) float64 {
 	return max(margin, 2/math.Sqrt(lowest)) // two standard errors of a count by chance
 }
 
-// references are the lowest and the highest size to compare with. Of the same
+// references returns the lowest and the highest size to compare with. Of the same
 // weekday one and two weeks ago the tamer one counts on either side, so that
 // one bad week does not widen the band.
 func references(points []point, at int64) (low, high float64) {
@@ -445,7 +445,7 @@ func references(points []point, at int64) (low, high float64) {
 	return low, high
 }
 
-// near is the size closest to a time, at most half a day from it.
+// near returns the size closest to a time, at most half a day from it.
 func near(points []point, at int64) (users int64, ok bool) {
 	best := int64(sameDay + 1)
 	for _, p := range points {
@@ -470,7 +470,7 @@ func median(points []point) float64 {
 	return float64(sorted[half-1])/2 + float64(sorted[half])/2
 }
 
-// moves are the usual and the largest change between sizes, in logarithms. A
+// moves returns the usual and the largest change between sizes, in logarithms. A
 // move is to the size before, or to the same weekday a week earlier where that
 // is smaller: a weekly rhythm is no news. The usual one is the third-largest,
 // so that two odd days do not blunt the check.

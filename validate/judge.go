@@ -206,10 +206,14 @@ func (j *judge) step(s step) {
 	if s.before != &j.out.Expected {
 		s.from, s.named = j.whence(s.before)
 	}
-	if j.policy.Distinct {
-		j.countOnce(s)
-	} else {
+	switch {
+	case !j.policy.Distinct:
 		j.count(&s)
+	case s.stage == storing && !s.sameUsers():
+		j.countOnce(s)
+	default:
+		j.count(&s)
+		j.repeats(s)
 	}
 	if s.after.fingerprint != (Fingerprint{}) || s.after.moved != nil {
 		j.content(&s)
@@ -223,37 +227,33 @@ func (j *judge) step(s step) {
 // sides tell more than numbers: by distinct users, as far as a digest knows how many
 // came. A side that was only counted is taken to have counted distinct users.
 func (j *judge) countOnce(s step) {
-	if s.stage != storing || s.sameUsers() {
-		j.count(&s)
-		j.repeats(s)
-		return
-	}
-	if j.digestedWhole(&s) {
+	known := s.before.digest != nil && s.after.identified() && s.before.digest.hash == s.after.fingerprint.Hash
+	if known && s.after.digest != nil || j.digestedWhole(&s) {
 		return // the users will be compared one by one, each once
 	}
 	before, after := s.before.distinct(), *s.after
-	if after.digest != nil {
-		if s.before.digest != nil && s.before.digest.hash == after.digest.hash {
-			return
-		}
-		if n := after.digest.stored(); n != after.lower { // it does not keep each once
-			after = after.distinct()
-		}
+	if after.digest != nil && after.digest.stored() != after.lower { // it does not keep each once
+		after = after.distinct()
 	}
 	if s.before.digest == nil && s.before.identified() && after.lower < before.lower {
-		j.again = j.again || s.before.remeasure != nil
-		if !s.after.identified() { // else its users are compared
-			j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these tells how many distinct users there are",
-				s.stage.done(), after.number(), before.amount(), taken(s.from, s.named))
-		}
+		j.rowsOnly(&s)
 		return
 	}
-	compared := s.before.digest != nil && s.after.identified() && s.before.digest.hash == s.after.fingerprint.Hash
 	s.before, s.after, s.distinct = &before, &after, true
-	if l, noise := s.possible(), s.noise(); compared && !above(l.lowest, after.upper, noise) && !above(after.lower, l.highest, noise) {
+	if l, noise := s.possible(), s.noise(); known && !above(l.lowest, after.upper, noise) && !above(after.lower, l.highest, noise) {
 		return // what is in doubt is said of the users
 	}
 	j.count(&s)
+}
+
+// rowsOnly judges a store that holds fewer users than an engine's fingerprint is of,
+// some of which may be repeats. Where what is stored has one too, the users are judged.
+func (j *judge) rowsOnly(s *step) {
+	j.again = j.again || s.before.remeasure != nil
+	if !s.after.identified() {
+		j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these tells how many distinct users there are",
+			s.stage.done(), s.after.number(), s.before.amount(), taken(s.from, s.named))
+	}
 }
 
 // repeats finds users that were read only because others came again, where a

@@ -177,10 +177,11 @@ func (r *Report) headline() string {
 		others = slices.DeleteFunc(slices.Clone(others), func(f *Finding) bool { return f.Kind == Short }) // in the overall number
 	}
 	head += r.where(losses) + first.hint()
+	texts := []string{head}
 	for _, f := range others {
-		head += "; " + f.Detail + f.hint()
+		texts = append(texts, f.Detail+f.hint())
 	}
-	return head
+	return strings.Join(texts, "; ")
 }
 
 func (r *Report) shortOfExpected() bool {
@@ -240,7 +241,9 @@ func (r *Report) causes() (causes []string) {
 			}
 		case Unverified:
 			causes = append(causes, "could not be verified: "+text)
-		default:
+		case Truncated, Capped, Gap, Repeated, Different:
+			causes = append(causes, text)
+		default: // of a later version
 			causes = append(causes, text)
 		}
 	}

@@ -161,7 +161,7 @@ func (c *comparison) looked() string {
 const fewest = 10
 
 // shareMissing returns between which shares of the source's rows are missing, at
-// four standard errors. A sampled user is one draw, whatever the number of its
+// five standard errors, and five sampled users at least. A sampled user is one draw, whatever the number of its
 // rows, so the share is a ratio of two sums: its variance is that of the linear
 // part of its error; Cochran, "Sampling Techniques" (1977), section 2.11. Users
 // that came very often may be in no sample, which no variance shows.
@@ -172,7 +172,7 @@ func (c *comparison) shareMissing() (low, high float64) {
 		off := float64(max(0, u.source-u.stored)) - share*float64(u.source)
 		squares += off * off
 	}
-	half := max(4*math.Sqrt(squares*n/max(1, n-1))/held, 3.0/sketch.SampleSize)
+	half := max(5*math.Sqrt(squares*n/max(1, n-1))/held, 5/n)
 	return max(0, share-half), min(1, share+half)
 }
 

@@ -256,3 +256,19 @@ func TestAtLeastAndMost(t *testing.T) {
 		}
 	}
 }
+
+// TestNoToleranceByChance: where not one user may be missing, or be there that should
+// not, a bound by chance proves nothing, however low it is.
+func TestNoToleranceByChance(t *testing.T) {
+	before, after := Count(10), Count(10)
+	for _, c := range []struct {
+		short, surplus int64
+		guessed        bool
+		found          int
+	}{{1, 1, true, 0}, {0, 1, true, 1}, {1, 0, true, 1}, {0, 0, true, 1}, {0, 0, false, 0}} {
+		j := judge{policy: &Policy{}, out: &Output{}, report: &Report{}}
+		p := pair{stage: storing, before: &before, after: &after, users: 10, short: c.short, surplus: c.surplus}
+		j.exchanged(&p, &extent{guessed: c.guessed}, nil)
+		require.Len(t, j.report.Findings, c.found, "%+v", c)
+	}
+}

@@ -46,7 +46,7 @@ func (t *seenTable) Open(ctx context.Context, siteGroup string) iter.Seq2[segmen
 		}
 		for _, text := range texts {
 			fired, _ := t.fired.Load(text)
-			a := fired.(segment.Alert)
+			a, _ := fired.(segment.Alert) // what is in the table was fired
 			if (siteGroup == "" || a.Segment.SiteGroup == siteGroup) && !yield(a, nil) {
 				return
 			}

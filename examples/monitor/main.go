@@ -54,14 +54,7 @@ func run(ctx context.Context, out io.Writer, data, address string, segments int)
 			return err
 		}
 	}
-	monitor, err := segment.NewMonitor(segment.MonitorConfig{
-		Ledger:  ledger,
-		Jobs:    f.jobs,
-		Alerter: alerter,
-		Rules: func(context.Context, segment.Job) (segment.Rule, error) {
-			return segment.Rule{Runbook: "https://runbooks.example/segments"}, nil
-		},
-	})
+	monitor, err := segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: f.jobs, Alerter: alerter, Rules: rules})
 	if err != nil {
 		return err
 	}
@@ -83,6 +76,10 @@ func run(ctx context.Context, out io.Writer, data, address string, segments int)
 		*told = counter{address: address}
 	}
 	return nil
+}
+
+func rules(context.Context, segment.Job) (segment.Rule, error) {
+	return segment.Rule{Runbook: "https://runbooks.example/segments"}, nil
 }
 
 // openLedger makes a ledger in a temporary folder, which drop deletes.

@@ -93,19 +93,18 @@ const (
 
 // Compare implements validate.Comparer. Where the number of users alone shows that
 // more differ than a table tells, a closer look reads all of them, and says more.
-func (p *printed) Compare(ctx context.Context, later validate.Comparer) (*validate.Compared, error) {
+func (p *printed) Compare(ctx context.Context, later validate.Comparer) (c validate.Compared, told bool, err error) {
 	other, ok := later.(*printed)
 	if !ok || p.sum.Hash != other.sum.Hash || max(p.rows-other.rows, other.rows-p.rows) > largeReach {
-		return nil, nil
+		return c, false, nil
 	}
 	users, err := p.differing(ctx, other)
 	switch {
 	case errors.Is(err, ErrTooMany):
-		return nil, nil
+		return c, false, nil
 	case err != nil:
-		return nil, fmt.Errorf("sqlsegment: users: %w", err)
+		return c, false, fmt.Errorf("sqlsegment: users: %w", err)
 	}
-	c := &validate.Compared{}
 	for _, u := range users {
 		more := u.Stored - u.Expected
 		c.Missing += max(0, -more)
@@ -115,7 +114,7 @@ func (p *printed) Compare(ctx context.Context, later validate.Comparer) (*valida
 			c.Repeated++
 		}
 	}
-	return c, nil
+	return c, true, nil
 }
 
 // differing returns the users that differ, by tables of sums and then by their keys.

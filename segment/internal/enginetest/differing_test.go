@@ -1,6 +1,7 @@
 package enginetest_test
 
 import (
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -78,7 +79,7 @@ func TestDiffering(t *testing.T) {
 			require.NoError(t, err, c.reason)
 			want := differing(ids, c.stored)
 			require.Equal(t, want, found, c.reason)
-			requireJudged(t, d, q, source, stored, want)
+			requireJudged(t, q, source, stored, want)
 		}
 		same, err := usersOf(d, m, "SELECT id FROM source").Differing(t.Context(), db, usersOf(d, m, "SELECT id FROM source"), db)
 		require.NoError(t, err)
@@ -94,7 +95,7 @@ func strangers(n int) (ids []string) {
 }
 
 // requireJudged checks two sides twice: with what differs allowed, and with one less.
-func requireJudged(t *testing.T, d enginetest.Database, q *asked, source, stored sqlsegment.Users, want []sqlsegment.Differing) {
+func requireJudged(t *testing.T, q *asked, source, stored sqlsegment.Users, want []sqlsegment.Differing) {
 	t.Helper()
 	var missing, foreign int64
 	for _, u := range want {
@@ -131,15 +132,7 @@ func TestDifferingTypes(t *testing.T) {
 			stored := usersOf(d, m, "SELECT id FROM "+source+" WHERE i > 1500")
 			found, err := usersOf(d, m, "SELECT id FROM "+source).Differing(t.Context(), db, stored, db)
 			require.NoError(t, err, kind)
-			var want []string
-			rows, err := db.QueryContext(t.Context(), `SELECT id FROM (SELECT `+map[bool]string{true: "encode(id, 'hex')", false: "id::text"}[strings.HasPrefix(kind, "decode")]+` AS id FROM `+source+` WHERE i <= 1500) AS t ORDER BY id COLLATE "C"`)
-			require.NoError(t, err)
-			for rows.Next() {
-				var id string
-				require.NoError(t, rows.Scan(&id))
-				want = append(want, id)
-			}
-			require.NoError(t, rows.Err())
+			want := texts(t, db, "SELECT "+map[bool]string{true: "encode(id, 'hex')", false: "id::text"}[strings.HasPrefix(kind, "decode")]+" FROM "+source+" WHERE i <= 1500")
 			var got []string
 			for _, u := range found {
 				require.Equal(t, [2]int64{1, 0}, [2]int64{u.Expected, u.Stored})
@@ -148,6 +141,22 @@ func TestDifferingTypes(t *testing.T) {
 			require.Equal(t, want, got, kind)
 		}
 	}
+}
+
+// texts returns the one column of a query, in the order of bytes.
+func texts(t testing.TB, db *sql.DB, query string) (all []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		require.NoError(t, rows.Scan(&text))
+		all = append(all, text)
+	}
+	require.NoError(t, rows.Err())
+	slices.Sort(all)
+	return all
 }
 
 // By the portable hash two engines are compared, each where its users are.

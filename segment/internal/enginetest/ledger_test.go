@@ -98,11 +98,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 			run := strconv.Itoa(i)
 			require.NoError(t, h.Record(t.Context(), with(rec(run, 1, segment.RunPassed, int64(i)), func(r *segment.Record) { r.Build, r.Segment.Name = run, run })))
 		}
-		switch d.Dialect {
-		case sqlsegment.MySQL:
+		if d.Dialect == sqlsegment.MySQL {
 			execute(t, db, "ANALYZE TABLE segmentguard_segments")
 			execute(t, db, "ANALYZE TABLE segmentguard_log")
-		default:
+		} else {
 			execute(t, db, "ANALYZE")
 		}
 		for query, index := range map[string]string{
