@@ -168,6 +168,14 @@ func TestUsersOverShards(t *testing.T) {
 	}
 	require.Equal(t, int64(len(ids)), summarize(t, front, db, sqlsegment.Count, "SELECT id FROM ids").Users())
 
+	execute(t, db, "CREATE TABLE known (id String) ENGINE = Memory")
+	fill(t, front, db, "known", append([]string{"another"}, ids[300:]...))
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
+		found, err := usersOf(front, m, "SELECT id FROM ids").Differing(t.Context(), db, usersOf(front, m, "SELECT id FROM known"), db)
+		require.NoError(t, err)
+		require.Equal(t, differing(ids, append([]string{"another"}, ids[300:]...)), found)
+	}
+
 	unmerged := connection(t, db)
 	_, err := unmerged.ExecContext(t.Context(), "SET distributed_group_by_no_merge = 1")
 	require.NoError(t, err)

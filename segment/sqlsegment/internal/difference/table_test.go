@@ -129,6 +129,42 @@ func TestTwoInOneCell(t *testing.T) {
 	}
 }
 
+// TestSingle: a cell holds a single user only if all its sums are those of that user.
+func TestSingle(t *testing.T) {
+	k := Key{5<<32 + 7, 3}
+	at := New(8).place(k, 1)
+	add := func(to *big.Int, n int64, shift uint) { to.Add(to, new(big.Int).Lsh(big.NewInt(n), shift)) }
+	for reason, spoil := range map[string]func(*cell){
+		"":                             func(*cell) {},
+		"its A is no mean":             func(c *cell) { add(&c.a, 1, 0) },
+		"its B is no mean":             func(c *cell) { add(&c.b, 1, 0) },
+		"its A has more than 64 bits":  func(c *cell) { add(&c.a, 2, 64) },
+		"its B has more than 64 bits":  func(c *cell) { add(&c.b, 2, 64) },
+		"its check is another's":       func(c *cell) { add(&c.check, 2, 0) },
+		"its A is another's":           func(c *cell) { add(&c.a, 2, 0) },
+		"it belongs into another cell": func(c *cell) { add(&c.b, 2, PositionBits) },
+		"one side has them as often":   func(c *cell) { c.count = 0 },
+		"one side has them less often": func(c *cell) { c.count = -c.count },
+		"its count is another's":       func(c *cell) { c.count = 4 },
+	} {
+		table := New(8)
+		table.Add(k, 2)
+		spoil(&table.cells[at])
+		u, ok := table.single(at)
+		require.Equal(t, reason == "", ok, reason)
+		if ok {
+			require.Equal(t, User{k, 2}, u)
+			continue
+		}
+		_, ok = table.Decode()
+		require.False(t, ok, reason)
+	}
+	for reason, c := range map[string]cell{"a count": {count: 1}, "A": {a: *big.NewInt(1)}, "B": {b: *big.NewInt(-1)}, "a check": {check: *big.NewInt(1)}} {
+		require.False(t, c.empty(), "%s alone is left", reason)
+	}
+	require.True(t, (&cell{}).empty())
+}
+
 // TestCheck: the formula as SQL has it, in numbers without bounds; it fits 63 bits.
 func TestCheck(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 3))
