@@ -62,12 +62,17 @@
 // [Users.Differing] returns the ids themselves, for a repair that uploads those that are
 // missing and no others. By Portable the two sides may be in two engines.
 //
-// It saves bytes, and over a slow network time; near the database it takes longer than
-// a stream does. For 1,000 UUIDs missing of @USERS@ in each of two tables
-// (BenchmarkDiffering of segment/internal/enginetest, as above; time against Count of
-// both sides):
+// It saves bytes, and over a slow network time; near the database it takes about as
+// long as a stream does. For 1,000 UUIDs as text missing of 10,000,000 in PostgreSQL 15,
+// once on a busy machine of two cores (BenchmarkDiffering of
+// segment/internal/enginetest; time as a multiple of Count of both sides):
 //
-// @TABLE@
+//	                    time   bytes, both ways
+//	Users.Differing     11.6            800,000
+//	Stream of both       9.9      1,100,000,000
+//
+// Portable takes as many bytes, and more time: it hashes each side three times, at its
+// own price above.
 //
 // An id has one form everywhere: text as UTF-8, unchanged, with case and spaces;
 // integers in decimal; UUIDs in lower case with hyphens; bytes in lower-case
