@@ -46,6 +46,8 @@ type Alert struct {
 	Job       Job             `json:"job"`
 	RunID     string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
 	Attempt   int             `json:"attempt"`
+	Number    int64           `json:"number,omitempty"` // of the run; 0: it has none
+	State     RunState        `json:"state,omitempty"`  // of the run, when this was found
 	Build     string          `json:"build,omitempty"`
 	Rule      string          `json:"rule,omitempty"`
 	Runbook   string          `json:"runbook,omitempty"`

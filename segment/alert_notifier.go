@@ -16,37 +16,50 @@ import (
 type notifier struct {
 	ledger  Ledger // nil: nobody remembers what was told
 	alerter Alerter
+	timeout time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
 }
 
 // claimFor is how long a notifier has for telling the alerter before another one
 // tries.
-const claimFor = 2 * tidyUp
+const claimFor = time.Minute
 
-// fire says what a run found to be wrong with a segment.
+// fire says what a run found to be wrong with a segment. That an older run than
+// the live one failed is no news, unless it is live.
 func (n notifier) fire(ctx context.Context, a Alert) error {
-	tell := func(ctx context.Context) error { return n.alerter.Tell(ctx, []Alert{a}, nil) }
 	if n.ledger == nil {
-		return afterwards(ctx, tell)
+		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
 	written := false
-	err := afterwards(ctx, func(ctx context.Context) (err error) {
-		written, err = n.change(ctx, []ID{a.Segment}, func(_ ID, s *AlertState) { s.open(a) })
+	err := afterwards(ctx, defaultTimeout, func(ctx context.Context) (err error) {
+		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) {
+			if !a.Protected || !s.older(a.Number) {
+				s.Alert.open(a)
+			}
+		})
 		return err
 	})
 	if !written { // people must know all the same
-		return join(err, afterwards(ctx, tell))
+		return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
 	}
 	return err
 }
 
+// say tells the alerter, no longer than it may be in the way.
+func (n notifier) say(ctx context.Context, firing, resolved []Alert) error {
+	if n.timeout == 0 {
+		return n.alerter.Tell(ctx, firing, resolved)
+	}
+	return within(ctx, n.timeout, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
+}
+
 // passed says that a run of a segment passed, so that nothing is wrong with it
 // any more, as far as one run can tell.
-func (n notifier) passed(ctx context.Context, id ID, r *validate.Report) error {
-	return afterwards(ctx, func(ctx context.Context) error {
+func (n notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report) error {
+	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
 		if n.ledger == nil {
-			return n.alerter.Tell(ctx, nil, []Alert{{Segment: id}})
+			return n.say(ctx, nil, []Alert{{Segment: id}})
 		}
-		_, err := n.change(ctx, []ID{id}, func(_ ID, s *AlertState) { s.passed(r) })
+		_, err := n.change(ctx, []ID{id}, func(s *SegmentState) { s.Alert.passed(number, r) })
 		return err
 	})
 }
@@ -55,11 +68,11 @@ func (n notifier) passed(ctx context.Context, id ID, r *validate.Report) error {
 // alerter what it does not know. The incidents that stand are told with it to an
 // alerter that may have forgotten them: they could not hold their segments' pages
 // back.
-func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertState), standing ...Alert) (written bool, err error) {
+func (n notifier) change(ctx context.Context, ids []ID, change func(*SegmentState), standing ...Alert) (written bool, err error) {
 	due := map[ID]AlertState{}
 	now := time.Now()
 	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
-		change(s.Segment, &s.Alert)
+		change(s)
 		delete(due, s.Segment)
 		if s.Alert.claim(now, now.Add(claimFor)) {
 			due[s.Segment] = s.Alert
@@ -81,16 +94,15 @@ func (n notifier) change(ctx context.Context, ids []ID, change func(ID, *AlertSt
 // tell tells the alerter of what is due, and writes down what it knows now.
 func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
 	firing, resolved := dueAlerts(due)
-	err := n.alerter.Tell(ctx, append(standing, firing...), resolved)
+	err := n.say(ctx, append(standing, firing...), resolved)
 	told := err == nil
 	again := map[ID]AlertState{}
 	written := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
-		s.Alert.Claimed = time.Time{}
 		delete(again, s.Segment)
-		if !told {
+		if s.Alert.Claimed = time.Now(); !told { // the next one need not wait
 			return nil
 		}
-		s.Alert.Told = due[s.Segment].Open
+		s.Alert.Claimed, s.Alert.Told = time.Time{}, due[s.Segment].Open
 		if now := time.Now(); s.Alert.claim(now, now.Add(claimFor)) { // changed while we told
 			again[s.Segment] = s.Alert
 		}
@@ -114,8 +126,11 @@ func dueAlerts(due map[ID]AlertState) (firing, resolved []Alert) {
 		if s.Open != nil {
 			firing = append(firing, *s.Open)
 		}
-		if s.Told != nil {
+		switch {
+		case s.Told != nil:
 			resolved = append(resolved, *s.Told)
+		case s.Open == nil: // it may have heard of an alert that is over
+			resolved = append(resolved, Alert{Segment: id})
 		}
 	}
 	slices.SortStableFunc(firing, func(a, b Alert) int { return cmp.Compare(a.turn(), b.turn()) })

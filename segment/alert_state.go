@@ -13,12 +13,13 @@ type AlertState struct {
 	Open *Alert `json:"open,omitempty"` // what is wrong; nil: nothing
 	Told *Alert `json:"told,omitempty"` // what the alerter was told last; nil: nothing, or that it is over
 	// Claimed is until when somebody else is telling the alerter. A claim runs
-	// out, so that the next one takes over from a process that died.
+	// out, so that the next one takes over from a process that died. As long as
+	// there is one, nobody knows what the alerter heard.
 	Claimed time.Time `json:"claimed,omitzero"`
 }
 
 // IsZero reports whether there is nothing to keep.
-func (s AlertState) IsZero() bool { return s.Open == nil && s.Told == nil }
+func (s AlertState) IsZero() bool { return s.Open == nil && s.Told == nil && s.Claimed.IsZero() }
 
 // A fault is what an alert is about. As long as it is the same, the alert is a
 // standing one, and nobody is told again.
@@ -35,8 +36,9 @@ func faultOf(a *Alert) fault {
 	return fault{a.Kind, a.Urgency, a.Job.Kind}
 }
 
-// pending reports whether the alerter is to be told.
-func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) }
+// pending reports whether the alerter is to be told. What was being told, and
+// never written down as told, may have been heard or not.
+func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) || !s.Claimed.IsZero() }
 
 // claim reserves telling the alerter for the caller until a time, and reports
 // whether it did: not where nothing is to be told, or another one is at it.
@@ -61,15 +63,20 @@ func (s *AlertState) open(a Alert) {
 			break
 		}
 	}
+	if s.Open != nil { // only a run that began after all that failed makes it over
+		a.Number = max(a.Number, s.Open.Number)
+	}
 	if s.Open != nil && a.bySweep() { // the guard's fault stands below it, until a run passes
-		a.RunID, a.Attempt = s.Open.RunID, s.Open.Attempt
+		a.RunID, a.Attempt, a.State = s.Open.RunID, s.Open.Attempt, s.Open.State
 	}
 	s.Open = &a
 }
 
-// passed closes the alert after a run that passed, as far as one run can tell.
-func (s *AlertState) passed(r *validate.Report) {
-	if s.Open != nil && !s.Open.beyond(r) {
+// passed closes the alert after a run that passed, as far as one run can tell: not
+// what a run that began later found, and not that a commit's outcome is unknown,
+// which only a sweep can see in the store.
+func (s *AlertState) passed(number int64, r *validate.Report) {
+	if s.Open != nil && s.Open.State != RunUnknown && (number == 0 || s.Open.Number <= number) && !s.Open.beyond(r) {
 		s.Open = nil
 	}
 }

@@ -35,6 +35,24 @@
 // A store whose counts lag behind its writes needs a [Lag] in its rule, and each of
 // its counts the time up to which it is complete.
 //
+// # Runs that meet
+//
+// Runs of one segment go live one after another, whichever way: before a run's
+// output is read back, the guard takes the segment's commit row, in the job's own
+// transaction or as a lease that it renews. How that works, and which schedules it
+// forbids, is said at [CommitRow].
+//
+// [Guard.Do] stands around a whole job; or call [Guard.Begin] before the job reads
+// its source, and [Guard.Commit] after its last write. A run that began has a
+// number. One that ends after a run that began later is [ErrSuperseded]: a slow
+// nightly run does not go over a manual one. Where another run went live since it
+// began, a check that fails on what was read back is [ErrOvertaken]: it may have
+// read the users of both, so nobody is told, and the job runs again. What failed
+// before the store was read stays a verdict.
+//
+// Waits are bounded, by [GuardConfig]: a run that waited in vain for another one's
+// turn to end is not verified, and says for whom it waited.
+//
 // # The ledger
 //
 // A [Ledger] stores what guards and monitors know: sizes, the state of each run,
@@ -77,9 +95,9 @@
 // # Errors
 //
 // An error of [Guard.Commit] is or wraps a *validate.Error (judged and failed, or
-// not verifiable), [ErrSuperseded] (a newer attempt was there), an [*UnknownError]
-// (the commit failed, and may have worked) or a [*LiveError] (live, but not
-// recorded). [Retryable] reports whether running the job again may help. Other
+// not verifiable), [ErrSuperseded] (a newer attempt, or a run that began later, was
+// there), [ErrOvertaken] (another run went live meanwhile), an [*UnknownError] (the
+// commit failed, and may have worked) or a [*LiveError] (live, but not recorded). [Retryable] reports whether running the job again may help. Other
 // errors, of callbacks and of the ledger, are wrapped, as is the
 // *validate.InputError of a bad setting or Run.
 //
@@ -88,11 +106,11 @@
 //
 // # Telemetry
 //
-// Under the scope github.com/segmentguard/segmentguard/segment: spans "admit
-// segment" and "commit segment" with segmentguard.segment, .site_group,
+// Under the scope github.com/segmentguard/segmentguard/segment: spans "begin
+// segment", "admit segment" and "commit segment" with segmentguard.segment, .site_group,
 // .job.kind, .job.id, .run.id, .run.attempt, .build, .users.expected,
 // .users.stored, .findings and .verdict; a failure sets the status and
-// error.type: the gravest kind, or superseded, live, unknown. Inside them are the
+// error.type: the gravest kind, or superseded, overtaken, live, unknown. Inside them are the
 // spans and metrics of package validate, which say what was judged, and not what
 // became of it. With a logger, each check is logged, and each run that failed.
 //

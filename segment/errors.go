@@ -10,8 +10,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A LiveError says that the output is live and what went wrong after that: it
-// was not recorded, or its alert not resolved. Do not run the job again.
+// A LiveError says that the output is live and not recorded, or recorded as live
+// at the same time as another run's. Do not run the job again.
 type LiveError struct {
 	Segment ID
 	RunID   string
@@ -42,7 +42,7 @@ func (e *UnknownError) Unwrap() error { return e.Err }
 
 // Retryable reports whether running the job again, as it is, may help: the
 // store lagged behind, or could not be read back, or the rule, the ledger or
-// the time was out of reach. A judged failure stays one, a superseded attempt
+// the time was out of reach, or another run went live meanwhile. A judged failure stays one, a superseded attempt
 // has a successor, a live output needs no other, and an unknown one needs a
 // look first.
 func Retryable(err error) bool {
@@ -50,6 +50,9 @@ func Retryable(err error) bool {
 	var unknown *UnknownError
 	if errors.As(err, &live) || errors.As(err, &unknown) || errors.Is(err, ErrSuperseded) {
 		return false
+	}
+	if errors.Is(err, ErrOvertaken) {
+		return true
 	}
 	failed, ok := errors.AsType[*validate.Error](err)
 	if !ok {
@@ -113,17 +116,27 @@ func badInput(field string, value any, want string) error {
 	return &validate.InputError{Field: field, Value: value, Want: want}
 }
 
-// tidyUp bounds what must be done even after the job was told to stop.
-const tidyUp = 30 * time.Second
+const (
+	defaultTimeout      = 30 * time.Second
+	defaultAlertTimeout = 2 * time.Second
+)
 
-var errTidyUp = errors.New("segment: gave up tidying up after " + tidyUp.String())
+// timeout bounds a context, and has it say why it ended.
+func timeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("segment: gave up after %v", d))
+}
 
-// afterwards calls do even if the job's context is cancelled. Each call has a
-// bound of its own: where one hangs, the next is made all the same.
-func afterwards(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), tidyUp, errTidyUp)
+// within calls do with a bound.
+func within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	ctx, cancel := timeout(ctx, d)
 	defer cancel()
 	return do(ctx)
+}
+
+// afterwards calls do with a bound, even if the job's context is cancelled. Each
+// call has a bound of its own: where one hangs, the next is made all the same.
+func afterwards(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	return within(context.WithoutCancel(ctx), d, do)
 }
 
 // sleep waits, and returns why the context ended if that came first.

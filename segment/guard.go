@@ -1,9 +1,11 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -31,6 +33,15 @@ type GuardConfig struct {
 	BestEffortSizes bool
 	// Alerter tells people. nil: LogAlerter(Logger).
 	Alerter Alerter
+
+	// Timeout bounds each wait for the ledger, for a run of the segment that is
+	// about to go live, and for Discard. 0: 30 seconds.
+	Timeout time.Duration
+	// AlertTimeout bounds the wait for the Alerter in a job's way: what it was not
+	// told by then, the next guard or sweep tells it. 0: 2 seconds.
+	AlertTimeout time.Duration
+	// Now returns the time that sizes are judged and recorded by. nil: time.Now.
+	Now func() time.Time
 
 	TracerProvider trace.TracerProvider // nil: the global one
 	MeterProvider  metric.MeterProvider // nil: the global one
@@ -62,6 +73,13 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
+	if c.Timeout < 0 || c.AlertTimeout < 0 {
+		return nil, fmt.Errorf("segment: new guard: %w", badInput("GuardConfig.Timeout", min(c.Timeout, c.AlertTimeout), "0 or more"))
+	}
+	c.Timeout, c.AlertTimeout = cmp.Or(c.Timeout, defaultTimeout), cmp.Or(c.AlertTimeout, defaultAlertTimeout)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Alerter == nil {
 		c.Alerter = LogAlerter(c.Logger)
 	}
@@ -73,7 +91,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		validator: validator,
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		notifier:  notifier{c.Ledger, c.Alerter},
+		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout},
 	}, nil
 }
 
@@ -87,7 +105,7 @@ func newSilent() (*validate.Validator, error) {
 // keeps a capped read from touching the live segment at all. Admitting a run
 // does not replace its Commit. If it returns an error, the run was discarded.
 func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
-	return g.guarded(ctx, "admit segment", &guardedRun{guard: g, run: run, admitting: true})
+	return g.guarded(ctx, "admit segment", &guardedRun{guard: g, run: run, grip: run.grip, admitting: true})
 }
 
 // Commit judges a run after its last write and makes it live if it passed: err
@@ -97,15 +115,19 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 //
 //   - *validate.Error: judged and failed, or not verifiable; the output was
 //     discarded and the live segment kept its users (not if it was Live);
-//   - ErrSuperseded: a newer attempt took over; discarded;
+//   - ErrSuperseded: a newer attempt took over, or a run that began later is live;
+//     discarded;
+//   - ErrOvertaken: another run of the segment went live meanwhile, so that what
+//     was read back is no verdict; discarded, and nobody is told; run it again;
 //   - *UnknownError: the commit failed, live or not;
-//   - *LiveError: live, but not recorded, or its alert not resolved.
+//   - *LiveError: live, but not recorded.
 //
-// If discarding, recording or alerting fails after a failed check, the error
+// Telling people never fails a job: what the Alerter does not hear now, the next
+// guard or sweep tells it. If discarding, recording or alerting fails after a failed check, the error
 // says so and is still a *validate.Error. A callback that panics before the
 // commit has the output discarded, and the panic goes on.
 func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
-	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run})
+	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run, grip: run.grip})
 }
 
 // guarded takes a run through the guard, in a span, and leaves nothing behind if
@@ -113,12 +135,12 @@ func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
 func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ validate.Report, err error) {
 	ctx, span := g.tracer.Start(ctx, name)
 	defer span.End()
-	r.report = validate.Report{JobKind: string(r.run.Job.Kind), Expected: r.run.Expected, Read: r.run.Read, Written: r.run.Written}
-	if r.run.Job.To != (ID{}) {
-		r.report.Name = r.run.Job.To.String()
-	}
+	r.describe()
 	returned := false
 	defer func() {
+		if !r.admitting {
+			defer r.lease.end()
+		}
 		if !returned {
 			err = r.abandoned(ctx)
 		}
@@ -133,3 +155,13 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 	returned = true
 	return r.report, err
 }
+
+// describe fills in what the report holds of the run before it is judged.
+func (r *guardedRun) describe() {
+	r.report = validate.Report{JobKind: string(r.run.Job.Kind), Expected: r.run.Expected, Read: r.run.Read, Written: r.run.Written}
+	if r.run.Job.To != (ID{}) {
+		r.report.Name = r.run.Job.To.String()
+	}
+}
+
+func (g *Guard) now() time.Time { return g.config.Now().UTC() }

@@ -2,7 +2,7 @@ package segment
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -15,9 +15,12 @@ type guardedRun struct {
 	rule   Rule
 	sizes  []validate.Size
 	at     time.Time
+	out    validate.Output
 	report validate.Report
+	grip
 
 	admitting  bool  // nothing is written yet
+	wrote      bool  // into the ledger, in the job's transaction
 	leftover   error // why discarding failed
 	discarded  bool
 	committing bool // Commit was called: what it did cannot be taken back
@@ -26,13 +29,28 @@ type guardedRun struct {
 
 // decide judges the run, and makes it live or rejects it.
 func (r *guardedRun) decide(ctx context.Context) error {
-	if err := r.prepare(ctx); err != nil {
+	err := r.prepare(ctx)
+	if err == nil && !r.admitting {
+		if err = r.lock(ctx); yields(err) {
+			return r.yield(ctx, err)
+		}
+		if err != nil {
+			err = &outage{"waiting for the segment's turn", err}
+		}
+	}
+	if err != nil {
 		r.unverified(err)
 	} else {
 		r.judge(ctx)
 	}
+	if r.unprotected() && r.start.Number == 0 && r.moved { // with Begin the segment was its own meanwhile
+		r.unverified(fmt.Errorf("%w: another run went live meanwhile, into the same segment", ErrOvertaken))
+	}
 	switch {
 	case !r.report.Passed() && r.rule.Mode != Observe:
+		if r.overtaken(ctx) {
+			return r.yield(ctx, fmt.Errorf("%s: run %s is %w by another run of the segment; what it read back is no verdict", r.run.Job.To, r.run.ID, ErrOvertaken))
+		}
 		return r.reject(ctx)
 	case r.admitting:
 		return nil
@@ -42,7 +60,7 @@ func (r *guardedRun) decide(ctx context.Context) error {
 
 // prepare finds the rule that the run is judged by. An error is why there is none.
 func (r *guardedRun) prepare(ctx context.Context) error {
-	r.at = time.Now().UTC()
+	r.at = r.guard.now()
 	if err := r.run.check(!r.admitting); err != nil {
 		return err
 	}
@@ -67,8 +85,8 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 // the least grave, so it comes last.
 func (r *guardedRun) judge(ctx context.Context) {
 	outage := r.readSizes(ctx)
-	r.at = after(r.sizes)
-	out := validate.Output{
+	r.at = r.after()
+	r.out = validate.Output{
 		Name:         r.run.Job.To.String(),
 		JobKind:      string(r.run.Job.Kind),
 		Expected:     r.run.Expected,
@@ -82,12 +100,12 @@ func (r *guardedRun) judge(ctx context.Context) {
 	}
 	switch {
 	case r.admitting:
-		r.report, _ = r.guard.validator.Admit(ctx, r.rule.Policy, out)
+		r.report, _ = r.guard.validator.Admit(ctx, r.rule.Policy, r.out)
 	case r.rule.Lag != (Lag{}):
-		r.judgeLagging(ctx, &out)
+		r.judgeLagging(ctx, &r.out)
 	default:
-		out.Stored = r.readBack(ctx)
-		r.report, _ = r.guard.validator.Check(ctx, r.rule.Policy, out)
+		r.out.Stored = r.readBack(ctx)
+		r.report, _ = r.guard.validator.Check(ctx, r.rule.Policy, r.out)
 	}
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
@@ -104,9 +122,11 @@ func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
 		}
 		from = r.guard.config.Ledger
 	}
-	sizes, err := from.Sizes(ctx, r.run.Job.To, KeptSizes)
+	err := within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
+		r.sizes, err = from.Sizes(ctx, r.run.Job.To, KeptSizes)
+		return err
+	})
 	if err == nil {
-		r.sizes = sizes
 		return nil
 	}
 	severity := validate.Fail
@@ -139,18 +159,20 @@ func (r *guardedRun) publish(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return r.cancelled(ctx)
 	}
-	r.at = after(r.sizes) // counting took its time: runs are ordered by when they went live
-	var err error
+	r.at = r.after() // counting took its time: runs are ordered by when they went live
+	err := within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		switch {
+		case r.rule.Mode == Observe:
+			return nil
+		case r.run.Staging.Tx != nil:
+			r.wrote = true
+			return r.run.Staging.Tx.Record(ctx, r.record(RunCommitted))
+		}
+		return r.recordOutside(ctx, RunPassed)
+	})
 	switch {
-	case r.rule.Mode == Observe:
-	case r.run.Staging.Tx != nil:
-		err = r.run.Staging.Tx.Record(ctx, r.record(RunCommitted))
-	default:
-		err = r.recordOutside(ctx, RunPassed)
-	}
-	switch {
-	case errors.Is(err, ErrSuperseded):
-		return join(err, r.discard(ctx))
+	case yields(err):
+		return r.yield(ctx, err)
 	case err != nil:
 		r.unverified(&outage{"recording the run", err})
 		return r.reject(ctx)
@@ -158,46 +180,60 @@ func (r *guardedRun) publish(ctx context.Context) error {
 		return r.cancelled(ctx)
 	}
 	r.committing = true
-	if err := r.run.Staging.Commit(ctx); err != nil {
-		return r.unknown(ctx, err)
+	if err := r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number)); err != nil {
+		return r.commitFailed(ctx, err)
 	}
 	r.live = true
 	return r.published(ctx)
 }
 
 // published records what is live, where the job's transaction has not, and tells
-// whether anything is wrong with it. That an attempt passed closes no alert if it
-// is superseded: the newer one speaks for the segment.
+// whether anything is wrong with it. An output that is live though another run
+// took its place is recorded all the same: nobody knows what is live.
 func (r *guardedRun) published(ctx context.Context) error {
+	state := RunCommitted
+	if r.rule.Mode == Observe {
+		state = RunObserved
+	}
 	var err error
-	switch {
-	case r.rule.Mode == Observe:
-		err = r.recordAfter(ctx, RunObserved)
-	case r.run.Staging.Tx == nil:
-		err = r.recordAfter(ctx, RunCommitted)
+	if !r.wrote {
+		err = r.recordAfter(ctx, state)
 	}
+	if yields(err) {
+		r.overlapped = true
+		if again := r.recordAfter(ctx, state); !yields(again) {
+			err = join(err, again)
+		}
+	}
+	var told error
 	switch {
+	case r.run.Live && yields(err) && r.rule.Mode != Observe:
+		r.unverified(err)
+		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
 	case len(r.report.Findings) > 0:
-		err = join(err, r.alert(ctx, r.text()))
-	case !errors.Is(err, ErrSuperseded):
-		err = join(err, wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, &r.report)))
+		told = r.alert(ctx, RunCommitted, r.text())
+	case !yields(err):
+		told = wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report))
 	}
-	switch {
-	case err == nil:
-		return nil
-	case r.rule.Mode == Observe: // a job that is only observed must not fail by it
+	if told != nil { // the next guard or sweep tells it
+		r.log(ctx, "segment is live, but", told)
+	}
+	if err != nil && r.rule.Mode == Observe { // a job that is only observed must not fail by it
 		r.log(ctx, "segment is live, but", err)
 		r.report.Findings = append(r.report.Findings, validate.Finding{
 			Kind: validate.Unverified, Severity: validate.Warn, Detail: err.Error(), Cause: err,
 		})
 		return nil
 	}
-	return &LiveError{Segment: r.run.Job.To, RunID: r.run.ID, Err: err}
+	if err != nil {
+		return &LiveError{Segment: r.run.Job.To, RunID: r.run.ID, Err: err}
+	}
+	return nil
 }
 
 // recordAfter records what became of the run, even if the job was told to stop.
 func (r *guardedRun) recordAfter(ctx context.Context, state RunState) error {
-	return afterwards(ctx, func(ctx context.Context) error { return r.recordOutside(ctx, state) })
+	return afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error { return r.recordOutside(ctx, state) })
 }
 
 // recordOutside records in the guard's own ledger, never in the job's
@@ -215,6 +251,7 @@ func (r *guardedRun) record(state RunState) Record {
 		Segment: r.run.Job.To,
 		RunID:   r.run.ID,
 		Attempt: r.run.Attempt,
+		Number:  r.start.Number,
 		State:   state,
 		JobID:   r.run.Job.ID,
 		JobKind: r.run.Job.Kind,
@@ -222,19 +259,22 @@ func (r *guardedRun) record(state RunState) Record {
 		Users:   r.report.Stored.Users(),
 		Read:    r.report.Read.Users(),
 		Counter: r.run.Counter,
-		Live:    state == RunRejected && r.run.Live && !r.admitting,
+		Live:    (state == RunRejected || state == RunFailed) && r.unprotected(),
 		At:      r.at,
 		Report:  &report,
+
+		Overlapped: r.overlapped,
+		Hold:       r.hold,
 	}
 }
 
 // after returns the time of a size: now, or just after the last size, as the clock
 // of the machine that committed that may be ahead of ours. A size of the same time
 // would not be judged by it. A ledger keeps microseconds.
-func after(sizes []validate.Size) time.Time {
-	t := time.Now().UTC()
-	if n := len(sizes); n > 0 && sizes[n-1].At.After(t) {
-		return sizes[n-1].At.Add(time.Microsecond)
+func (r *guardedRun) after() time.Time {
+	t := r.guard.now()
+	if n := len(r.sizes); n > 0 && r.sizes[n-1].At.After(t) {
+		return r.sizes[n-1].At.Add(time.Microsecond)
 	}
 	return t
 }

@@ -9,30 +9,115 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// reject drops the output, records that, and tells people. The verdict comes
-// first, whatever fails after it.
+// reject records that the output failed, tells people, and drops it. The verdict
+// comes first, whatever fails or hangs after it.
 func (r *guardedRun) reject(ctx context.Context) error {
 	verdict := error(&validate.Error{Report: r.report})
 	if r.unprotected() {
 		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
 	}
+	return join(verdict, r.drop(ctx, func() error {
+		if r.run.nameless() {
+			return nil
+		}
+		recorded := r.recordAfter(ctx, RunRejected)
+		if ctx.Err() != nil && !r.report.Proven() && !r.unprotected() {
+			return recorded // the job was told to stop, which is no news about a segment that keeps its users
+		}
+		return join(recorded, r.alert(ctx, RunRejected, r.text()))
+	}))
+}
+
+// drop tells of what is wrong, gives the segment's turn to others, and discards
+// the output. Where the job's transaction keeps others from writing into the
+// ledger, it must be over first; where that was not known, telling is tried again.
+func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
+	tx := r.run.Staging.Tx
+	alone, ok := tx.(interface{ Exclusive() bool })
+	if r.wrote || ok && alone.Exclusive() {
+		r.leftover = r.discard(ctx)
+		return join(r.leftover, tell())
+	}
+	told := tell()
+	r.release(ctx)
 	r.leftover = r.discard(ctx)
-	err := join(verdict, r.leftover)
-	if r.run.nameless() {
+	switch {
+	case told != nil && tx != nil:
+		told = tell()
+	case r.leftover != nil && r.guard.config.Ledger != nil && !r.run.nameless() && !r.report.Passed():
+		told = join(told, r.alert(ctx, RunRejected, r.text()))
+	}
+	return join(r.leftover, told)
+}
+
+// yields reports whether another run of the segment is in the way.
+func yields(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrOvertaken) }
+
+// overtaken reports whether the check may have failed by another run of the
+// segment, which went live while this one was on its way. What failed before the
+// store was read back did not.
+func (r *guardedRun) overtaken(ctx context.Context) bool {
+	if r.unprotected() || r.admitting || !r.moved && !r.lease.mayBeGone(ctx) {
+		return false
+	}
+	before := r.out
+	before.Stored = validate.Summary{}
+	_, err := r.guard.silent.Admit(ctx, r.rule.Policy, before)
+	return err == nil
+}
+
+// yield drops the output of a run that another one superseded or overtook. That
+// is no news about the segment.
+func (r *guardedRun) yield(ctx context.Context, why error) error {
+	return join(why, r.drop(ctx, func() error {
+		err := r.recordAfter(ctx, RunOvertaken)
+		if errors.Is(err, ErrSuperseded) { // this attempt is live already
+			err = nil
+		}
 		return err
+	}))
+}
+
+// commitFailed finds out what became of a commit that failed. In the job's own
+// transaction the ledger tells: whoever gets the commit row knows that the
+// transaction is over, and the record is there or not.
+func (r *guardedRun) commitFailed(ctx context.Context, failure error) error {
+	ledger := r.guard.config.Ledger
+	if !r.wrote || ledger == nil {
+		return r.unknown(ctx, failure)
 	}
-	err = join(err, r.recordAfter(ctx, RunRejected))
-	if ctx.Err() != nil && !r.report.Proven() && !r.unprotected() {
-		return err // the job was told to stop, which is no news about a segment that keeps its users
+	landed := false
+	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		if err := ledger.Lock(ctx, r.run.Job.To, func(*CommitRow) error { return nil }); err != nil {
+			return err
+		}
+		for e, err := range ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, RunID: r.run.ID}) {
+			if err != nil {
+				return err
+			}
+			landed = landed || e.Record != nil && e.Record.Attempt == r.run.Attempt && e.Record.State == RunCommitted
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return r.unknown(ctx, failure)
+	case landed:
+		r.live = true
+		return r.published(ctx)
 	}
-	return join(err, r.alert(ctx, r.text()))
+	r.committing, r.discarded = false, true
+	r.unverified(&outage{"committing", failure})
+	return r.reject(ctx)
 }
 
 // unknown records and alerts after a commit that failed: the output may be live,
-// so nothing is discarded.
+// so nothing is discarded, and the lease is left to run out.
 func (r *guardedRun) unknown(ctx context.Context, failure error) error {
+	r.lease.end()
 	err := &UnknownError{Segment: r.run.Job.To, RunID: r.run.ID, Err: failure}
-	return join(err, r.recordAfter(ctx, RunUnknown), r.alert(ctx, err.Error()))
+	recorded := r.recordAfter(ctx, RunUnknown)
+	return join(err, recorded, r.alert(ctx, RunUnknown, err.Error()))
 }
 
 var errEnded = errors.New("a callback panicked or ended its goroutine")
@@ -45,6 +130,7 @@ func (r *guardedRun) abandoned(ctx context.Context) error {
 	case r.committing:
 		return r.unknown(ctx, errEnded)
 	}
+	r.release(ctx)
 	return join(errEnded, r.discard(ctx))
 }
 
@@ -55,7 +141,7 @@ func (r *guardedRun) discard(ctx context.Context) error {
 		return nil
 	}
 	r.discarded = true
-	return wrap("discarding", afterwards(ctx, r.run.Staging.Discard))
+	return wrap("discarding", afterwards(ctx, r.guard.config.Timeout, r.run.Staging.Discard))
 }
 
 // unverified adds a finding: the run could not be checked.
@@ -75,8 +161,8 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }
 
 // alert tells people of what was found.
-func (r *guardedRun) alert(ctx context.Context, text string) error {
-	return wrap("alerting", r.guard.notifier.fire(ctx, Alert{
+func (r *guardedRun) alert(ctx context.Context, state RunState, text string) error {
+	a := Alert{
 		Segment:   r.run.Job.To,
 		Urgency:   urgencyOf(&r.report),
 		Kind:      r.report.Gravest(),
@@ -85,13 +171,19 @@ func (r *guardedRun) alert(ctx context.Context, text string) error {
 		Job:       r.run.Job,
 		RunID:     r.run.ID,
 		Attempt:   r.run.Attempt,
+		Number:    r.start.Number,
+		State:     state,
 		Build:     r.run.Build,
 		Rule:      r.rule.Name,
 		Runbook:   r.rule.Runbook,
 		Since:     r.at,
 		At:        r.at,
 		Report:    r.report,
-	}))
+	}
+	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
+		a.Urgency = Page
+	}
+	return wrap("alerting", r.guard.notifier.fire(ctx, a))
 }
 
 // text returns what an alert says of the report.
@@ -107,7 +199,7 @@ func (r *guardedRun) text() string {
 	case r.admitting:
 		return text + " (before the first write: the live segment keeps its users)"
 	}
-	return text + " (discarded: the live segment keeps its users)"
+	return text + " (not live: the segment keeps its users)"
 }
 
 func (r *guardedRun) log(ctx context.Context, message string, err error) {

@@ -49,7 +49,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}, end: func(string) {}}
 	b.config = segment.GuardConfig{Ledger: b, Alerter: b}
-	b.open(segment.Alert{Segment: cars, Urgency: segment.Ticket, Kind: validate.Risen, RunID: "sunday"})
+	b.told(segment.Alert{Segment: cars, Urgency: segment.Ticket, Kind: validate.Risen, RunID: "sunday"})
 	b.run = segment.Run{
 		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
 		Expected: validate.Count(5300),
@@ -59,12 +59,21 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// open makes an alert one that is open, and that the alerter was told of.
-func (b *bench) open(a segment.Alert) {
+// told makes an alert one that is open, and that the alerter was told of.
+func (b *bench) told(a segment.Alert) {
 	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.ID{a.Segment}, func(s *segment.SegmentState) error {
 		s.Alert = segment.AlertState{Open: &a, Told: &a}
 		return nil
 	}))
+}
+
+// open returns the alert that is open, if there is one.
+func (b *bench) open() *segment.Alert {
+	for s, err := range b.ledger.Segments(b.t.Context(), segment.SegmentFilter{Affected: true}) {
+		require.NoError(b.t, err)
+		return s.Alert.Open
+	}
+	return nil
 }
 
 func (b *bench) event(name string) error {
@@ -92,6 +101,23 @@ func (b *bench) Record(ctx context.Context, r segment.Record) error {
 	}
 	require.NoError(b.t, ctx.Err(), "what must be recorded is recorded though the job was cancelled")
 	return b.ledger.Record(ctx, r)
+}
+
+func (b *bench) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+	b.mu.Lock()
+	err := b.fail["lock"]
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.ledger.Lock(ctx, id, change)
+}
+
+func (b *bench) Next(ctx context.Context, id segment.ID) (segment.Start, error) {
+	if err := b.fail["next"]; err != nil {
+		return segment.Start{}, err
+	}
+	return b.ledger.Next(ctx, id)
 }
 
 func (b *bench) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
@@ -190,7 +216,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "judged short", reason: "discarded, recorded, alerted; the live segment keeps its users",
 			set:    func(b *bench) { b.staged = 4100 },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"},
 			live:   4800, baseline: []int64{},
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
@@ -199,7 +225,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.Page, b.alerts[0].Urgency)
 				require.True(t, b.alerts[0].Protected)
-				require.Equal(t, err.Error()+" (discarded: the live segment keeps its users)", b.alerts[0].Text)
+				require.Equal(t, err.Error()+" (not live: the segment keeps its users)", b.alerts[0].Text)
 				require.Equal(t, "v1", b.alerts[0].Build)
 			},
 		},
@@ -208,7 +234,7 @@ func TestOrderOfEvents(t *testing.T) {
 			set: func(b *bench) {
 				b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{}, errDown }
 			},
-			events: []string{"discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Unverified)
 				require.ErrorIs(t, err, errDown)
@@ -220,7 +246,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "bad rule", reason: "a rule that contradicts itself judges nothing",
 			set:    func(b *bench) { b.rule(segment.Rule{Mode: "watch"}) },
-			events: []string{"discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				require.ErrorContains(t, err, `Rule.Mode is watch, want "" or "observe"`)
 				require.False(t, segment.Retryable(err), "it will be as bad the next time")
@@ -239,7 +265,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "history out of reach", reason: "unverified, and judged all the same",
 			set:    func(b *bench) { b.fail["sizes"] = errDown },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				require.EqualError(t, err, "site-b/cars: could not be verified: reading earlier sizes: connection refused")
 				require.True(t, segment.Retryable(err))
@@ -248,7 +274,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "history out of reach, and short", reason: "an outage does not hide what is proven",
 			set:    func(b *bench) { b.fail["sizes"], b.staged = errDown, 4100 },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorIs(t, err, validate.Unverified)
@@ -272,7 +298,7 @@ func TestOrderOfEvents(t *testing.T) {
 				b.fail["sizes"], b.config.BestEffortSizes = errDown, true
 				b.run.Expected = validate.Unknown()
 			},
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Unverified)
 			},
@@ -280,7 +306,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "read back fails", reason: "a store without an answer is not an empty one",
 			set:    func(b *bench) { b.fail["stored"] = errDown },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				require.EqualError(t, err, "site-b/cars: could not be verified: stored: not measured: reading back what is stored: connection refused")
 				require.ErrorIs(t, err, errDown)
@@ -289,20 +315,20 @@ func TestOrderOfEvents(t *testing.T) {
 			},
 		},
 		{
-			name: "verdict, and discard fails", reason: "the verdict is returned whatever fails after it",
+			name: "verdict, and discard fails", reason: "the verdict is told whatever fails after it; then the alert's text is updated, and nobody told again",
 			set:    func(b *bench) { b.staged, b.fail["discard"] = 4100, errDown },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorIs(t, err, errDown)
 				require.ErrorContains(t, err, "(22.6% short, 0 allowed); discarding: connection refused")
-				require.Contains(t, b.alerts[0].Text, "(not live: the segment keeps its users; the output is left over: discarding: connection refused)")
+				require.Contains(t, b.open().Text, "(not live: the segment keeps its users; the output is left over: discarding: connection refused)")
 			},
 		},
 		{
 			name: "verdict, and record and alert fail", reason: "joined, on one line",
 			set:    func(b *bench) { b.staged, b.fail["rejected"], b.fail["fire"] = 4100, errDown, errors.New("no route") },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorContains(t, err, "; recording it as rejected: connection refused; alerting: no route")
@@ -311,7 +337,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "accepting fails", reason: "nothing is live, the job fails",
 			set:    func(b *bench) { b.fail["passed"] = errDown },
-			events: []string{"sizes", "stored", "passed", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{},
+			events: []string{"sizes", "stored", "passed", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
 			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
 				require.EqualError(t, err, "site-b/cars: could not be verified: recording the run: recording it as passed: connection refused")
 				require.True(t, segment.Retryable(err))
@@ -346,13 +372,12 @@ func TestOrderOfEvents(t *testing.T) {
 			},
 		},
 		{
-			name: "resolving fails", reason: "live, recorded, and an alert that should be gone",
+			name: "resolving fails", reason: "telling people fails no job: the next guard or sweep tells it",
 			set:    func(b *bench) { b.fail["resolve"] = errDown },
 			events: []string{"sizes", "stored", "passed", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{5300},
-			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
-				_, ok := errors.AsType[*segment.LiveError](err)
-				require.True(t, ok)
-				require.ErrorContains(t, err, "resolving its alert: connection refused")
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
+				require.NoError(t, err)
+				require.Nil(t, b.open())
 			},
 		},
 		{
@@ -370,7 +395,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "lookalike off its history", reason: "a model's own output does not vouch for its size",
 			set:    func(b *bench) { b.past(20100, 20100, 20100); b.run.Job = segment.Lookalike(cars, cars) },
-			events: []string{"sizes", "stored", "discard", "rejected", "fire"}, live: 4800, baseline: []int64{20100, 20100, 20100},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{20100, 20100, 20100},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Dropped)
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency, "only its history suspects it")
@@ -489,7 +514,7 @@ func TestAdmitGates(t *testing.T) {
 	b.run.Expected = validate.Count(812345)
 	_, err := b.guard().Admit(t.Context(), b.run)
 	require.ErrorIs(t, err, validate.Capped)
-	require.Equal(t, []string{"sizes", "discard", "rejected", "fire"}, b.events, "and the job need not tidy up")
+	require.Equal(t, []string{"sizes", "rejected", "fire", "discard"}, b.events, "and the job need not tidy up")
 
 	b = newBench(t)
 	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
@@ -564,8 +589,8 @@ func TestBadRuns(t *testing.T) {
 	}
 }
 
-// TestLiveSuperseded: that an older attempt passed is no word on what the newer
-// one left.
+// TestLiveSuperseded: an older attempt that is live all the same went over what
+// the newer one left: nobody knows what is live, and people are told.
 func TestLiveSuperseded(t *testing.T) {
 	b := newBench(t)
 	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
@@ -578,7 +603,10 @@ func TestLiveSuperseded(t *testing.T) {
 	require.ErrorIs(t, err, segment.ErrSuperseded)
 	_, live := errors.AsType[*segment.LiveError](err)
 	require.True(t, live)
-	require.Equal(t, []string{"sizes", "stored", "committed"}, b.events, "the newer attempt's alert stands")
+	require.Equal(t, []string{"sizes", "stored", "committed", "committed", "fire"}, b.events, "recorded as live, over the newer attempt's output")
+	require.Equal(t, segment.Page, b.alerts[len(b.alerts)-1].Urgency)
+	require.Contains(t, b.open().Text, "superseded by attempt 2")
+	require.True(t, b.last().Overlapped)
 }
 
 // TestObservedSuperseded: an attempt that is only observed goes live, as it would
@@ -593,7 +621,8 @@ func TestObservedSuperseded(t *testing.T) {
 	report, err := b.commit()
 	require.NoError(t, err)
 	require.ErrorIs(t, report.Findings[0].Cause, segment.ErrSuperseded)
-	require.Equal(t, 2, b.last().Attempt)
+	require.Equal(t, 1, b.last().Attempt)
+	require.True(t, b.last().Overlapped, "it went over the newer one")
 }
 
 // TestAttemptsOvertake: an older attempt finds itself superseded before it goes
@@ -602,20 +631,18 @@ func TestAttemptsOvertake(t *testing.T) {
 	b := newBench(t)
 	newer := b.run
 	newer.Attempt = 2
-	stored := b.run.Stored
-	b.run.Stored = func(ctx context.Context) (validate.Summary, error) { // the newer one overtakes here
-		b.run.Stored = stored
-		newer.Stored = stored
+	b.config.Rules = func(ctx context.Context, _ segment.Job) (segment.Rule, error) { // the newer one overtakes here
+		b.config.Rules = nil
 		_, err := b.guard().Commit(ctx, newer)
 		require.NoError(t, err)
 		b.staged = 5300
-		return stored(ctx)
+		return segment.Rule{}, nil
 	}
 	_, err := b.commit()
 	require.ErrorIs(t, err, segment.ErrSuperseded)
 	require.EqualError(t, err, "recording it as passed: site-b/cars: attempt 1 of run monday is superseded by attempt 2")
 	require.False(t, segment.Retryable(err))
-	require.Equal(t, []string{"passed", "discard"}, b.events[len(b.events)-2:], "discarded, and no alert: the newer attempt speaks for the segment")
+	require.Equal(t, []string{"passed", "overtaken", "discard"}, b.events[len(b.events)-3:], "discarded, and no alert: the newer attempt speaks for the segment")
 	require.Equal(t, []int64{5300}, b.baseline())
 
 	b.run.Attempt = 2
@@ -652,7 +679,7 @@ func TestInTransaction(t *testing.T) {
 		b.staged = 10
 		_, err := b.commit()
 		require.ErrorIs(t, err, validate.Short)
-		require.Equal(t, []string{"tx sizes", "stored", "discard", "rejected", "fire"}, b.events, "the transaction is over before another connection writes")
+		require.Equal(t, []string{"tx sizes", "stored", "rejected", "fire", "discard"}, b.events, "the transaction is over before another connection writes")
 	})
 	t.Run("admit fails", func(t *testing.T) {
 		b := newBench(t)
@@ -660,7 +687,7 @@ func TestInTransaction(t *testing.T) {
 		b.run.Read = validate.Count(10)
 		_, err := b.guard().Admit(t.Context(), b.run)
 		require.ErrorIs(t, err, validate.Short)
-		require.Equal(t, []string{"tx sizes", "discard", "rejected", "fire"}, b.events)
+		require.Equal(t, []string{"tx sizes", "rejected", "fire", "discard"}, b.events)
 	})
 	t.Run("recording fails", func(t *testing.T) {
 		b := newBench(t)
@@ -674,11 +701,35 @@ func TestInTransaction(t *testing.T) {
 	t.Run("commit fails", func(t *testing.T) {
 		b := newBench(t)
 		inside(b)
+		b.run.Staging.Commit = func(context.Context) error { return b.event("commit") } // and nothing of it is there
 		b.fail["commit"] = errDown
+		_, err := b.commit()
+		require.ErrorIs(t, err, validate.Unverified)
+		require.ErrorIs(t, err, errDown)
+		require.True(t, segment.Retryable(err))
+		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "commit", "rejected", "fire"}, b.events, "the ledger says that it is not live")
+		require.True(t, b.alerts[0].Protected)
+	})
+	t.Run("commit fails, and the ledger does not answer", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.fail["commit"], b.fail["lock"] = errDown, errDown
 		_, err := b.commit()
 		_, ok := errors.AsType[*segment.UnknownError](err)
 		require.True(t, ok)
 		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "commit", "unknown", "fire"}, b.events)
+	})
+	t.Run("commit works, and its answer is lost", func(t *testing.T) {
+		b := newBench(t)
+		inside(b)
+		b.run.Staging.Commit = func(ctx context.Context) error {
+			require.NoError(t, b.ledger.Record(ctx, segment.Record{Segment: cars, RunID: "monday", Attempt: 1, State: segment.RunCommitted, Users: 5300}))
+			return b.event("commit")
+		}
+		b.fail["commit"] = errDown
+		_, err := b.commit()
+		require.NoError(t, err, "the ledger says that it is live")
+		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "commit", "resolve"}, b.events)
 	})
 	t.Run("observed", func(t *testing.T) {
 		b := newBench(t)
@@ -793,9 +844,9 @@ func TestPanics(t *testing.T) {
 			{"commit", []string{"sizes", "stored", "passed", "unknown", "fire"}, 4800},
 			{"committed", []string{"sizes", "stored", "passed", "commit"}, 5300},
 			{"resolve", []string{"sizes", "stored", "passed", "commit", "committed"}, 5300},
-			{"short, discard", []string{"sizes", "stored"}, 4800},
+			{"short, discard", []string{"sizes", "stored", "rejected", "fire"}, 4800},
 			{"short, rejected", []string{"sizes", "stored", "discard"}, 4800},
-			{"short, fire", []string{"sizes", "stored", "discard", "rejected"}, 4800},
+			{"short, fire", []string{"sizes", "stored", "rejected", "discard"}, 4800},
 		} {
 			t.Run(name+" at "+c.at, func(t *testing.T) {
 				b := newBench(t)
@@ -1032,7 +1083,7 @@ func TestHanging(t *testing.T) {
 				b.run.Staging.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
 				_, err := b.commit()
 				require.ErrorIs(t, err, validate.Short)
-				require.ErrorContains(t, err, "gave up tidying up after 30s")
+				require.ErrorContains(t, err, "gave up after "+map[bool]string{true: "2s", false: "30s"}[at == "fire"])
 				require.Equal(t, told, len(h.alerts) == 1)
 				require.Equal(t, at == "rejected", !b.recorded())
 			})

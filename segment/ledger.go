@@ -26,15 +26,27 @@ type Recorder interface {
 	// the ledger knows a newer attempt of the same run of the segment, and r
 	// would go live (RunPassed, RunCommitted, RunObserved), it keeps nothing and
 	// returns an error that is ErrSuperseded. So it does, whatever the state of
-	// r, where this very attempt is live already (RunCommitted, RunObserved).
-	// Comparing and keeping are one step, also between processes.
+	// r, where this very attempt is live already (RunCommitted, RunObserved), and
+	// it returns the error of CommitRow.GoLive where r goes live. Comparing and
+	// keeping are one step, also between processes.
 	Record(ctx context.Context, r Record) error
+	// Lock waits for the segment's commit row, calls change with it, and keeps
+	// what change made of it; if change returns an error, Lock keeps nothing and
+	// returns it. In a job's own transaction the row stays locked until that ends;
+	// elsewhere only until Lock returns. Where others were in the way, change may
+	// be called again. A transaction that reads the state of before another run
+	// went live, and cannot do otherwise, returns an error that is ErrOvertaken.
+	Lock(ctx context.Context, id ID, change func(*CommitRow) error) error
 }
 
 // A Ledger stores what guards and monitors know of every segment. It decides
 // nothing: [Accept], [Suspect], [Import] and [Forget] work on any ledger.
 type Ledger interface {
 	Recorder
+	// Next returns a number that is later than all that were returned before,
+	// also to other processes, and the segment's generation as it is now. It waits
+	// for no lock on the commit row.
+	Next(ctx context.Context, id ID) (Start, error)
 	// Change calls change with the state of each of the segments, in byte order
 	// of their texts, each once, and with an empty state where nothing is known.
 	// It keeps what change made of them, all or none, as one step also between
@@ -110,11 +122,14 @@ type RunState string
 
 // The states of an attempt.
 const (
+	RunStarted   RunState = "started"   // has a number, and wrote nothing yet
 	RunPassed    RunState = "passed"    // verified, about to be committed
 	RunCommitted RunState = "committed" // live
 	RunRejected  RunState = "rejected"  // failed, or could not be verified; discarded
 	RunObserved  RunState = "observed"  // live in observe mode, whatever was found
 	RunUnknown   RunState = "unknown"   // the commit failed: the output may be live or not
+	RunOvertaken RunState = "overtaken" // superseded or overtaken by another run; discarded
+	RunFailed    RunState = "failed"    // its write failed; discarded, or left half-written where it was live
 )
 
 // live reports whether the output of an attempt in this state is live.
@@ -129,6 +144,7 @@ type Record struct {
 	Segment ID               `json:"segment"`
 	RunID   string           `json:"run_id"`
 	Attempt int              `json:"attempt"`
+	Number  int64            `json:"number,omitempty"` // of Start; 0: none
 	State   RunState         `json:"state"`
 	JobID   string           `json:"job_id"`
 	JobKind JobKind          `json:"job_kind"`
@@ -136,9 +152,17 @@ type Record struct {
 	Users   int64            `json:"users"`          // stored; 0 where that was not read back
 	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured
 	Counter string           `json:"counter,omitempty"`
-	Live    bool             `json:"live,omitempty"` // rejected, and live all the same, in a store without staging
+	Live    bool             `json:"live,omitempty"` // rejected or failed, and live all the same, in a store without staging
 	At      time.Time        `json:"at"`
 	Report  *validate.Report `json:"report,omitempty"` // nil: what a SegmentState holds has none
+
+	// Overlapped says that another run of the segment may have gone live at the
+	// same time, so that what is live is not known.
+	Overlapped bool `json:"overlapped,omitempty"`
+	// Settled says that a sweep found out later what became of the run.
+	Settled bool `json:"settled,omitempty"`
+	// Hold is for CommitRow.GoLive. A ledger does not keep it.
+	Hold Hold `json:"-"`
 }
 
 // Superseded returns an error that is ErrSuperseded if the record must not be
@@ -147,7 +171,7 @@ type Record struct {
 // attempt, "" if nothing was.
 func (r *Record) Superseded(newest int, state RunState) error {
 	switch {
-	case r.State.GoesLive() && newest > r.Attempt:
+	case r.State.GoesLive() && newest > r.Attempt && !r.Overlapped:
 		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.RunID, ErrSuperseded, newest)
 	case state.live():
 		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Segment, r.Attempt, r.RunID, ErrSuperseded)
@@ -189,6 +213,7 @@ type SegmentState struct {
 	Live     *validate.Size  `json:"live,omitempty"`     // what is live after the last run; nil: not known
 	Accepted *Decision       `json:"accepted,omitempty"` // the last one; nil: none
 	Alert    AlertState      `json:"alert,omitzero"`
+	Number   int64           `json:"number,omitempty"` // the latest number of a run that went live
 
 	// Log is for the function that Ledger.Change calls: what it appends is added
 	// to the log.
@@ -201,33 +226,42 @@ func (s *SegmentState) IsZero() bool {
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.
+//
+// What is live is known in the order of the records, as the commit row lets runs
+// go live one after another: no clock decides. Left out is what an older run, or
+// an older attempt, says of itself without being live, and what a sweep finds out
+// about a run after which others came.
 func (s *SegmentState) Record(r Record) {
 	if r.InBaseline() {
 		s.keep(r.Size())
 	}
-	if s.Last.State.live() && r.State.GoesLive() && r.before(&s.Last) {
+	live := r.State.live() || r.State == RunUnknown || r.Live
+	switch {
+	case r.State == RunStarted, r.State == RunOvertaken, r.State == RunFailed && !r.Live, // lines of the log
+		!live && s.older(r.Number),
+		r.Settled && (r.RunID != s.Last.RunID || r.Attempt != s.Last.Attempt),
+		s.Last.State.live() && r.State.GoesLive() && !r.Overlapped && r.RunID == s.Last.RunID && r.Attempt < s.Last.Attempt:
 		return
+	}
+	if r.State.live() {
+		s.Number = max(s.Number, r.Number)
 	}
 	s.setLive(&r)
 	s.Last = r
 	s.Last.Report = nil
+	s.Last.Hold = Hold{}
 }
 
-// before reports whether it went live before another attempt and became known
-// after it. Of one run's attempts the newer is the later, whatever clocks say.
-func (r *Record) before(last *Record) bool {
-	if r.RunID == last.RunID {
-		return r.Attempt < last.Attempt
-	}
-	return r.At.Before(last.At)
-}
+// older reports whether a run with a later number than this one is live.
+func (s *SegmentState) older(number int64) bool { return number != 0 && number < s.Number }
 
 // setLive keeps what is live after an attempt. A run that was rejected leaves
-// what was live before; what was estimated, or not counted, is not known.
+// what was live before; what was estimated, or not counted, is not known, nor is
+// what overlapped with another run.
 func (s *SegmentState) setLive(r *Record) {
 	switch {
 	case r.State == RunRejected && !r.Live, r.State == RunPassed:
-	case (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || r.Report.Stored.RelErr() == 0):
+	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || r.Report.Stored.RelErr() == 0):
 		size := r.Size()
 		s.Live = &size
 	default:

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -17,6 +18,8 @@ type Memory struct {
 	segments map[ID]*SegmentState
 	attempts map[runKey]map[int]RunState // the last state of each attempt
 	log      []LogEntry
+	rows     map[ID]CommitRow
+	numbers  int64 // the last one
 }
 
 type runKey struct {
@@ -26,7 +29,7 @@ type runKey struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]RunState{}}
+	return &Memory{segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[ID]CommitRow{}}
 }
 
 // Sizes implements Recorder.
@@ -58,19 +61,60 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 	if err := r.Superseded(newest, attempts[r.Attempt]); err != nil {
 		return err
 	}
+	if r.State.GoesLive() {
+		row := m.row(r.Segment)
+		if err := row.GoLive(&r); err != nil {
+			return err
+		}
+		m.rows[r.Segment] = row
+	}
 	if attempts == nil {
 		attempts = map[int]RunState{}
 		m.attempts[runKey{r.Segment, r.RunID}] = attempts
 	}
-	attempts[r.Attempt] = r.State
+	attempts[r.Attempt], r.Hold = r.State, Hold{}
 	m.log = append(m.log, r.entry())
 	s, ok := m.segments[r.Segment]
 	if !ok {
 		s = &SegmentState{Segment: r.Segment}
+	}
+	if s.Record(r); !s.IsZero() {
 		m.segments[r.Segment] = s
 	}
-	s.Record(r)
 	return nil
+}
+
+// row returns a segment's commit row as it is now.
+func (m *Memory) row(id ID) CommitRow {
+	row := m.rows[id]
+	row.Now, row.Seen = time.Now(), row.Generation
+	return row
+}
+
+// Lock implements Recorder.
+func (m *Memory) Lock(ctx context.Context, id ID, change func(*CommitRow) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row := m.row(id)
+	if err := change(&row); err != nil {
+		return err
+	}
+	m.rows[id] = row
+	return nil
+}
+
+// Next implements Ledger.
+func (m *Memory) Next(ctx context.Context, id ID) (Start, error) {
+	if ctx.Err() != nil {
+		return Start{}, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.numbers++
+	return Start{Number: m.numbers, Generation: m.rows[id].Generation}, nil
 }
 
 // Change implements Ledger.

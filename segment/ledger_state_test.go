@@ -17,8 +17,20 @@ func attempted(run string, attempt int, state RunState, users int64, hours int) 
 	}
 }
 
-// TestWhatIsLast: what is live goes by when it went live; what was rejected, or
-// comes after something that was, is the last whatever clocks say.
+// numbered is the record of a run with a number.
+func numbered(run string, number int64, state RunState, users int64) Record {
+	r := attempted(run, 1, state, users, 1)
+	r.Number = number
+	return r
+}
+
+func overlapped(r Record) Record  { r.Overlapped = true; return r }
+func settled(r Record) Record     { r.Settled = true; return r }
+func halfWritten(r Record) Record { r.Live = true; return r }
+
+// TestWhatIsLast: what is live goes by the order of the records, as runs go live
+// one after another, whatever clocks say; what an older run says of itself, and is
+// not live, is a line of the log.
 func TestWhatIsLast(t *testing.T) {
 	for _, c := range []struct {
 		reason       string
@@ -26,7 +38,20 @@ func TestWhatIsLast(t *testing.T) {
 		last         string
 		users, liveN int64 // -1: nobody knows what is live
 	}{
-		{"known late, live before", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunCommitted, 4, 2), "b", 5, 5},
+		{"live later, by a clock that is behind", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunCommitted, 4, 2), "a", 4, 4},
+		{"observed by a clock that is ahead", attempted("b", 1, RunObserved, 5, -2), attempted("a", 1, RunCommitted, 4, 2), "a", 4, 4},
+		{"an older run is rejected", numbered("b", 2, RunCommitted, 5), numbered("a", 1, RunRejected, 4), "b", 5, 5},
+		{"an older run passed", numbered("b", 2, RunCommitted, 5), numbered("a", 1, RunPassed, 4), "b", 5, 5},
+		{"a later run is rejected", numbered("a", 1, RunCommitted, 5), numbered("b", 2, RunRejected, 4), "b", 4, 5},
+		{"nobody knows whether an older run is live", numbered("b", 2, RunCommitted, 5), numbered("a", 1, RunUnknown, 4), "a", 4, -1},
+		{"an older run is live all the same", numbered("b", 2, RunCommitted, 5), overlapped(numbered("a", 1, RunCommitted, 4)), "a", 4, -1},
+		{"live at the same time", numbered("a", 1, RunCommitted, 5), overlapped(numbered("b", 2, RunCommitted, 4)), "b", 4, -1},
+		{"begun", attempted("a", 1, RunCommitted, 5, 1), attempted("b", 1, RunStarted, 0, 0), "a", 5, 5},
+		{"overtaken", attempted("a", 1, RunCommitted, 5, 1), attempted("b", 1, RunOvertaken, 4, 0), "a", 5, 5},
+		{"a write that failed", attempted("a", 1, RunCommitted, 5, 1), attempted("b", 1, RunFailed, 0, 0), "a", 5, 5},
+		{"one that was live", attempted("a", 1, RunCommitted, 5, 1), halfWritten(attempted("b", 1, RunFailed, 0, 0)), "b", 0, -1},
+		{"settled", attempted("a", 1, RunUnknown, 5, 1), settled(attempted("a", 1, RunCommitted, 5, 1)), "a", 5, 5},
+		{"settled after another run", attempted("b", 1, RunCommitted, 4, 1), settled(attempted("a", 1, RunCommitted, 5, 1)), "b", 4, 4},
 		{"live later", attempted("a", 1, RunCommitted, 4, 2), attempted("b", 1, RunCommitted, 5, 1), "b", 5, 5},
 		{"rejected by a clock that is behind", attempted("b", 1, RunCommitted, 5, 1), attempted("a", 1, RunRejected, 4, 2), "a", 4, 5},
 		{"live after a rejected one of a clock ahead", attempted("b", 1, RunRejected, 4, 1), attempted("a", 1, RunCommitted, 5, 2), "a", 5, 5},

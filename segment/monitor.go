@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -32,6 +33,8 @@ type MonitorConfig struct {
 	Counter string
 	// Alerter tells people. nil: LogAlerter(Logger).
 	Alerter Alerter
+	// Now returns the time of a sweep. nil: time.Now.
+	Now func() time.Time
 
 	TracerProvider trace.TracerProvider // nil: the global one
 	MeterProvider  metric.MeterProvider // nil: the global one
@@ -67,6 +70,9 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	if c.Alerter == nil {
 		c.Alerter = LogAlerter(c.Logger)
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	tracers := c.TracerProvider
 	if tracers == nil {
 		tracers = otel.GetTracerProvider()
@@ -77,7 +83,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		affected:  affected,
-		notifier:  notifier{c.Ledger, c.Alerter},
+		notifier:  notifier{c.Ledger, c.Alerter, 0},
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]

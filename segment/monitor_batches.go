@@ -5,21 +5,24 @@ import (
 )
 
 // batchSize is how many items are handed on at a time: enough for that to cost
-// nothing.
-const batchSize = 1024
+// nothing. The first batches are smaller, as most sequences in tests are short.
+const (
+	firstBatch = 32
+	batchSize  = 1024
+)
 
-// A relay hands on items from one goroutine to others, in batches that they give
-// back: making new ones, and having them collected, costs more than judging what
-// is in them.
+// batches hand on items from one goroutine to others, and are given back: making
+// new ones, and having them collected, costs more than judging what is in them.
 type batches[T any] struct {
 	full  chan []T
 	spare chan []T
 	batch []T // which is being filled
+	size  int // of the next new one
 }
 
-// newRelay has so many full batches wait, for at most as many takers.
+// newBatches has so many full batches wait, for at most as many takers.
 func newBatches[T any](waiting int) *batches[T] {
-	return &batches[T]{full: make(chan []T, waiting), spare: make(chan []T, 2*waiting+1)} // all that there are
+	return &batches[T]{full: make(chan []T, waiting), spare: make(chan []T, 2*waiting+1), size: firstBatch} // all that there are
 }
 
 // add returns the place for one more item, with whatever was there before. The
@@ -32,7 +35,8 @@ func (r *batches[T]) add(ctx context.Context) (*T, error) {
 		select {
 		case r.batch = <-r.spare:
 		default:
-			r.batch = make([]T, 0, batchSize)
+			r.batch = make([]T, 0, r.size)
+			r.size = min(4*r.size, batchSize)
 		}
 	}
 	r.batch = r.batch[:len(r.batch)+1]
@@ -54,7 +58,7 @@ func (r *batches[T]) flush(ctx context.Context) error {
 }
 
 func (r *batches[T]) giveBack(batch []T) {
-	if cap(batch) == 0 { // the first one
+	if cap(batch) < batchSize { // one of the first
 		return
 	}
 	select {

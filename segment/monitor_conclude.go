@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -156,13 +157,38 @@ func (w *sweeper) remember(ctx context.Context, suspicious []fall) error {
 		failures = append(failures, Suspect(ctx, ledger, f.segment, f.last.RunID, d))
 	}
 	for _, r := range w.settled {
+		if w.goingLive(ctx, r.Segment) {
+			continue
+		}
 		err := ledger.Record(ctx, r)
 		if errors.Is(err, ErrSuperseded) { // somebody else knew better meanwhile
 			err = nil
 		}
 		failures = append(failures, wrap("recording what became of a run", err))
 	}
+	for _, r := range w.learned {
+		if w.goingLive(ctx, r.Segment) {
+			continue
+		}
+		failures = append(failures, wrap("recording what is live", ledger.Change(ctx, []ID{r.Segment}, func(s *SegmentState) error {
+			if s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
+				s.Live = &validate.Size{Users: r.Users, At: r.At, Counter: r.Counter}
+			}
+			return nil
+		})))
+	}
 	return joinFew(failures)
+}
+
+// goingLive reports whether a run of the segment may be about to go live: then it
+// knows better than what the store held before. A transaction may hold the commit
+// row for ever; a sweep does not wait for it.
+func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
+	held := false
+	err := within(ctx, time.Second, func(ctx context.Context) error {
+		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error { held = c.held(); return nil })
+	})
+	return err != nil || held
 }
 
 // keep imports sizes of segments that no guard stands before, so that there is a
@@ -201,7 +227,7 @@ func (w *sweeper) alert(ctx context.Context) error {
 	}
 	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
 	w.incidentChanges(after, changes)
-	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(id ID, s *AlertState) { changes[id](s) }, w.standing()...)
+	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(s *SegmentState) { changes[s.Segment](&s.Alert) }, w.standing()...)
 	return join(failed, err, w.monitor.notifier.remind(ctx, w.states))
 }
 
@@ -223,10 +249,12 @@ func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error)
 	changes := map[ID]func(*AlertState){}
 	var failures []error
 	for id, s := range w.states {
+		over, healthy := w.healthy[id]
 		switch {
-		case w.healthy[id]:
+		case healthy:
+			seen := s.Open
 			changes[id] = func(s *AlertState) {
-				if s.Open != nil && (s.Open.bySweep() && s.Open.At.Before(w.sweep.At) || w.wentLive(s.Open)) {
+				if over && s.Open != nil && s.Open.RunID == seen.RunID && s.Open.Attempt == seen.Attempt && (!s.Open.bySweep() || s.Open.At.Before(w.sweep.At)) {
 					s.Open = nil
 				}
 			}
@@ -244,14 +272,6 @@ func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error)
 		changes[f.Segment] = func(s *AlertState) { s.open(alert) }
 	}
 	return changes, joinFew(failures)
-}
-
-// wentLive reports whether an alert was about a run of unknown outcome, and the
-// sweep found it live.
-func (w *sweeper) wentLive(a *Alert) bool {
-	return slices.ContainsFunc(w.settled, func(r Record) bool {
-		return r.State == RunCommitted && r.Segment == a.Segment && r.RunID == a.RunID && r.Attempt == a.Attempt
-	})
 }
 
 // incidentChanges opens the incidents there are, and closes those that are over.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,17 +20,18 @@ type sweeper struct {
 
 	mu       sync.Mutex
 	findings map[ID]*SegmentFinding
-	healthy  map[ID]bool // of the segments with an alert
+	healthy  map[ID]bool // of the segments with an alert; true: the alert is over
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
+	learned  []Record // after which nobody knew what is live
 	seen     []seenSize
 }
 
 func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 	w := &sweeper{
 		monitor:  m,
-		sweep:    Sweep{At: time.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
+		sweep:    Sweep{At: m.config.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
 		states:   map[ID]AlertState{},
 		findings: map[ID]*SegmentFinding{},
 		healthy:  map[ID]bool{},
@@ -48,9 +50,10 @@ type tally struct {
 	segments, healthy, unwatched, missing int
 
 	findings     []SegmentFinding
-	well         []ID
+	well         map[ID]bool
 	stored, read []fall
 	settled      []Record
+	learned      []Record
 	seen         []seenSize
 }
 
@@ -74,15 +77,14 @@ func (w *sweeper) add(t *tally) {
 	w.stored = append(w.stored, t.stored...)
 	w.read = append(w.read, t.read...)
 	w.settled = append(w.settled, t.settled...)
+	w.learned = append(w.learned, t.learned...)
 	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
 		w.seen = longestUnknown(w.seen)
 	}
 	for i := range t.findings {
 		w.findings[t.findings[i].Segment] = &t.findings[i]
 	}
-	for _, id := range t.well {
-		w.healthy[id] = true
-	}
+	maps.Copy(w.healthy, t.well)
 }
 
 // judge judges one segment.
@@ -100,7 +102,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
-	e.settle(t)
+	settled := e.settle(t)
 	if e.unwatched() && p.listed == 1 {
 		t.unwatched++
 		e.keep(t)
@@ -114,11 +116,24 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil
 	}
 	t.healthy++
-	if _, alerted := w.states[p.current.Segment]; alerted {
-		t.well = append(t.well, p.current.Segment)
+	learned := e.learn(t)
+	if alert, alerted := w.states[p.current.Segment]; alerted {
+		if t.well == nil {
+			t.well = map[ID]bool{}
+		}
+		t.well[p.current.Segment] = alert.Open != nil && alert.Open.over(&p.state.Last, e.known || settled || learned)
 	}
 	e.keep(t)
 	return nil
+}
+
+// over reports whether a sweep that found the segment healthy ends the alert:
+// what a sweep found; a commit of unknown outcome, where it is known what is live;
+// and what a guard found, where a run that began later is live, and whoever
+// recorded that did not live to close the alert.
+func (a *Alert) over(last *Record, known bool) bool {
+	later := last.State == RunCommitted && a.Number != 0 && a.Number < last.Number
+	return a.bySweep() || known && (a.State == RunUnknown || later)
 }
 
 // everLive reports whether the segment should be in the store: of one whose
@@ -325,30 +340,58 @@ func earlier(sizes []validate.Size, at time.Time, users func(*validate.Size) int
 // uncertain is how long a run may be on its way between accepted and committed.
 const uncertain = time.Hour
 
-// settle finds out what became of a commit of which nobody knew: if just as many
-// users are there as that run stored, and as no other size explains, it is live;
-// if there are as many as before, it is not.
-func (e *examination) settle(t *tally) {
+// settle finds out what became of a commit of which nobody knew, and reports
+// whether it did: if just as many users are there as that run stored, and as no
+// other size explains, it is live; if there are as many as before, it is not.
+func (e *examination) settle(t *tally) bool {
 	last, stored := &e.pair.state.Last, &e.out.Stored
-	if last.State != RunUnknown && last.State != RunPassed || stored.RelErr() > 0 ||
-		last.Counter != e.out.Counter || e.at.Sub(last.At) < uncertain {
-		return
+	if last.State != RunUnknown && last.State != RunPassed || !e.sure() {
+		return false
 	}
-	var previous int64 = -1
-	if latest, ok := e.latest(e.sizes); ok {
-		previous = latest.Users
-	}
-	r := Record{
-		Segment: e.pair.current.Segment, RunID: last.RunID, Attempt: last.Attempt, JobID: last.JobID, JobKind: last.JobKind,
-		Build: last.Build, Users: last.Users, Read: last.Read, Counter: last.Counter, At: last.At,
-	}
-	switch users := stored.Users(); {
+	r := *last
+	r.Segment, r.Settled, r.Overlapped = e.pair.current.Segment, true, false
+	switch users, previous := stored.Users(), e.previous(); {
 	case users == last.Users && users != previous:
 		r.State = RunCommitted
 	case users == previous && users != last.Users:
 		r.State = RunRejected
+		e.live(t, r)
 	default:
-		return
+		return false
 	}
 	t.settled = append(t.settled, r)
+	return true
+}
+
+// live notes what is live after a run, as the store has it.
+func (e *examination) live(t *tally, last Record) {
+	last.Segment, last.Users, last.At = e.pair.current.Segment, e.out.Stored.Users(), e.at
+	t.learned = append(t.learned, last)
+}
+
+// sure reports whether what is stored was counted exactly, as the last run counted
+// it, and long after that.
+func (e *examination) sure() bool {
+	last, stored := &e.pair.state.Last, &e.out.Stored
+	return !stored.IsUnknown() && !stored.IsZero() && stored.RelErr() == 0 && last.Counter == e.out.Counter && e.at.Sub(last.At) >= uncertain
+}
+
+// previous returns the size before the last run; -1: there was none.
+func (e *examination) previous() int64 {
+	if latest, ok := e.latest(e.sizes); ok {
+		return latest.Users
+	}
+	return -1
+}
+
+// learn finds out what is live where nobody knew, and reports whether it did: a
+// size that is healthy, unless it is yet to be settled which of two it is.
+func (e *examination) learn(t *tally) bool {
+	last := &e.pair.state.Last
+	open := last.State == RunUnknown || last.State == RunPassed
+	if e.pair.state.Live != nil || last.RunID == "" || !e.sure() || open && (e.out.Stored.Users() != last.Users || last.Users != e.previous()) {
+		return false
+	}
+	e.live(t, *last)
+	return true
 }

@@ -711,9 +711,9 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 		told         []string
 	}{
 		{"live", "just as many users are there as the run had stored", 1100, 1100, 90 * time.Minute, segment.RunCommitted, 3, []string{"resolve site-a/cars"}},
-		{"not live", "the users of before are there", 1100, 1000, 90 * time.Minute, segment.RunRejected, 2, nil},
+		{"not live", "the users of before are there", 1100, 1000, 90 * time.Minute, segment.RunRejected, 2, []string{"resolve site-a/cars"}},
 		{"neither", "some other number proves nothing", 1100, 1050, 90 * time.Minute, segment.RunUnknown, 2, nil},
-		{"both", "the same number as before proves nothing either", 1000, 1000, 90 * time.Minute, segment.RunUnknown, 2, nil},
+		{"both", "the same number as before tells not whether it is live, but what is", 1000, 1000, 90 * time.Minute, segment.RunUnknown, 2, []string{"resolve site-a/cars"}},
 		{"on its way", "the run may still be about to go live", 1100, 1000, 5 * time.Minute, segment.RunUnknown, 2, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -721,7 +721,7 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			f.runs(seg("cars"), 1000, 1000)
 			f.record(segment.Record{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Users: c.stored, At: f.now.Add(-c.ago)})
 			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
-				s.Alert.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Ticket, Kind: validate.Unverified}
+				s.Alert.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Urgency: segment.Ticket, Kind: validate.Unverified}
 				s.Alert.Told = s.Alert.Open
 				return nil
 			}))
@@ -734,6 +734,7 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 				require.NoError(t, err)
 				require.Equal(t, c.state, tracked.Last.State, c.reason)
+				require.Equal(t, c.told != nil, tracked.Live != nil, "what was seen in the store is known to be live")
 			}
 		})
 	}

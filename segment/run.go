@@ -27,14 +27,19 @@ type Run struct {
 
 	Staging Staging // how the output goes live
 	Live    bool    // in place of Staging: the store has none, and the output is live already
+
+	grip // of Guard.Begin
 }
 
 // Staging says how output that is not live yet goes live, or is dropped.
 type Staging struct {
 	Commit  func(context.Context) error // makes it live
 	Discard func(context.Context) error // drops it; nil: nothing to drop
-	// Tx records in the job's own transaction, where there is one: then the size
-	// is recorded with the data or not at all. nil: the guard's ledger records.
+	// Tx is of the guard's ledger, in the job's own transaction, where there is
+	// one: then the size is recorded with the data or not at all. nil: the guard's
+	// ledger records. One with a method Exclusive() bool that returns true keeps
+	// others from writing into the ledger as long as the transaction lasts: then
+	// Discard is called before a failure is recorded, and not after.
 	Tx Recorder
 }
 

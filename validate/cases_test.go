@@ -37,7 +37,7 @@ func shortOf(share float64) validate.Tolerance {
 
 // worlds are how many seeds a statistical test looks at.
 func worlds(many int) uint64 {
-	if testing.Short() {
+	if testing.Short() || underRace {
 		return uint64(max(2, many/10))
 	}
 	return uint64(many)

@@ -513,8 +513,8 @@ func requireBound(t *testing.T, least bool, said, is int64, format string, args 
 // TestOracle draws worlds: thousands, or as many as ORACLE says.
 func TestOracle(t *testing.T) {
 	worlds := 20_000
-	if testing.Short() {
-		worlds = 5000
+	if testing.Short() || underRace {
+		worlds = 2000
 	}
 	if n, err := strconv.Atoi(os.Getenv("ORACLE")); err == nil {
 		worlds = n

@@ -47,6 +47,12 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"change is all or nothing", testChangeFails},
 		{"changed at once", testChangedAtOnce},
 		{"recorded at once", testRecordedAtOnce},
+		{"numbers", testNumbers},
+		{"commit row", testRow},
+		{"locked at once", testLockedAtOnce},
+		{"goes live", testGoesLive},
+		{"goes live refuses", testGoesLiveRefuses},
+		{"overlapped", testOverlapped},
 		{"cancelled", testCancelled},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
@@ -484,6 +490,11 @@ func testChange(t *testing.T, l segment.Ledger) {
 		s.Alert.Open = nil
 		return nil
 	}))
+	require.Len(t, alerts(t, l), 2, "the alerter may have heard of it: that is to be told yet")
+	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+		s.Alert.Claimed = time.Time{}
+		return nil
+	}))
 	require.Len(t, tracked(t, l), 1, "a state with nothing in it is gone")
 	require.NoError(t, l.Change(t.Context(), nil, func(*segment.SegmentState) error {
 		t.Error("no segment was asked for")
@@ -602,12 +613,15 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	cancel()
 	_, err := l.Sizes(ctx, id, 5)
 	require.ErrorIs(t, err, context.Canceled)
+	_, err = l.Next(ctx, id)
+	require.ErrorIs(t, err, context.Canceled)
 	for name, err := range map[string]error{
 		"Record": l.Record(ctx, with(rec("r2", 1, segment.RunCommitted, 6), func(r *segment.Record) { r.Segment = id })),
 		"Change": l.Change(ctx, []segment.ID{id}, func(s *segment.SegmentState) error {
 			s.Alert.Open = nil
 			return nil
 		}),
+		"Lock":     l.Lock(ctx, id, func(*segment.CommitRow) error { return nil }),
 		"Segments": end(l.Segments(ctx, segment.SegmentFilter{})),
 		"Log":      end(l.Log(ctx, segment.LogFilter{})),
 	} {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func TestMemoryIsALedger(t *testing.T) {
 type (
 	memory   = segment.Memory
 	changing = func(*segment.SegmentState) error
+	locking  = func(*segment.CommitRow) error
 )
 
 // A badLedger is a good one, but for what is replaced. What is replaced hears of
@@ -40,6 +42,8 @@ type badLedger struct {
 	change   func(*memory, []segment.ID, changing) error
 	segments func(*memory, segment.SegmentFilter) iter.Seq[segment.SegmentState]
 	log      func(*memory, segment.LogFilter) iter.Seq[segment.LogEntry]
+	lock     func(*memory, segment.ID, locking) error
+	next     func(*memory, segment.ID) (segment.Start, error)
 }
 
 var background = context.Background()
@@ -71,6 +75,20 @@ func (b *badLedger) Change(ctx context.Context, ids []segment.ID, change func(*s
 		return b.change(b.memory, ids, change)
 	}
 	return b.memory.Change(b.heard(ctx, "Change"), ids, change)
+}
+
+func (b *badLedger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+	if b.lock != nil && ctx.Err() == nil {
+		return b.lock(b.memory, id, change)
+	}
+	return b.memory.Lock(b.heard(ctx, "Lock"), id, change)
+}
+
+func (b *badLedger) Next(ctx context.Context, id segment.ID) (segment.Start, error) {
+	if b.next != nil && ctx.Err() == nil {
+		return b.next(b.memory, id)
+	}
+	return b.memory.Next(b.heard(ctx, "Next"), id)
 }
 
 func (b *badLedger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
@@ -483,6 +501,30 @@ var badLedgers = []struct {
 		return nil
 	}}, "change_is_all_or_nothing"},
 	{"overwrites changes", "reading and writing are two steps", overwrites(), "changed_at_once"},
+	{"numbers each segment", "which run is the later one is not known", numbersEach(), "numbers"},
+	{"gives the generation of no time", "no run is ever overtaken", &badLedger{next: func(m *memory, id segment.ID) (segment.Start, error) {
+		start, err := m.Next(background, id)
+		start.Generation = 0
+		return start, err
+	}}, "numbers"},
+	{"forgets the lease", "two runs hold one segment", &badLedger{lock: func(m *memory, id segment.ID, change locking) error {
+		return m.Lock(background, id, func(c *segment.CommitRow) error { copied := *c; return change(&copied) })
+	}}, "commit_row"},
+	{"keeps the lease of whoever failed", "it waits for itself", &badLedger{lock: func(m *memory, id segment.ID, change locking) (failed error) {
+		err := m.Lock(background, id, func(c *segment.CommitRow) error { failed = change(c); return nil })
+		return errors.Join(failed, err)
+	}}, "commit_row"},
+	{"has one row", "segments wait for each other", &badLedger{lock: func(m *memory, _ segment.ID, change locking) error {
+		return m.Lock(background, segment.ID{}, change)
+	}}, "commit_row"},
+	{"locks in two steps", "two runs take one lease", locksInTwoSteps(), "locked_at_once"},
+	{"moves the generation by what passed", "a run is overtaken by one that is not live", asState(segment.RunPassed, segment.RunCommitted), "goes_live"},
+	{"keeps the lease of whoever is live", "the next run waits for nobody", recording(func(r *segment.Record) { r.Hold = segment.Hold{} }), "goes_live"},
+	{"loses the number", "an older run goes live", recording(func(r *segment.Record) { r.Number = 0 }), "goes_live_refuses"},
+	{"loses the token", "a lease that was taken over counts", recording(func(r *segment.Record) { r.Hold.Token = 0 }), "goes_live_refuses"},
+	{"loses the overlap", "a size is called live that may not be", recording(func(r *segment.Record) { r.Overlapped = false; r.Number = 0 }), "overlapped"},
+	{"is deaf in Lock", "a lease is taken for whoever was told to stop", &badLedger{deaf: "Lock"}, "cancelled"},
+	{"is deaf in Next", "a run begins that was told to stop", &badLedger{deaf: "Next"}, "cancelled"},
 	{"is deaf in Sizes", "what was told to stop goes on", &badLedger{deaf: "Sizes"}, "cancelled"},
 	{"is deaf in Record", "a size is recorded though its run was told to stop", &badLedger{deaf: "Record"}, "cancelled"},
 	{"is deaf in Change", "an alert is closed though nobody waits for it", &badLedger{deaf: "Change"}, "cancelled"},
@@ -521,6 +563,45 @@ func overwrites() *badLedger {
 			return err
 		})
 	}}
+}
+
+// numbersEach numbers the runs of each segment from one on.
+func numbersEach() *badLedger {
+	var mu sync.Mutex
+	numbers := map[segment.ID]int64{}
+	return &badLedger{next: func(m *memory, id segment.ID) (segment.Start, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		start, err := m.Next(background, id)
+		numbers[id]++
+		start.Number = numbers[id]
+		return start, err
+	}}
+}
+
+// locksInTwoSteps writes back what it read before, whoever came between.
+func locksInTwoSteps() *badLedger {
+	both := newMeeting()
+	return &badLedger{lock: func(m *memory, id segment.ID, change locking) error {
+		var now segment.CommitRow
+		err := m.Lock(background, id, func(c *segment.CommitRow) error { now = *c; return nil })
+		if strings.HasSuffix(id.SiteGroup, "/locked_at_once") {
+			both.attend()
+		}
+		if err = errors.Join(err, change(&now)); err != nil {
+			return err
+		}
+		return m.Lock(background, id, func(c *segment.CommitRow) error { *c = now; return nil })
+	}}
+}
+
+// asState records attempts in one state as if they were in another.
+func asState(from, to segment.RunState) *badLedger {
+	return recording(func(r *segment.Record) {
+		if r.State == from {
+			r.State = to
+		}
+	})
 }
 
 // lockedWhileRead refuses to write while its segments are read.

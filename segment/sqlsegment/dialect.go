@@ -85,6 +85,11 @@ type transactor interface {
 	// conflict reports whether only a lock, or the order of transactions, was against
 	// a transaction that failed.
 	conflict(err error) bool
+	// oneWriter reports whether transactions that write wait for each other, whatever
+	// they write.
+	oneWriter() bool
+	// overtaken reports whether a job's transaction failed as it met another one.
+	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.
 	migrations() []migration
 	// columns yields the table and the name of each column of our tables.
@@ -101,6 +106,13 @@ type language interface {
 	// each. It writes with its first statement: on SQLite a transaction that
 	// begins with a write never fails for having read too early.
 	lock(ctx context.Context, s session, keys []any, fresh []byte, each func(scanner) error) error
+	// lockCommit locks the commit row of a segment, and makes it if it is not there
+	// with what stands behind INSERT. It leaves one that is there as it is.
+	lockCommit(ctx context.Context, s session, key, insert string, fresh []any) error
+	// beforeLock prepares a job's transaction for holding the commit row.
+	beforeLock(ctx context.Context, s session) error
+	// now returns the SQL of the database's clock, as time makes times.
+	now() string
 	// latest has a query see what others committed since the transaction began.
 	latest(query string) string
 	// unlimited ends a query that has no LIMIT.

@@ -111,7 +111,7 @@
 //
 // # The ledger
 //
-// [Ledger.Migrate] makes three tables in the schema that unqualified names mean:
+// [Ledger.Migrate] makes five tables in the schema that unqualified names mean:
 //
 //   - segmentguard_segments has one row a segment: its state (the last sizes, the
 //     last record and what is live), packed, so that a sweep over a million
@@ -123,6 +123,11 @@
 //   - segmentguard_log has one row for each state of an attempt that was recorded,
 //     and for each decision. It grows until [Ledger.Prune] deletes old records. It
 //     has indexes by segment, by run, by build and by time.
+//   - segmentguard_commits has the commit row of each segment, by which its runs go
+//     live one after another (segment.CommitRow): who is about to, since when, and
+//     how often one did. A job's transaction that holds one for long keeps neither
+//     sweeps nor people from the segment.
+//   - segmentguard_numbers has the last number that a run was given.
 //   - segmentguard_schema has the versions of the schema.
 //
 // A change of a segment and its entries in the log are one transaction.
@@ -145,6 +150,8 @@
 //	GRANT SELECT ON segmentguard_schema TO guard;
 //	GRANT SELECT, INSERT, UPDATE, DELETE ON segmentguard_segments TO guard;
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_log TO guard;
+//	GRANT SELECT, INSERT, UPDATE ON segmentguard_commits TO guard;
+//	GRANT SELECT, UPDATE ON segmentguard_numbers TO guard;
 //
 // # Transactions
 //

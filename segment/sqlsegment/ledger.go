@@ -117,7 +117,7 @@ func (r *txRecorder) Sizes(ctx context.Context, id segment.ID, n int) (found []v
 	if err = r.ready(ctx); err == nil {
 		found, err = sizes(ctx, r.tx, r.ledger.dialect, id, n)
 	}
-	return found, wrap("reading the sizes of "+id.String(), err)
+	return found, r.failed("reading the sizes of "+id.String(), err)
 }
 
 // Record implements segment.Recorder.
@@ -126,11 +126,14 @@ func (r *txRecorder) Record(ctx context.Context, rec segment.Record) error {
 	if err == nil {
 		err = record(ctx, r.tx, r.ledger.dialect, &rec)
 	}
+	if err != nil && r.ledger.dialect.overtaken(err) {
+		err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)
+	}
 	return recording(&rec, err)
 }
 
 func recording(r *segment.Record, err error) error {
-	if errors.Is(err, segment.ErrSuperseded) { // which says the same
+	if errors.Is(err, segment.ErrSuperseded) || errors.Is(err, segment.ErrOvertaken) { // which say the same
 		return fmt.Errorf("sqlsegment: %w", err)
 	}
 	return wrap(fmt.Sprintf("recording attempt %d of run %s of %s", r.Attempt, r.RunID, r.Segment), err)

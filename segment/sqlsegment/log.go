@@ -15,7 +15,7 @@ import (
 
 // logColumns are all columns of segmentguard_log but its id. Those from attempt on
 // are NULL where an entry has no record.
-const logColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report"
+const logColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
 
 // newest yields what an attempt is compared with: the newest attempt of its run,
 // and the state of this very one if that is live.
@@ -33,6 +33,18 @@ func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	if _, err := logValues(d, &entry); err != nil { // before anything is locked
 		return err
 	}
+	if r.State == segment.RunStarted || r.State == segment.RunOvertaken { // lines of the log, which no transaction of a job need wait for
+		if err := superseded(ctx, s, d, r); err != nil {
+			return err
+		}
+		return addToLog(ctx, s, d, []segment.LogEntry{entry})
+	}
+	if r.State.GoesLive() {
+		if err := goLive(ctx, s, d, r); err != nil {
+			return err
+		}
+	}
+	r.Hold = segment.Hold{}
 	locked, err := lockRows(ctx, s, d, []segment.ID{r.Segment})
 	if err != nil {
 		return err
@@ -49,6 +61,16 @@ func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 		return err
 	}
 	return saveRows(ctx, s, d, locked, changed)
+}
+
+// goLive takes the record into the commit row, which is locked before the
+// segment's own row.
+func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+	key, err := text(d, r.Segment)
+	if err != nil {
+		return err
+	}
+	return changeCommit(ctx, s, d, key, 0, func(c *segment.CommitRow) error { return c.GoLive(r) })
 }
 
 func superseded(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
@@ -71,10 +93,11 @@ func superseded(ctx context.Context, s session, d ledgerDialect, r *segment.Reco
 // compared.
 func checkState(s segment.RunState) error {
 	switch s {
-	case segment.RunPassed, segment.RunCommitted, segment.RunObserved, segment.RunRejected, segment.RunUnknown:
+	case segment.RunStarted, segment.RunPassed, segment.RunCommitted, segment.RunObserved, segment.RunRejected, segment.RunUnknown,
+		segment.RunOvertaken, segment.RunFailed:
 		return nil
 	}
-	return badInput("Record.State", string(s), `"passed", "committed", "rejected", "observed" or "unknown"`)
+	return badInput("Record.State", string(s), `"started", "passed", "committed", "rejected", "observed", "unknown", "overtaken" or "failed"`)
 }
 
 // checkSize refuses a size by which no later one could be judged.
@@ -101,7 +124,7 @@ func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment
 			}
 			args = append(args, values...)
 		}
-		insert := "INSERT INTO segmentguard_log (" + logColumns + ") VALUES " + list("("+list("?", 16)+")", len(entries))
+		insert := "INSERT INTO segmentguard_log (" + logColumns + ") VALUES " + list("("+list("?", 19)+")", len(entries))
 		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
 			return err
 		}
@@ -124,7 +147,7 @@ func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
 	values := []any{key, d.time(e.At), string(e.Action), e.RunID, e.By, e.Why}
 	r := e.Record
 	if r == nil {
-		return append(values, make([]any, 10)...), nil
+		return append(values, make([]any, 13)...), nil
 	}
 	err = cmp.Or(
 		d.storable("Record.JobID", r.JobID), d.storable("Record.JobKind", string(r.JobKind)),
@@ -141,7 +164,7 @@ func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
 		}
 		report = string(text)
 	}
-	return append(values, r.Attempt, string(r.State), r.JobID, string(r.JobKind), r.Build, r.Users, r.Read, r.Counter, r.Live, report), nil
+	return append(values, r.Attempt, string(r.State), r.JobID, string(r.JobKind), r.Build, r.Users, r.Read, r.Counter, r.Live, report, r.Number, r.Overlapped, r.Settled), nil
 }
 
 // A loggedEntry is an entry and where it stands in the log.
@@ -154,10 +177,10 @@ type loggedEntry struct {
 func scanEntry(scan scanner) (e loggedEntry, err error) {
 	var key, report []byte
 	var at instant
-	var attempt, users, read sql.NullInt64
+	var attempt, users, read, number sql.NullInt64
 	var state, job, kind, build, counter sql.NullString
-	var live sql.NullBool
-	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report)
+	var live, overlapped, settled sql.NullBool
+	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled)
 	if err != nil {
 		return e, err
 	}
@@ -169,6 +192,7 @@ func scanEntry(scan scanner) (e loggedEntry, err error) {
 		Segment: e.Segment, RunID: e.RunID, Attempt: int(attempt.Int64), State: segment.RunState(state.String),
 		JobID: job.String, JobKind: segment.JobKind(kind.String), Build: build.String,
 		Users: users.Int64, Read: read.Int64, Counter: counter.String, Live: live.Bool, At: e.At,
+		Number: number.Int64, Overlapped: overlapped.Bool, Settled: settled.Bool,
 	}
 	if len(report) > 0 {
 		e.Record.Report = &validate.Report{}

@@ -54,14 +54,14 @@ func moveLog(earlier catalog) string {
 		counter = "counter"
 	}
 	const attempts = `SELECT id AS place, 0 AS decided, id AS turn, segment, at, 'recorded' AS action, run, '' AS by_whom, '' AS why, attempt,
-	CASE WHEN state = 'accepted' THEN 'passed' ELSE state END AS state, job, kind, build, users, read_users, %s AS counter, FALSE AS live, report
+	CASE WHEN state = 'accepted' THEN 'passed' ELSE state END AS state, job, kind, build, users, read_users, %s AS counter, FALSE AS live, report, 0 AS number, FALSE AS overlapped, FALSE AS settled
 FROM segmentguard_attempts`
 	const words = `
 UNION ALL SELECT coalesce((SELECT max(a.id) FROM segmentguard_attempts a WHERE a.at <= w.at), 0), 1, w.id, w.segment, w.at, w.word, w.run, w.by_whom, w.why, %s
 FROM segmentguard_words w`
 	all := fmt.Sprintf(attempts, counter)
 	if earlier["segmentguard_words.word"] {
-		all += fmt.Sprintf(words, list("NULL", 10))
+		all += fmt.Sprintf(words, list("NULL", 13))
 	}
 	return "INSERT INTO segmentguard_log (" + logColumns + ") SELECT " + logColumns + " FROM (" + all + ") entries ORDER BY place, decided, turn"
 }

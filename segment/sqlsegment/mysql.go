@@ -144,6 +144,9 @@ var mySQLMigrations = []migration{
 	counter    longblob,
 	live       boolean,
 	report     longblob, -- JSON
+	number     bigint,
+	overlapped boolean,
+	settled    boolean,
 	KEY segmentguard_log_segment (segment, id),
 	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
 	KEY segmentguard_log_build (build, id),
@@ -151,6 +154,27 @@ var mySQLMigrations = []migration{
 ) ENGINE=InnoDB`, ""},
 	}},
 	{version: 4, statements: dropEarlier},
+	{version: 5, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_commits (
+	segment    varbinary(1024) PRIMARY KEY,
+	run        varbinary(1024) NOT NULL, -- that has the lease; empty: none has
+	attempt    bigint NOT NULL,
+	since      bigint NOT NULL,
+	until      bigint NOT NULL,
+	token      bigint NOT NULL, -- of the lease taken last
+	passed     bigint NOT NULL, -- number of a run that has the lease and may be live
+	generation bigint NOT NULL, -- how often a run went live
+	number     bigint NOT NULL -- the latest number of a run that went live
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_numbers (
+	id     bigint PRIMARY KEY,
+	number bigint NOT NULL -- the last one that a run was given
+) ENGINE=InnoDB`, ""},
+		{`INSERT IGNORE INTO segmentguard_numbers (id, number) VALUES (1, 0)`, ""},
+		{`ALTER TABLE segmentguard_log ADD COLUMN number bigint`, "!segmentguard_log.number"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped boolean`, "!segmentguard_log.overlapped"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
+	}},
 }
 
 func (mySQL) migrations() []migration { return mySQLMigrations }
@@ -217,3 +241,35 @@ func (mySQL) storableKey(field, text string) error {
 	}
 	return nil
 }
+
+// lockCommit leaves a row that is there as it is: one that was written would be seen
+// by a transaction that sees nothing else of what others committed since.
+func (d mySQL) lockCommit(ctx context.Context, s session, key, insert string, fresh []any) error {
+	for range 2 {
+		locked := false
+		err := each(ctx, s, d.latest("SELECT segment FROM segmentguard_commits WHERE segment = ?"), []any{key}, func(scan scanner) error {
+			locked = true
+			return scan(new([]byte))
+		})
+		if err != nil || locked {
+			return err
+		}
+		if _, err := s.ExecContext(ctx, "INSERT IGNORE "+insert, fresh...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (mySQL) beforeLock(context.Context, session) error { return nil }
+
+func (mySQL) now() string { return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))" }
+
+// overtaken knows deadlocks, and rows that changed since a snapshot was taken
+// (innodb_snapshot_isolation of MariaDB).
+func (mySQL) overtaken(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1020") || strings.Contains(text, "(40001)")
+}
+
+func (mySQL) oneWriter() bool { return false }

@@ -19,7 +19,8 @@ import (
 // and writes the last.
 const (
 	packed1 = 1 // Accepted begins with a run, and RunPassed was called "accepted"
-	packed2 = 2
+	packed2 = 2 // without numbers
+	packed3 = 3
 )
 
 const (
@@ -27,6 +28,8 @@ const (
 	withAccepted
 	withLive
 	lastIsLive // Last.Live; from packed2 on
+	lastOverlapped
+	lastSettled
 )
 
 // pack writes s, but for its segment and its alert, which have columns of their own.
@@ -46,10 +49,12 @@ func pack(s *segment.SegmentState) []byte {
 	if s.Live != nil {
 		flags |= withLive
 	}
-	if last.Live {
-		flags |= lastIsLive
+	for flag, set := range map[byte]bool{lastIsLive: last.Live, lastOverlapped: last.Overlapped, lastSettled: last.Settled} {
+		if set {
+			flags |= flag
+		}
 	}
-	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed2, flags)
+	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed3, flags)
 	p.int(int64(len(p.names)))
 	for _, name := range p.names {
 		p.text(name)
@@ -69,12 +74,13 @@ func pack(s *segment.SegmentState) []byte {
 		p.text(l.Counter)
 		p.int(l.At.UnixMicro())
 	}
+	p.int(s.Number)
 	return p.data
 }
 
 // withoutReport returns what is packed of the last record. Its segment is the row's.
 func withoutReport(r segment.Record) segment.Record {
-	r.Segment, r.Report = segment.ID{}, nil
+	r.Segment, r.Report, r.Hold = segment.ID{}, nil, segment.Hold{}
 	return r
 }
 
@@ -121,7 +127,7 @@ func (p *packer) last(a *segment.Record) {
 	for _, text := range [...]string{a.RunID, string(a.State), a.JobID, string(a.JobKind), a.Build, a.Counter} {
 		p.text(text)
 	}
-	for _, n := range [...]int64{int64(a.Attempt), a.Users, a.Read, a.At.UnixMicro()} {
+	for _, n := range [...]int64{int64(a.Attempt), a.Users, a.Read, a.At.UnixMicro(), a.Number} {
 		p.int(n)
 	}
 }
@@ -133,13 +139,13 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 	s := segment.SegmentState{Segment: id}
 	u := unpacker{data: data}
 	version := u.byte()
-	if u.err == nil && version != packed1 && version != packed2 {
-		return s, fmt.Errorf("state of %s: packed in version %d, and this program knows versions %d and %d: a newer version of this library wrote it", id, version, packed1, packed2)
+	if u.err == nil && (version < packed1 || version > packed3) {
+		return s, fmt.Errorf("state of %s: packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", id, version, packed1, packed3)
 	}
 	flags := u.byte()
 	s.Sizes = u.sizes(u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
 	if flags&withLast != 0 {
-		s.Last = u.last(version, flags&lastIsLive != 0)
+		s.Last = u.last(version, flags)
 		s.Last.Segment = id
 	}
 	if flags&withAccepted != 0 {
@@ -147,6 +153,9 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 	}
 	if flags&withLive != 0 {
 		s.Live = u.live()
+	}
+	if version >= packed3 {
+		s.Number = u.int()
 	}
 	if u.err == nil && (u.at < len(u.data) || !knownFlags(version, flags)) {
 		u.fail("unknown fields")
@@ -158,10 +167,8 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 }
 
 func knownFlags(version, flags byte) bool {
-	if version == packed1 {
-		return flags < lastIsLive
-	}
-	return flags < lastIsLive<<1 && (flags&lastIsLive == 0 || flags&withLast != 0)
+	known := map[byte]byte{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1}[version]
+	return flags < known && (flags < lastIsLive || flags&withLast != 0)
 }
 
 // An unpacker reads on as zeros after an error. It keeps an index and does not
@@ -275,10 +282,14 @@ func (u *unpacker) sizes(counters []string) []validate.Size {
 	return sizes
 }
 
-func (u *unpacker) last(version byte, live bool) segment.Record {
+func (u *unpacker) last(version, flags byte) segment.Record {
 	r := segment.Record{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
 	attempt := u.int()
-	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(0), live
+	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(0), flags&lastIsLive != 0
+	r.Overlapped, r.Settled = flags&lastOverlapped != 0, flags&lastSettled != 0
+	if version >= packed3 {
+		r.Number = u.int()
+	}
 	if r == (segment.Record{}) {
 		u.fail("a last record of nothing")
 	}

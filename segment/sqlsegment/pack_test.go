@@ -62,7 +62,7 @@ func TestPackGivesBack(t *testing.T) {
 	}
 }
 
-// What either version wrote stays readable.
+// What earlier versions wrote stays readable.
 func TestPackedForms(t *testing.T) {
 	at := time.UnixMicro(1_000_000).UTC()
 	want := segment.SegmentState{
@@ -76,10 +76,19 @@ func TestPackedForms(t *testing.T) {
 	const form2 = "\x02\x0b" + sizes + // version, flags
 		"\x02r" + "\x10rejected" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
 		"\x02a" + "\x02w" + "\x80\x89\x7a"
-	require.Equal(t, form2, string(pack(&want)))
 	got, err := unpack(packedID, []byte(form2))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
+
+	const form3 = "\x03\x3b" + sizes + // version, flags
+		"\x02r" + "\x10rejected" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" + "\x12" +
+		"\x02a" + "\x02w" + "\x80\x89\x7a" + "\x0e"
+	numbered := want
+	numbered.Number, numbered.Last.Number, numbered.Last.Overlapped, numbered.Last.Settled = 7, 9, true, true
+	require.Equal(t, form3, string(pack(&numbered)))
+	got, err = unpack(packedID, []byte(form3))
+	require.NoError(t, err)
+	require.Equal(t, numbered, got)
 
 	const form1 = "\x01\x03" + sizes +
 		"\x02r" + "\x10accepted" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
@@ -105,11 +114,12 @@ func TestUnpackRefuses(t *testing.T) {
 		data   []byte
 		want   string
 	}{
-		{"written by a newer version", append([]byte{3}, good[1:]...), "packed in version 3, and this program knows versions 1 and 2: a newer version of this library wrote it"},
+		{"written by a newer version", append([]byte{4}, good[1:]...), "packed in version 4, and this program knows versions 1 to 3: a newer version of this library wrote it"},
 		{"no version is 0", append([]byte{0}, good[1:]...), "packed in version 0, and this program knows"},
 		{"something follows", append(slices.Clone(good), 0), "damaged: unknown fields"},
-		{"a flag that nobody knows", append([]byte{packed2, good[1] | 16}, good[2:]...), "damaged: unknown fields"},
+		{"a flag that nobody knows", append([]byte{packed3, good[1] | 64}, good[2:]...), "damaged: unknown fields"},
 		{"a flag that version 1 did not know", append([]byte{packed1, 8}, pack(&segment.SegmentState{})[2:]...), "damaged: unknown fields"},
+		{"a flag that version 2 did not know", append([]byte{packed2, good[1] | 16}, good[2:]...), "damaged: unknown fields"},
 		{"no last record is live", append([]byte{packed2, 8}, pack(&segment.SegmentState{})[2:]...), "damaged: unknown fields"},
 		{"nothing but the version", []byte{packed2}, "damaged: "},
 		{"more counters than bytes", numbers(0, 1000), "damaged: more items than bytes"},

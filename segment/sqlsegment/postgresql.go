@@ -161,7 +161,10 @@ var postgreSQLMigrations = []migration{
 	read_users bigint,
 	counter    text,
 	live       boolean,
-	report     json
+	report     json,
+	number     bigint,
+	overlapped boolean,
+	settled    boolean
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -169,6 +172,27 @@ var postgreSQLMigrations = []migration{
 		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
 	}},
 	{version: 4, statements: dropEarlier},
+	{version: 5, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_commits (
+	segment    text COLLATE "C" PRIMARY KEY,
+	run        text COLLATE "C" NOT NULL, -- that has the lease; empty: none has
+	attempt    bigint NOT NULL,
+	since      timestamptz NOT NULL,
+	until      timestamptz NOT NULL,
+	token      bigint NOT NULL, -- of the lease taken last
+	passed     bigint NOT NULL, -- number of a run that has the lease and may be live
+	generation bigint NOT NULL, -- how often a run went live
+	number     bigint NOT NULL -- the latest number of a run that went live
+)`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_numbers (
+	id     bigint PRIMARY KEY,
+	number bigint NOT NULL -- the last one that a run was given
+)`, ""},
+		{`INSERT INTO segmentguard_numbers (id, number) VALUES (1, 0) ON CONFLICT (id) DO NOTHING`, ""},
+		{`ALTER TABLE segmentguard_log ADD COLUMN number bigint`, "!segmentguard_log.number"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped boolean`, "!segmentguard_log.overlapped"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
+	}},
 }
 
 func (postgreSQL) migrations() []migration { return postgreSQLMigrations }
@@ -222,3 +246,22 @@ func (postgreSQL) storable(field, text string) error {
 }
 
 func (d postgreSQL) storableKey(field, text string) error { return d.storable(field, text) }
+
+func (d postgreSQL) lockCommit(ctx context.Context, s session, _, insert string, fresh []any) error {
+	_, err := s.ExecContext(ctx, d.bind("INSERT "+insert+" ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment"), fresh...)
+	return err
+}
+
+// beforeLock has the server end the transaction of a client that is gone without a
+// word, unless the session has a bound already.
+func (postgreSQL) beforeLock(ctx context.Context, s session) error {
+	_, err := s.ExecContext(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5min', true)
+WHERE current_setting('idle_in_transaction_session_timeout') = '0'`)
+	return err
+}
+
+func (postgreSQL) now() string { return "clock_timestamp()" }
+
+func (d postgreSQL) overtaken(err error) bool { return d.conflict(err) }
+
+func (postgreSQL) oneWriter() bool { return false }

@@ -16,7 +16,7 @@ import (
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 4
+const version = 5
 
 // A migration takes the schema to a version from the one before.
 type migration struct {
@@ -31,7 +31,7 @@ type migration struct {
 // may find its own work done, and must not fail by that.
 type statement struct {
 	sql  string
-	only string // where this column was there before the migration, as "table.column"; "": always
+	only string // where this column was there before the migration, as "table.column", or was not, as "!table.column"; "": always
 }
 
 // A catalog is the columns of our tables, as "table.column".
@@ -158,7 +158,8 @@ func migrate(ctx context.Context, s session, d ledgerDialect) error {
 
 func (m *migration) run(ctx context.Context, s session, d ledgerDialect, earlier catalog) error {
 	for _, statement := range m.statements {
-		if statement.only != "" && !earlier[statement.only] {
+		column, absent := strings.CutPrefix(statement.only, "!")
+		if column != "" && earlier[column] == absent {
 			continue
 		}
 		if _, err := s.ExecContext(ctx, statement.sql); err != nil {
@@ -223,6 +224,8 @@ type usedTable struct {
 var usedTables = []usedTable{
 	{"segmentguard_segments", append([]string{"segment"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 	{"segmentguard_log", strings.Split("id, "+logColumns, ", "), []string{"SELECT", "INSERT", "DELETE"}},
+	{"segmentguard_commits", append([]string{"segment"}, commitColumns...), []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_numbers", []string{"number"}, []string{"SELECT", "UPDATE"}},
 }
 
 // checkRights does with no row what is done with rows.

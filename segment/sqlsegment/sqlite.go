@@ -148,7 +148,10 @@ var sqLiteMigrations = []migration{
 	read_users INTEGER,
 	counter    TEXT,
 	live       INTEGER,
-	report     TEXT -- JSON
+	report     TEXT, -- JSON
+	number     INTEGER,
+	overlapped INTEGER,
+	settled    INTEGER
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -156,6 +159,27 @@ var sqLiteMigrations = []migration{
 		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
 	}},
 	{version: 4, statements: dropEarlier},
+	{version: 5, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_commits (
+	segment    TEXT PRIMARY KEY,
+	run        TEXT NOT NULL, -- that has the lease; empty: none has
+	attempt    INTEGER NOT NULL,
+	since      INTEGER NOT NULL,
+	until      INTEGER NOT NULL,
+	token      INTEGER NOT NULL, -- of the lease taken last
+	passed     INTEGER NOT NULL, -- number of a run that has the lease and may be live
+	generation INTEGER NOT NULL, -- how often a run went live
+	number     INTEGER NOT NULL -- the latest number of a run that went live
+)`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_numbers (
+	id     INTEGER PRIMARY KEY,
+	number INTEGER NOT NULL -- the last one that a run was given
+)`, ""},
+		{`INSERT INTO segmentguard_numbers (id, number) VALUES (1, 0) ON CONFLICT (id) DO NOTHING`, ""},
+		{`ALTER TABLE segmentguard_log ADD COLUMN number INTEGER`, "!segmentguard_log.number"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped INTEGER`, "!segmentguard_log.overlapped"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN settled INTEGER`, "!segmentguard_log.settled"},
+	}},
 }
 
 func (sqLite) migrations() []migration { return sqLiteMigrations }
@@ -187,3 +211,17 @@ func (sqLite) time(t time.Time) any { return microseconds(t) }
 func (sqLite) storable(string, string) error { return nil }
 
 func (sqLite) storableKey(string, string) error { return nil }
+
+func (sqLite) lockCommit(ctx context.Context, s session, _, insert string, fresh []any) error {
+	_, err := s.ExecContext(ctx, "INSERT "+insert+" ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment", fresh...)
+	return err
+}
+
+func (sqLite) beforeLock(context.Context, session) error { return nil }
+
+func (sqLite) now() string { return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)" }
+
+// overtaken returns false: there is one writer at a time.
+func (sqLite) overtaken(error) bool { return false }
+
+func (sqLite) oneWriter() bool { return true }

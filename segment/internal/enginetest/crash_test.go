@@ -64,6 +64,7 @@ func TestGuardWhoseServerIsKilled(t *testing.T) {
 			require.Equal(t, c.sizes, users(t, p.history, idS, 60), c.reason)
 
 			execute(t, p.db, "DROP TRIGGER IF EXISTS hold ON live")
+			p.expire(t)
 			_, err = p.way(c.way)(t.Context(), "r", 1)
 			require.ErrorIs(t, err, c.again)
 			p.requireAgreement(t, 40, 50)

@@ -90,11 +90,18 @@ func TestGuardWhoseCommitFails(t *testing.T) {
 		for _, way := range p.ways() {
 			_, err := way.do(t.Context(), way.name, 1)
 			_, unknown := errors.AsType[*segment.UnknownError](err)
-			require.True(t, unknown, "%s: %v", way.name, err)
-			require.False(t, segment.Retryable(err))
 			states := p.states(t, way.name)
-			require.Equal(t, "1 unknown", states[len(states)-1], way.name)
+			if way.name == "staged" {
+				require.True(t, unknown, "%v", err)
+				require.False(t, segment.Retryable(err))
+				require.Equal(t, "1 unknown", states[len(states)-1])
+			} else { // the ledger tells
+				require.ErrorIs(t, err, validate.Unverified)
+				require.True(t, segment.Retryable(err))
+				require.Equal(t, []string{"1 rejected"}, states)
+			}
 			p.requireAgreement(t, 40)
+			p.expire(t)
 		}
 	})
 }
@@ -109,9 +116,8 @@ func TestGuardWhoseConnectionIsLost(t *testing.T) {
 		}
 	}
 	_, err := p.inTransaction(t.Context(), "r", 1, kill)
-	_, unknown := errors.AsType[*segment.UnknownError](err)
-	require.True(t, unknown, "%v", err)
-	require.Equal(t, []string{"1 unknown"}, p.states(t, "r"), "what the transaction recorded is gone with it")
+	require.ErrorIs(t, err, validate.Unverified)
+	require.Equal(t, []string{"1 rejected"}, p.states(t, "r"), "what the transaction recorded is gone with it, so nothing is live")
 	p.requireAgreement(t, 40)
 	_, err = p.inTransaction(t.Context(), "r", 2)
 	require.NoError(t, err)
@@ -200,6 +206,7 @@ func TestGuardKilled(t *testing.T) {
 					if way.name != c.way {
 						continue
 					}
+					p.expire(t)
 					_, err := way.do(t.Context(), "r", 1)
 					require.ErrorIs(t, err, c.again)
 					p.requireAgreement(t, c.sizesAgain...)

@@ -272,7 +272,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(2), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(3), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 			})
 		}
 	})
@@ -284,13 +284,13 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 4: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 5: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (5, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 5, and this program knows versions up to 4: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (6, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 6, and this program knows versions up to 5: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
@@ -383,11 +383,15 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			grant("SELECT", "segmentguard_schema")
 			grant("SELECT, INSERT, UPDATE, DELETE", "segmentguard_segments")
 			grant("SELECT, INSERT", "segmentguard_log")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_commits")
+			grant("SELECT, UPDATE", "segmentguard_numbers")
 			err = h.Check(t.Context())
 			require.ErrorContains(t, err, "table segmentguard_log: DELETE is not possible: ")
 			grant("DELETE", "segmentguard_log")
 			require.NoError(t, h.Check(t.Context()))
 			require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "and no other right is needed")
+			_, err = h.Next(t.Context(), idS)
+			require.NoError(t, err)
 			require.NoError(t, h.Migrate(t.Context()), "also to see that all is done")
 			require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
 			require.NoError(t, segment.Forget(t.Context(), h, idS))

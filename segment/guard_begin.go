@@ -1,0 +1,109 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// Begin gives a run its number, before it reads its source. With a number, a run
+// that ends late is superseded by one that began later and is live, and its
+// failure is no news where such a one is. Without Begin a run has no number: it
+// is never superseded by another one.
+//
+// For a run that is Live it also waits for the segment, as two that write at once
+// leave the users of both; the segment is the run's until its Commit or until ctx
+// ends. If Begin returns an error, the job must not write: it is or wraps a
+// *validate.Error, or ErrSuperseded where this attempt has a successor or is live
+// already.
+func (g *Guard) Begin(ctx context.Context, run *Run) error {
+	ctx, span := g.tracer.Start(ctx, "begin segment")
+	defer span.End()
+	r := &guardedRun{guard: g, run: *run, admitting: true}
+	r.describe()
+	err := r.begin(ctx)
+	if err != nil {
+		r.release(ctx)
+	}
+	if err != nil && !errors.Is(err, ErrSuperseded) {
+		r.unverified(&outage{"beginning", err})
+		err = &validate.Error{Report: r.report}
+	}
+	annotate(span, r, err)
+	run.grip = r.grip
+	return err
+}
+
+func (r *guardedRun) begin(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil || r.guard.config.Ledger == nil {
+		return err
+	}
+	if r.run.Live && r.rule.Mode != Observe {
+		if err := r.takeLease(ctx); err != nil {
+			return err
+		}
+		lease := r.lease
+		context.AfterFunc(ctx, lease.end)
+	}
+	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
+		if r.start, err = r.guard.config.Ledger.Next(ctx, r.run.Job.To); err != nil {
+			return err
+		}
+		r.begun = true
+		return r.guard.config.Ledger.Record(ctx, r.record(RunStarted))
+	})
+}
+
+// Do takes a whole job through the guard: it begins the run, has write read its
+// source, write its output and fill in the sides, and commits. It returns what
+// Commit returns.
+//
+// If write returns an error, panics or ends its goroutine, the output is discarded
+// and the run recorded as failed, and Do returns the error, or the panic goes on.
+// Of output that is staged people are told only where the job ran out of time. A
+// run that is Live and fails half-way leaves nobody knows what: that is told at
+// once, as a page.
+func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (validate.Report, error) {
+	if err := g.Begin(ctx, &run); err != nil {
+		r := guardedRun{guard: g, run: run}
+		r.describe()
+		if failed, ok := errors.AsType[*validate.Error](err); ok {
+			r.report = failed.Report
+		}
+		return r.report, err
+	}
+	r := &guardedRun{guard: g, run: run, grip: run.grip}
+	returned := false
+	defer func() {
+		if !returned {
+			_ = r.failed(ctx, errEnded)
+		}
+	}()
+	err := write(ctx, &r.run)
+	returned = true
+	if err != nil {
+		return r.report, r.failed(ctx, err)
+	}
+	return g.Commit(ctx, r.run)
+}
+
+// failed records that the write failed, tells people where that is news, and drops
+// what was written.
+func (r *guardedRun) failed(ctx context.Context, failure error) error {
+	r.describe()
+	r.at = r.guard.now()
+	r.unverified(&outage{"writing", failure})
+	if rules := r.guard.config.Rules; rules != nil {
+		r.rule, _ = rules(context.WithoutCancel(ctx), r.run.Job)
+	}
+	err := fmt.Errorf("%s: writing: %w", r.run.Job.To, failure)
+	return join(err, r.drop(ctx, func() error {
+		recorded := r.recordAfter(ctx, RunFailed)
+		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return recorded
+		}
+		return join(recorded, r.alert(ctx, RunFailed, err.Error()))
+	}))
+}

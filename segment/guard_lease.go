@@ -1,0 +1,190 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+)
+
+// A grip is what a run knows and holds of its segment's commit row. How runs go
+// live one after another is argued at CommitRow.
+type grip struct {
+	begun      bool // start is known
+	start      Start
+	hold       Hold
+	lease      *lease // nil: none, as in a job's own transaction
+	moved      bool   // a run went live since this one began
+	overlapped bool   // whoever had the row before may still go live
+}
+
+// lock takes the commit row, before the output is read back. A run that is only
+// observed is held back by nothing.
+func (r *guardedRun) lock(ctx context.Context) error {
+	tx := r.run.Staging.Tx
+	switch {
+	case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil:
+		return nil
+	case tx == nil:
+		return r.takeLease(ctx)
+	}
+	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		err := tx.Lock(ctx, r.run.Job.To, r.enter)
+		if _, held := errors.AsType[*heldError](err); held { // who has the lease needs the row that we hold now
+			err = fmt.Errorf("%w: %w", ErrOvertaken, err)
+		}
+		return err
+	})
+}
+
+// enter finds out from the row whether the run may go on, and takes it.
+func (r *guardedRun) enter(c *CommitRow) error {
+	if !r.begun {
+		r.begun, r.start.Generation = true, c.Seen
+	}
+	switch {
+	case r.start.Number != 0 && r.start.Number < c.mayBeLive():
+		return c.superseded(r.run.Job.To, r.run.ID)
+	case c.held() && c.RunID == r.run.ID && c.Attempt > r.run.Attempt:
+		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.run.Job.To, r.run.Attempt, r.run.ID, ErrSuperseded, c.Attempt)
+	case c.held():
+		return &heldError{r.run.Job.To, *c}
+	}
+	r.moved, r.overlapped = c.Generation != r.start.Generation, c.RunID != ""
+	switch {
+	case r.run.Staging.Tx == nil:
+		c.take(r.run.ID, r.run.Attempt)
+	case r.overlapped: // so that whoever it was finds that the lease was taken
+		c.take("", 0)
+	}
+	r.hold = Hold{c.Token, c.Generation}
+	return nil
+}
+
+// takeLease waits for the lease, no longer than the guard's timeout.
+func (r *guardedRun) takeLease(ctx context.Context) error {
+	ctx, cancel := timeout(ctx, r.guard.config.Timeout)
+	defer cancel()
+	var waitsFor error
+	for polls := 0; ; polls++ {
+		asked := time.Now()
+		err := r.guard.config.Ledger.Lock(ctx, r.run.Job.To, r.enter)
+		if err == nil {
+			r.lease = &lease{ledger: r.guard.config.Ledger, segment: r.run.Job.To, token: r.hold.Token, until: asked.Add(leaseFor)}
+			r.lease.renewLater(context.WithoutCancel(ctx))
+			return nil
+		}
+		if _, held := errors.AsType[*heldError](err); !held {
+			if ctx.Err() != nil {
+				return join(waitsFor, err)
+			}
+			return err
+		}
+		waitsFor = err
+		if err := sleep(ctx, pause(r.run.ID, polls)); err != nil {
+			return join(waitsFor, err)
+		}
+	}
+}
+
+// pause returns how long a guard that waits for a lease waits before it looks
+// again: from a quarter to three quarters of a second, for each run at its own
+// times, so that those who wait do not come all at once.
+func pause(run string, polls int) time.Duration {
+	h := fnv.New32a()
+	_, _ = fmt.Fprint(h, run, polls)
+	return 250*time.Millisecond + time.Duration(h.Sum32()%500)*time.Millisecond
+}
+
+// A lease is one that a guard has taken, and renews until it ends it.
+type lease struct {
+	ledger  Ledger
+	segment ID
+	token   int64
+
+	mu    sync.Mutex
+	until time.Time   // until when nobody can have taken it over, by this machine's monotonic clock
+	timer *time.Timer // of the next renewal
+	ended bool
+}
+
+// renewLater renews the lease long before it runs out, and again, until it is
+// ended or taken over.
+func (l *lease) renewLater(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || ctx.Err() != nil {
+		return
+	}
+	l.timer = time.AfterFunc(leaseFor/3, func() {
+		if l.renew(ctx) {
+			l.renewLater(ctx)
+		}
+	})
+}
+
+// renew renews the lease, and reports whether it may still be there. A ledger that
+// cannot be reached is asked again the next time.
+func (l *lease) renew(ctx context.Context) bool {
+	asked, lost := time.Now(), false
+	err := within(ctx, leaseFor/6, func(ctx context.Context) error {
+		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
+			if lost = c.Token != l.token || c.RunID == ""; !lost {
+				c.Until = c.Now.Add(leaseFor)
+			}
+			return nil
+		})
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil && !lost {
+		l.until = asked.Add(leaseFor)
+	}
+	return !lost
+}
+
+// end stops renewing.
+func (l *lease) end() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+// mayBeGone reports whether another run may have taken the lease over.
+func (l *lease) mayBeGone(ctx context.Context) bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	sure := time.Now().Before(l.until)
+	l.mu.Unlock()
+	return !sure && !l.renew(ctx)
+}
+
+// release gives the lease back, after the output was found not to go live. A
+// commit of unknown outcome keeps it until it runs out.
+func (r *guardedRun) release(ctx context.Context) {
+	l := r.lease
+	if l == nil {
+		return
+	}
+	l.end()
+	r.lease = nil
+	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
+			c.release(l.token)
+			return nil
+		})
+	})
+	if err != nil {
+		r.log(ctx, "the segment's next run waits for a lease to run out", err)
+	}
+}

@@ -1,0 +1,184 @@
+package simulationtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// A way is how a job's output goes live.
+type way string
+
+// The ways.
+const (
+	staged way = "staged"
+	inside way = "in its transaction"
+	direct way = "live"
+)
+
+// A jobPlan is one run of one job.
+type jobPlan struct {
+	segment segment.ID
+	way     way
+	start   time.Duration
+	takes   time.Duration // to write
+	counts  time.Duration // to count what is stored
+	skew    time.Duration // of its clock
+	right   int64         // users that the source has
+	users   int64         // that it writes
+	retry   time.Duration
+	faults  map[int]fault
+}
+
+// A plan is all that a world is made of, but for the order of its steps.
+type plan struct {
+	seed   uint64 // of the order
+	jobs   []jobPlan
+	sweeps []sweepPlan
+}
+
+type sweepPlan struct {
+	start  time.Duration
+	faults map[int]fault
+}
+
+// active is how long jobs begin; faults end with it.
+const active = 4 * time.Hour
+
+var skews = []time.Duration{0, 0, 0, -20 * time.Minute, 15 * time.Minute, 2 * time.Hour}
+
+// newPlan makes a world of a seed: mostly healthy runs that meet, and a few faults.
+func newPlan(seed uint64) plan {
+	r := rand.New(rand.NewPCG(seed, 1))
+	p := plan{seed: seed}
+	equal := r.IntN(3) == 0 // sizes that are all the same hide faults
+	calm := r.IntN(4) == 0  // a world without faults
+	for s := range 1 + r.IntN(2) {
+		id := segment.ID{SiteGroup: "g", Name: string(rune('a' + s))}
+		ways := [][]way{{staged}, {inside}, {direct}, {staged, inside}, {staged, inside}}[r.IntN(5)]
+		meet := time.Duration(r.IntN(int(active / 2)))
+		for range 5 + r.IntN(5) {
+			j := jobPlan{
+				segment: id, way: ways[r.IntN(len(ways))], start: time.Duration(r.IntN(int(active))), skew: skews[r.IntN(len(skews))],
+				takes: time.Duration(r.IntN(int(2 * time.Minute))), right: 10_000, retry: time.Duration(r.IntN(int(5 * time.Minute))), faults: map[int]fault{},
+			}
+			if r.IntN(2) == 0 { // at the same time as others
+				j.start = meet + time.Duration(r.IntN(int(2*time.Minute)))
+			}
+			if r.IntN(4) == 0 {
+				j.counts = time.Duration(r.IntN(int(5 * time.Minute)))
+			}
+			if !equal {
+				j.right += int64(r.IntN(100))
+			}
+			j.users = j.right
+			if !calm && r.IntN(8) == 0 {
+				j.users = j.right * 6 / 10
+			}
+			if !calm && r.IntN(4) == 0 {
+				j.faults[r.IntN(20)] = []fault{fails, lost, hangs, late, pauses, kills, killed}[r.IntN(7)]
+			}
+			p.jobs = append(p.jobs, j)
+		}
+	}
+	for range 1 + r.IntN(3) {
+		s := sweepPlan{start: time.Duration(r.IntN(int(active + time.Hour))), faults: map[int]fault{}}
+		if !calm && r.IntN(4) == 0 {
+			s.faults[r.IntN(8)] = []fault{fails, lost, hangs, pauses, kills, killed}[r.IntN(6)]
+		}
+		p.sweeps = append(p.sweeps, s)
+	}
+	return p
+}
+
+// faulty reports whether anything in the plan goes wrong.
+func (p *plan) faulty() bool {
+	return slices.ContainsFunc(p.jobs, func(j jobPlan) bool { return len(j.faults) > 0 || j.users != j.right }) ||
+		slices.ContainsFunc(p.sweeps, func(s sweepPlan) bool { return len(s.faults) > 0 })
+}
+
+// smaller returns plans with one thing less.
+func (p *plan) smaller() (plans []plan) {
+	for i := range p.jobs {
+		less := *p
+		less.jobs = slices.Delete(slices.Clone(p.jobs), i, i+1)
+		plans = append(plans, less)
+	}
+	for i := range p.sweeps {
+		less := *p
+		less.sweeps = slices.Delete(slices.Clone(p.sweeps), i, i+1)
+		plans = append(plans, less)
+	}
+	for i, j := range p.jobs {
+		if len(j.faults) == 0 && j.users == j.right && j.skew == 0 {
+			continue
+		}
+		for _, simpler := range []func(*jobPlan){
+			func(j *jobPlan) { j.faults = nil }, func(j *jobPlan) { j.users = j.right }, func(j *jobPlan) { j.skew = 0 },
+		} {
+			less := *p
+			less.jobs = slices.Clone(p.jobs)
+			simpler(&less.jobs[i])
+			plans = append(plans, less)
+		}
+	}
+	return plans
+}
+
+// shrink returns the smallest plan that it finds to break a promise still, in
+// some order of its steps.
+func shrink(p plan, breaks func(plan) bool) plan {
+	for again := true; again; {
+		again = false
+		for _, less := range p.smaller() {
+			if seed, ok := someOrder(less, breaks); ok && (len(less.jobs)+len(less.sweeps) < len(p.jobs)+len(p.sweeps) || less.size() < p.size()) {
+				p, again = less, true
+				p.seed = seed
+				break
+			}
+		}
+	}
+	return p
+}
+
+func (p *plan) size() (n int) {
+	for _, j := range p.jobs {
+		n += len(j.faults)
+		if j.users != j.right {
+			n++
+		}
+		if j.skew != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func someOrder(p plan, breaks func(plan) bool) (uint64, bool) {
+	for i := range uint64(30) {
+		tried := p
+		if i > 0 {
+			tried.seed = p.seed + i<<32
+		}
+		if breaks(tried) {
+			return tried.seed, true
+		}
+	}
+	return 0, false
+}
+
+func (p *plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "order %d\n", p.seed)
+	for i, j := range p.jobs {
+		fmt.Fprintf(&b, "job%d of %s, %s, at %v for %v, counted in %v, clock %v: %d of %d users; %v\n", i, j.segment, j.way, j.start.Round(time.Second), j.takes.Round(time.Second), j.counts.Round(time.Second), j.skew, j.users, j.right, j.faults)
+	}
+	for i, s := range p.sweeps {
+		fmt.Fprintf(&b, "sweep%d at %v; %v\n", i, s.start.Round(time.Second), s.faults)
+	}
+	return b.String()
+}

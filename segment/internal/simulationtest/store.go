@@ -1,0 +1,350 @@
+package simulationtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// A store holds, for each segment, what each run's output left of it there, and
+// what is staged.
+type store struct {
+	live   map[segment.ID]map[string]int64 // users by the attempt that wrote them
+	staged map[string]int64                // by attempt
+}
+
+func total(users map[string]int64) (n int64) {
+	for _, u := range users {
+		n += u
+	}
+	return n
+}
+
+// An output is what one attempt writes.
+type output struct {
+	id      segment.ID
+	attempt string // its run and attempt
+	number  atomic.Int64
+	users   int64 // that it writes
+	right   int64 // that it should write
+	tainted bool  // it may land after whoever waits for it gave it up
+	landed  bool
+}
+
+// goLive puts an output in the place of what was there.
+func (w *world) goLive(o *output, users map[string]int64) {
+	for attempt := range w.store.live[o.id] {
+		if over := w.outputs[attempt]; over != nil && over != o && !o.tainted && over.landed && o.number.Load() != 0 && o.number.Load() < over.number.Load() {
+			w.violate("%s went live over %s, which began later", o.attempt, attempt)
+		}
+	}
+	o.landed = true
+	w.store.live[o.id] = users
+}
+
+// staging returns how an output goes live that is written aside.
+func (w *world) staging(p *process, o *output) segment.Staging {
+	return segment.Staging{
+		Commit: func(ctx context.Context) error {
+			return p.call(ctx, "store: commit", 0, func() error {
+				n, there := w.store.staged[o.attempt]
+				if !there {
+					return errors.New("nothing is staged")
+				}
+				w.goLive(o, map[string]int64{o.attempt: n})
+				delete(w.store.staged, o.attempt)
+				return nil
+			})
+		},
+		Discard: func(ctx context.Context) error {
+			return p.call(ctx, "store: discard", wait, func() error {
+				if _, live := w.store.live[o.id][o.attempt]; live {
+					w.violate("%s was discarded, and is live", o.attempt)
+				}
+				delete(w.store.staged, o.attempt)
+				return nil
+			})
+		},
+	}
+}
+
+// A transaction is a job's own, as of a database at READ COMMITTED: it sees what
+// others committed and what it wrote itself, and takes out what it saw.
+type transaction struct {
+	world   *world
+	process *process
+	output  *output
+	deleted map[string]bool
+	wrote   int64
+	row     *segment.CommitRow
+	record  *segment.Record
+	over    bool
+}
+
+// sees returns what the transaction reads.
+func (tx *transaction) sees() map[string]int64 {
+	seen := maps.Clone(tx.world.store.live[tx.output.id])
+	maps.DeleteFunc(seen, func(attempt string, _ int64) bool { return tx.deleted[attempt] })
+	if seen == nil {
+		seen = map[string]int64{}
+	}
+	if tx.wrote > 0 {
+		seen[tx.output.attempt] = tx.wrote
+	}
+	return seen
+}
+
+func (tx *transaction) write(ctx context.Context, users int64) error {
+	err := tx.process.call(ctx, "tx: delete", 0, func() error {
+		for attempt := range tx.world.store.live[tx.output.id] {
+			tx.deleted[attempt] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tx.process.call(ctx, "tx: insert", 0, func() error { tx.wrote = users; return nil })
+}
+
+func (tx *transaction) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate.Size, err error) {
+	err = tx.process.call(ctx, "tx: sizes", wait, func() error {
+		sizes, err = tx.world.memory.Sizes(context.WithoutCancel(ctx), id, n)
+		return err
+	})
+	return sizes, err
+}
+
+// Lock holds the row until the transaction is over.
+func (tx *transaction) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+	return tx.world.locked(withID(ctx, id), tx.process, tx, "tx: lock", func() error {
+		tx.world.locks[id] = tx
+		return tx.world.memory.Lock(context.WithoutCancel(ctx), id, func(c *segment.CommitRow) error {
+			row := *c
+			if err := change(&row); err != nil {
+				return err
+			}
+			tx.row = &row
+			return nil
+		})
+	})
+}
+
+// Record writes down what is recorded with the data.
+func (tx *transaction) Record(ctx context.Context, r segment.Record) error {
+	return tx.process.call(ctx, "tx: record "+string(r.State), wait, func() error {
+		if tx.row == nil {
+			return errors.New("recorded without the lock")
+		}
+		row, checked := *tx.row, r
+		if err := row.GoLive(&checked); err != nil {
+			return err
+		}
+		tx.record = &r
+		return nil
+	})
+}
+
+// staging returns how the transaction ends.
+func (tx *transaction) staging() segment.Staging {
+	return segment.Staging{
+		Tx:      tx,
+		Commit:  func(ctx context.Context) error { return tx.process.call(ctx, "tx: commit", 0, tx.commit) },
+		Discard: func(ctx context.Context) error { return tx.process.call(ctx, "tx: rollback", wait, tx.rollback) },
+	}
+}
+
+func (tx *transaction) commit() error {
+	if tx.over {
+		return errors.New("the transaction is over")
+	}
+	defer func() { _ = tx.rollback() }()
+	w, id := tx.world, tx.output.id
+	if tx.record != nil {
+		if err := w.memory.Lock(context.Background(), id, func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
+			return err
+		}
+		if err := w.memory.Record(context.Background(), *tx.record); err != nil {
+			return err
+		}
+	}
+	w.goLive(tx.output, tx.sees())
+	return nil
+}
+
+func (tx *transaction) rollback() error {
+	tx.over = true
+	if tx.world.locks[tx.output.id] == tx {
+		delete(tx.world.locks, tx.output.id)
+		close(tx.world.unlocked)
+		tx.world.unlocked = make(chan struct{})
+	}
+	return nil
+}
+
+// locked makes a call that needs a commit row, which a transaction may hold.
+func (w *world) locked(ctx context.Context, p *process, tx *transaction, what string, do func() error) error {
+	for {
+		var free chan struct{}
+		err := p.call(ctx, what, p.wait(), func() error {
+			if holder := w.locks[idOf(ctx)]; holder != nil && holder != tx {
+				free = w.unlocked
+				return nil
+			}
+			return do()
+		})
+		if free == nil || err != nil {
+			return err
+		}
+		since := time.Now()
+		select {
+		case <-free:
+		case <-ctx.Done():
+			if waited := time.Since(since); p.wait() > 0 && waited > wait+time.Second && !p.dead.Load() {
+				w.violate("%s waited %v for a lock", p.name, waited)
+			}
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// A ledger is the world's, as the process of each call finds it.
+type ledger struct{}
+
+func (ledger) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate.Size, err error) {
+	p := of(ctx)
+	err = p.call(ctx, "sizes", p.wait(), func() error {
+		sizes, err = p.world.memory.Sizes(context.WithoutCancel(ctx), id, n)
+		return err
+	})
+	return sizes, err
+}
+
+func (ledger) Record(ctx context.Context, r segment.Record) error {
+	p := of(ctx)
+	do := func() error { return p.world.memory.Record(context.WithoutCancel(ctx), r) }
+	if r.State.GoesLive() {
+		return p.world.locked(withID(ctx, r.Segment), p, nil, "record "+string(r.State), do)
+	}
+	return p.call(ctx, "record "+string(r.State), p.wait(), do)
+}
+
+func (ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+	p := of(ctx)
+	return p.world.locked(withID(ctx, id), p, nil, "lock", func() error {
+		return p.world.memory.Lock(context.WithoutCancel(ctx), id, change)
+	})
+}
+
+func (ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err error) {
+	p := of(ctx)
+	err = p.call(ctx, "next", p.wait(), func() error {
+		start, err = p.world.memory.Next(context.WithoutCancel(ctx), id)
+		return err
+	})
+	return start, err
+}
+
+func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+	p := of(ctx)
+	return p.call(ctx, "change", p.wait(), func() error {
+		return p.world.memory.Change(context.WithoutCancel(ctx), ids, func(s *segment.SegmentState) error {
+			before := s.Alert.Open
+			err := change(s)
+			if before != nil && before.State == segment.RunUnknown && s.Alert.Open == nil && p.wait() > 0 {
+				p.world.violate("%s ended an alert that nobody knows what is live, and did not look: %s", p.name, before.Text)
+			}
+			if a := s.Alert.Open; a != nil && a.Protected && a.Number != 0 && a.Number < s.Number && (before == nil || before.RunID != a.RunID) && p.wait() > 0 {
+				p.world.violate("%s opened an alert about itself, and one that began later is live: %s", p.name, a.Text)
+			}
+			return err
+		})
+	})
+}
+
+func (ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	return listed(ctx, "segments", func(m *segment.Memory) iter.Seq2[segment.SegmentState, error] {
+		return m.Segments(context.Background(), f)
+	})
+}
+
+func (ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
+	return listed(ctx, "log", func(m *segment.Memory) iter.Seq2[segment.LogEntry, error] { return m.Log(context.Background(), f) })
+}
+
+// listed reads a sequence in one step.
+func listed[T any](ctx context.Context, what string, list func(*segment.Memory) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		p := of(ctx)
+		var items []T
+		err := p.call(ctx, what, p.wait(), func() error {
+			for item, err := range list(p.world.memory) {
+				if err != nil {
+					return err
+				}
+				items = append(items, item)
+			}
+			return nil
+		})
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if err != nil {
+			var none T
+			yield(none, err)
+		}
+	}
+}
+
+// An alerter keeps what it was told, per segment and job, until that is over.
+type alerter struct{}
+
+func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
+	p := of(ctx)
+	bound := 2 * time.Second
+	if p.wait() == 0 {
+		bound = 0
+	}
+	return p.call(ctx, "alerter", bound, func() error {
+		for _, a := range resolved {
+			for fault := range p.world.open {
+				if fault == faultOf(&a) || a.Kind == "" && strings.HasPrefix(fault, a.Segment.String()+" ") {
+					delete(p.world.open, fault)
+				}
+			}
+		}
+		for _, a := range firing {
+			p.world.open[faultOf(&a)] = true
+			p.world.told = append(p.world.told, a)
+			p.say("tells: %s %s", a.Urgency, a.Text)
+		}
+		return nil
+	})
+}
+
+func faultOf(a *segment.Alert) string {
+	return fmt.Sprint(a.Segment, " ", a.Kind, " ", a.Urgency, " ", a.Job.Kind)
+}
+
+func sortedKeys[V any](m map[segment.ID]V) []segment.ID {
+	return slices.SortedFunc(maps.Keys(m), segment.ID.Compare)
+}
+
+type idKey struct{}
+
+func withID(ctx context.Context, id segment.ID) context.Context {
+	return context.WithValue(ctx, idKey{}, id)
+}
+
+func idOf(ctx context.Context) segment.ID { id, _ := ctx.Value(idKey{}).(segment.ID); return id }

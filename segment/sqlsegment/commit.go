@@ -1,0 +1,177 @@
+package sqlsegment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// segmentguard_commits holds the commit row of each segment (segment.CommitRow), in
+// a table of its own: a transaction that holds one for long keeps neither sweeps nor
+// people from a segment. Whoever needs both locks the commit row first.
+// segmentguard_numbers holds the last number of a run, in its one row.
+
+// commitColumns are all columns of segmentguard_commits but its key.
+var commitColumns = []string{"run", "attempt", "since", "until", "token", "passed", "generation", "number"}
+
+// commitValues returns the segment and commitColumns.
+func commitValues(d ledgerDialect, key string, c *segment.CommitRow) ([]any, error) {
+	return []any{key, c.RunID, c.Attempt, d.time(c.Since), d.time(c.Until), c.Token, c.Passed, c.Generation, c.Number}, d.storableKey("CommitRow.RunID", c.RunID)
+}
+
+// readGeneration returns the segment's generation as a query sees it that waits for
+// nobody.
+func readGeneration(ctx context.Context, s session, d ledgerDialect, key string) (generation int64, err error) {
+	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE segment = ?"
+	return generation, one(ctx, s, d.bind(query), []any{key}, &generation)
+}
+
+// lockCommit locks a segment's commit row, and returns it.
+func lockCommit(ctx context.Context, s session, d ledgerDialect, key string) (c segment.CommitRow, err error) {
+	fresh, err := commitValues(d, key, &c)
+	if err != nil {
+		return c, err
+	}
+	insert := "INTO segmentguard_commits (segment, " + strings.Join(commitColumns, ", ") + ") VALUES (" + list("?", len(fresh)) + ")"
+	if err := d.lockCommit(ctx, s, key, insert, fresh); err != nil {
+		return c, err
+	}
+	query := "SELECT " + strings.Join(commitColumns, ", ") + " FROM segmentguard_commits WHERE segment = ?"
+	var since, until, now instant
+	if err := one(ctx, s, d.bind(d.latest(query)), []any{key}, &c.RunID, &c.Attempt, &since, &until, &c.Token, &c.Passed, &c.Generation, &c.Number); err != nil {
+		return c, err
+	}
+	err = one(ctx, s, "SELECT "+d.now(), nil, &now)
+	c.Since, c.Until, c.Now, c.Seen = since.Time, until.Time, now.Time, c.Generation
+	return c, err
+}
+
+// saveCommit keeps what was made of a commit row, if anything was.
+func saveCommit(ctx context.Context, s session, d ledgerDialect, key string, before, after *segment.CommitRow) error {
+	was, err := commitValues(d, key, before)
+	if err != nil {
+		return err
+	}
+	values, err := commitValues(d, key, after)
+	if err != nil || slices.Equal(was, values) {
+		return err
+	}
+	update := "UPDATE segmentguard_commits SET " + strings.Join(commitColumns, " = ?, ") + " = ? WHERE segment = ?"
+	_, err = s.ExecContext(ctx, d.bind(update), append(values[1:], key)...)
+	return err
+}
+
+// changeCommit locks a segment's commit row and keeps what change makes of it. seen
+// is the generation of before.
+func changeCommit(ctx context.Context, s session, d ledgerDialect, key string, seen int64, change func(*segment.CommitRow) error) error {
+	before, err := lockCommit(ctx, s, d, key)
+	if err != nil {
+		return err
+	}
+	before.Seen = seen
+	after := before
+	if err := change(&after); err != nil {
+		return err
+	}
+	return saveCommit(ctx, s, d, key, &before, &after)
+}
+
+// Lock implements segment.Ledger.
+func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+	var refused error // by the caller, who gets it as it is
+	changing := func(c *segment.CommitRow) error {
+		refused = change(c)
+		return refused
+	}
+	key, err := text(l.dialect, id)
+	var seen int64
+	if err == nil {
+		err = l.read(ctx, func(s session) (err error) {
+			seen, err = readGeneration(ctx, s, l.dialect, key)
+			return err
+		})
+	}
+	if err == nil {
+		err = l.write(ctx, func(s session) error { return changeCommit(ctx, s, l.dialect, key, seen, changing) })
+	}
+	if refused != nil {
+		return refused
+	}
+	return wrap("locking the commit row of "+id.String(), err)
+}
+
+// Next implements segment.Ledger.
+func (l *Ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err error) {
+	key, err := text(l.dialect, id)
+	if err == nil {
+		err = l.write(ctx, func(s session) error {
+			if _, err := s.ExecContext(ctx, "UPDATE segmentguard_numbers SET number = number + 1"); err != nil {
+				return err
+			}
+			return one(ctx, s, "SELECT number FROM segmentguard_numbers", nil, &start.Number)
+		})
+	}
+	if err == nil {
+		err = l.read(ctx, func(s session) (err error) {
+			start.Generation, err = readGeneration(ctx, s, l.dialect, key)
+			return err
+		})
+	}
+	return start, wrap("numbering a run of "+id.String(), err)
+}
+
+// Lock implements segment.Recorder. Where the transaction reads the state of before
+// another run went live, it says so instead of locking: REPEATABLE READ of MySQL and
+// MariaDB shows what was there when the transaction first read, whatever is locked.
+func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+	d := r.ledger.dialect
+	key, err := text(d, id)
+	if err == nil {
+		err = r.ready(ctx)
+	}
+	if err == nil {
+		err = d.beforeLock(ctx, r.tx)
+	}
+	var seen int64
+	if err == nil {
+		seen, err = readGeneration(ctx, r.tx, d, key)
+	}
+	if err != nil {
+		return r.failed("locking the commit row of "+id.String(), err)
+	}
+	var refused error
+	err = changeCommit(ctx, r.tx, d, key, seen, func(c *segment.CommitRow) error {
+		sees, err := readGeneration(ctx, r.tx, d, key)
+		switch {
+		case err != nil:
+			return err
+		case sees != c.Generation:
+			return fmt.Errorf("%s: the transaction sees what was there before another run went live: %w", id, segment.ErrOvertaken)
+		}
+		refused = change(c)
+		return refused
+	})
+	if refused != nil {
+		return refused
+	}
+	return r.failed("locking the commit row of "+id.String(), err)
+}
+
+// Exclusive reports whether nobody else can write into the ledger before the
+// transaction ends: SQLite has one writer, and a pool may have no connection left.
+func (r *txRecorder) Exclusive() bool {
+	stats := r.ledger.db.Stats()
+	return r.ledger.dialect.oneWriter() || stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
+}
+
+// failed says what failed in the job's transaction: if that met another one, all of
+// it begins anew.
+func (r *txRecorder) failed(doing string, err error) error {
+	if err != nil && r.ledger.dialect.overtaken(err) {
+		err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)
+	}
+	return wrap(doing, err)
+}
