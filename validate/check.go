@@ -130,7 +130,8 @@ func judged(ctx context.Context, admitting bool, p *Policy, out *Output, report 
 	j := judge{policy: p, out: out, report: report, admitting: admitting}
 	j.output()
 	switch {
-	case !j.again && j.ask == nil || report.Passed():
+	case report.Passed() || !j.again && j.ask == nil && j.places == nil:
+	case !j.again && j.ask == nil && compareInPlace(ctx, p, out, report, admitting, j.places):
 	case j.ask != nil:
 		lookAgain(ctx, p, out, report, *j.ask)
 	default:
@@ -164,7 +165,7 @@ func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, ask 
 			err = closer.remeasure(ctx)
 		}
 		if err != nil {
-			report.Findings = append(report.Findings, Finding{Kind: Unverified, Severity: Warn, Detail: fmt.Sprintf("why the users differ could not be looked at: %v", err), Cause: err})
+			report.unlooked(err)
 			return
 		}
 		var next Report

@@ -182,7 +182,10 @@ func (j *judge) differs(p *pair) {
 	causes, x := d.explain()
 	proven := x.exact
 	digests := d != nil && d.common != nil
+	there, can := j.inPlace(p)
 	switch {
+	case there != nil:
+		causes, x = there.causes(p), there.extent()
 	case proven && !p.distinct:
 	case digests:
 		t := diff(p.before.digest, p.after.digest)
@@ -193,7 +196,7 @@ func (j *judge) differs(p *pair) {
 	default:
 		x = p.printed()
 	}
-	j.again = j.again || !digests && (p.before.remeasure != nil || p.after.remeasure != nil)
+	j.again = j.again || !digests && !can && (p.before.remeasure != nil || p.after.remeasure != nil)
 	if x.none() {
 		j.vouch(p)
 		return

@@ -82,9 +82,10 @@
 // bounds allow for five standard errors. A sample says, above that, of which kind the
 // users are and where they were.
 //
-// Where an engine's fingerprints differ, the sides are measured again as digests, if
-// they say how ([Summary.WithRemeasure]); a second look that does not say which users
-// there are decides nothing.
+// Where an engine's fingerprints differ, the sides are compared where they are, if they
+// say how ([Summary.WithComparer]), which tells exact numbers, too. Where that cannot
+// tell they are measured again as digests, if they say how ([Summary.WithRemeasure]); a
+// second look that does not say which users there are decides nothing.
 //
 // # Stores that keep a user once
 //

@@ -25,6 +25,7 @@ type judge struct {
 
 	present []sketch.User // of those whom a second look asked Stored for, the ones that are there
 	again   bool          // a second look would say more about users that differ
+	places  []place       // sides that can be compared where they are, and what that found
 	ask     *Difference   // a second look at Stored for these would tell whether they are there
 
 	admitting bool // nothing is stored yet

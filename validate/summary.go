@@ -27,6 +27,7 @@ type Summary struct {
 	flaw         string     // why nothing can be judged by it: bad input, an incomplete digest, a failed measurement
 	cause        error      // the same as an error, where there was one
 	remeasure    *remeasure // how to measure the side again, should the users differ
+	comparer     *comparer  // how to compare them where they are
 }
 
 // A form is what is known of a side. The zero one must stay "not
@@ -238,7 +239,7 @@ type remeasure struct {
 // again with a [Digest], which says more than an engine's fingerprint. A check calls
 // look at most once, and never where the users are the same.
 func (s Summary) WithRemeasure(look func(context.Context) (Summary, error)) Summary {
-	s.remeasure = nil
+	s.remeasure, s.comparer = nil, nil
 	if look != nil {
 		s.remeasure = &remeasure{look}
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/segmentguard/segmentguard/segment/sqlsegment/internal/difference"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -54,9 +55,37 @@ func (clickHouse) read(u *Users, c column) string {
 	return "SELECT " + c.canonical + ", CASE WHEN id IS NULL THEN 1 ELSE 0 END FROM " + subquery(u, c) + wholeAnswers
 }
 
+// cells sums the halves of numbers, as a sum of whole ones wraps around: each is right
+// up to 2^32 users in a cell. Of those with a sign the upper half has it.
+func (clickHouse) cells(u *Users, f formula, c column, size int) (string, []lane) {
+	id, _, from := plainIDs(u, c)
+	places := make([]string, 3)
+	for i := range places {
+		places[i] = fmt.Sprintf("%d + bitAnd(bitShiftRight(segmentguard_b, %d), %d)", i*size, i*difference.PositionBits, size-1)
+	}
+	var sums []string
+	var lanes []lane
+	for i, n := range []string{"segmentguard_a", "segmentguard_b", "segmentguard_check"} {
+		sums = append(sums, "toString(sum(bitShiftRight("+n+", 32)))", "toString(sum(bitAnd("+n+", 4294967295)))")
+		lanes = append(lanes, lane{i, 32}, lane{i, 0})
+	}
+	return fmt.Sprintf(`WITH %s AS segmentguard_id, %s AS segmentguard_hash, %s AS segmentguard_a, %s AS segmentguard_b,
+bitShiftRight(segmentguard_a, 32) AS segmentguard_x, bitAnd(segmentguard_a, 4294967295) - 2147483648 AS segmentguard_y,
+segmentguard_x * (segmentguard_x + 1) + segmentguard_y * (segmentguard_y + 1) AS segmentguard_check
+SELECT toInt64(arrayJoin([%s])) AS segmentguard_cell, toInt64(count()), %s FROM %s
+GROUP BY segmentguard_cell%s`, canonicalClickHouse(c.kind, id), f.hold, f.a, f.b, strings.Join(places, ", "), strings.Join(sums, ", "), from, wholeAnswers), lanes
+}
+
+func (clickHouse) find(u *Users, f formula, c column, among string) string {
+	return fmt.Sprintf(`WITH %s AS segmentguard_id, %s AS segmentguard_hash, %s AS segmentguard_a, %s AS segmentguard_b
+SELECT segmentguard_id, segmentguard_a, segmentguard_b, toInt64(count()) FROM %s
+WHERE segmentguard_a IN (%s) GROUP BY segmentguard_id, segmentguard_a, segmentguard_b%s`, c.canonical, f.hold, f.a, f.b, subquery(u, c), among, wholeAnswers)
+}
+
 func (clickHouse) native(string) formula {
 	return formula{
 		hash: "clickhouse/sipHash64,cityHash64", hold: "segmentguard_id",
+		a: "toInt64(sipHash64(segmentguard_hash))", b: "toInt64(cityHash64(segmentguard_hash))",
 		sums: []string{"toString(sum(sipHash64(segmentguard_hash)))", "toString(sum(cityHash64(segmentguard_hash)))"},
 	}
 }
@@ -64,6 +93,7 @@ func (clickHouse) native(string) formula {
 func (clickHouse) portable() formula {
 	return formula{
 		hash: validate.MD5, hold: "MD5(segmentguard_id)",
+		a: "reinterpretAsInt64(reverse(substring(segmentguard_hash, 1, 8)))", b: "reinterpretAsInt64(reverse(substring(segmentguard_hash, 9, 8)))",
 		sums: lanes("toString(sum(reinterpretAsUInt32(reverse(substring(segmentguard_hash, %d, 4)))))", 1, 5, 9, 13),
 	}
 }

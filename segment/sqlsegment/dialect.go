@@ -47,6 +47,14 @@ type usersDialect interface {
 	sum(u *Users, f formula, c column, fresh string) string
 	// read returns the query that yields each id and what is wrong with it.
 	read(u *Users, c column) string
+	// cells returns the query of a difference table with so many cells in each part:
+	// of each cell that is not empty its number, count and sums of A, B and Check,
+	// each sum in as many lanes as sums says. It is empty where users are not compared
+	// in the database.
+	cells(u *Users, f formula, c column, size int) (query string, lanes []lane)
+	// find returns the query of the users whose A is one of some: id, A, B and how
+	// often it is there.
+	find(u *Users, f formula, c column, among string) string
 	// native returns the fastest formula for ids of a type, portable the one that
 	// gives the same in every engine. One without sums has the ids streamed.
 	native(kind string) formula

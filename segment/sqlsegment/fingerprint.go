@@ -17,6 +17,7 @@ type formula struct {
 	hash  validate.Hash
 	of    string   // SQL of what is hashed, where that is not the id's canonical text
 	hold  string   // what is made of id, as h
+	a, b  string   // SQL of two numbers of 64 bits, with a sign, that a user is known by in a difference table
 	sums  []string // SQL of each lane, as text
 	fence string   // what keeps a planner from making h anew for each lane
 }
@@ -31,9 +32,10 @@ func lanes(sql string, offsets ...any) []string {
 }
 
 // fingerprint makes the engine count and add up.
-func (m *measurement) fingerprint(ctx context.Context, f formula) (validate.Summary, error) {
+func (m *measurement) fingerprint(ctx context.Context, f formula) (s validate.Summary, p *printed, err error) {
 	if len(f.sums) == 0 {
-		return m.stream(ctx, f.hash)
+		s, err = m.stream(ctx, f.hash)
+		return s, nil, err
 	}
 	var rows, ids int64
 	var fresh bool
@@ -44,21 +46,25 @@ func (m *measurement) fingerprint(ctx context.Context, f formula) (validate.Summ
 	}
 	at := time.Now().UTC()
 	if err := one(ctx, m.queryer, m.dialect.sum(&m.users, f, m.column, m.fresh()), m.users.Args, into...); err != nil {
-		return validate.Summary{}, fmt.Errorf("fingerprinting: %w", err)
+		return s, nil, fmt.Errorf("fingerprinting: %w", err)
 	}
 	if ids != rows {
-		return validate.Summary{}, nullIDs(rows-ids, rows)
+		return s, nil, nullIDs(rows-ids, rows)
 	}
 	sum := validate.Fingerprint{Hash: f.hash}
 	for i, text := range sums {
 		lane, err := modulo64(text)
 		if err != nil {
-			return validate.Summary{}, fmt.Errorf("fingerprinting: lane %d: %w", i+1, err)
+			return s, nil, fmt.Errorf("fingerprinting: lane %d: %w", i+1, err)
 		}
 		sum.Sum[i] = lane
 	}
-	s := validate.Fingerprinted(rows, sum).WithRemeasure(m.again(f.hash))
-	return asOf(s, at, fresh), nil
+	s = validate.Fingerprinted(rows, sum).WithRemeasure(m.again(f.hash))
+	p = &printed{measurement: m.later(), formula: f, rows: rows, sum: sum}
+	if p.tabled() {
+		s = s.WithComparer(p)
+	}
+	return asOf(s, at, fresh), p, nil
 }
 
 // sumHashes returns the query that hashes each id once, and then adds up.

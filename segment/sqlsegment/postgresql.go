@@ -1,14 +1,17 @@
 package sqlsegment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/segmentguard/segmentguard/segment/sqlsegment/internal/difference"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -35,6 +38,31 @@ func (postgreSQL) sum(u *Users, f formula, c column, fresh string) string {
 
 func (postgreSQL) read(u *Users, c column) string { return readIDs(u, c) }
 
+// cells reads the users once for all three parts. Without the fences, OFFSET 0, it would
+// hash them anew for each sum. & and >> bind alike, from the left, and + binds before
+// them.
+func (postgreSQL) cells(u *Users, f formula, c column, size int) (string, []lane) {
+	with, from := source(u)
+	places := make([]string, 3)
+	for i := range places {
+		places[i] = fmt.Sprintf("%d + (b >> %d & %d) AS p%d", i*size, i*difference.PositionBits, size-1, i)
+	}
+	return fmt.Sprintf(`%[1]sSELECT coalesce(p0, p1, p2), count(*), sum(a)::text, sum(b)::text, sum(x * (x + 1) + y * (y + 1))::text FROM (
+SELECT a, b, a >> 32 AS x, (a & 4294967295) - 2147483648 AS y, %[2]s FROM (
+SELECT %[3]s AS a, %[4]s AS b FROM (SELECT %[5]s AS h FROM (SELECT %[6]s AS id FROM %[7]s) AS c%[8]s) AS q OFFSET 0) AS k OFFSET 0) AS p
+GROUP BY GROUPING SETS ((p0), (p1), (p2))`,
+		with, strings.Join(places, ", "), f.a, f.b, f.hold, cmp.Or(f.of, c.canonical), from, f.fence), []lane{{0, 0}, {1, 0}, {2, 0}}
+}
+
+// find joins the keys: before version 14, IN compares with each of a list.
+func (postgreSQL) find(u *Users, f formula, c column, among string) string {
+	with, from := source(u)
+	return fmt.Sprintf(`%[1]sSELECT convert_to(t, 'UTF8'), a, %[2]s, count(*) FROM (SELECT t, h, %[3]s AS a FROM (
+SELECT t, %[4]s AS h FROM (SELECT %[5]s AS t, %[6]s AS id FROM %[7]s) AS c%[8]s) AS q) AS k
+WHERE a IN (SELECT unnest('{%[9]s}'::bigint[])) GROUP BY 1, 2, 3`,
+		with, f.b, f.a, f.hold, c.canonical, cmp.Or(f.of, c.canonical), from, f.fence, among)
+}
+
 func (postgreSQL) native(kind string) formula {
 	switch {
 	case kind == "UUID": // making text of it would cost more than all the rest
@@ -47,6 +75,7 @@ func (postgreSQL) native(kind string) formula {
 
 func postgreSQLHash(function, of, hold string) formula {
 	return formula{
+		a: function + "(h, 0)", b: function + "(h, 1)",
 		hash: validate.Hash("postgresql/" + function + "(0,1)"), of: of, hold: hold,
 		sums: lanes("coalesce(sum("+function+"(h, %d)), 0)::text", 0, 1),
 	}
@@ -55,6 +84,7 @@ func postgreSQLHash(function, of, hold string) formula {
 func (postgreSQL) portable() formula {
 	return formula{
 		hash: validate.MD5, hold: "md5(convert_to(id, 'UTF8'))", fence: " OFFSET 0",
+		a: "('x' || substr(h, 1, 16))::bit(64)::bigint", b: "('x' || substr(h, 17, 16))::bit(64)::bigint",
 		sums: lanes("coalesce(sum(('x' || substr(h, %d, 8))::bit(32)::bigint), 0)::text", 1, 9, 17, 25),
 	}
 }

@@ -30,6 +30,10 @@ func (sqLite) read(u *Users, c column) string {
 	return with + "SELECT " + c.canonical + ", CASE typeof(id) WHEN 'null' THEN 1 WHEN 'real' THEN 2 ELSE 0 END FROM " + from
 }
 
+func (sqLite) cells(*Users, formula, column, int) (string, []lane) { return "", nil }
+
+func (sqLite) find(*Users, formula, column, string) string { return "" }
+
 func (sqLite) native(string) formula { return formula{hash: validate.XXH3} }
 
 func (sqLite) portable() formula { return formula{hash: validate.MD5} }

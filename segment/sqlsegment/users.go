@@ -67,25 +67,29 @@ var (
 // AsOf. Replicas that PostgreSQL does not know as such (logical ones, a proxy's) are
 // not told apart: measure on the primary.
 func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
-	summary, err := u.summarize(ctx, q)
+	summary, _, err := u.measured(ctx, q)
 	if err != nil {
 		return validate.Summary{}, fmt.Errorf("sqlsegment: users: %w", err)
 	}
 	return summary, nil
 }
 
-func (u *Users) summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
+// measured also returns the users as the database fingerprinted them, nil where it did
+// not.
+func (u *Users) measured(ctx context.Context, q Queryer) (s validate.Summary, p *printed, err error) {
 	m, err := u.measurement(ctx, q)
 	if err != nil {
-		return validate.Summary{}, err
+		return validate.Summary{}, nil, err
 	}
 	switch {
 	case u.Method == Count:
-		return m.count(ctx)
+		s, err = m.count(ctx)
+		return s, nil, err
 	case m.column.canonical == "":
-		return validate.Summary{}, badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
+		return s, nil, badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
 	case u.Method == Stream:
-		return m.stream(ctx, validate.XXH3)
+		s, err = m.stream(ctx, validate.XXH3)
+		return s, nil, err
 	case u.Method == Portable:
 		return m.fingerprint(ctx, m.dialect.portable())
 	}
@@ -125,8 +129,7 @@ func (m *measurement) again(hash validate.Hash) func(context.Context) (validate.
 	if hash != validate.MD5 {
 		hash = validate.XXH3 // of two sides by one engine's own hash, both are streamed
 	}
-	later := *m
-	later.users.Args = slices.Clone(m.users.Args) // the caller may go on with them
+	later := m.later()
 	return func(ctx context.Context) (validate.Summary, error) {
 		s, err := later.stream(ctx, hash)
 		if err != nil {
@@ -134,6 +137,14 @@ func (m *measurement) again(hash validate.Hash) func(context.Context) (validate.
 		}
 		return s, nil
 	}
+}
+
+// later returns the measurement for another time: the caller may go on with the
+// arguments.
+func (m *measurement) later() measurement {
+	later := *m
+	later.users.Args = slices.Clone(m.users.Args)
+	return later
 }
 
 // unopened refuses what was never opened, or begun.

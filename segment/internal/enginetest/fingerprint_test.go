@@ -168,6 +168,14 @@ func TestUsersOverShards(t *testing.T) {
 	}
 	require.Equal(t, int64(len(ids)), summarize(t, front, db, sqlsegment.Count, "SELECT id FROM ids").Users())
 
+	execute(t, db, "CREATE TABLE known (id String) ENGINE = Memory")
+	fill(t, front, db, "known", append([]string{"another"}, ids[300:]...))
+	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
+		found, err := usersOf(front, m, "SELECT id FROM ids").Differing(t.Context(), db, usersOf(front, m, "SELECT id FROM known"), db)
+		require.NoError(t, err)
+		require.Equal(t, differing(ids, append([]string{"another"}, ids[300:]...)), found)
+	}
+
 	unmerged := connection(t, db)
 	_, err := unmerged.ExecContext(t.Context(), "SET distributed_group_by_no_merge = 1")
 	require.NoError(t, err)
@@ -289,11 +297,15 @@ func TestUsersExplainADifference(t *testing.T) {
 // An asked is a Queryer that counts what it is asked.
 type asked struct {
 	sqlsegment.Queryer
-	times int
+	times    int
+	streamed int // of these, how many asked for each id
 }
 
 func (a *asked) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	a.times++
+	if strings.Contains(query, "CASE WHEN id IS NULL") {
+		a.streamed++
+	}
 	return a.Queryer.QueryContext(ctx, query, args...)
 }
 
@@ -336,6 +348,6 @@ func TestUsersExplainOnlyADifference(t *testing.T) {
 		require.NoError(t, tx.Rollback())
 		report, err = validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: source, Stored: changed})
 		require.ErrorIs(t, err, validate.Different, "the verdict stands when the transaction is gone")
-		require.Contains(t, report.String(), "why the users differ could not be looked at: sqlsegment: users: streaming: sql: transaction has already been committed or rolled back")
+		require.Contains(t, report.String(), "why the users differ could not be looked at: sqlsegment: users: making a difference table: sql: transaction has already been committed or rolled back")
 	}
 }
