@@ -105,7 +105,7 @@ func newSilent() (*validate.Validator, error) {
 // keeps a capped read from touching the live segment at all. Admitting a run
 // does not replace its Commit. If it returns an error, the run was discarded.
 func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
-	return g.guarded(ctx, "admit segment", &guardedRun{guard: g, run: run, grip: run.grip, admitting: true})
+	return g.guarded(ctx, "admit segment", &guardedRun{guard: g, run: run, turn: run.turn, admitting: true})
 }
 
 // Commit judges a run after its last write and makes it live if it passed: err
@@ -127,7 +127,7 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 // says so and is still a *validate.Error. A callback that panics before the
 // commit has the output discarded, and the panic goes on.
 func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
-	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run, grip: run.grip})
+	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run, turn: run.turn})
 }
 
 // guarded takes a run through the guard, in a span, and leaves nothing behind if

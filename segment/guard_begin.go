@@ -32,7 +32,7 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 		err = &validate.Error{Report: r.report}
 	}
 	annotate(span, r, err)
-	run.grip = r.grip
+	run.turn = r.turn
 	return err
 }
 
@@ -74,7 +74,7 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 		}
 		return r.report, err
 	}
-	r := &guardedRun{guard: g, run: run, grip: run.grip}
+	r := &guardedRun{guard: g, run: run, turn: run.turn}
 	returned := false
 	defer func() {
 		if !returned {

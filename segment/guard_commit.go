@@ -17,7 +17,7 @@ type guardedRun struct {
 	at     time.Time
 	out    validate.Output
 	report validate.Report
-	grip
+	turn
 
 	admitting  bool  // nothing is written yet
 	wrote      bool  // into the ledger, in the job's transaction

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// A grip is what a run knows and holds of its segment's commit row. How runs go
+// A turn is what a run knows and holds of its segment's commit row. How runs go
 // live one after another is argued at CommitRow.
-type grip struct {
+type turn struct {
 	begun      bool // start is known
 	start      Start
 	hold       Hold

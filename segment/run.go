@@ -28,7 +28,7 @@ type Run struct {
 	Staging Staging // how the output goes live
 	Live    bool    // in place of Staging: the store has none, and the output is live already
 
-	grip // of Guard.Begin
+	turn // of Guard.Begin
 }
 
 // Staging says how output that is not live yet goes live, or is dropped.

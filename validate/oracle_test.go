@@ -345,7 +345,7 @@ func (w *world) finding(t *testing.T, f *validate.Finding) {
 	nearest, known := w.before(at)
 	distinct := w.policy.Distinct && at == 3
 	fails := f.Severity == validate.Fail
-	switch f.Kind { //nolint:exhaustive // causes are held against the world elsewhere
+	switch f.Kind {
 	case validate.Different:
 		require.NotNil(t, known, "%s", w)
 		short, surplus := w.margins(known, at, distinct)

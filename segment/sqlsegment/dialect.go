@@ -97,7 +97,7 @@ type transactor interface {
 }
 
 // A language is how the statements of a ledger are written.
-type language interface {
+type language interface { //nolint:interfacebloat // one method for each thing that dialects say differently
 	// bind writes a query's ? the way the database wants them. There must be none
 	// in its literals.
 	bind(query string) string

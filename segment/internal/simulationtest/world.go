@@ -62,7 +62,7 @@ type platform struct {
 }
 
 func newPlatform() (*platform, error) {
-	f := &platform{guards: map[time.Duration]*segment.Guard{}}
+	f := &platform{guards: make(map[time.Duration]*segment.Guard)}
 	var err error
 	for _, skew := range skews {
 		if f.guards[skew], err = segment.NewGuard(segment.GuardConfig{

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	_ "github.com/segmentguard/segmentguard/segment" // so that a change of it makes this run again
 )
 
 const module = "github.com/segmentguard/segmentguard"
@@ -34,8 +36,10 @@ func TestWalks(t *testing.T) {
 		call             string
 		functions, files int
 	}{
-		{"commit", 80, 16},
-		{"reject", 150, 26},
+		// Without what keeps runs apart that overlap, a number, the commit row and a
+		// lease, it was 79 functions in 16 files, and 131 in 21.
+		{"commit", 100, 19},
+		{"reject", 155, 23},
 		{"sweep", 120, 22},
 	} {
 		t.Run(c.call, func(t *testing.T) {
