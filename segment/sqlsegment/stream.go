@@ -10,7 +10,8 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// stream digests the users as they are read.
+// stream digests the users as they are read: all, or where a check asks for some
+// alone (validate.InQuestion) those.
 func (m *measurement) stream(ctx context.Context, hash validate.Hash) (validate.Summary, error) {
 	var fresh bool
 	at := time.Now().UTC()
@@ -22,7 +23,7 @@ func (m *measurement) stream(ctx context.Context, hash validate.Hash) (validate.
 		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
 	}
 	d := validate.NewDigest(hash)
-	nulls, err := digest(d, rows)
+	nulls, err := digest(d, rows, validate.InQuestion(ctx))
 	switch {
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("streaming, after %d users: %w", d.Users(), err)
@@ -41,8 +42,9 @@ const (
 
 var errReal = errors.New("an id is a floating-point number, want text, an integer or bytes")
 
-// digest adds the ids to d, and returns how many rows have none.
-func digest(d *validate.Digest, rows *sql.Rows) (nulls int64, err error) {
+// digest adds the ids to d that are in question, all where that is nil, and returns
+// how many rows have none.
+func digest(d *validate.Digest, rows *sql.Rows, question *validate.Difference) (nulls int64, err error) {
 	defer func() { err = also(err, "closing", rows.Close()) }()
 	var id sql.RawBytes
 	var wrong int
@@ -50,14 +52,19 @@ func digest(d *validate.Digest, rows *sql.Rows) (nulls int64, err error) {
 		if err := rows.Scan(&id, &wrong); err != nil {
 			return nulls, err
 		}
-		switch wrong {
-		case isReal:
+		switch {
+		case wrong == isReal:
 			return nulls, errReal
-		case isNull:
+		case wrong == isNull:
 			nulls++
-		default:
+		case question == nil || isIn(question, string(id)):
 			d.Add(id)
 		}
 	}
 	return nulls, rows.Err()
+}
+
+func isIn(question *validate.Difference, id string) bool {
+	times, _ := question.Of(id)
+	return times != 0
 }
