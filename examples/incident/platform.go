@@ -58,7 +58,7 @@ func open(ctx context.Context, file string) (*sql.DB, error) {
 	return db, err
 }
 
-// unguarded is how it was: what a job stored goes live.
+// unguarded does what was done before: what a job stored goes live.
 func unguarded(ctx context.Context, run segment.Run) error { return run.Staging.Commit(ctx) }
 
 // run runs a job. How that ended is kept, and whether it fails is the job's own
@@ -77,7 +77,7 @@ func (p *platform) run(ctx context.Context, job segment.Job) (failure, err error
 	return failure, errors.Join(err, ctx.Err())
 }
 
-// pages are the users of a segment as it is live, a page at a time.
+// pages yields the users of a segment as it is live, a page at a time.
 func (p *platform) pages(ctx context.Context, from segment.ID) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		after, read := "", 0

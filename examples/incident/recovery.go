@@ -18,7 +18,7 @@ const (
 	bothFixedAt      = 74
 )
 
-// recover is the guarded way: one plan of all that the alerts are about and of
+// recover runs the guarded way: one plan of all that the alerts are about and of
 // what is downstream, run once.
 func (p *platform) recover(ctx context.Context, w world) (rerun.Plan, rerun.Outcome, error) {
 	p.hour, p.build = bothFixedAt, bothFixed
@@ -46,7 +46,7 @@ type wave struct {
 	short int // segments, after it
 }
 
-// waves are those of March 2024. No alert named a segment, so they went by what
+// waves returns those of March 2024. No alert named a segment, so they went by what
 // customers reported and by the kind of a job, and chains run both ways.
 func waves(w *world) []wave {
 	copies := slices.Concat(w.copies, w.chained)
@@ -58,7 +58,7 @@ func waves(w *world) []wave {
 	}
 }
 
-// rerun is the unguarded way.
+// rerun runs the unguarded way.
 func (p *platform) rerun(ctx context.Context, w world) ([]wave, error) {
 	all := waves(&w)
 	for _, wave := range all {

@@ -79,7 +79,7 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 	return r, r.read(ctx, db, w)
 }
 
-// guard is all that a platform needs to be guarded.
+// guard returns all that a platform needs to be guarded.
 func (p *platform) guard(ctx context.Context) error {
 	ledger, err := sqlsegment.NewLedger(p.db, sqlsegment.SQLite)
 	if err != nil {

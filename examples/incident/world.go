@@ -41,7 +41,7 @@ type world struct {
 
 func id(group, name string) segment.ID { return segment.ID{SiteGroup: "site-" + group, Name: name} }
 
-// full is the world of the incident: 38 segments of four site groups, from 20 to
+// full returns the world of the incident: 38 segments of four site groups, from 20 to
 // 60,000 users, about 300,000 memberships.
 func full() world {
 	w := world{
@@ -92,7 +92,7 @@ func (w *world) extend(group, name string, seed segment.ID, similarity float64) 
 	w.similarity[job.To] = similarity
 }
 
-// jobs are those of a night, each after those it reads from.
+// jobs returns those of a night, each after those it reads from.
 func (w *world) jobs() []segment.Job { return slices.Concat(w.copies, w.lookalikes, w.chained) }
 
 // population makes the users, the same in every run.
@@ -118,7 +118,7 @@ func someInterests(random *rand.Rand) (v [interests]float64) {
 	return v
 }
 
-// members are the users most interested in what the upload is about.
+// members returns the users most interested in what the upload is about.
 func (u *upload) members(people []user) []string {
 	sorted := slices.SortedFunc(slices.Values(people), func(a, b user) int {
 		return cmp.Compare(b.interest[u.about], a.interest[u.about])

@@ -105,7 +105,7 @@ func (f *fleet) fill(ctx context.Context, ledger *sqlsegment.Ledger) error {
 	return segment.Import(ctx, ledger, imported)
 }
 
-// broken is what a deployment left: one lookalike in thirty is empty, and so is
+// broken returns what a deployment left: one lookalike in thirty is empty, and so is
 // its copy; other segments stop at 10,000 users, a few lost half of them, and one
 // is not there.
 func broken(i int, users int64) (int64, bool) {
@@ -122,7 +122,7 @@ func broken(i int, users int64) (int64, bool) {
 
 func repaired(_ int, users int64) (int64, bool) { return users, true }
 
-// tonight is what the store shows of all segments, in order.
+// tonight yields what the store shows of all segments, in order.
 func (f *fleet) tonight(size func(i int, users int64) (int64, bool)) iter.Seq2[segment.CurrentSize, error] {
 	return func(yield func(segment.CurrentSize, error) bool) {
 		for i, m := range f.segments {

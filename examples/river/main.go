@@ -135,7 +135,7 @@ func table(out io.Writer, steps []state) error {
 	return w.Flush()
 }
 
-// follow is a worker.
+// follow works as a worker.
 func follow(ctx context.Context, o options, _ io.Writer) error {
 	guard, err := segment.NewGuard(segment.GuardConfig{})
 	if err != nil {

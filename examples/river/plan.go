@@ -71,7 +71,7 @@ func start(ctx context.Context, pool *pgxpool.Pool, p rerun.Plan) (id int64, err
 	return id, err
 }
 
-// inserter is a client that inserts jobs and works on none.
+// inserter returns a client that inserts jobs and works on none.
 func inserter(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	return river.NewClient(riverpgxv5.New(pool), &river.Config{})
 }
@@ -109,7 +109,7 @@ func store(ctx context.Context, tx pgx.Tx, plan int64, steps []rerun.Step) error
 	return err
 }
 
-// priorities are River's, by the plan's. River has four and 1 comes first: the
+// priorities returns River's, by the plan's. River has four and 1 comes first: the
 // highest that the plan has becomes 1, the next one 2, and if there are more
 // than four, neighbours share one. None ever comes before a higher one.
 func priorities(steps []rerun.Step) map[int]int {
@@ -196,7 +196,7 @@ type state struct {
 	Error          string
 }
 
-// states are those of all steps, in the plan's order.
+// states returns those of all steps, in the plan's order.
 func states(ctx context.Context, pool *pgxpool.Pool, plan int64) ([]state, error) {
 	rows, err := pool.Query(ctx, `SELECT number, job, state, coalesce(attempt, 0), coalesce(worker, ''),
 			coalesce(started, '0001-01-01Z'), coalesce(ended, '0001-01-01Z'), coalesce(blocked_by, ''), coalesce(error, '')

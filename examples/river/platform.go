@@ -20,7 +20,7 @@ const (
 //go:embed platform.sql
 var platformSchema string
 
-// platform is what runs on it: lookalikes of each two seeds in site-a, copied to
+// platform returns what runs on it: lookalikes of each two seeds in site-a, copied to
 // site-b; lookalikes of each two of these copies, copied to site-c. The bug
 // emptied the first ones.
 func platform() (jobs []segment.Job, affected []segment.Affected) {
@@ -69,7 +69,7 @@ func createPlatform(ctx context.Context, pool *pgxpool.Pool) error {
 	})
 }
 
-// remakeSegment is a job of the platform: users of all that it reads.
+// remakeSegment runs a job of the platform: users of all that it reads.
 func remakeSegment(guard *segment.Guard) remake {
 	return func(ctx context.Context, tx pgx.Tx, run segment.Run) error {
 		to, from := run.Job.To.String(), make([]string, len(run.Job.From))

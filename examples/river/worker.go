@@ -136,7 +136,7 @@ func work(ctx context.Context, dsn string, atOnce int, timeout time.Duration, re
 	return nil
 }
 
-// workerName is that of a process, among those of all machines.
+// workerName returns that of a process, among those of all machines.
 func workerName(pid int) (string, error) {
 	host, err := os.Hostname()
 	return fmt.Sprintf("%s-%d", host, pid), err

@@ -87,7 +87,7 @@ func StartAlertmanager(t testing.TB) *Alertmanager {
 	return a
 }
 
-// config is the documented one, made quick.
+// config returns the documented one, made quick.
 func (a *Alertmanager) config(t testing.TB, receiver string) string {
 	t.Helper()
 	documented, err := os.ReadFile("../../alertmanager/alertmanager.yml")
@@ -152,12 +152,12 @@ func (a *Alertmanager) Alerter(t testing.TB, labels map[string]string) *alertman
 	return alerter
 }
 
-// Open are the alerts that it has, those with a label if one is given.
+// Open returns the alerts that it has, those with a label if one is given.
 func (a *Alertmanager) Open(ctx context.Context, filters ...string) (open []OpenAlert, err error) {
 	return open, a.get(ctx, "/api/v2/alerts?"+url.Values{"filter": filters}.Encode(), &open)
 }
 
-// Firing are the segments of the alerts that it has.
+// Firing returns the segments of the alerts that it has.
 func (a *Alertmanager) Firing(ctx context.Context, filters ...string) ([]segment.ID, error) {
 	open, err := a.Open(ctx, filters...)
 	if err != nil {
@@ -172,7 +172,7 @@ func (a *Alertmanager) Firing(ctx context.Context, filters ...string) ([]segment
 	return ids, nil
 }
 
-// Groups is how many groups of alerts it keeps. It looks for empty ones twice a
+// Groups returns how many groups of alerts it keeps. It looks for empty ones twice a
 // minute, and takes in no alerts while it drops them.
 func (a *Alertmanager) Groups(ctx context.Context) (groups float64, err error) {
 	body, err := a.ask(ctx, http.MethodGet, "/metrics", nil)
@@ -185,7 +185,7 @@ func (a *Alertmanager) Groups(ctx context.Context) (groups float64, err error) {
 	return strconv.ParseFloat(value, 64)
 }
 
-// Notified are what it sent so far, each as "pages firing site-a/cars".
+// Notified returns what it sent so far, each as "pages firing site-a/cars".
 func (a *Alertmanager) Notified() (texts []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

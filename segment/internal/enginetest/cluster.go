@@ -68,7 +68,7 @@ func (c *Cluster) Stop(t testing.TB, shard int) {
 	require.NoError(t, c.hosts[shard].Signal(syscall.SIGKILL))
 }
 
-// Sent is how many bytes the shards of "metered" have sent.
+// Sent returns how many bytes the shards of "metered" have sent.
 func (c *Cluster) Sent() int64 { return c.sent.Load() }
 
 // meter passes on what is sent to and from a port, and returns its own.

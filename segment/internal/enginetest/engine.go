@@ -89,7 +89,7 @@ func (d Database) History(t testing.TB) *sqlsegment.Ledger {
 	return h
 }
 
-// ForJobs is the same database as sqlsegment asks jobs to open it.
+// ForJobs returns the same database as sqlsegment asks jobs to open it.
 func (d Database) ForJobs() Database {
 	if d.Dialect == sqlsegment.SQLite {
 		d.DSN += "?_txlock=immediate&_pragma=busy_timeout(30000)"

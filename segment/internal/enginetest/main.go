@@ -8,7 +8,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
-// Main is for TestMain: it runs the tests and stops the servers that they used.
+// Main serves TestMain: it runs the tests and stops the servers that they used.
 // In a child it runs that instead.
 func Main(m *testing.M, children map[string]func(*Child) error) {
 	if name := os.Getenv(childVariable); name != "" {
