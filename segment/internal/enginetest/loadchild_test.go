@@ -84,6 +84,7 @@ const (
 	toldRejected   = "rejected"
 	toldSuperseded = "superseded"
 	toldOvertaken  = "live, but superseded while it was committed"
+	toldMet        = "overtaken by another run of the segment"
 )
 
 // told is one of those, or an error that none should see. Nothing else may have
@@ -96,6 +97,8 @@ func told(j *loadJob, err error) string {
 		return toldLive
 	case err == nil:
 		return "live, though a user was lost"
+	case !isLive && !isFailed && errors.Is(err, segment.ErrOvertaken): // on MariaDB by a deadlock, whose text has a semicolon
+		return toldMet
 	case strings.Contains(err.Error(), "; "):
 	case isLive && j.Staged && errors.Is(live, segment.ErrSuperseded):
 		return toldOvertaken
@@ -221,8 +224,19 @@ func (l *loader) write(ctx context.Context, tx *sql.Tx, table string, j loadJob)
 	return err
 }
 
-// guarded is the same transaction, and the guard's say in it.
-func (l *loader) guarded(ctx context.Context, j loadJob) (string, error) {
+// guarded does the same with a guard, and again, as a queue would, where another
+// run was in the way.
+func (l *loader) guarded(ctx context.Context, j loadJob) (told string, err error) {
+	for {
+		told, err = l.guardedOnce(ctx, j)
+		if told != toldMet || ctx.Err() != nil {
+			return told, err
+		}
+	}
+}
+
+// guardedOnce is the same transaction, and the guard's say in it.
+func (l *loader) guardedOnce(ctx context.Context, j loadJob) (string, error) {
 	run := segment.Run{
 		ID: strconv.Itoa(j.Run), Attempt: j.Attempt, Build: "v1",
 		Job:      segment.Copy(j.Segment, segment.ID{SiteGroup: "source", Name: j.Segment.Name}),
