@@ -77,14 +77,16 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	r := &guardedRun{guard: g, run: run, turn: run.turn}
 	returned := false
 	defer func() {
-		if !returned {
-			_ = r.failed(ctx, errEnded)
+		if !returned { // the panic goes on, so nobody is returned what else went wrong
+			r.log(ctx, "run failed", r.failed(ctx, errEnded))
 		}
 	}()
 	err := write(ctx, &r.run)
 	returned = true
 	if err != nil {
-		return r.report, r.failed(ctx, err)
+		err = r.failed(ctx, err) // which adds to the report
+		r.log(ctx, "run failed", err)
+		return r.report, err
 	}
 	return g.Commit(ctx, r.run)
 }

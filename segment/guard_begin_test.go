@@ -1,8 +1,10 @@
 package segment_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -297,4 +299,24 @@ func TestLiveRunsOneAfterAnother(t *testing.T) {
 		_, err = b.guard().Commit(t.Context(), second)
 		require.ErrorIs(t, err, validate.Short, "its own, whoever came before")
 	})
+}
+
+// TestDoSaysWhatElseFailed: the report of a write that failed has that as a
+// finding, and what fails after a panic is in the log, as nobody is returned it.
+func TestDoSaysWhatElseFailed(t *testing.T) {
+	b := newBench(t)
+	report, err := b.guard().Do(t.Context(), b.run, func(context.Context, *segment.Run) error { return errDown })
+	require.ErrorIs(t, err, errDown)
+	require.False(t, report.Passed())
+	require.Equal(t, validate.Unverified, report.Gravest())
+	require.Len(t, report.Findings, 1)
+
+	var log bytes.Buffer
+	b = newBench(t)
+	b.config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	b.fail["discard"] = errors.New("the store is gone")
+	require.PanicsWithValue(t, "boom", func() {
+		_, _ = b.guard().Do(t.Context(), b.run, func(context.Context, *segment.Run) error { panic("boom") })
+	})
+	require.Contains(t, log.String(), "the store is gone")
 }
