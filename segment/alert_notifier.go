@@ -29,16 +29,16 @@ func (n notifier) fire(ctx context.Context, a Alert) error {
 	if n.ledger == nil {
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
-	written := false
+	written, kept := false, true
 	err := afterwards(ctx, defaultTimeout, func(ctx context.Context) (err error) {
 		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) {
-			if !a.Protected || !s.older(a.Number) {
+			if kept = s.hasAlert(); !a.Protected || !s.older(a.Number) {
 				s.Alert.open(a)
 			}
 		})
 		return err
 	})
-	if !written { // people must know all the same
+	if !written || !kept { // people must know all the same
 		return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
 	}
 	return err
@@ -77,7 +77,7 @@ func (n notifier) change(ctx context.Context, ids []ID, change func(*SegmentStat
 	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
 		change(s)
 		delete(due, s.Segment)
-		if s.Alert.claim(now, now.Add(claimFor)) {
+		if s.hasAlert() && s.Alert.claim(now, now.Add(claimFor)) {
 			due[s.Segment] = s.Alert
 		}
 		return nil

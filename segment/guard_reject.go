@@ -95,6 +95,9 @@ func (r *guardedRun) commitFailed(ctx context.Context, failure error) error {
 			if err != nil {
 				return err
 			}
+			if e.Damaged != nil && e.Record == nil {
+				return e.Damaged
+			}
 			landed = landed || e.Record != nil && e.Record.Attempt == r.run.Attempt && e.Record.State == RunCommitted
 		}
 		return nil

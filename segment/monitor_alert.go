@@ -53,6 +53,9 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 	}
 	err := w.monitor.config.Ledger.Change(ctx, ids, func(s *SegmentState) error {
 		if alert, ok := alerts[s.Segment]; ok {
+			if !s.hasAlert() {
+				w.untold[s.Segment] = alert
+			}
 			s.Alert.open(alert)
 			w.suspect(s)
 		} else if w.healthy[s.Segment] {
@@ -61,6 +64,19 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		return nil
 	})
 	return joinFew(append(failures, wrap("writing alerts down", err)))
+}
+
+// tellUntold tells the alerter of segments whose alert cannot be read, so that none
+// can be kept: in each sweep until that is repaired.
+func (w *sweeper) tellUntold(ctx context.Context) error {
+	var alerts []Alert
+	for _, id := range sorted(w.untold) {
+		alerts = append(alerts, w.untold[id])
+	}
+	if len(alerts) == 0 {
+		return nil
+	}
+	return wrap("telling of damage", w.monitor.config.Alerter.Tell(ctx, alerts, nil))
 }
 
 // close ends an alert that this sweep found to be over, if it still is the one
@@ -120,5 +136,5 @@ func (w *sweeper) tell(ctx context.Context) error {
 	if err != nil { // without its incident each segment would ring
 		return err
 	}
-	return w.monitor.notifier.tellAll(ctx, standing)
+	return join(w.tellUntold(ctx), w.monitor.notifier.tellAll(ctx, standing))
 }

@@ -82,7 +82,7 @@ func TestSweepInChunks(t *testing.T) {
 			require.Contains(t, state.Alert.Open.Report.String(), "a limit at work")
 			require.Len(t, state.Sizes, 3, "what a limit brought is no measure for others")
 		case i != 7:
-			require.Contains(t, state.Alert.Open.Text, fmt.Sprintf("stored %s of", validate.Count(9000-int64(i)).String()[:len("9,000")]))
+			require.Contains(t, state.Alert.Open.Text, fmt.Sprintf("stored %s of", validate.Count(9000 - int64(i)).String()[:len("9,000")]))
 		}
 	}
 	clear(f.sizes)

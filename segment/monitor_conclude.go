@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -17,10 +18,31 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	if w.sweep.Complete = complete; !complete {
 		w.dropMissing()
 	}
+	w.findDamage()
 	asked := w.askAgain(ctx)
 	w.findLimits()
 	w.traceUpstream()
 	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), asked)
+}
+
+// damagedRows is where rows of the ledger have an alert of which nobody knows whose
+// they are.
+const damagedRows = "damaged"
+
+// findDamage adds findings for such rows. Those of an earlier sweep are over where it
+// found the row no more.
+func (w *sweeper) findDamage() {
+	for _, d := range w.damaged {
+		s := SegmentState{Segment: ID{SiteGroup: damagedRows, Name: strconv.QuoteToASCII(d.Row)}, Damaged: d}
+		f := newFound(CurrentSize{}, 0, new(damagedFinding(&s)))
+		f.damaged = d
+		w.hold(f)
+	}
+	for id, open := range w.open {
+		if id.SiteGroup == damagedRows && open.run == "" && w.findings[id] == nil && w.sweep.Complete {
+			w.healthy[id] = true
+		}
+	}
 }
 
 // dropMissing takes back what was said to be missing from a listing that did not
@@ -49,6 +71,9 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
+		if _, damaged := errors.AsType[*Damage](err); damaged { // which is what was found
+			continue
+		}
 		failures = append(failures, err)
 		for _, size := range sizes {
 			if size.At.After(f.details.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
@@ -165,7 +190,7 @@ func (w *sweeper) remember(ctx context.Context) error {
 			continue
 		}
 		failures = append(failures, wrap("recording what is live", ledger.Change(ctx, []ID{r.Segment}, func(s *SegmentState) error {
-			if s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
+			if s.Damaged == nil && s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
 				s.Live = &validate.Size{Users: r.Users, At: r.At, Counter: r.Counter}
 			}
 			return nil

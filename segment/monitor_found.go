@@ -25,6 +25,7 @@ type found struct {
 	upstream ID
 	limits   []validate.Finding // a size that it shares with other segments
 	fell     *fall              // nothing else is wrong with it
+	damaged  *Damage            // a row of which nobody knows whose it is
 	brought  string             // the run that brought a size of limits; empty: none
 	details  *SegmentFinding    // nil: left out
 }
@@ -114,6 +115,11 @@ func (w *sweeper) detail(ctx context.Context, some []ID) error {
 // examineAgain returns the details of what a sweep found.
 func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (SegmentFinding, error) {
 	switch {
+	case f.damaged != nil:
+		s.Damaged = f.damaged
+		return damagedFinding(s), nil
+	case s.Damaged != nil:
+		return damagedFinding(s), nil
 	case f.fell != nil:
 		return newFinding(s, s.Segment, f.fell.report()), nil
 	case f.listed == 0:

@@ -20,8 +20,10 @@ type sweeper struct {
 
 	mu       sync.Mutex
 	findings map[ID]*found
-	detailed []*found    // of the findings, those with details
-	healthy  map[ID]bool // segments whose alert is over
+	detailed []*found     // of the findings, those with details
+	damaged  []*Damage    // rows of the ledger of which nobody knows whose they are
+	untold   map[ID]Alert // that the ledger cannot keep
+	healthy  map[ID]bool  // segments whose alert is over
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
@@ -35,6 +37,7 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 		sweep:    Sweep{At: m.config.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
 		open:     map[ID]openAlert{},
 		findings: map[ID]*found{},
+		untold:   map[ID]Alert{},
 		healthy:  map[ID]bool{},
 	}
 	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
@@ -100,6 +103,11 @@ func (w *sweeper) add(t *tally) {
 
 // judge judges one segment.
 func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
+	if p.state.Damaged != nil {
+		t.segments += min(p.listed, 1)
+		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
+		return nil
+	}
 	if p.listed == 0 {
 		if p.state.everLive() && !w.new(&p.state) {
 			t.missing++
@@ -162,6 +170,15 @@ func missing(t *SegmentState) SegmentFinding {
 	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
+	}}})
+}
+
+// damagedFinding says what of a segment cannot be read: it is never judged as one
+// without a history.
+func damagedFinding(t *SegmentState) SegmentFinding {
+	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail, Cause: t.Damaged,
+		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error() + "; next: segment.Repair",
 	}}})
 }
 

@@ -32,15 +32,14 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 	if f.Affected {
 		q.where("affected = TRUE") // in these words the index knows it
 	}
-	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.segment.String() })
+	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.key })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {
-			var s segment.SegmentState
-			if err == nil {
-				s, err = r.unpack()
-				err = wrap(doing, err)
+			if err != nil {
+				yield(segment.SegmentState{}, err)
+				return
 			}
-			if !yield(s, err) || err != nil {
+			if !yield(r.unpack(), nil) {
 				return
 			}
 		}
