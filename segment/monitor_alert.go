@@ -46,7 +46,9 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		if f == nil || f.details == nil {
 			continue
 		}
-		f.details.Upstream = f.upstream
+		if f.upstream != nil {
+			f.details.Upstream = f.upstream.current.Segment
+		}
 		rule, err := w.monitor.rule(ctx, id, &f.details.Last)
 		failures = append(failures, err)
 		alerts[id] = f.details.alert(w.sweep.At, &rule, w.monitor.job(id, &f.details.Last))
@@ -91,14 +93,14 @@ func (w *sweeper) close(s *SegmentState) {
 // suspect takes the size of the last run out of the baseline where a limit brought
 // it about.
 func (w *sweeper) suspect(s *SegmentState) {
-	run := w.findings[s.Segment].brought
-	if run == "" || s.Last.RunID != run {
+	f := w.findings[s.Segment]
+	if f.limited == nil || f.limited.brought == "" || s.Last.RunID != f.limited.brought {
 		return
 	}
 	before := len(s.Sizes)
 	if s.suspect(s.Last.Size()); len(s.Sizes) < before {
 		s.Log = append(s.Log, LogEntry{
-			Segment: s.Segment, At: w.sweep.At, Action: ActionSuspected, RunID: run, By: "sweep", Why: "several segments stopped at this size",
+			Segment: s.Segment, At: w.sweep.At, Action: ActionSuspected, RunID: s.Last.RunID, By: "sweep", Why: "several segments stopped at this size",
 		})
 	}
 }

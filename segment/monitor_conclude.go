@@ -100,7 +100,7 @@ func (w *sweeper) findLimits() {
 			for i := range group {
 				f := w.fallen(&group[i])
 				if f.limit(finding); group[i].kept && group[i].brought {
-					f.brought = group[i].run
+					f.limited.brought = group[i].run
 				}
 			}
 		}
@@ -128,7 +128,7 @@ func (w *sweeper) fallen(f *fall) *found {
 	delete(w.healthy, f.segment)
 	details := newFinding(&SegmentState{Last: Record{RunID: f.run, JobKind: f.jobKind}}, f.segment, f.report())
 	fresh := newFound(CurrentSize{Stored: validate.Count(f.now)}, 1, &details)
-	fresh.details, fresh.fell = nil, new(*f)
+	fresh.details, fresh.limited = nil, &limited{fell: new(*f)}
 	w.findings[f.segment] = fresh
 	return fresh
 }
@@ -148,7 +148,7 @@ func (w *sweeper) traceUpstream() {
 			if !ok {
 				break
 			}
-			seen[up], at, f.upstream = true, up, up
+			seen[up], at, f.upstream = true, up, w.findings[up]
 		}
 	}
 }

@@ -22,12 +22,17 @@ type found struct {
 	kind     validate.Kind
 	users    int64
 	jobKind  JobKind
-	upstream ID
-	limits   []validate.Finding // a size that it shares with other segments
-	fell     *fall              // nothing else is wrong with it
-	damaged  *Damage            // a row of which nobody knows whose it is
-	brought  string             // the run that brought a size of limits; empty: none
-	details  *SegmentFinding    // nil: left out
+	upstream *found          // nil: none explains it
+	limited  *limited        // nil: not
+	damaged  *Damage         // a row of which nobody knows whose it is
+	details  *SegmentFinding // nil: left out
+}
+
+// A limited segment shares its size with others that were larger.
+type limited struct {
+	findings []validate.Finding
+	fell     *fall  // nothing else is wrong with it
+	brought  string // the run that brought the size; empty: none
 }
 
 func newFound(current CurrentSize, listed int, details *SegmentFinding) *found {
@@ -49,7 +54,10 @@ func gravestFirst(a, b *found) int {
 
 // limit adds that the segment shares a size with others.
 func (f *found) limit(finding validate.Finding) {
-	f.limits = append(f.limits, finding)
+	if f.limited == nil {
+		f.limited = &limited{}
+	}
+	f.limited.findings = append(f.limited.findings, finding)
 	if f.urgency = Page; finding.Kind.Compare(f.kind) < 0 {
 		f.kind = finding.Kind
 	}
@@ -61,7 +69,7 @@ func (f *found) limit(finding validate.Finding) {
 // hold takes in what was found, with the details of the gravest.
 func (w *sweeper) hold(f *found) {
 	w.findings[f.current.Segment] = f
-	if w.detailed = append(w.detailed, f); len(w.detailed) < 2*mostShown {
+	if w.detailed = append(w.detailed, f); len(w.detailed) < mostShown+mostShown/4 {
 		return
 	}
 	slices.SortFunc(w.detailed, gravestFirst)
@@ -104,7 +112,7 @@ func (w *sweeper) detail(ctx context.Context, some []ID) error {
 		f, s := w.findings[id], states[id]
 		details, err := w.examineAgain(ctx, f, &s)
 		failures = append(failures, err)
-		for _, finding := range f.limits {
+		for _, finding := range f.limits() {
 			details.add(finding)
 		}
 		f.details = &details
@@ -120,8 +128,8 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 		return damagedFinding(s), nil
 	case s.Damaged != nil:
 		return damagedFinding(s), nil
-	case f.fell != nil:
-		return newFinding(s, s.Segment, f.fell.report()), nil
+	case f.limited != nil && f.limited.fell != nil:
+		return newFinding(s, s.Segment, f.limited.fell.report()), nil
 	case f.listed == 0:
 		return missing(s), nil
 	}
@@ -130,9 +138,16 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 	return newFinding(s, s.Segment, e.check(ctx, w.monitor.validator)), err
 }
 
+func (f *found) limits() []validate.Finding {
+	if f.limited == nil {
+		return nil
+	}
+	return f.limited.findings
+}
+
 // undetailed returns what is known of a finding whose details could not be read.
 func (f *found) undetailed() SegmentFinding {
-	report := validate.Report{Name: f.current.Segment.String(), Stored: f.current.Stored, Findings: f.limits}
+	report := validate.Report{Name: f.current.Segment.String(), Stored: f.current.Stored, Findings: f.limits()}
 	return SegmentFinding{
 		Segment: f.current.Segment, Urgency: f.urgency, Kind: f.kind, Users: f.users, Report: report,
 		Text: report.Name + ": " + string(f.kind) + "; the details could not be read",

@@ -161,7 +161,7 @@ type cursor struct {
 
 func open(ctx context.Context, ledger iter.Seq2[SegmentState, error]) *cursor {
 	ctx, cancel := context.WithCancel(ctx)
-	segments, ended := newBatches[SegmentState](4), make(chan error, 1)
+	segments, ended := newBatches[SegmentState](2), make(chan error, 1)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		err := errEnded // unless it returns
