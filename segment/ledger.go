@@ -15,6 +15,10 @@ import (
 // this attempt was committed before: it must not go live any more.
 var ErrSuperseded = errors.New("superseded")
 
+// ErrBusy says that a ledger waited in vain for others: for a lock, or for a
+// connection of its pool. Those may be the job's own.
+var ErrBusy = errors.New("busy")
+
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {
