@@ -62,7 +62,7 @@ func (e *OrderError) Error() string {
 // newFinding returns the finding of a segment whose report is not without any.
 func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 	r.Name = id.String() // not before: it costs as much as judging a healthy segment
-	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
+	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: t.Sizes, Report: r}
 	c.judge()
 	return c
 }

@@ -105,12 +105,13 @@ func TestQueriesUseIndexes(t *testing.T) {
 			execute(t, db, "ANALYZE")
 		}
 		for query, index := range map[string]string{
-			"SELECT segment FROM segmentguard_segments WHERE segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000": "segmentguard_segments_affected",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND build = '7' ORDER BY id LIMIT 1000":                      "segmentguard_log_build",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND run = '7' ORDER BY id LIMIT 1000":                        "segmentguard_log_run",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND segment = 'g/7' ORDER BY id LIMIT 1000":                  "segmentguard_log_segment",
-			"SELECT max(attempt) FROM segmentguard_log WHERE segment = 'g/7' AND run = '7'":                                "segmentguard_log_",
-			"SELECT count(*) FROM segmentguard_log WHERE at < " + d.SQL("'2020-01-01'", "0"):                               "segmentguard_log_at",
+			"SELECT segment FROM segmentguard_segments WHERE segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000":   "segmentguard_segments_affected",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND build = '7' ORDER BY id LIMIT 1000":                        "segmentguard_log_build",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND run = '7' ORDER BY id LIMIT 1000":                          "segmentguard_log_run",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND segment = 'g/7' ORDER BY id LIMIT 1000":                    "segmentguard_log_segment",
+			"SELECT max(attempt) FROM segmentguard_log WHERE segment = 'g/7' AND run = '7'":                                  "segmentguard_log_",
+			"SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE at >= " + d.SQL("'2030-01-01'", "2000000000000000"): "segmentguard_log_at",
+			"SELECT count(*) FROM segmentguard_log WHERE at < " + d.SQL("'2020-01-01'", "0"):                                 "segmentguard_log_at",
 		} {
 			require.Contains(t, explained(t, d, db, query), index, query)
 		}
