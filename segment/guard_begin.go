@@ -65,6 +65,10 @@ func (r *guardedRun) begin(ctx context.Context) error {
 // Of output that is staged people are told only where the job ran out of time. A
 // run that is Live and fails half-way leaves nobody knows what: that is told at
 // once, as a page.
+//
+// All that Do calls runs on the caller's goroutine. Where ctx has a deadline, and a
+// callback does not return when it passes, Do records the run as failed, or as unknown
+// where it hangs in Staging.Commit, and tells people, from beside it.
 func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (validate.Report, error) {
 	if err := g.Begin(ctx, &run); err != nil {
 		r := guardedRun{guard: g, run: run}
@@ -75,6 +79,7 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 		return r.report, err
 	}
 	r := &guardedRun{guard: g, run: run, turn: run.turn}
+	defer r.watch(ctx)()
 	returned := false
 	defer func() {
 		if !returned { // the panic goes on, so nobody is returned what else went wrong
@@ -88,12 +93,14 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 		r.log(ctx, "run failed", err)
 		return r.report, err
 	}
+	r.run.turn = r.turn
 	return g.Commit(ctx, r.run)
 }
 
 // failed records that the write failed, tells people where that is news, and drops
 // what was written.
 func (r *guardedRun) failed(ctx context.Context, failure error) error {
+	r.lookout.knows()
 	r.describe()
 	r.at = r.guard.now()
 	r.unverified(&outage{"writing", failure})

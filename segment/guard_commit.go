@@ -180,7 +180,9 @@ func (r *guardedRun) publish(ctx context.Context) error {
 		return r.cancelled(ctx)
 	}
 	r.committing = true
-	if err := r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number)); err != nil {
+	r.lookout.commits()
+	err = r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number))
+	if r.lookout.knows(); err != nil {
 		return r.commitFailed(ctx, err)
 	}
 	r.live = true

@@ -18,6 +18,8 @@ type turn struct {
 	lease      *lease // nil: none, as in a job's own transaction
 	moved      bool   // a run went live since this one began
 	overlapped bool   // whoever had the row before may still go live
+
+	lookout *lookout // nil: none stands beside
 }
 
 // lock takes the commit row, before the output is read back. A run that is only

@@ -34,6 +34,7 @@ func (r *guardedRun) reject(ctx context.Context) error {
 // ledger, or may be what the ledger waited for in vain, it must be over first; where
 // that was not known, telling is tried again.
 func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
+	r.lookout.knows()
 	tx := r.run.Staging.Tx
 	alone, ok := tx.(interface{ Exclusive() bool })
 	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
