@@ -303,6 +303,25 @@ func TestLiveRunsOneAfterAnother(t *testing.T) {
 
 // TestDoSaysWhatElseFailed: the report of a write that failed has that as a
 // finding, and what fails after a panic is in the log, as nobody is returned it.
+// TestRunWithoutANumber: its report says so, which is no news about the segment.
+func TestRunWithoutANumber(t *testing.T) {
+	b := newBench(t)
+	report, err := b.commit()
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1)
+	require.Equal(t, validate.Warn, report.Findings[0].Severity)
+	require.Contains(t, report.Findings[0].Detail, "the run has no number")
+	require.Empty(t, b.alerts)
+	b = newBench(t)
+	report, err = b.guard().Commit(t.Context(), b.begin("with one"))
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	b.config.Ledger = nil
+	report, err = b.commit()
+	require.NoError(t, err)
+	require.Empty(t, report.Findings, "nobody gives numbers")
+}
+
 // A callback that hangs when the job's time is over is recorded and told from
 // beside it; what it does later is judged as always.
 func TestDoThatHangs(t *testing.T) {

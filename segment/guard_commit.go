@@ -2,7 +2,9 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -110,6 +112,19 @@ func (r *guardedRun) judge(ctx context.Context) {
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
 	}
+	if r.start.Number == 0 && r.guard.config.Ledger != nil && !r.admitting && r.rule.Mode != Observe && r.report.Passed() {
+		r.report.Findings = append(r.report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Warn, Cause: errNumberless, Detail: errNumberless.Error(),
+		})
+	}
+}
+
+// errNumberless only explains: it is no news about the segment.
+var errNumberless = errors.New("the run has no number, so that a later run of the segment does not hold it back: take Guard.Do, or call Guard.Begin before the job reads its source")
+
+// news reports whether a report that passed says anything about the segment.
+func news(r *validate.Report) bool {
+	return slices.ContainsFunc(r.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) })
 }
 
 // readSizes reads earlier sizes in the job's transaction, if there is one, and
@@ -212,7 +227,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 	case r.run.Live && yields(err) && r.rule.Mode != Observe:
 		r.unverified(err)
 		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case len(r.report.Findings) > 0:
+	case news(&r.report):
 		told = r.alert(ctx, RunCommitted, r.text())
 	case !yields(err):
 		told = wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report))
