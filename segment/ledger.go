@@ -19,6 +19,10 @@ var ErrSuperseded = errors.New("superseded")
 // connection of its pool. Those may be the job's own.
 var ErrBusy = errors.New("busy")
 
+// ErrNotReady says that a ledger or a store needs somebody to set it up: a right or a
+// table is missing, or a newer program. Running the job again does not help.
+var ErrNotReady = errors.New("not ready")
+
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {

@@ -90,6 +90,8 @@ type transactor interface {
 	oneWriter() bool
 	// busy reports whether a statement waited for a lock for as long as it may.
 	busy(err error) bool
+	// unfit reports whether a right or a table is missing.
+	unfit(err error) bool
 	// holder says, as far as it is known, who holds a segment's commit row and since
 	// when; "": nobody, or it is not known.
 	holder(ctx context.Context, s session, key string) string
