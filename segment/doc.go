@@ -106,13 +106,19 @@
 //
 // # Telemetry
 //
-// Under the scope github.com/segmentguard/segmentguard/segment: spans "begin
-// segment", "admit segment" and "commit segment" with segmentguard.segment, .site_group,
+// Under the scope github.com/segmentguard/segmentguard/segment: spans "do segment",
+// around the others, "begin segment", "admit segment" and "commit segment" with segmentguard.segment, .site_group,
 // .job.kind, .job.id, .run.id, .run.attempt, .build, .users.expected,
 // .users.stored, .findings and .verdict; a failure sets the status and
 // error.type: the gravest kind, or superseded, overtaken, live, unknown. Inside them are the
 // spans and metrics of package validate, which say what was judged, and not what
 // became of it. With a logger, each check is logged, and each run that failed.
+//
+// Where a run waits for its segment, in Begin or Commit, there is a span "wait for
+// segment" with segmentguard.segment, .run.id, .job.kind and .hold: lease, or
+// transaction (the commit row, in the job's own). error.type is superseded, overtaken
+// or, where it waited in vain, unverified; the status says for whom. The metric
+// segmentguard.wait.duration (s) has each wait, with .hold, .job.kind and error.type.
 //
 // [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
 // .segments.healthy, .segments.unwatched, .segments.missing, .segments.affected

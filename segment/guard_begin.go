@@ -41,7 +41,7 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		return err
 	}
 	if r.run.Live && r.rule.Mode != Observe {
-		if err := r.takeLease(ctx); err != nil {
+		if err := r.waiting(ctx, "lease", r.takeLease); err != nil {
 			return err
 		}
 		lease := r.lease
@@ -69,7 +69,10 @@ func (r *guardedRun) begin(ctx context.Context) error {
 // All that Do calls runs on the caller's goroutine. Where ctx has a deadline, and a
 // callback does not return when it passes, Do records the run as failed, or as unknown
 // where it hangs in Staging.Commit, and tells people, from beside it.
-func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (validate.Report, error) {
+func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (report validate.Report, err error) {
+	ctx, span := g.tracer.Start(ctx, "do segment")
+	defer span.End()
+	defer func() { annotate(span, &guardedRun{run: run, report: report}, err) }()
 	if err := g.Begin(ctx, &run); err != nil {
 		r := guardedRun{guard: g, run: run}
 		r.describe()
@@ -86,10 +89,11 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 			r.log(ctx, "run failed", r.failed(ctx, errEnded))
 		}
 	}()
-	err := write(ctx, &r.run)
+	err = errEnded // unless write returns, and Commit
+	failure := write(ctx, &r.run)
 	returned = true
-	if err != nil {
-		err = r.failed(ctx, err) // which adds to the report
+	if failure != nil {
+		err = r.failed(ctx, failure) // which adds to the report
 		r.log(ctx, "run failed", err)
 		return r.report, err
 	}

@@ -30,9 +30,11 @@ func (r *guardedRun) lock(ctx context.Context) error {
 	case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil:
 		return nil
 	case tx == nil:
-		return r.takeLease(ctx)
+		return r.waiting(ctx, "lease", r.takeLease)
 	}
-	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+	return r.waiting(ctx, "transaction", func(ctx context.Context) error {
+		ctx, cancel := timeout(ctx, r.guard.config.Timeout)
+		defer cancel()
 		err := tx.Lock(ctx, r.run.Job.To, r.enter)
 		if _, held := errors.AsType[*heldError](err); held { // who has the lease needs the row that we hold now
 			err = fmt.Errorf("%w: %w", ErrOvertaken, err)
