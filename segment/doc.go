@@ -51,7 +51,9 @@
 // before the store was read stays a verdict.
 //
 // Waits are bounded, by [GuardConfig]: a run that waited in vain for another one's
-// turn to end is not verified, and says for whom it waited.
+// turn to end is not verified, and says for whom it waited ([ErrBusy]). Callbacks run
+// on the caller's goroutine and have its deadline; where one hangs beyond that,
+// [Guard.Do] records the run and tells people from beside it.
 //
 // # The ledger
 //
@@ -75,6 +77,14 @@
 // the last run left live, how far that may drift ([Rule]), its history, and what
 // many segments have in common. It names the affected segment that another one was
 // made from, and puts segments with one fault into an [Incident].
+//
+// A sweep writes and tells some 1,000 segments at a time, so that no guard waits for
+// long, however many are affected. [Sweep.Affected] has all of them, Sweep.Findings
+// the gravest 1,000, and the ledger each one's alert.
+//
+// What a ledger cannot read is never taken for nothing: a damaged segment is one
+// finding that names the row ([Damage]), its jobs are not verified, and the rest is
+// judged. [Repair] drops what cannot be read.
 //
 // # Alerts
 //

@@ -104,7 +104,7 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 // failed records that the write failed, tells people where that is news, and drops
 // what was written.
 func (r *guardedRun) failed(ctx context.Context, failure error) error {
-	r.lookout.knows()
+	r.lookout.reached(known)
 	r.describe()
 	r.at = r.guard.now()
 	r.unverified(&outage{"writing", failure})

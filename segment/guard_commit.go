@@ -122,11 +122,6 @@ func (r *guardedRun) judge(ctx context.Context) {
 // errNumberless only explains: it is no news about the segment.
 var errNumberless = errors.New("the run has no number, so that a later run of the segment does not hold it back: take Guard.Do, or call Guard.Begin before the job reads its source")
 
-// news reports whether a report that passed says anything about the segment.
-func news(r *validate.Report) bool {
-	return slices.ContainsFunc(r.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) })
-}
-
 // readSizes reads earlier sizes in the job's transaction, if there is one, and
 // returns the finding where it cannot.
 func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
@@ -195,9 +190,9 @@ func (r *guardedRun) publish(ctx context.Context) error {
 		return r.cancelled(ctx)
 	}
 	r.committing = true
-	r.lookout.commits()
+	r.lookout.reached(committing)
 	err = r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number))
-	if r.lookout.knows(); err != nil {
+	if r.lookout.reached(known); err != nil {
 		return r.commitFailed(ctx, err)
 	}
 	r.live = true
@@ -227,7 +222,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 	case r.run.Live && yields(err) && r.rule.Mode != Observe:
 		r.unverified(err)
 		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case news(&r.report):
+	case slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }):
 		told = r.alert(ctx, RunCommitted, r.text())
 	case !yields(err):
 		told = wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report))
@@ -295,3 +290,9 @@ func (r *guardedRun) after() time.Time {
 	}
 	return t
 }
+
+// yields reports whether another run of the segment is in the way.
+func yields(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrOvertaken) }
+
+// unprotected reports that the output is live, whatever is judged.
+func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }

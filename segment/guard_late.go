@@ -4,34 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
 // graceful is how long after its deadline a job may take to return by itself.
 const graceful = time.Second
-
-// A lookout stands beside a job whose callbacks may hang: they run on the caller's
-// goroutine, always, and whoever hangs there cannot say so. Some time after the
-// job's deadline it records the run, and tells people.
-type lookout struct {
-	committing atomic.Bool // Staging.Commit was called
-	judged     atomic.Bool // what became of the run is known, and recorded by the guard
-}
-
-// commits says that the output may be live from now on.
-func (l *lookout) commits() {
-	if l != nil {
-		l.committing.Store(true)
-	}
-}
-
-// knows says that the guard itself records the run, and tells of it.
-func (l *lookout) knows() {
-	if l != nil {
-		l.judged.Store(true)
-	}
-}
 
 // watch has the run recorded and told if its deadline passes and the job does not
 // return. stop ends that, and waits for it if it is under way.
@@ -48,8 +25,8 @@ func (r *guardedRun) watch(ctx context.Context) (stop func()) {
 		select {
 		case <-returned:
 		case <-time.After(graceful):
-			if !out.judged.Load() {
-				beside.late(ctx, out.committing.Load())
+			if reached := stage(out.stage.Load()); reached != known {
+				beside.late(ctx, reached == committing)
 			}
 		}
 	})

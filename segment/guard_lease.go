@@ -6,7 +6,12 @@ import (
 	"fmt"
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // A turn is what a run knows and holds of its segment's commit row. How runs go
@@ -20,6 +25,25 @@ type turn struct {
 	overlapped bool   // whoever had the row before may still go live
 
 	lookout *lookout // nil: none stands beside
+}
+
+// A lookout stands beside a job whose callbacks may hang: they run on the caller's
+// goroutine, always, and whoever hangs there cannot say so. Some time after the
+// job's deadline it records the run, and tells people.
+type lookout struct{ stage atomic.Int32 }
+
+type stage int32
+
+const (
+	committing stage = 1 + iota // Staging.Commit was called
+	known                       // the guard itself records the run, and tells of it
+)
+
+// reached notes how far the run came.
+func (l *lookout) reached(s stage) {
+	if l != nil {
+		l.stage.Store(int32(s))
+	}
 }
 
 // lock takes the commit row, before the output is read back. A run that is only
@@ -65,6 +89,23 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	}
 	r.hold = Hold{c.Token, c.Generation}
 	return nil
+}
+
+// waiting calls wait in a span, and measures it: how a run waits for its segment, to
+// hold it by "lease" or by "transaction".
+func (r *guardedRun) waiting(ctx context.Context, by string, wait func(context.Context) error) error {
+	ctx, span := r.guard.tracer.Start(ctx, "wait for segment")
+	defer span.End()
+	begun := time.Now()
+	err := wait(ctx)
+	about := []attribute.KeyValue{attribute.String("segmentguard.hold", by), attribute.String("segmentguard.job.kind", string(r.run.Job.Kind))}
+	if err != nil {
+		about = append(about, attribute.String("error.type", waitError(err)))
+		span.SetStatus(codes.Error, err.Error())
+	}
+	r.guard.waits.Record(ctx, time.Since(begun).Seconds(), metric.WithAttributes(about...))
+	span.SetAttributes(append(about, attribute.String("segmentguard.segment", r.run.Job.To.String()), attribute.String("segmentguard.run.id", r.run.ID))...)
+	return err
 }
 
 // takeLease waits for the lease, no longer than the guard's timeout.

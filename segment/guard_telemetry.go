@@ -1,10 +1,8 @@
 package segment
 
 import (
-	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -26,23 +24,6 @@ func waitHistogram(meters metric.MeterProvider) (metric.Float64Histogram, error)
 		"segmentguard.wait.duration", metric.WithUnit("s"),
 		metric.WithDescription("How long runs waited for their segment's turn, by job kind and how the segment is held."),
 		metric.WithExplicitBucketBoundaries(waitBounds...))
-}
-
-// waiting calls wait in a span, and measures it: how a run waits for its segment, to
-// hold it by "lease" or by "transaction".
-func (r *guardedRun) waiting(ctx context.Context, by string, wait func(context.Context) error) error {
-	ctx, span := r.guard.tracer.Start(ctx, "wait for segment")
-	defer span.End()
-	begun := time.Now()
-	err := wait(ctx)
-	about := []attribute.KeyValue{attribute.String("segmentguard.hold", by), attribute.String("segmentguard.job.kind", string(r.run.Job.Kind))}
-	if err != nil {
-		about = append(about, attribute.String("error.type", waitError(err)))
-		span.SetStatus(codes.Error, err.Error())
-	}
-	r.guard.waits.Record(ctx, time.Since(begun).Seconds(), metric.WithAttributes(about...))
-	span.SetAttributes(append(about, attribute.String("segmentguard.segment", r.run.Job.To.String()), attribute.String("segmentguard.run.id", r.run.ID))...)
-	return err
 }
 
 func waitError(err error) string {

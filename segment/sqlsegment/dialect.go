@@ -74,7 +74,7 @@ type ledgerDialect interface {
 }
 
 // A transactor runs transactions and makes tables.
-type transactor interface {
+type transactor interface { //nolint:interfacebloat // as a language
 	// connect calls do with what waits for the locks of others.
 	connect(ctx context.Context, db *sql.DB, do func(beginner) error) error
 	// exclusive calls do while no other process migrates this database. Where
