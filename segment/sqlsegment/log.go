@@ -35,7 +35,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 		return err
 	}
 	if r.State == segment.RunStarted || r.State == segment.RunOvertaken { // lines of the log, which no transaction of a job need wait for
-		if err := superseded(ctx, s, d, &r); err != nil {
+		if err := superseded(ctx, s, d, d.bind(newest), &r); err != nil {
 			return err
 		}
 		return addToLog(ctx, s, d, []segment.LogEntry{entry})
@@ -50,7 +50,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 	if err != nil {
 		return err
 	}
-	if err := superseded(ctx, s, d, &r); err != nil {
+	if err := superseded(ctx, s, d, d.bind(d.latest(newest)), &r); err != nil {
 		return err
 	}
 	changed, err := changeRows(locked, func(s *segment.SegmentState) error {
@@ -74,12 +74,13 @@ func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	return changeCommit(ctx, s, d, key, 0, func(c *segment.CommitRow) error { return c.GoLive(r) })
 }
 
-func superseded(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+// superseded compares the record with what newest yields.
+func superseded(ctx context.Context, s session, d ledgerDialect, newest string, r *segment.Record) error {
 	attempt := sql.NullInt64{Int64: -1}
 	var live sql.NullString
 	key, err := text(d, r.Segment)
 	if err == nil {
-		err = one(ctx, s, d.bind(d.latest(newest)), []any{r.Attempt, key, r.RunID}, &attempt, &live)
+		err = one(ctx, s, newest, []any{r.Attempt, key, r.RunID}, &attempt, &live)
 	}
 	if err != nil {
 		return err
