@@ -91,7 +91,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		validator: validator,
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout},
+		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout, c.Timeout},
 	}, nil
 }
 

@@ -37,6 +37,7 @@ type racer struct {
 
 	standing, ended bool // as the test knows
 	err             error
+	conn            *sql.Conn
 	tx              *sql.Tx
 }
 
@@ -139,14 +140,22 @@ func (r *racer) stage(ctx context.Context, run *segment.Run) error {
 }
 
 func (r *racer) writeInside(ctx context.Context, run *segment.Run) error {
-	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{Isolation: r.level})
+	conn, err := r.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	r.tx = tx
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: r.level})
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	r.conn, r.tx = conn, tx
 	r.open.Store(true)
 	ends := func(end func() error) func(context.Context) error {
-		return func(context.Context) error { defer r.open.Store(false); return end() }
+		return func(context.Context) error {
+			defer func() { _ = conn.Close() }() // that it is lost is known by then
+			defer r.open.Store(false)
+			return end()
+		}
 	}
 	run.Staging.Tx = r.history.Tx(tx)
 	run.Stored = func(ctx context.Context) (validate.Summary, error) {
@@ -175,7 +184,7 @@ func (r *racer) writeInside(ctx context.Context, run *segment.Run) error {
 // neither before the other one goes on.
 func (r *racer) arrive(ctx context.Context, other *racer, waiting func(context.Context) int) {
 	for tick := time.Millisecond; ; tick = min(2*tick, 100*time.Millisecond) {
-		if r.platform.database.Dialect == sqlsegment.SQLite && other.open.Load() { // which has one writer
+		if r.database.Dialect == sqlsegment.SQLite && other.open.Load() { // which has one writer
 			tick = 0
 		}
 		select {
@@ -238,7 +247,7 @@ func (r *racer) finish() {
 // a while may wait, and if it does not, it comes to its next step all the same.
 func (p *platform) waiting(ctx context.Context) (n int) {
 	query := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-	switch p.database.Dialect {
+	switch p.database.Dialect { //nolint:exhaustive // PostgreSQL is left
 	case sqlsegment.SQLite:
 		return 0
 	case sqlsegment.MySQL:

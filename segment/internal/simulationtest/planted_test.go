@@ -1,15 +1,13 @@
 package simulationtest
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment/internal/plantedtest"
 )
 
 // Bugs, as they would stand in the code: each is one piece of the protocol left
@@ -34,35 +32,14 @@ var planted = []struct {
 }
 
 // TestPlantedBugs builds the simulator over code with a bug in it, which must be
-// found. It takes minutes: set SEGMENTGUARD_PLANTED=1, or to a part of a bug's name.
+// found. It takes minutes: see plantedtest.Variable.
 func TestPlantedBugs(t *testing.T) {
-	want := os.Getenv("SEGMENTGUARD_PLANTED")
-	if want == "" {
-		t.Skip("SEGMENTGUARD_PLANTED is not set")
-	}
-	folder, err := filepath.Abs("../..")
-	require.NoError(t, err)
 	for _, bug := range planted {
 		t.Run(bug.name, func(t *testing.T) {
-			if want != "1" && !strings.Contains(bug.name, want) {
-				t.Skip("not asked for")
-			}
-			original := filepath.Join(folder, bug.file)
-			code, err := os.ReadFile(original)
-			require.NoError(t, err)
-			require.Equal(t, 1, strings.Count(string(code), bug.code), "the code changed, and the bug must change with it")
-			broken := filepath.Join(t.TempDir(), bug.file)
-			require.NoError(t, os.WriteFile(broken, []byte(strings.Replace(string(code), bug.code, bug.bug, 1)), 0o600))
-			overlay := filepath.Join(t.TempDir(), "overlay.json")
-			replaced, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(overlay, replaced, 0o600))
-			c := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-run=^TestWorlds$", "-v", ".")
-			c.Env = append(os.Environ(), "SEGMENTGUARD_WORLDS="+strconv.Itoa(bug.within), "SEGMENTGUARD_SEED=1", "SEGMENTGUARD_SHRINK=0", "SEGMENTGUARD_PLANTED=")
-			out, err := c.CombinedOutput()
-			require.Error(t, err, "no world of %d breaks a promise", bug.within)
-			require.Contains(t, string(out), "seed ", "%s", out)
-			for line := range strings.Lines(string(out)) {
+			out := plantedtest.Find(t, "../..", plantedtest.Bug{Name: bug.name, File: bug.file, Code: bug.code, Bug: bug.bug},
+				[]string{"SEGMENTGUARD_WORLDS=" + strconv.Itoa(bug.within), "SEGMENTGUARD_SEED=1", "SEGMENTGUARD_SHRINK=0"}, "-run=^TestWorlds$", "-v")
+			require.Contains(t, out, "seed ", "%s", out)
+			for line := range strings.Lines(out) {
 				if strings.Contains(line, "seed ") {
 					t.Log(strings.TrimSpace(line))
 				}
