@@ -249,6 +249,7 @@ func (ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err
 	p := of(ctx)
 	err = p.call(ctx, "next", p.wait(), func() error {
 		start, err = p.world.memory.Next(context.WithoutCancel(ctx), id)
+		p.number = start.Number
 		return err
 	})
 	return start, err
