@@ -80,6 +80,7 @@ type process struct {
 	onKill []func()
 	thaws  atomic.Int64 // when the process goes on after a pause, in nanoseconds
 	number int64        // that the ledger gave it last
+	does   decision     // of a human
 }
 
 type processKey struct{}

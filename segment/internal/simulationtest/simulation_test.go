@@ -46,7 +46,7 @@ func TestWorlds(t *testing.T) {
 				require.NoError(t, err)
 				for i := next.Add(1) - 1; i < int64(n) && failed.Load() == 0; i = next.Add(1) - 1 {
 					p := newPlan(first + uint64(i))
-					w := run(t, f, p, false)
+					w := run(t, f, p, false, nil)
 					steps.Add(int64(w.scheduler.steps))
 					faults.Add(int64(w.scheduler.faults))
 					jobs.Add(int64(len(w.results)))
@@ -72,7 +72,7 @@ func TestSeedsThatFailed(t *testing.T) {
 		37535, // a sweep waited for a transaction that held a commit row for ever
 		40365, // nobody ended that a run went over another one, in a store without staging
 	} {
-		require.Empty(t, run(t, f, newPlan(seed), false).violation, "seed %d", seed)
+		require.Empty(t, run(t, f, newPlan(seed), false, nil).violation, "seed %d", seed)
 	}
 }
 
@@ -83,8 +83,8 @@ func show(t *testing.T, f *platform, p plan, violation string) {
 		t.Errorf("seed %d: %s", p.seed, violation)
 		return
 	}
-	small := shrink(p, func(p plan) bool { return run(t, f, p, false).violation != "" })
-	w := run(t, f, small, true)
+	small := shrink(p, func(p plan) bool { return run(t, f, p, false, nil).violation != "" })
+	w := run(t, f, small, true, nil)
 	t.Errorf("seed %d: %s\nmade smaller: %s\n%s\n%s", p.seed, violation, w.violation, small.String(), strings.Join(w.scheduler.trace, "\n"))
 }
 
@@ -97,7 +97,7 @@ func TestWorldsAreTheSameTwice(t *testing.T) {
 		n = 100
 	}
 	for seed := range n {
-		once, again := run(t, f, newPlan(seed), false), run(t, f, newPlan(seed), false)
+		once, again := run(t, f, newPlan(seed), false, nil), run(t, f, newPlan(seed), false, nil)
 		require.Equal(t, once.scheduler.hash, again.scheduler.hash, "seed %d", seed)
 	}
 }
