@@ -170,7 +170,11 @@ func (r *racer) writeInside(ctx context.Context, run *segment.Run) error {
 		return err
 	}
 	run.Staging.Discard = ends(tx.Rollback)
-	err = r.exec(ctx, tx, "DELETE FROM live")
+	var users int64 // a plain read, with which a transaction begins to see the database as it is now
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM source").Scan(&users)
+	if err == nil {
+		err = r.exec(ctx, tx, "DELETE FROM live")
+	}
 	if err == nil {
 		err = r.exec(ctx, tx, "INSERT INTO live SELECT id, ? FROM source", r.id)
 	}
