@@ -45,6 +45,7 @@ type racer struct {
 // is what went before.
 const (
 	toBegin  = "begin"
+	toRead   = "read"
 	toWrite  = "write"
 	toCommit = "commit" // the guard's
 	toCount  = "count"  // it has the segment's turn
@@ -52,7 +53,7 @@ const (
 	toRecord = "record" // it is live
 )
 
-var steps = []string{toBegin, toWrite, toCommit, toCount, toLand, toRecord}
+var steps = []string{toBegin, toRead, toWrite, toCommit, toCount, toLand, toRecord}
 
 func newRacer(p *platform, id, way string, level sql.IsolationLevel, alerts *bytes.Buffer) (*racer, error) {
 	r := &racer{
@@ -93,8 +94,8 @@ func (r *racer) before(step string) {
 
 func (r *racer) start(ctx context.Context) { go func() { r.done <- r.run(ctx) }() }
 
-// run takes out what is live, and puts the source in its place, with its own mark.
-// What its own statements meet of another run is for the job to do again.
+// run takes out what it saw to be live, and puts the source in its place, with its own
+// mark. What its own statements meet of another run is for the job to do again.
 func (r *racer) run(ctx context.Context) error {
 	run, err := r.platform.run(ctx, r.id, 1)
 	if err != nil {
@@ -104,8 +105,9 @@ func (r *racer) run(ctx context.Context) error {
 	if err := r.guard.Begin(ctx, &run); err != nil {
 		return err
 	}
-	r.before(toWrite)
+	r.before(toRead)
 	if r.way == "staged" {
+		r.before(toWrite)
 		err = r.stage(ctx, &run)
 	} else {
 		err = r.writeInside(ctx, &run)
@@ -170,10 +172,12 @@ func (r *racer) writeInside(ctx context.Context, run *segment.Run) error {
 		return err
 	}
 	run.Staging.Discard = ends(tx.Rollback)
-	var users int64 // a plain read, with which a transaction begins to see the database as it is now
-	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM source").Scan(&users)
+	marks, _, err := marks(ctx, tx)
 	if err == nil {
-		err = r.exec(ctx, tx, "DELETE FROM live")
+		r.before(toWrite)
+	}
+	for _, mark := range marks {
+		err = errors.Join(err, r.exec(ctx, tx, "DELETE FROM live WHERE tag = ?", mark))
 	}
 	if err == nil {
 		err = r.exec(ctx, tx, "INSERT INTO live SELECT id, ? FROM source", r.id)
@@ -272,21 +276,30 @@ func newMarked(t *testing.T, p *platform) *platform {
 }
 
 // marks returns who wrote the users that are live, and how many those are.
-func (p *platform) marks(ctx context.Context) (marks string, users int64, err error) {
-	rows, err := p.db.QueryContext(ctx, "SELECT tag, count(*) FROM live GROUP BY tag ORDER BY tag")
+func marks(ctx context.Context, q sqlsegment.Queryer) (marks []string, users int64, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT tag, count(*) FROM live GROUP BY tag ORDER BY tag")
 	if err != nil {
-		return "", 0, err
+		return nil, 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var mark string
 		var n int64
 		if err := rows.Scan(&mark, &n); err != nil {
-			return "", 0, err
+			return nil, 0, err
 		}
-		marks, users = marks+mark, users+n
+		marks, users = append(marks, mark), users+n
 	}
 	return marks, users, rows.Err()
+}
+
+// requireMarked wants 50 users live, of one run.
+func (p *platform) requireMarked(t *testing.T, mark string) {
+	t.Helper()
+	marks, users, err := marks(t.Context(), p.db)
+	require.NoError(t, err)
+	require.Equal(t, []string{mark}, marks)
+	require.Equal(t, int64(50), users)
 }
 
 // ledgerLive returns what the ledger says is live; -1: it does not know.

@@ -18,6 +18,7 @@ var planted = []struct {
 }{
 	{"the commit row is not locked", "guard_lease.go", "case r.rule.Mode == Observe, r.lease != nil,", "case true, r.rule.Mode == Observe, r.lease != nil,", 200},
 	{"a lease is not renewed", "guard_lease.go", "c.Until = c.Now.Add(leaseFor)", "_ = leaseFor", 1000},
+	{"a lease that was taken over counts", "ledger_commit.go", "	leased := r.Hold.Token != 0\n", "	leased := r.Hold.Token != 0\n	if leased {\n		r.Hold = Hold{c.Token, c.Generation}\n	}\n", 4000},
 	{"any run that went live meanwhile supersedes", "guard_lease.go", "r.start.Number < c.mayBeLive():", "r.start.Generation != c.Generation:", 200},
 	{"an older run goes over a later one that may be live", "ledger_commit.go", "return max(c.Number, c.Passed)", "return c.Number", 4000},
 	{"an older run's failure opens an alert", "alert_notifier.go", "if !a.Protected || !s.older(a.Number) {", "{", 4000},
