@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,18 +17,20 @@ import (
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
-// A lease runs out by the ledger's clock, which must be that of the world: SQLite asks
-// the machine for the time, this the bubble of synctest in which it is asked.
-func init() {
+// askBubble has SQLite ask the bubble of synctest for the time, and not the machine: a
+// lease runs out by the ledger's clock, which must be that of the world.
+var askBubble = sync.OnceFunc(func() {
 	const unix = 2440587.5 // the Julian day of 1970
 	sqlite.MustRegisterScalarFunction("julianday", 1, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 		return unix + float64(time.Now().UnixMicro())/(24*60*60*1e6), nil
 	})
-}
+})
 
 // TestWorldsInSQLite tries worlds of the simulator over a real ledger in a database: as
 // many as SEGMENTGUARD_WORLDS says, from the seed in SEGMENTGUARD_SEED or else from 1.
+// Each is, step by step, the world that there is over a Memory.
 func TestWorldsInSQLite(t *testing.T) {
+	askBubble()
 	sim, err := simulationtest.New(func(t *testing.T) segment.Ledger {
 		db, err := sql.Open("sqlite", ":memory:?_pragma=synchronous(0)")
 		require.NoError(t, err)

@@ -245,7 +245,7 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 			w.spawn("rollback", j.retry, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, "tx: rollback", 0, tx.rollback) })
 		})
 		run.Staging, run.Stored = tx.staging(), counted(func() int64 { return total(tx.sees()) })
-		_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
+		_, err := guard.Do(ctx, run, func(ctx context.Context, _ *segment.Run) error {
 			o.number.Store(p.number)
 			time.Sleep(j.takes)
 			return tx.write(ctx, o.users)
