@@ -86,28 +86,28 @@ func requireOthersGoOn(t *testing.T, p *platform, unrecorded bool) {
 	ctx := bounded(t)
 	g, err := segment.NewGuard(segment.GuardConfig{Ledger: p.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
-	run := func(to segment.ID) segment.Run {
+	run := func(id string, to segment.ID) segment.Run {
 		return segment.Run{
-			ID: "other", Build: "v1", Job: segment.Copy(to, segment.ID{SiteGroup: "g", Name: "source"}), Expected: validate.Count(50), Read: validate.Count(50),
+			ID: id, Attempt: 2, Build: "v1", Job: segment.Copy(to, segment.ID{SiteGroup: "g", Name: "source"}), Expected: validate.Count(50), Read: validate.Count(50),
 			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(50), nil },
 			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
 		}
 	}
-	other := run(segment.ID{SiteGroup: "g", Name: "other"})
+	other := run("other", segment.ID{SiteGroup: "g", Name: "other"})
 	require.NoError(t, g.Begin(ctx, &other))
 	_, err = g.Commit(ctx, other)
 	require.NoError(t, err, "another segment")
 
-	same := run(idS)
-	require.NoError(t, g.Begin(ctx, &same), "a run of the same segment begins")
+	same := run("slow", idS)
+	require.NoError(t, g.Begin(ctx, &same), "another attempt at the same run begins")
 	if !unrecorded {
 		return
 	}
 	same.Read = validate.Count(3)
 	_, err = g.Admit(ctx, same)
 	require.ErrorIs(t, err, validate.Short, "one is rejected")
-	require.Equal(t, []string{"0 started", "0 rejected"}, p.states(t, "other")[3:], "and recorded")
-	require.Equal(t, "other", p.state(t).Alert.Open.RunID, "and told of")
+	require.Equal(t, []string{"1 started", "2 started", "2 rejected"}, p.states(t, "slow"), "and recorded")
+	require.Equal(t, 2, p.state(t).Alert.Open.Attempt, "and told of")
 	require.NoError(t, segment.Accept(ctx, p.history, idS, "day 0", segment.Decision{By: "a", Why: "b", At: time.Now()}))
 	require.Nil(t, p.state(t).Alert.Open)
 
