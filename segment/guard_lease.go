@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,8 +65,44 @@ func (r *guardedRun) lock(ctx context.Context) error {
 		if _, held := errors.AsType[*heldError](err); held { // who has the lease needs the row that we hold now
 			err = fmt.Errorf("%w: %w", ErrOvertaken, err)
 		}
-		return err
+		return r.waitedFor(ctx, err)
 	})
+}
+
+// mostHolders is how many runs are named that may hold a row.
+const mostHolders = 3
+
+// waitedFor adds to an error who may hold the commit row, where nobody has a lease and
+// the wait for the row came to its bound: a transaction holds it, whose changes nobody
+// can read. It is one of those that began within a day and did not end.
+func (r *guardedRun) waitedFor(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || r.guard.config.Ledger == nil {
+		return err
+	}
+	var began []*Record
+	failed := afterwards(ctx, min(r.guard.config.Timeout, 2*time.Second), func(ctx context.Context) error {
+		for e, err := range r.guard.config.Ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Since: r.at.AddDate(0, 0, -1)}) {
+			if err != nil {
+				return err
+			}
+			if e.Record == nil || e.RunID == r.run.ID && e.Record.Attempt == r.run.Attempt {
+				continue
+			}
+			began = slices.DeleteFunc(began, func(b *Record) bool { return b.RunID == e.RunID && b.Attempt == e.Record.Attempt })
+			if e.Record.State == RunStarted {
+				began = append(began, e.Record)
+			}
+		}
+		return nil
+	})
+	if failed != nil || len(began) == 0 {
+		return fmt.Errorf("a transaction holds the segment's commit row: %w", err)
+	}
+	var names []string
+	for _, b := range began[max(0, len(began)-mostHolders):] {
+		names = append(names, fmt.Sprintf("run %s, attempt %d, since %s", b.RunID, b.Attempt, b.At.UTC().Format(time.RFC3339)))
+	}
+	return fmt.Errorf("a transaction holds the segment's commit row, as may that of %s: %w", strings.Join(names, ", or of "), err)
 }
 
 // enter finds out from the row whether the run may go on, and takes it.
@@ -123,7 +161,7 @@ func (r *guardedRun) takeLease(ctx context.Context) error {
 		}
 		if _, held := errors.AsType[*heldError](err); !held {
 			if ctx.Err() != nil {
-				return join(waitsFor, err)
+				return join(waitsFor, r.waitedFor(ctx, err))
 			}
 			return err
 		}

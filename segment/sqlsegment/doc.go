@@ -168,13 +168,15 @@
 //		Staging: ledger.Staging(tx), // the size is recorded with the data, or not at all
 //	})
 //
-// The whole program is examples/segmentcopy/indatabase. From its first Record to
-// its end such a transaction holds back other runs of the same segment, on SQLite
-// everybody who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a
+// The whole program is examples/segmentcopy/indatabase. From when the guard counts
+// what is stored to its end such a transaction holds back other runs of the same
+// segment, and from its record on, right before its commit, all who write about the
+// segment; on SQLite, from its first statement on, everybody who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a
 // record may fail with a serialization error (40001): the run is unverified, and
 // may be tried again. On MySQL and MariaDB begin such a transaction with
-// sql.LevelReadCommitted: by default they also lock the gaps beside what is read,
-// and jobs of different segments may deadlock (1213), which is unverified, too.
+// sql.LevelReadCommitted: by default they also lock the gaps beside what is read.
+// Then jobs of different segments may deadlock (1213), which is unverified, too, and
+// one that stands still between its record and its commit holds back all of them.
 // A Ledger begins its own transactions again by itself.
 //
 // # SQLite and many processes
