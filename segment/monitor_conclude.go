@@ -24,7 +24,7 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 		w.sweep.Findings = append(w.sweep.Findings, *w.findings[id])
 	}
 	slices.SortFunc(w.sweep.Findings, gravestFirst)
-	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx), asked)
+	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx), w.countOpen(ctx), asked)
 }
 
 // dropMissing takes back what was said to be missing from a listing that did not

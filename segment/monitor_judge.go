@@ -16,7 +16,8 @@ import (
 type sweeper struct {
 	monitor *Monitor
 	sweep   Sweep
-	states  map[ID]AlertState // the alerts, as they were when it began
+	states  map[ID]AlertState    // the alerts, as they were when it began
+	open    map[alertGroup]int64 // the alerts, as they are when it ends; nil: not known
 
 	mu       sync.Mutex
 	findings map[ID]*SegmentFinding
