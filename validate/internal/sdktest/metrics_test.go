@@ -3,6 +3,7 @@ package sdktest
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"os"
 	"regexp"
@@ -234,6 +235,47 @@ func TestMetricsOfAWeek(t *testing.T) {
 	require.Empty(t, m[alerts].nonzero(), "an alert that is over counts 0, not what it was")
 	require.Contains(t, m[alerts], "alert.kind=short alert.severity=page")
 	require.Greater(t, m[lastComplete][""], float64(complete))
+}
+
+// TestMetricsWithoutLedger: what could not be read does not count as read.
+func TestMetricsWithoutLedger(t *testing.T) {
+	w := newWeek(t)
+	w.night(t, "v1", map[segment.JobKind]int64{segment.JobKindCopy: 900})
+	ledger := &ending{Ledger: w.ledger, reads: 100}
+	var err error
+	w.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: quiet{}, Now: func() time.Time { return w.now }, MeterProvider: w.meters})
+	require.NoError(t, err)
+	w.sweep(t, nil)
+	before := w.segmentMetrics(t)
+	require.Equal(t, values{"alert.kind=short alert.severity=page": 2}, before[alerts].nonzero())
+
+	for reads := range 100 - ledger.reads { // fail at the first, the second, … and at last none
+		ledger.reads = reads
+		w.sweep(t, errEnding)
+		after := w.segmentMetrics(t)
+		for _, name := range []string{segments, alerts, lastComplete} {
+			require.Equal(t, before[name], after[name], "read %d, %s", reads, name)
+		}
+	}
+	ledger.reads = 100
+	w.sweep(t, nil)
+	require.Greater(t, w.segmentMetrics(t)[lastComplete][""], before[lastComplete][""])
+}
+
+var errEnding = errors.New("connection refused")
+
+// An ending ledger lists segments so many times, and then no more.
+type ending struct {
+	segment.Ledger
+
+	reads int
+}
+
+func (e *ending) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	if e.reads--; e.reads < 0 {
+		return func(yield func(segment.SegmentState, error) bool) { yield(segment.SegmentState{}, errEnding) }
+	}
+	return e.Ledger.Segments(ctx, f)
 }
 
 // TestMetricsAreDocumented: the table of the package's documentation has each
