@@ -156,7 +156,7 @@ func (w *sweeper) log(ctx context.Context, took time.Duration, complete bool, er
 	}
 	attrs = append(attrs, slog.Int("incidents", len(w.sweep.Incidents)))
 	if w.open != nil {
-		open := map[Urgency]int64{}
+		open := map[Urgency]int64{Page: 0, Ticket: 0}
 		for group, n := range w.open {
 			open[group.urgency] += n
 		}

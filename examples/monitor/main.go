@@ -42,8 +42,9 @@ func main() {
 	flag.IntVar(&s.segments, "segments", 3000, "how many segments there are")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, s); err != nil {
+	err := run(ctx, os.Stdout, s)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "monitor:", err)
 		os.Exit(1)
 	}

@@ -104,7 +104,7 @@ func doing(write func(context.Context, *segment.Run) error) func(context.Context
 // recovering makes a call that panics return.
 func recovering(call func(context.Context, *segment.Guard, segment.Run) error) func(context.Context, *segment.Guard, segment.Run) error {
 	return func(ctx context.Context, g *segment.Guard, r segment.Run) (err error) {
-		defer func() { err = recover().(error) }()
+		defer func() { err, _ = recover().(error) }()
 		return call(ctx, g, r)
 	}
 }
