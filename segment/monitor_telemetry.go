@@ -61,13 +61,13 @@ func newGauges(meters metric.MeterProvider) (*gauges, error) {
 // segments as they were: it has not seen all of them.
 func (g *gauges) record(ctx context.Context, w *sweeper, took time.Duration, complete bool) {
 	g.duration.Record(ctx, took.Seconds())
-	if w.open != nil {
-		g.recordAlerts(ctx, w.open)
+	if w.counted != nil {
+		g.recordAlerts(ctx, w.counted)
 	}
 	if !complete {
 		return
 	}
-	for state, n := range w.numbers() {
+	for state, n := range w.sweep.states() {
 		g.segments.Record(ctx, int64(n), metric.WithAttributes(attribute.String("segmentguard.segment.state", state)))
 	}
 	g.complete.Record(ctx, w.sweep.At.Unix())
@@ -87,14 +87,9 @@ func (g *gauges) recordAlerts(ctx context.Context, open map[alertGroup]int64) {
 	}
 }
 
-// numbers returns how many segments are in each state. Each segment is in one.
-func (w *sweeper) numbers() map[string]int {
-	return map[string]int{
-		"healthy":   w.sweep.Healthy,
-		"affected":  len(w.findings) - w.sweep.Missing,
-		"missing":   w.sweep.Missing,
-		"unwatched": w.sweep.Unwatched,
-	}
+// states returns how many segments are in each state. Each segment is in one.
+func (s *Sweep) states() map[string]int {
+	return map[string]int{"healthy": s.Healthy, "affected": len(s.Affected) - s.Missing, "missing": s.Missing, "unwatched": s.Unwatched}
 }
 
 // countOpen counts the alerts that are open in the ledger: by now, and not only
@@ -113,12 +108,16 @@ func (w *sweeper) countOpen(ctx context.Context) error {
 			open[alertGroup{a.Urgency, a.Kind}]++
 		}
 	}
-	w.open = open
+	for _, a := range w.untold { // those that it cannot keep are open, too
+		open[alertGroup{a.Urgency, a.Kind}]++
+	}
+	w.counted = open
 	return nil
 }
 
 // report puts what a sweep found on its span, into the metrics and into the log.
-func (m *Monitor) report(ctx context.Context, span trace.Span, w *sweeper, took time.Duration, err error) {
+func (w *sweeper) report(ctx context.Context, span trace.Span, took time.Duration, err error) {
+	m := w.monitor
 	complete := err == nil && w.sweep.Complete
 	m.gauges.record(ctx, w, took, complete)
 	w.annotate(span, err)
@@ -134,7 +133,7 @@ func (w *sweeper) annotate(span trace.Span, err error) {
 		attribute.Int("segmentguard.segments.healthy", s.Healthy),
 		attribute.Int("segmentguard.segments.unwatched", s.Unwatched),
 		attribute.Int("segmentguard.segments.missing", s.Missing),
-		attribute.Int("segmentguard.segments.affected", len(s.Findings)),
+		attribute.Int("segmentguard.segments.affected", len(s.Affected)),
 		attribute.String("segmentguard.verdict", sweepVerdict(s, err)),
 	)
 	switch {
@@ -143,21 +142,21 @@ func (w *sweeper) annotate(span trace.Span, err error) {
 		span.SetStatus(codes.Error, err.Error())
 	case len(s.Findings) > 0:
 		span.SetAttributes(attribute.String("error.type", string(s.Findings[0].Kind)))
-		span.SetStatus(codes.Error, strconv.Itoa(len(s.Findings))+" segments affected")
+		span.SetStatus(codes.Error, strconv.Itoa(len(s.Affected))+" segments affected")
 	}
 }
 
 // log writes one line with the numbers of the sweep.
 func (w *sweeper) log(ctx context.Context, took time.Duration, complete bool, err error) {
 	attrs := []slog.Attr{slog.Int("segments", w.sweep.Segments)}
-	numbers := w.numbers()
-	for _, state := range slices.Sorted(maps.Keys(numbers)) {
-		attrs = append(attrs, slog.Int(state, numbers[state]))
+	states := w.sweep.states()
+	for _, state := range slices.Sorted(maps.Keys(states)) {
+		attrs = append(attrs, slog.Int(state, states[state]))
 	}
 	attrs = append(attrs, slog.Int("incidents", len(w.sweep.Incidents)))
-	if w.open != nil {
+	if w.counted != nil {
 		open := map[Urgency]int64{Page: 0, Ticket: 0}
-		for group, n := range w.open {
+		for group, n := range w.counted {
 			open[group.urgency] += n
 		}
 		attrs = append(attrs, slog.Int64("open_pages", open[Page]), slog.Int64("open_tickets", open[Ticket]))
@@ -174,7 +173,7 @@ func (w *sweeper) log(ctx context.Context, took time.Duration, complete bool, er
 // sweepVerdict tells what was not looked at apart from what is fine.
 func sweepVerdict(s *Sweep, err error) string {
 	switch {
-	case len(s.Findings) > 0:
+	case len(s.Affected) > 0:
 		return "failed"
 	case err != nil || !s.Complete:
 		return "unverified"
