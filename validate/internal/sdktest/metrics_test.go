@@ -264,6 +264,57 @@ func TestMetricsWithoutLedger(t *testing.T) {
 	require.Greater(t, w.segmentMetrics(t)[lastComplete][""], before[lastComplete][""])
 }
 
+// TestMetricsOfDamage: an alert that the ledger cannot keep is told, and counts.
+func TestMetricsOfDamage(t *testing.T) {
+	w := newWeek(t)
+	w.night(t, "v1", nil)
+	var err error
+	w.monitor, err = segment.NewMonitor(segment.MonitorConfig{
+		Ledger: damaged{w.ledger, w.jobs[0].To}, Alerter: quiet{}, Now: func() time.Time { return w.now }, MeterProvider: w.meters,
+	})
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, w.sweep(t, nil))
+		m := w.segmentMetrics(t)
+		require.Equal(t, values{"alert.kind=unverified alert.severity=ticket": 1}, m[alerts].nonzero())
+		require.Equal(t, values{"segment.state=healthy": 3, "segment.state=affected": 1}, m[segments].nonzero())
+	}
+}
+
+// A damaged ledger can neither read nor keep the alert of one segment.
+type damaged struct {
+	*segment.Memory
+
+	id segment.ID
+}
+
+func (d damaged) damage(s *segment.SegmentState) {
+	if s.Segment == d.id {
+		s.Alert, s.Damaged = segment.AlertState{}, &segment.Damage{Table: "segments", Columns: []string{"alert"}, Row: d.id.String(), What: "no JSON"}
+	}
+}
+
+func (d damaged) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	return func(yield func(segment.SegmentState, error) bool) {
+		for s, err := range d.Memory.Segments(ctx, f) {
+			if d.damage(&s); !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+func (d damaged) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+	return d.Memory.Change(ctx, ids, func(s *segment.SegmentState) error {
+		d.damage(s)
+		err := change(s)
+		if d.damage(s); s.Segment == d.id {
+			s.Damaged = nil
+		}
+		return err
+	})
+}
+
 var errEnding = errors.New("connection refused")
 
 // An ending ledger lists segments so many times, and then no more.
