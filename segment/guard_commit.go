@@ -256,8 +256,8 @@ func (r *guardedRun) record(state RunState) Record {
 		JobID:   r.run.Job.ID,
 		JobKind: r.run.Job.Kind,
 		Build:   r.run.Build,
-		Users:   r.report.Stored.Users(),
-		Read:    r.report.Read.Users(),
+		Users:   size(&report.Stored),
+		Read:    size(&report.Read),
 		Counter: r.run.Counter,
 		Live:    (state == RunRejected || state == RunFailed) && r.unprotected(),
 		At:      r.at,
@@ -266,6 +266,16 @@ func (r *guardedRun) record(state RunState) Record {
 		Overlapped: r.overlapped,
 		Hold:       r.hold,
 	}
+}
+
+// size returns the number of users that is recorded of a side. Of one that is known
+// within bounds only it returns 0, as of one that was not measured: the lower bound
+// would read as what is there.
+func size(side *validate.Summary) int64 {
+	if ranges(side) {
+		return 0
+	}
+	return side.Users()
 }
 
 // after returns the time of a size: now, or just after the last size, as the clock

@@ -49,7 +49,7 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 	var failures []error
 	for id, f := range w.findings {
 		stored := &f.Report.Stored
-		if f.missing || f.twice || stored.IsUnknown() || stored.RelErr() > 0 {
+		if f.missing || f.twice || stored.IsUnknown() || !exact(stored) {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)

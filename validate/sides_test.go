@@ -119,6 +119,39 @@ func TestLookThatNamesNoUsers(t *testing.T) {
 	}
 }
 
+// TestLookBeforeTheWrite: Admit looks closer, too, and has nothing stored then, either.
+// A side of which there is a Digest is not measured again.
+func TestLookBeforeTheWrite(t *testing.T) {
+	source := users(1000, 1)
+	looks := 0
+	again := func(users []string) func(context.Context) (validate.Summary, error) {
+		return func(context.Context) (validate.Summary, error) { looks++; return digest(users).Summary(), nil }
+	}
+	bare := func(users []string) validate.Summary {
+		return printed(int64(len(users)), digest(users).Summary().Fingerprint())
+	}
+	for short, want := range map[int64][]string{29: {"truncated@read", "short@read"}, 30: {"truncated@read?"}} {
+		policy := validate.Policy{Reading: validate.Tolerance{Short: validate.Margin{Users: short}}}
+		for reason, expected := range map[string]validate.Summary{
+			"both are measured again":   bare(source).WithRemeasure(again(source)),
+			"one was digested at first": digest(source).Summary().WithRemeasure(again(source)),
+		} {
+			looks = 0
+			report, err := validate.Admit(t.Context(), policy, validate.Output{
+				Expected: expected, Read: bare(source[:970]).WithRemeasure(again(source[:970])),
+			})
+			require.Equal(t, want, found(report), "%s\n%v", reason, report)
+			require.Equal(t, short == 30, err == nil)
+		}
+	}
+	looks = 0
+	_, err := validate.Admit(t.Context(), validate.Policy{Reading: validate.Within(0.02)}, validate.Output{
+		Expected: digest(source).Summary().WithRemeasure(again(source)), Read: bare(source[5:]).WithRemeasure(again(source[5:])),
+	})
+	require.NoError(t, err)
+	require.LessOrEqual(t, looks, 1, "the source was digested")
+}
+
 // TestRepeatsWithinASurplus: users stored twice are in nobody's place.
 func TestRepeatsWithinASurplus(t *testing.T) {
 	source := users(20, 1)

@@ -237,7 +237,8 @@ type remeasure struct {
 // WithRemeasure returns the side with a way to look at it again, should its users
 // turn out to be others than those of the side before or after it: look measures it
 // again with a [Digest], which says more than an engine's fingerprint. A check calls
-// look at most once, and never where the users are the same.
+// look never where the users are the same, and else at most twice: once for all users,
+// unless it has their Digest, and once for some ([InQuestion]).
 func (s Summary) WithRemeasure(look func(context.Context) (Summary, error)) Summary {
 	s.remeasure, s.comparer = nil, nil
 	if look != nil {
