@@ -247,6 +247,13 @@ func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
 
 func (r *guardedRun) record(state RunState) Record {
 	report := r.report
+	users, read := report.Stored.Users(), report.Read.Users()
+	if ranges(&report.Stored) { // a lower bound would read as what is there
+		users = 0
+	}
+	if ranges(&report.Read) {
+		read = 0
+	}
 	return Record{
 		Segment: r.run.Job.To,
 		RunID:   r.run.ID,
@@ -256,8 +263,8 @@ func (r *guardedRun) record(state RunState) Record {
 		JobID:   r.run.Job.ID,
 		JobKind: r.run.Job.Kind,
 		Build:   r.run.Build,
-		Users:   size(&report.Stored),
-		Read:    size(&report.Read),
+		Users:   users,
+		Read:    read,
 		Counter: r.run.Counter,
 		Live:    (state == RunRejected || state == RunFailed) && r.unprotected(),
 		At:      r.at,
@@ -266,16 +273,6 @@ func (r *guardedRun) record(state RunState) Record {
 		Overlapped: r.overlapped,
 		Hold:       r.hold,
 	}
-}
-
-// size returns the number of users that is recorded of a side. Of one that is known
-// within bounds only it returns 0, as of one that was not measured: the lower bound
-// would read as what is there.
-func size(side *validate.Summary) int64 {
-	if ranges(side) {
-		return 0
-	}
-	return side.Users()
 }
 
 // after returns the time of a size: now, or just after the last size, as the clock
