@@ -247,11 +247,12 @@ func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
 
 func (r *guardedRun) record(state RunState) Record {
 	report := r.report
-	users, read := report.Stored.Users(), report.Read.Users()
-	if ranges(&report.Stored) { // a lower bound would read as what is there
+	users, most := report.Stored.Range()
+	if users < most { // a lower bound would read as what is there
 		users = 0
 	}
-	if ranges(&report.Read) {
+	read, most := report.Read.Range()
+	if read < most {
 		read = 0
 	}
 	return Record{

@@ -201,7 +201,7 @@ func TestRepeatsInAStoreThatKeepsAUserOnce(t *testing.T) {
 	}
 	report, err := judged(t, validate.Policy{Distinct: true}, rows, users)
 	require.ErrorIs(t, err, validate.Unverified)
-	require.Contains(t, detail(t, report, validate.Unverified).Detail, "to ask the store for these (Summary.WithRemeasure, InQuestion) would decide it")
+	require.Contains(t, detail(t, report, validate.Unverified).Detail, "to ask the store for these (Summary.WithRemeasure, InQuestion), or to digest each once (TeeOnce), would decide it")
 }
 
 func commas(n int) string {

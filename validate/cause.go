@@ -325,10 +325,13 @@ func (d *mismatch) lost(c *comparison) (causes []cause) {
 	if len(missing) > 1 {
 		what = "runs of users are"
 	}
+	var sampled int64
 	for i, r := range missing {
+		sampled += r.users()
 		missing[i] = run{from: c.users[r.from].first, to: c.users[r.to-1].first + 1}
 	}
-	detail := fmt.Sprintf("likely %s missing, all sampled ones within users %s of the source (by chance: %s)", what, places(missing), chance)
+	detail := fmt.Sprintf("likely %s missing, within users %s of the source: of %s there none is %s (by chance: %s)",
+		what, places(missing), counted(sampled, "sampled one"), d.verb, chance)
 	if c.whole {
 		detail = list(missing) + " missing"
 	}

@@ -151,13 +151,13 @@ func (j *judge) fresh() bool {
 	if j.out.Stored.form == unknown || !complete.Before(written) {
 		return true
 	}
-	upTo := "does not say up to when it is complete (AsOf)"
-	if !complete.IsZero() {
-		upTo = "is complete up to " + complete.Format(time.RFC3339Nano)
+	upTo := "is complete up to " + complete.Format(time.RFC3339Nano)
+	if complete.IsZero() {
+		upTo = "does not say up to when it is complete (AsOf)"
 	}
 	j.add(Finding{
 		Kind: Unverified, Step: storing.String(), Cause: ErrLagging,
-		Detail: fmt.Sprintf("stored %s, the last write was acknowledged at %s", upTo, written.Format(time.RFC3339Nano)),
+		Detail: fmt.Sprintf("stored %s, and the last write was acknowledged at %s: read it back again later", upTo, written.Format(time.RFC3339Nano)),
 	})
 	return false
 }
@@ -274,7 +274,7 @@ func (j *judge) repeats(s step) {
 	j.add(Finding{
 		Kind: Short, Step: s.stage.String(),
 		Detail: fmt.Sprintf("read %s%s of %s (%s allowed)", read, counted(most, "distinct user"), s.before.amount(), thousands(s.tolerance.Short.allowed(s.before.lower))),
-		Hint:   "as users that came again count once (Policy.Distinct), as they must in the source's own number",
+		Hint:   "users that came again count once (Policy.Distinct), and the source's own number must count them so",
 	})
 }
 
@@ -341,7 +341,7 @@ func (j *judge) short(s *step) Finding {
 		return f
 	}
 	if limit, times, ok := j.policy.limits().multiple(s.after.lower, s.before.lower); ok {
-		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have lost its rest",
+		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have been cut there",
 			thousands(times), thousands(limit.Users), limit.Origin)
 	}
 	return f

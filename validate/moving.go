@@ -20,6 +20,9 @@ func (j *judge) moved(p *pair) {
 	}
 	c := newChurn(m.before.digest, m.after.digest, p.after.digest, p.distinct)
 	told := j.miscounted(p.stage, false)
+	if told && c.lost.least > p.short {
+		j.hint(p.stage, fmt.Sprintf("%s in the source before and after %s missing", c.lost.atLeast(), areOrIs(c.lost.least)))
+	}
 	if c.lost.least > p.short && !told {
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s, and %s in the source before and after %s missing (%s allowed)",
 			verb, p.after.amount(), c.lost.atLeast(), areOrIs(c.lost.least), thousands(p.short))})

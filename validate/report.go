@@ -223,7 +223,7 @@ func (r *Report) where(losses []*Finding) string {
 // users are proven to be missing or too many, that nothing is stored and that
 // the size is off its history are no further news.
 func (r *Report) causes() (causes []string) {
-	counted := len(r.losses()) > 0
+	counted, unverified := len(r.losses()) > 0, "could not be verified: "
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if !f.fails() {
@@ -240,7 +240,8 @@ func (r *Report) causes() (causes []string) {
 				causes = append(causes, "off its history: "+text)
 			}
 		case Unverified:
-			causes = append(causes, "could not be verified: "+text)
+			causes = append(causes, unverified+text)
+			unverified = "" // it holds for the next one, too: they stand last
 		case Truncated, Capped, Gap, Repeated, Different:
 			causes = append(causes, text)
 		default: // of a later version

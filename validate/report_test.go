@@ -69,7 +69,7 @@ func TestErrorText(t *testing.T) {
 			name:   "mapped to nobody knows how many",
 			policy: mapped,
 			output: out{Expected: count(1200), Written: validate.Estimate(1138, 0.01), Stored: validate.Estimate(1138, 0.01)},
-			want:   "could not be verified: mapped about 1,138 users ± 1% of 1,200 users: the counters' error of 34 users is too wide where 840 to 1,140 are allowed; an exact count would decide it; could not be verified: stored about 1,138 users ± 1% of about 1,138 users ± 1%: the counters' error of 48 users is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
+			want:   "could not be verified: mapped about 1,138 users ± 1% from 1,200 users: the counters' error of 34 users (three standard errors) is too wide where 840 to 1,140 are allowed; an exact count would decide it; stored about 1,138 users ± 1% where about 1,138 were mapped: the counters' error of 48 users (three standard errors) is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
 		},
 		{
 			name:   "surplus",
@@ -85,7 +85,7 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "whole pages lost their rest",
 			output: out{Expected: count(812345), Stored: count(41000)},
-			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have lost its rest",
+			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have been cut there",
 		},
 		{
 			name:   "off its history",
@@ -115,17 +115,17 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "stale",
 			output: out{Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: noon.Add(time.Minute)},
-			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, the last write was acknowledged at 2024-03-18T12:01:00Z",
+			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, and the last write was acknowledged at 2024-03-18T12:01:00Z: read it back again later",
 		},
 		{
 			name:   "too coarse",
 			output: out{Expected: count(100000), Stored: validate.Estimate(99700, 0.004)},
-			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
+			want:   "could not be verified: stored about 99,700 users ± 0.4% where 100,000 were expected: the counters' error of 1,196 users (three standard errors) is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
 		},
 		{
 			name:   "other users",
 			output: out{Expected: printed(5, md5Of(1)), Stored: printed(5, md5Of(2))},
-			want:   "stored as many users as expected, but not the same ones",
+			want:   "stored as many users as expected, but not the same ones: their fingerprints differ, and a Digest on both sides would tell by how many",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
