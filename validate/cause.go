@@ -117,9 +117,9 @@ func (d *mismatch) prefixes(marks []sketch.Checkpoint) (cause, bool) {
 		case times == 1 && !all && (m.Users >= capLevel && isCap(m.Users, nil) || !d.endLost().plausible()):
 			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.Users), counted(d.source.users, "user")), m.Users}, true
 		case times > 1 && all:
-			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.Users, "user"), d.verb, often(times)), 0}, true
+			return cause{Repeated, fmt.Sprintf("all %s %s %s %s", counted(m.Users, "user"), areOrIs(m.Users), d.verb, often(times)), 0}, true
 		case times > 1:
-			return cause{Repeated, fmt.Sprintf("the source's first %s are %s %s, and no others", counted(m.Users, "user"), d.verb, often(times)), m.Users}, true
+			return cause{Repeated, fmt.Sprintf("the source's first %s %s %s %s, and no others", counted(m.Users, "user"), areOrIs(m.Users), d.verb, often(times)), m.Users}, true
 		}
 	}
 	return cause{}, false

@@ -103,7 +103,7 @@ func (s *step) sameUsers() bool {
 // the steps between the two may lose.
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
-	p.from, p.named = j.whence(before)
+	p.from, p.named = j.whence(before, p.distinct)
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
@@ -424,6 +424,12 @@ func (j *judge) exchanged(p *pair, x *extent, d *mismatch) {
 		}
 		j.unverified(p.stage, "%s", text+d.sampled(x))
 	}
+}
+
+// unsure reports whether it was said, if only as a warning, that a step could not be
+// verified.
+func (j *judge) unsure(at stage) bool {
+	return slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.Kind == Unverified && f.Step == at.String() })
 }
 
 // doubted reports whether it was said that a step could not be verified.

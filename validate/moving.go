@@ -14,6 +14,10 @@ type churn struct {
 func (j *judge) moved(p *pair) {
 	m, verb := p.before.moved, p.stage.done()
 	if p.after.digest == nil {
+		j.again = j.again || p.after.remeasure != nil
+		if j.doubted(p.stage) { // by the numbers, with the same advice
+			return
+		}
 		j.unverified(p.stage, "the source moved from %s to %s, and a fingerprint alone cannot show who in the source before and after is missing: a Digest of what was %s can",
 			m.before.number(), m.after.amount(), verb)
 		return
@@ -37,7 +41,7 @@ func (j *judge) moved(p *pair) {
 			why = "repeats that the store does not keep look like missing users (TeeOnce leaves them out)"
 		}
 		j.unverified(p.stage, "%s %s of a source that moved from %s to %s (up to %s left, up to %s joined), and %s: of those in the source before and after %s may be missing, and %s may be there that it held neither before nor after (%s and %s allowed)",
-			verb, p.after.amount(), m.before.number(), m.after.number(), thousands(m.before.lower-m.common), thousands(m.all-m.before.lower), why,
+			verb, p.after.amount(), m.before.dashed(), m.after.dashed(), thousands(m.before.lower-m.common), thousands(m.all-m.before.lower), why,
 			c.lost, c.foreign, thousands(p.short), thousands(p.surplus))
 	}
 }

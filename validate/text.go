@@ -76,6 +76,7 @@ func (s *step) surplus() Finding {
 // surely says what the share of a difference is where not both sides are one number.
 func surely(before, after *Summary) string {
 	switch {
+	case after.upper == 0: // none of any number is 100% short
 	case before.relErr > 0 || after.relErr > 0:
 		return "about "
 	case before.lower < before.upper || after.lower < after.upper:
@@ -130,7 +131,7 @@ func (s *step) undecided(noise float64) string {
 			of = "from " + s.before.amount()
 		}
 		return fmt.Sprintf("%s %s %s: the counters' error of %s (three standard errors) is too wide where %s allowed; an exact count%s would decide it",
-			did, s.after.amountOf(s.noun()), of, counted(wholeUsers(noise), "user"), allowed, s.deciding(noise))
+			did, s.after.amountOf(s.noun()), of, counted(max(1, wholeUsers(noise)), "user"), allowed, s.deciding(noise))
 	case s.before.moved != nil:
 		return s.churned()
 	case s.before.bounded:
@@ -149,7 +150,7 @@ func (s *step) churned() string {
 		by = ""
 	}
 	return fmt.Sprintf("%s %s of a source that moved from %s to %s: %sof those in the source before and after %s may be missing, and %s may be there too often (%s and %s allowed); Digests of the source before and after, and of what was %s, would decide it",
-		s.stage.done(), s.after.amount(), m.before.number(), m.after.number(), by,
+		s.stage.done(), s.after.amount(), m.before.dashed(), m.after.dashed(), by,
 		upTo(m.all-s.after.lower), upTo(s.after.upper-m.common),
 		thousands(s.tolerance.Short.allowed(m.all)), thousands(s.tolerance.Surplus.allowed(m.common)), s.stage.done())
 }
@@ -185,19 +186,23 @@ func (l limits) String() string {
 	if l.lowest < l.highest {
 		return thousands(max(l.lowest, 0)) + " to " + thousands(l.highest) + " are"
 	}
-	return "exactly " + thousands(l.highest) + " are"
+	return "exactly " + thousands(l.highest) + " " + areOrIs(l.highest)
 }
 
 // number returns the count without its noun.
 func (s *Summary) number() string {
-	if s.lower != s.upper {
-		return thousands(s.lower) + " to " + thousands(s.upper)
-	}
+	about := ""
 	if s.relErr > 0 {
-		return "about " + thousands(s.lower)
+		about = "about "
 	}
-	return thousands(s.lower)
+	if s.lower != s.upper {
+		return about + thousands(s.lower) + " to " + thousands(s.upper)
+	}
+	return about + thousands(s.lower)
 }
+
+// dashed returns the number as one word: bounds with a dash.
+func (s *Summary) dashed() string { return strings.Replace(s.number(), " to ", "–", 1) }
 
 func (s *Summary) were() string {
 	if s.lower == 1 && s.upper == 1 {
