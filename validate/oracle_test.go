@@ -459,6 +459,9 @@ func TestOracle(t *testing.T) {
 			found[string(f.Kind)]++
 		}
 		w.judge(t, err)
+		if w.seed%20 == 0 {
+			requireRoundTrip(t, w.report, err)
+		}
 	}
 	t.Log(worlds, "worlds,", passes, "passed;", found)
 	require.Greater(t, passes, worlds/10)

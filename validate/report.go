@@ -298,20 +298,35 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return fmt.Errorf("validate: report: %w", err)
 	}
-	switch w.Outcome {
-	case passed, failed, unfinished:
-	default:
-		return fmt.Errorf("validate: report: verdict is %q, want %q or %q", w.Outcome, passed, failed)
+	read := Report(w.plainReport)
+	read.outcome = w.Outcome
+	if bad := read.problem(); bad != "" {
+		return fmt.Errorf("validate: report: %s", bad)
 	}
-	if w.Outcome == passed && w.Expected.IsZero() {
-		return fmt.Errorf("validate: report: verdict is %q, and nothing was expected", passed)
-	}
-	if bad := w.Policy.problem(); bad != nil {
-		return fmt.Errorf("validate: report: %w", bad)
-	}
-	*r = Report(w.plainReport)
-	r.outcome = w.Outcome
+	*r = read
 	return nil
+}
+
+// problem returns why no check can have come to the report, empty if one can.
+func (r *Report) problem() string {
+	if bad := r.Policy.problem(); bad != nil {
+		return bad.Error()
+	}
+	switch {
+	case r.outcome != passed && r.outcome != failed && r.outcome != unfinished:
+		return fmt.Sprintf("verdict is %q, want %q or %q", r.outcome, passed, failed)
+	case r.outcome == passed && r.Expected.IsZero():
+		return fmt.Sprintf("verdict is %q, and nothing was expected", passed)
+	case r.outcome == passed && r.fails():
+		return fmt.Sprintf("verdict is %q, and a finding fails", passed)
+	case r.outcome == failed && !r.fails():
+		return fmt.Sprintf("verdict is %q, and no finding fails", failed)
+	case r.SameUsers && !(r.Expected.identified() && r.Stored.identified()):
+		return "same_users is true, and nobody knows which users there were"
+	case r.Band.Low < 0 || r.Band.High < r.Band.Low || r.Band.Points < 0:
+		return fmt.Sprintf("band is %d to %d by %d sizes, want the higher bound last and none below 0", r.Band.Low, r.Band.High, r.Band.Points)
+	}
+	return ""
 }
 
 // An Error is a check that did not pass. It matches, with errors.Is, the Kind

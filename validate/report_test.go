@@ -206,6 +206,36 @@ var allKinds = []validate.Kind{
 	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
 }
 
+// TestReportsThatNoCheckWrites: what contradicts itself is refused, and leaves the
+// report as it was.
+func TestReportsThatNoCheckWrites(t *testing.T) {
+	five := `"expected":{"users":5},"stored":{"users":5}`
+	for text, says := range map[string]string{
+		`{"verdict":"good",` + five + `}`: `verdict is "good", want "passed" or "failed"`,
+		`{"verdict":"passed"}`:            "nothing was expected",
+		`{"verdict":"passed",` + five + `,"findings":[{"kind":"short","severity":"fail","detail":"d"}]}`: "a finding fails",
+		`{"verdict":"passed",` + five + `,"findings":[{"kind":"short","detail":"d"}]}`:                   "a finding fails",
+		`{"verdict":"failed",` + five + `,"findings":[{"kind":"short","severity":"warn","detail":"d"}]}`: "no finding fails",
+		`{"verdict":"failed",` + five + `}`:                                                                         "no finding fails",
+		`{"verdict":"passed",` + five + `,"same_users":true}`:                                                       "nobody knows which users",
+		`{"verdict":"passed",` + five + `,"band":{"low":6,"high":5,"points":3}}`:                                    "band is 6 to 5",
+		`{"verdict":"passed",` + five + `,"band":{"low":-1,"high":5,"points":3}}`:                                   "band is -1 to 5",
+		`{"verdict":"passed",` + five + `,"band":{"low":1,"high":5,"points":-3}}`:                                   "by -3 sizes",
+		`{"verdict":"passed",` + five + `,"policy":{"tolerance":{"short":{"share":2}}}}`:                            "Policy.Tolerance.Short.Share is 2",
+		`{"verdict":"passed",` + five + `,"policy":{"mapping":{"min":2,"max":1}}}`:                                  "Policy.Mapping is 2 to 1",
+		`{"verdict":"passed","expected":{"users":5,"users_upper":4},"stored":{"users":5}}`:                          "users",
+		`{"verdict":"passed","expected":{"users":5,"fingerprint":"a:0-0-0-0"},"stored":{"users":5}}`:                "fingerprint",
+		`{"verdict":"passed","expected":{"users":5,"moving":[{"users":5},{"users":6}]},"stored":{"users":5}}`:       "of another side",
+		`{"verdict":"passed","expected":{"users":5,"rel_err":-1},"stored":{"users":5}}`:                             "relErr is -1",
+		`{"verdict":"passed","expected":{"users":5,"as_of":"2024-03-18T12:00:00Z","lag_unknown":true},"stored":{}}`: "of another side",
+	} {
+		before := validate.Report{Name: "as it was"}
+		r := before
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &r), says, text)
+		require.Equal(t, before, r)
+	}
+}
+
 // growing is n days, each so much larger than the one before.
 func growing(n int, factor float64) []validate.Size {
 	sizes := make([]int64, n)
