@@ -213,8 +213,6 @@ func TestReportsThatNoCheckWrites(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"verdict":"good",` + five + `}`: `verdict is "good", want "passed" or "failed"`,
 		`{"verdict":"passed"}`:            "nothing was expected",
-		`{"verdict":"passed",` + five + `,"findings":[{"kind":"short","severity":"fail","detail":"d"}]}`: "a finding fails",
-		`{"verdict":"passed",` + five + `,"findings":[{"kind":"short","detail":"d"}]}`:                   "a finding fails",
 		`{"verdict":"failed",` + five + `,"findings":[{"kind":"short","severity":"warn","detail":"d"}]}`: "no finding fails",
 		`{"verdict":"failed",` + five + `}`:                                                                         "no finding fails",
 		`{"verdict":"passed",` + five + `,"same_users":true}`:                                                       "nobody knows which users",
@@ -233,6 +231,14 @@ func TestReportsThatNoCheckWrites(t *testing.T) {
 		r := before
 		require.ErrorContains(t, json.Unmarshal([]byte(text), &r), says, text)
 		require.Equal(t, before, r)
+	}
+	for _, finding := range []string{`{"kind":"short","severity":"fail","detail":"d"}`, `{"kind":"short","detail":"d"}`, `{"kind":"later","severity":"grave","detail":"d"}`} {
+		var r validate.Report // as a caller may add findings to what passed
+		require.NoError(t, json.Unmarshal([]byte(`{"verdict":"passed",`+five+`,"findings":[`+finding+`]}`), &r))
+		require.Equal(t, validate.VerdictFailed, r.Verdict())
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"verdict":"failed"`)
 	}
 }
 
