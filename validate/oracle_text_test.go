@@ -264,7 +264,8 @@ func (c *claim) of(name string) *truth {
 		return c.sides[0]
 	}
 	low, high := c.span(name)
-	if c.distinct && c.nearest != nil && c.nearest.digested() && c.nearest.size(true) == low {
+	said := c.m["beforeDistinct"]+c.m["afterDistinct"] != ""
+	if said && c.nearest != nil && c.nearest.digested() && c.nearest.size(true) == low {
 		return c.nearest
 	}
 	for _, side := range []*truth{c.nearest, c.sides[1], c.sides[2]} {
