@@ -48,7 +48,7 @@ func (j *judge) moved(p *pair) {
 
 // newChurn compares three digests by one hash. Where a store keeps a user once,
 // distinct counts each user once; the tables, which count rows, are then no more
-// than upper bounds.
+// than upper bounds, unless the source was digested so, too.
 func newChurn(before, after, side *snapshot, distinct bool) (c churn) {
 	var whole bool
 	if c, whole = sampledChurn(before, after, side, distinct); whole {
@@ -67,8 +67,11 @@ func newChurn(before, after, side *snapshot, distinct bool) (c churn) {
 		foreign += max(0, min(-u.Times, -other))
 	}
 	c.lost.most, c.foreign.most = lost, foreign
-	if !distinct {
+	switch {
+	case !distinct:
 		c.lost.least, c.foreign.least = lost, foreign
+	case before.once && after.once: // what is missing is no repeat
+		c.lost.least = lost
 	}
 	return c
 }

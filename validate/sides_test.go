@@ -493,6 +493,26 @@ func TestBounded(t *testing.T) {
 			want: []string{"dropped@size"},
 		},
 		{
+			name: "nothing stored of what may be nothing", reason: "nobody knows if anything was expected, whatever the tolerance",
+			policy: validate.Policy{AllowEmpty: true, Tolerance: validate.Within(1)}, output: out{Expected: validate.Bounded(0, 7), Stored: count(0)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "nothing stored of what may be nothing, allowed", reason: "and that is all that is in doubt",
+			policy: validate.Policy{AllowEmpty: true, AllowPossible: true, Tolerance: validate.Within(1)}, output: out{Expected: validate.Bounded(0, 7), Stored: count(0)},
+			want: []string{"unverified@store?"},
+		},
+		{
+			name: "nothing stored where there must be somebody", reason: "that is proven, and not that somebody was lost",
+			policy: validate.Policy{AllowPossible: true}, output: out{Expected: validate.Bounded(0, 7), Stored: count(0)},
+			want: []string{"empty@store", "unverified@store?"},
+		},
+		{
+			name: "nothing stored of some", reason: "one user at least is missing",
+			policy: validate.Policy{AllowEmpty: true, AllowPossible: true, Tolerance: validate.Within(1)}, output: out{Expected: validate.Bounded(1, 7), Stored: count(0)},
+			want: []string{"empty@store", "short@store"},
+		},
+		{
 			name: "one number", reason: "bounds that are equal are a count",
 			output: out{Expected: validate.Bounded(7, 7), Stored: validate.Bounded(7, 7)},
 		},
@@ -816,6 +836,19 @@ func TestMovingAndKeptOnce(t *testing.T) {
 		if len(want) > 0 {
 			require.Contains(t, report.String(), "0 to 10 may be missing")
 			require.Contains(t, report.String(), "TeeOnce")
+		}
+	}
+	once := func(rows []string) validate.Summary {
+		var d validate.Digest
+		drain(validate.TeeOnce(&d, stream(rows), 50_000))
+		return d.Summary()
+	}
+	expected = validate.Moving(once(twice), once(append(slices.Clone(twice), users(5, 2)...)))
+	for lost, want := range map[int][]string{0: {}, 7: {"short@store"}, 3000: {"short@store"}} {
+		report, _ := validate.Check(t.Context(), validate.Policy{Distinct: true}, validate.Output{Expected: expected, Stored: digest(source[lost:]).Summary()})
+		require.Equal(t, want, found(report), "%d lost: %v", lost, report)
+		if lost > 0 {
+			require.Contains(t, report.String(), commas(lost)+" in the source before and after are missing")
 		}
 	}
 }
