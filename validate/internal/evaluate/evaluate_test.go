@@ -22,7 +22,7 @@ func TestTargets(t *testing.T) {
 	require.Len(t, all, 53)
 	results := map[int]result{}
 	for _, n := range []int{1, 2, 3, 5, 30} {
-		results[n] = walk(all, "set", n, methods[0])
+		results[n] = walk(of(all, "set", "all"), n, methods[0])
 	}
 	long := results[30]
 	require.Greater(t, long.all.decisions, 20_000)
@@ -56,7 +56,7 @@ func TestREADME(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(readme), fmt.Sprintf("real daily sizes of %d lists", len(all)))
 	for known, sizes := range map[int]string{30: "30 sizes", 1: "1 size"} {
-		r := walk(all, "set", known, methods[0])
+		r := walk(of(all, "set", "all"), known, methods[0])
 		cells := []string{"| segmentguard, " + sizes + " known", fmt.Sprintf("%.2f", r.quiet.percent())}
 		for i, f := range faults {
 			if f.name == "−20%" || f.name == "+30%" {
@@ -94,8 +94,8 @@ func TestMethods(t *testing.T) {
 func TestRunPrintsAllMethods(t *testing.T) {
 	var b strings.Builder
 	methods, lengths = methods[:2], []int{30}
-	require.NoError(t, run(&b, volumes, "set"))
+	require.NoError(t, run(&b, volumes, "set", "all"))
 	require.Contains(t, b.String(), "\nsegmentguard\n")
 	require.Contains(t, b.String(), "\nfixed ±50%\n")
-	require.ErrorContains(t, run(&b, t.TempDir(), "set"), "volumes-series.csv")
+	require.ErrorContains(t, run(&b, t.TempDir(), "set", "all"), "volumes-series.csv")
 }
