@@ -53,13 +53,13 @@ var (
 // Of a segment that hardly moves, the edges are nearer.
 const stillFloor = 0.105
 
-var (
-	onePercent  = math.Log(1.01)
-	twoPercents = math.Log(1.02)
+const (
+	onePercent  = 0.01 + rounding
+	twoPercents = 0.02 + rounding
 )
 
-// A motion is how a segment moved between sizes, in logarithms.
-type motion struct{ usual, largest float64 }
+// A motion is how a segment moved between sizes, as shares and in logarithms.
+type motion struct{ usual, largest, lnUsual, lnLargest float64 }
 
 // least returns the floor of an edge for n sizes that moved like that.
 func (e edge) least(n int, m motion) float64 {
@@ -94,8 +94,8 @@ func (w *window) takes(at int64) bool {
 
 // newWindow keeps the last sizes above zero by one counter, one a day, but none that a
 // limit cut.
-func newWindow(history []Size, counter string, caps capSet) window {
-	positive := window{first: bandPoints}
+func newWindow(history []Size, counter string, caps capSet) (positive window) {
+	positive.first = bandPoints
 	var largest int64
 	least := int64(math.MaxInt64)
 	for i := len(history) - 1; i >= 0 && positive.first > 0; i-- {
@@ -162,8 +162,8 @@ func bandAfter(points []point, at, seen time.Time) Band {
 		High:     wholeUsers(math.Floor((1 + rounding) * high * math.Exp(riseEdge.margin(n, moved, gap, low)))),
 		Lowest:   low,
 		Highest:  high,
-		Usual:    math.Expm1(moved.usual),
-		Largest:  math.Expm1(moved.largest),
+		Usual:    moved.usual,
+		Largest:  moved.largest,
 		Points:   n,
 		Previous: previous.users,
 	}
@@ -177,7 +177,7 @@ func bandAfter(points []point, at, seen time.Time) Band {
 // references a week apart must not hide a jump of twice the largest ever seen.
 func (b *Band) narrow(gap float64, m motion) {
 	size := float64(b.Previous)
-	step := func(e edge) float64 { return max(e.least(b.Points, m)*gap, 2*m.largest*gap, 2/math.Sqrt(size)) }
+	step := func(e edge) float64 { return max(e.least(b.Points, m)*gap, 2*m.lnLargest*gap, 2/math.Sqrt(size)) }
 	b.Low = max(b.Low, wholeUsers(math.Ceil((1-rounding)*size*math.Exp(-step(dropEdge)))))
 	b.High = min(b.High, wholeUsers(math.Floor((1+rounding)*size*math.Exp(step(riseEdge)))))
 }
@@ -203,7 +203,7 @@ var calmest = struct{ low, high float64 }{1.001 * math.Exp(-stillFloor), 0.999 *
 
 // margin returns how far beyond the references a size may be, for n known sizes.
 func (e edge) margin(n int, m motion, gap, lowest float64) float64 {
-	margin := max(e.least(n, m), 4*m.usual)
+	margin := max(e.least(n, m), 4*m.lnUsual)
 	if n < tepid || n < warm && m.largest > twoPercents {
 		margin = max(margin, e.floor+(1-float64(n)/warm)*(e.start-e.floor))
 	}
@@ -237,7 +237,8 @@ func references(points []point, at int64) (low, high float64) {
 // near returns the size closest to a time, at most half a day from it.
 func near(points []point, at int64) (users int64, ok bool) {
 	best := int64(sameDay + 1)
-	for _, p := range points {
+	for i := len(points) - 1; i >= 0 && points[i].at >= at-sameDay; i-- {
+		p := &points[i]
 		if off := max(p.at-at, at-p.at); off < best {
 			best, users, ok = off, p.users, true
 		}
@@ -268,6 +269,9 @@ func moves(points []point) motion {
 	weekly := 0
 	for i := 1; i < len(points); i++ {
 		r := ratio(points[i].users, points[i-1].users)
+		if r <= third { // a week earlier or not, it is not among the largest
+			continue
+		}
 		step = max(step, r)
 		target := points[i].at - week
 		for points[weekly].at < target-sameDay { // ends at i at the latest
@@ -285,7 +289,7 @@ func moves(points []point) motion {
 			third = r
 		}
 	}
-	return motion{math.Log(third), math.Log(step)}
+	return motion{third - 1, step - 1, math.Log(third), math.Log(step)}
 }
 
 func ratio(a, b int64) float64 { return float64(max(a, b)) / float64(min(a, b)) }

@@ -145,10 +145,10 @@ func TestBandNarrows(t *testing.T) {
 // TestMarginOfSmallSizes: from a hundred users on, edges are capped, however much
 // the segment moves.
 func TestMarginOfSmallSizes(t *testing.T) {
-	require.InDelta(t, 0.60, dropEdge.margin(30, motion{0.5, 0.5}, 1, 100), 0)
-	require.InDelta(t, 0.65, riseEdge.margin(30, motion{0.5, 0.5}, 1, 100), 0)
-	require.InDelta(t, 4*0.5, dropEdge.margin(30, motion{0.5, 0.5}, 1, 99), 0)
-	require.InDelta(t, 4*0.5, riseEdge.margin(30, motion{0.5, 0.5}, 1, 99), 0)
+	require.InDelta(t, 0.60, dropEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 100), 0)
+	require.InDelta(t, 0.65, riseEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 100), 0)
+	require.InDelta(t, 4*0.5, dropEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 99), 0)
+	require.InDelta(t, 4*0.5, riseEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 99), 0)
 }
 
 // TestRounding: what logarithms lose costs no user: a band around a size that never
@@ -236,7 +236,7 @@ func TestMovesMatchScan(t *testing.T) {
 			}
 		}
 		moved := moves(points)
-		usual, most := moved.usual, moved.largest
+		usual, most := moved.lnUsual, moved.lnLargest
 		require.InDelta(t, third, usual, 1e-9)
 		require.InDelta(t, largest, most, 1e-9)
 	}
