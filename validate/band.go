@@ -75,8 +75,9 @@ type point struct{ users, at int64 }
 
 // A window is the points that a baseline is made of, oldest first.
 type window struct {
-	all   [bandPoints]point
-	first int
+	all      [bandPoints]point
+	first    int
+	accepted int64 // a limit at which somebody accepted the segment: it is none for it
 }
 
 func (w *window) points() []point { return w.all[w.first:] }
@@ -105,6 +106,9 @@ func newWindow(history []Size, counter string, caps capSet) (positive window) {
 		}
 		if at := size.At.Unix(); positive.takes(at) {
 			positive.prepend(point{size.Users, at})
+			if size.Level == LevelNew && caps.has(size.Users) {
+				positive.accepted = size.Users
+			}
 			largest, least = max(largest, size.Users), min(least, size.Users)
 		}
 	}
@@ -118,7 +122,7 @@ func newWindow(history []Size, counter string, caps capSet) (positive window) {
 func (w *window) uncut(largest int64, caps capSet) window {
 	kept := window{first: bandPoints}
 	for _, p := range slices.Backward(w.points()) {
-		if !clearlyAbove(largest, p.users) || !caps.has(p.users) || !w.cutAt(p.users) {
+		if !clearlyAbove(largest, p.users) || p.users == w.accepted || !caps.has(p.users) || !w.cutAt(p.users) {
 			kept.prepend(p)
 		}
 	}
@@ -221,29 +225,38 @@ func references(points []point, at int64) (low, high float64) {
 	last := float64(points[len(points)-1].users)
 	middle := median(points[max(0, len(points)-7):])
 	low, high = min(last, middle), max(last, middle)
-	one, okOne := near(points, at-week)
-	two, okTwo := near(points, at-2*week)
+	oneLow, oneHigh := near(points, at-week)
+	twoLow, twoHigh := near(points, at-2*week)
 	switch {
-	case okOne && okTwo:
-		return min(low, float64(max(one, two))), max(high, float64(min(one, two)))
-	case okOne:
-		return min(low, float64(one)), max(high, float64(one))
-	case okTwo:
-		return min(low, float64(two)), max(high, float64(two))
+	case oneLow > 0 && twoLow > 0:
+		return min(low, float64(max(oneLow, twoLow))), max(high, float64(min(oneHigh, twoHigh)))
+	case oneLow > 0:
+		return min(low, float64(oneLow)), max(high, float64(oneHigh))
+	case twoLow > 0:
+		return min(low, float64(twoLow)), max(high, float64(twoHigh))
 	}
 	return low, high
 }
 
-// near returns the size closest to a time, at most half a day from it.
-func near(points []point, at int64) (users int64, ok bool) {
+// near returns the size closest to a time, at most half a day from it, and the one of
+// its UTC day, which is another where a job runs several times a day: the smaller and
+// the larger. Both are 0 where there is none.
+func near(points []point, at int64) (low, high int64) {
 	best := int64(sameDay + 1)
-	for i := len(points) - 1; i >= 0 && points[i].at >= at-sameDay; i-- {
+	var closest, today int64
+	for i := len(points) - 1; i >= 0 && points[i].at > at-day; i-- {
 		p := &points[i]
 		if off := max(p.at-at, at-p.at); off < best {
-			best, users, ok = off, p.users, true
+			best, closest = off, p.users
+		}
+		if today == 0 && p.at/day == at/day {
+			today = p.users
 		}
 	}
-	return users, ok
+	if closest == 0 || today == 0 {
+		return closest + today, closest + today
+	}
+	return min(closest, today), max(closest, today)
 }
 
 func median(points []point) float64 {

@@ -112,15 +112,19 @@ func TestBandOneWeekday(t *testing.T) {
 	}
 }
 
-// TestNear: half a day off is the same weekday, a second more is not.
+// TestNear: half a day off is the same weekday, and so is what is of the same UTC day.
 func TestNear(t *testing.T) {
-	const at = 100 * day
-	for off, want := range map[int64]bool{0: true, sameDay: true, -sameDay: true, sameDay + 1: false, -sameDay - 1: false} {
-		_, ok := near([]point{{5, at + off}}, at)
-		require.Equal(t, want, ok, "%d seconds off", off)
+	const at = 100*day + 5
+	for off, want := range map[int64]bool{
+		0: true, sameDay: true, -sameDay: true, -sameDay - 1: false, sameDay + 1: true, day - 6: true, day - 5: false,
+	} {
+		users, _ := near([]point{{5, at + off}}, at)
+		require.Equal(t, want, users == 5, "%d seconds off", off)
 	}
-	users, _ := near([]point{{5, at - 20}, {6, at + 10}, {7, at + 30}}, at)
-	require.EqualValues(t, 6, users, "the closest")
+	low, high := near([]point{{9, at - 20}, {6, at - 1}, {7, at + 30}}, at)
+	require.Equal(t, []int64{6, 7}, []int64{low, high}, "the closest, and the last of the day")
+	low, high = near([]point{{9, at - 20}, {6, at - 6}}, at)
+	require.Equal(t, []int64{6, 6}, []int64{low, high}, "the day before is near")
 }
 
 // TestBandNarrows: from fourteen sizes on, a step is bounded by twice the largest
