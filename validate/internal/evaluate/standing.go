@@ -25,12 +25,14 @@ var standings = []standing{
 	{"half the shards", 0, false, func(users int64, _ *rand.Rand) (int64, int64) { return users / 2, 0 }},
 }
 
-// Rhythms are how often a broken job runs on each of 35 days.
-var rhythms = []struct {
+// A rhythm is how often a broken job runs on each of 35 days.
+type rhythm struct {
 	name string
 	runs int
 	gap  time.Duration
-}{{"daily", 1, 0}, {"hourly", 24, time.Hour}, {"ten retries a night", 10, 5 * time.Minute}}
+}
+
+var rhythms = []rhythm{{"daily", 1, 0}, {"hourly", 24, time.Hour}, {"ten retries a night", 10, 5 * time.Minute}}
 
 const standingDays = 35
 
@@ -47,18 +49,22 @@ func standFast(b *strings.Builder, all []series) {
 	b.WriteString("\nStanding faults of 35 days under Relearn 7, where the first night was rejected: of how many tries.\n\nfault\thow often\ttries\tlive\trelearned\trepair rejected\t\n")
 	for _, fault := range standings {
 		for _, rhythm := range rhythms {
-			var o ordeal
-			for _, s := range all {
-				for from := 60; from+standingDays < len(s.sizes) && s.median >= 100; from += 4 * standingDays {
-					if s.sizes[from-1].Users < 100 {
-						continue
-					}
-					o.stand(s.sizes, from, fault, rhythm.runs, rhythm.gap)
-				}
-			}
+			o := ordeals(all, fault, rhythm.runs, rhythm.gap)
 			fmt.Fprintf(b, "%s\t%s\t%d\t%d\t%d\t%d\t\n", fault.name, rhythm.name, o.tries, o.live, o.relearned, o.unrepaired)
 		}
 	}
+}
+
+// ordeals breaks all series, of 100 users or more, every few months.
+func ordeals(all []series, fault standing, runs int, gap time.Duration) (o ordeal) {
+	for _, s := range all {
+		for from := 60; from+standingDays < len(s.sizes) && s.median >= 100; from += 4 * standingDays {
+			if s.sizes[from-1].Users >= 100 {
+				o.stand(s.sizes, from, fault, runs, gap)
+			}
+		}
+	}
+	return o
 }
 
 // stand breaks a segment from a day on, and repairs it after 35 days: as many users are
