@@ -67,7 +67,7 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 	var failures []error
 	for id, f := range w.findings {
 		stored := &f.current.Stored
-		if f.listed != 1 || f.details == nil || stored.IsUnknown() || stored.RelErr() > 0 {
+		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(stored) {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)

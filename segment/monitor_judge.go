@@ -107,7 +107,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	if p.state.Damaged != nil {
 		t.segments += min(p.listed, 1)
 		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
-		return nil
+		return nil //nolint:nilerr // it is what was found
 	}
 	if p.listed == 0 {
 		if p.state.everLive() && !w.new(&p.state) {
@@ -324,7 +324,7 @@ func (e *examination) falls(t *tally) {
 		return s.Users
 	}
 	id, last := e.pair.current.Segment, &e.pair.state.Last
-	if stored := &e.out.Stored; stored.RelErr() == 0 {
+	if stored := &e.out.Stored; exact(stored) {
 		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
 			t.stored = append(t.stored, fall{was, stored.Users(), id, last.RunID, e.kept(), last.Users == stored.Users()})
 		}
@@ -399,7 +399,7 @@ func (e *examination) live(t *tally, last Record) {
 // it, and long after that.
 func (e *examination) sure() bool {
 	last, stored := &e.pair.state.Last, &e.out.Stored
-	return !stored.IsUnknown() && !stored.IsZero() && stored.RelErr() == 0 && last.Counter == e.out.Counter && e.at.Sub(last.At) >= uncertain
+	return !stored.IsUnknown() && !stored.IsZero() && exact(stored) && last.Counter == e.out.Counter && e.at.Sub(last.At) >= uncertain
 }
 
 // previous returns the size before the last run; -1: there was none.
