@@ -143,6 +143,7 @@
 //	segmentguard.alert.count                    gauge       {alert}    segmentguard.alert.severity segmentguard.alert.kind
 //	segmentguard.sweep.duration                 gauge       s
 //	segmentguard.sweep.last_complete_timestamp  gauge       s
+//	segmentguard.wait.duration                  histogram   s          segmentguard.hold segmentguard.job.kind error.type
 //
 // segmentguard.runs counts each attempt once, when it ends. Its outcome is
 // committed, observed (live, whatever was found), rejected, failed (its write),
