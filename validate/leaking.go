@@ -48,16 +48,16 @@ func mayLeak(users int64, history []Size, now int64) bool {
 		return false
 	}
 	least, most := users, int64(0)
-	for i := len(history) - 1; i >= 0; i-- {
-		switch age := now - history[i].At.Unix(); {
-		case history[i].Level == LevelNew || history[i].Level == LevelFormer:
+	for _, size := range slices.Backward(history) {
+		switch age := now - size.At.Unix(); {
+		case size.Level == LevelNew || size.Level == LevelFormer:
 			return true
 		case age < week:
-			least = min(least, history[i].Users)
+			least = min(least, size.Users)
 		case age >= leakOver+week:
 			return float64(least) < (1-leakFloor)*float64(most)
 		case age >= leakOver:
-			most = max(most, history[i].Users)
+			most = max(most, size.Users)
 		}
 	}
 	return float64(least) < (1-leakFloor)*float64(most)

@@ -125,14 +125,12 @@ func (j *judge) settle() {
 // they are vouched for, no candidate may be of a sort that is never relearned: a fall
 // that was too deep, of a segment that grows, is not for long.
 func (j *judge) standing(vouched bool) (level []Size) {
-	out, today := j.out, j.out.At.Unix()/day
-	last := latestOf(out.before(), out.Counter)
-	for _, size := range out.Candidates {
-		at := size.At.Unix() / day
-		if size.Counter != out.Counter || at >= today || vouched && !size.Vouched || last != nil && !size.At.After(last.At) {
+	last := latestOf(j.out.before(), j.out.Counter)
+	for _, size := range j.out.Candidates {
+		if !j.earlier(&size, last) || vouched && !size.Vouched {
 			continue
 		}
-		if n := len(level); n > 0 && level[n-1].At.Unix()/day == at {
+		if n := len(level); n > 0 && level[n-1].At.Unix()/day == size.At.Unix()/day {
 			level = level[:n-1] // of one day the last counts
 		}
 		if size.Level != LevelOff {
@@ -149,17 +147,29 @@ func (j *judge) standing(vouched bool) (level []Size) {
 			level = append(level, size)
 		}
 	}
-	now := Size{Users: out.Stored.lower, At: out.At}
-	if j.admitting {
-		now.Users = j.comes().lower
-	}
-	if read := &out.Read; read.usable() {
-		now.Read = read.lower
-	}
+	now := j.now()
 	if len(level) == 0 || !vouched && j.unlearnable(&now) || !j.oneLevel(level, &now) {
 		return nil
 	}
 	return level
+}
+
+// earlier reports whether a candidate is of an earlier UTC day than the output's, and
+// later than the last good size.
+func (j *judge) earlier(size, last *Size) bool {
+	return size.Counter == j.out.Counter && size.At.Unix()/day < j.out.At.Unix()/day && (last == nil || size.At.After(last.At))
+}
+
+// now returns the size of the output.
+func (j *judge) now() Size {
+	now := Size{Users: j.out.Stored.lower, At: j.out.At}
+	if j.admitting {
+		now.Users = j.comes().lower
+	}
+	if read := &j.out.Read; read.usable() {
+		now.Read = read.lower
+	}
+	return now
 }
 
 // oneLevel reports whether a size is within the band of those before it, and so is,

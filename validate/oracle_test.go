@@ -364,7 +364,7 @@ func (w *world) finding(t *testing.T, f *validate.Finding) {
 	case validate.Unverified:
 		w.reason(t, f, at, nearest, known)
 	case validate.Truncated, validate.Capped, validate.Gap, validate.Repeated: // their sentences tell
-	case validate.Dropped, validate.Risen:
+	case validate.Dropped, validate.Risen, validate.Stale, validate.Leaking, validate.Frozen:
 		t.Fatalf("no history was given\n%s", w)
 	}
 	w.sentence(t, f, at)
