@@ -54,8 +54,7 @@
 // limit's. [Dropped] and [Risen] are suspicions of the segment's own history, of its
 // size and, where ids are mapped, of the share of them that is; see [Band] for the
 // method, and below for what becomes of such sizes. [Leaking] and [Frozen] warn of what
-// each day by itself is too little to see: see the fields of Size and of Runs for what
-// they, and [Stale], go by.
+// no day shows by itself, as [Size] says; [Stale] is what [Runs.Stale] finds.
 //
 // Two sides that were digested ([Digest], [Tee]) or fingerprinted by an engine
 // prove, by equal fingerprints and equal counts, that they hold the same users.

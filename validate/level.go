@@ -125,39 +125,43 @@ func (j *judge) settle() {
 // they are vouched for, no candidate may be of a sort that is never relearned: a fall
 // that was too deep, of a segment that grows, is not for long.
 func (j *judge) standing(vouched bool) (level []Size) {
-	last := latestOf(j.out.before(), j.out.Counter)
-	for _, size := range j.out.Candidates {
-		if !j.earlier(&size, last) || vouched && !size.Vouched {
-			continue
-		}
+	now := j.now()
+	if !vouched && j.unlearnable(&now) {
+		return nil
+	}
+	for _, size := range j.earlier(vouched) {
 		if n := len(level); n > 0 && level[n-1].At.Unix()/day == size.At.Unix()/day {
 			level = level[:n-1] // of one day the last counts
 		}
-		if size.Level != LevelOff {
+		switch {
+		case size.Level != LevelOff: // proven wrong
 			level = nil
 			continue
-		}
-		size.Level = LevelNew
-		switch {
 		case !vouched && j.unlearnable(&size):
 			return nil // whatever came of it since
 		case len(level) > 0 && !j.oneLevel(level, &size):
-			level = []Size{size}
-		default:
-			level = append(level, size)
+			level = nil
 		}
+		size.Level = LevelNew
+		level = append(level, size)
 	}
-	now := j.now()
-	if len(level) == 0 || !vouched && j.unlearnable(&now) || !j.oneLevel(level, &now) {
+	if len(level) == 0 || !j.oneLevel(level, &now) {
 		return nil
 	}
 	return level
 }
 
-// earlier reports whether a candidate is of an earlier UTC day than the output's, and
-// later than the last good size.
-func (j *judge) earlier(size, last *Size) bool {
-	return size.Counter == j.out.Counter && size.At.Unix()/day < j.out.At.Unix()/day && (last == nil || size.At.After(last.At))
+// earlier returns the candidates, or those that are vouched for, of earlier UTC days
+// than the output's, and later than the last good size.
+func (j *judge) earlier(vouched bool) (candidates []Size) {
+	last := latestOf(j.out.before(), j.out.Counter)
+	for _, size := range j.out.Candidates {
+		of := size.Counter == j.out.Counter && (size.Vouched || !vouched)
+		if of && size.At.Unix()/day < j.out.At.Unix()/day && (last == nil || size.At.After(last.At)) {
+			candidates = append(candidates, size)
+		}
+	}
+	return candidates
 }
 
 // now returns the size of the output.
