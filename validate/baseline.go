@@ -79,21 +79,21 @@ func keepSizes(sizes []Size) []Size {
 	}
 	last := sizes[len(sizes)-1].At.Unix()
 	kept := len(sizes) // what is kept fills the end
-	for i := len(sizes) - 1; i >= 0; i-- {
-		at := sizes[i].At.Unix()
+	for i, size := range slices.Backward(sizes) {
+		at := size.At.Unix()
 		span := int64(day)
 		if last-at > keptDaily {
 			span = 5 * day
 		}
 		closing := !slices.ContainsFunc(sizes[kept:], func(s Size) bool {
-			return s.Counter == sizes[i].Counter && s.At.Unix()/span == at/span
+			return s.Counter == size.Counter && s.At.Unix()/span == at/span
 		})
-		opening := sizes[i].Level == LevelNew && !slices.ContainsFunc(sizes[:i], func(s Size) bool {
-			return s.Level == LevelNew && s.Counter == sizes[i].Counter && s.At.Unix()/day == at/day
+		opening := size.Level == LevelNew && !slices.ContainsFunc(sizes[:i], func(s Size) bool {
+			return s.Level == LevelNew && s.Counter == size.Counter && s.At.Unix()/day == at/day
 		})
 		if i >= len(sizes)-keptLast || last-at <= keptLong && (closing || opening) {
 			kept--
-			sizes[kept] = sizes[i]
+			sizes[kept] = size
 		}
 	}
 	return slices.Delete(sizes, 0, kept)

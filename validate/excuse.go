@@ -35,7 +35,6 @@ func (e Excuse) Validate() error {
 }
 
 func (e *Excuse) problem(field string) *InputError {
-	shares := e.LowShare != 0 || e.HighShare != 0
 	switch {
 	case e.From.IsZero(), e.Until.IsZero():
 		return badInput(field+".Until", fmt.Sprintf("%s to %s", e.From.Format(time.RFC3339), e.Until.Format(time.RFC3339)), "both ends of the time in which sizes are excused")
@@ -45,13 +44,20 @@ func (e *Excuse) problem(field string) *InputError {
 		return timeProblem(field+".Until", e.Until)
 	case !e.Until.After(e.From) || e.Until.Sub(e.From) > longestExcuse:
 		return badInput(field+".Until", e.Until.Format(time.RFC3339), "a time after From, by 31 days at most")
-	case shares && (e.Low != 0 || e.High != 0):
+	}
+	return e.rangeProblem(field)
+}
+
+func (e *Excuse) rangeProblem(field string) *InputError {
+	shares, users := e.LowShare != 0 || e.HighShare != 0, e.Low != 0 || e.High != 0
+	switch {
+	case shares && users:
 		return badInput(field+".HighShare", e.HighShare, "none where there is a range of users")
 	case shares && (!(e.LowShare >= 0) || !(e.HighShare >= e.LowShare) || math.IsInf(e.HighShare, 0)): // NaN is neither
 		return badInput(field+".HighShare", fmt.Sprintf("%v to %v", e.LowShare, e.HighShare), "0 <= LowShare <= HighShare, and finite")
 	case e.Low < 0 || e.High < e.Low:
 		return badInput(field+".High", fmt.Sprintf("%d to %d", e.Low, e.High), "0 <= Low <= High")
-	case !shares && e.High == 0 && !e.Empty:
+	case !shares && !users && !e.Empty:
 		return badInput(field+".High", 0, "a range of users or of shares, or Empty")
 	}
 	return nil

@@ -125,41 +125,55 @@ func (j *judge) settle() {
 // they are vouched for, no candidate may be of a sort that is never relearned: a fall
 // that was too deep, of a segment that grows, is not for long.
 func (j *judge) standing(vouched bool) (level []Size) {
-	out, today := j.out, j.out.At.Unix()/day
-	last := latestOf(out.before(), out.Counter)
-	for _, size := range out.Candidates {
-		at := size.At.Unix() / day
-		if size.Counter != out.Counter || at >= today || vouched && !size.Vouched || last != nil && !size.At.After(last.At) {
-			continue
-		}
-		if n := len(level); n > 0 && level[n-1].At.Unix()/day == at {
+	now := j.now()
+	if !vouched && j.unlearnable(&now) {
+		return nil
+	}
+	for _, size := range j.earlier(vouched) {
+		if n := len(level); n > 0 && level[n-1].At.Unix()/day == size.At.Unix()/day {
 			level = level[:n-1] // of one day the last counts
 		}
-		if size.Level != LevelOff {
+		switch {
+		case size.Level != LevelOff: // proven wrong
 			level = nil
 			continue
-		}
-		size.Level = LevelNew
-		switch {
 		case !vouched && j.unlearnable(&size):
 			return nil // whatever came of it since
 		case len(level) > 0 && !j.oneLevel(level, &size):
-			level = []Size{size}
-		default:
-			level = append(level, size)
+			level = nil
 		}
+		size.Level = LevelNew
+		level = append(level, size)
 	}
-	now := Size{Users: out.Stored.lower, At: out.At}
-	if j.admitting {
-		now.Users = j.comes().lower
-	}
-	if read := &out.Read; read.usable() {
-		now.Read = read.lower
-	}
-	if len(level) == 0 || !vouched && j.unlearnable(&now) || !j.oneLevel(level, &now) {
+	if len(level) == 0 || !j.oneLevel(level, &now) {
 		return nil
 	}
 	return level
+}
+
+// earlier returns the candidates, or those that are vouched for, of earlier UTC days
+// than the output's, and later than the last good size.
+func (j *judge) earlier(vouched bool) (candidates []Size) {
+	last := latestOf(j.out.before(), j.out.Counter)
+	for _, size := range j.out.Candidates {
+		of := size.Counter == j.out.Counter && (size.Vouched || !vouched)
+		if of && size.At.Unix()/day < j.out.At.Unix()/day && (last == nil || size.At.After(last.At)) {
+			candidates = append(candidates, size)
+		}
+	}
+	return candidates
+}
+
+// now returns the size of the output.
+func (j *judge) now() Size {
+	now := Size{Users: j.out.Stored.lower, At: j.out.At}
+	if j.admitting {
+		now.Users = j.comes().lower
+	}
+	if read := &j.out.Read; read.usable() {
+		now.Read = read.lower
+	}
+	return now
 }
 
 // oneLevel reports whether a size is within the band of those before it, and so is,

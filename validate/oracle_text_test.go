@@ -558,7 +558,7 @@ func (c *claim) offHistory() {
 	c.number("after", c.sides[3], false)
 	least, most := c.span("after")
 	if c.m["low"] != "" {
-		c.is(c.n("low") == c.report.Band.Low && c.n("high") == c.report.Band.High)
+		c.is(threeDigits(c.n("low"), c.report.Band.Low) && threeDigits(c.n("high"), c.report.Band.High))
 	}
 	reference := float64(c.n("reference"))
 	if c.m["way"] == "below" {
@@ -567,6 +567,9 @@ func (c *claim) offHistory() {
 		c.is(float64(least) > reference-1)
 	}
 }
+
+// threeDigits reports whether said is a number to three digits.
+func threeDigits(said, is int64) bool { return math.Abs(float64(said-is)) <= 0.005*float64(is) }
 
 func (c *claim) rate() {
 	c.is(c.n("whole") == c.sides[1].size(false))

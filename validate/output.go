@@ -33,6 +33,14 @@ type Output struct {
 }
 
 // A Size is one committed size of a segment, or one that was off its history.
+//
+// By its sizes a segment is Leaking where the median of its last seven daily ones lies
+// below that of four weeks ago by more than 20%, and by more than twice the largest such
+// change of the 120 days before, of which three are needed; and each of the last two
+// weeks lies below the one before, as a step is none. It is Frozen where its size did
+// not change for so many days that chance explains it with less than 10^-6, by how often
+// it did not change before: from one day to the next, 20 of which are needed. Where an
+// independent Expected agrees it is not.
 type Size struct {
 	Users     int64     `json:"users"`
 	Read      int64     `json:"read,omitempty"` // what the job had read, ids not yet mapped; 0: not measured
@@ -66,21 +74,18 @@ func (out *Output) problem(stored, timed bool) *InputError {
 			return timeProblem("Output."+[...]string{"At", "WrittenAt"}[i], t)
 		}
 	}
-	if len(out.Candidates)+len(out.Excuses) > 0 {
-		if problem := out.levelProblem(); problem != nil {
-			return problem
-		}
-	}
-	if len(out.Sizes) == 0 {
+	if len(out.Sizes)+len(out.Candidates)+len(out.Excuses) == 0 {
 		return nil
 	}
-	return out.sizesProblem("Output.Sizes", out.Sizes)
+	return out.historyProblem()
 }
 
-// levelProblem looks at what belongs to levels.
-func (out *Output) levelProblem() *InputError {
+func (out *Output) historyProblem() *InputError {
 	if out.At.IsZero() {
-		return badInput("Output.At", "missing", "the time of the output, as candidates or excuses are given")
+		return badInput("Output.At", "missing", "the time of the output, as a history is given")
+	}
+	if problem := out.sizesProblem("Output.Sizes", out.Sizes); problem != nil {
+		return problem
 	}
 	for i := range out.Excuses {
 		if problem := out.Excuses[i].problem(fmt.Sprintf("Output.Excuses[%d]", i)); problem != nil {
@@ -102,8 +107,8 @@ func timeProblem(field string, t time.Time) *InputError {
 }
 
 func (out *Output) sizesProblem(field string, sizes []Size) *InputError {
-	if out.At.IsZero() {
-		return badInput("Output.At", "missing", "the time of the output, as a history is given")
+	if len(sizes) == 0 {
+		return nil
 	}
 	last := time.Time{}.Unix()
 	for i := range sizes {
@@ -123,7 +128,7 @@ func (out *Output) sizesProblem(field string, sizes []Size) *InputError {
 			return sizeProblem(field, i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")
 		}
 	}
-	if last := len(sizes) - 1; last >= 0 && sizes[last].At.After(out.At) {
+	if last := len(sizes) - 1; sizes[last].At.After(out.At) {
 		return sizeProblem(field, last, ".At", sizes[last].At.Format(time.RFC3339),
 			"a time not after Output.At: a baseline must not hold the size it judges")
 	}

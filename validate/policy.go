@@ -131,20 +131,28 @@ func (p *Policy) problem() *InputError {
 			return badInput(field+".Share", m.Share, "0 to 1")
 		}
 	}
+	if problem := p.historyProblem(); problem != nil {
+		return problem
+	}
+	switch {
+	case !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0): // NaN is neither
+		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max, and finite")
+	case p.MaxSourceLag < 0:
+		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
+	case len(p.Caps)+len(p.CapSystems) > 0:
+		return p.capsProblem()
+	}
+	return nil
+}
+
+func (p *Policy) historyProblem() *InputError {
 	switch p.OffHistory {
 	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
 	default:
 		return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
 	}
-	switch {
-	case !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0): // NaN is neither
-		return badInput("Policy.Mapping", fmt.Sprintf("%v to %v", p.Mapping.Min, p.Mapping.Max), "0 <= Min <= Max, and finite")
-	case p.Relearn != 0 && (p.Relearn < 7 || p.Relearn > int(usable/(day*time.Second))):
+	if p.Relearn != 0 && (p.Relearn < 7 || p.Relearn > int(usable/(day*time.Second))) {
 		return badInput("Policy.Relearn", p.Relearn, "7 to 28 days, or 0 for never")
-	case p.MaxSourceLag < 0:
-		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
-	case len(p.Caps)+len(p.CapSystems) > 0:
-		return p.capsProblem()
 	}
 	return nil
 }

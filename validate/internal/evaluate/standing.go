@@ -71,7 +71,7 @@ func ordeals(all []series, fault standing, runs int, gap time.Duration) (o ordea
 // there as before.
 func (o *ordeal) stand(sizes []validate.Size, from int, fault standing, runs int, gap time.Duration) {
 	s := loop.Segment{Policy: validate.Policy{AllowEmpty: true, Relearn: 7}}
-	random := rand.New(rand.NewPCG(uint64(from), 5))
+	random := rand.New(rand.NewPCG(uint64(from), 5)) //nolint:gosec // the same numbers each time
 	scale := 1.0
 	if fault.at != 0 {
 		scale = float64(fault.at) / float64(max(1, sizes[from-1].Users))

@@ -144,10 +144,10 @@ func TestScenes(t *testing.T) {
 // night returns the time of the run of a night.
 func night(n int) time.Time { return start.AddDate(0, 0, n) }
 
-// calm remembers sizes that move by half a percent, for so many nights before the first.
-func calm(g *loop.Segment, nights int, users float64) {
+// calm remembers sizes that move by half a percent, for twenty nights before the first.
+func calm(g *loop.Segment, users float64) {
 	random := rand.New(rand.NewPCG(41, 42))
-	for n := -nights; n < 0; n++ {
+	for n := -20; n < 0; n++ {
 		g.Baseline.Add(validate.Size{Users: int64(users * (1 + 0.005*(2*random.Float64()-1))), At: night(n)})
 	}
 }
@@ -155,7 +155,7 @@ func calm(g *loop.Segment, nights int, users float64) {
 // TestCalmList: what moves by half a percent does not fall by 14% unseen.
 func TestCalmList(t *testing.T) {
 	var g loop.Segment
-	calm(&g, 20, 100_000)
+	calm(&g, 100_000)
 	r := g.Run(loop.Daily(86_000, night(0)))
 	require.False(t, r.Passed(), "%s", r)
 	r = g.Run(loop.Daily(93_000, night(1)))
@@ -166,7 +166,7 @@ func TestCalmList(t *testing.T) {
 func TestOneWord(t *testing.T) {
 	for _, half := range []int64{50_123, 50_000} { // the second is a limit, and a word is a word
 		var g loop.Segment
-		calm(&g, 20, 100_000)
+		calm(&g, 100_000)
 		words := 0
 		for n := range 70 {
 			out := loop.Daily(half, night(n))
@@ -186,7 +186,7 @@ func TestPlanned(t *testing.T) {
 	for i := range 79 {
 		g := loop.Segment{Excuses: []validate.Excuse{plan}}
 		users := 3100 * math.Pow(1.1, float64(i))
-		calm(&g, 20, users)
+		calm(&g, users)
 		for n := range 40 {
 			half := users
 			if n > 1 {
@@ -199,13 +199,13 @@ func TestPlanned(t *testing.T) {
 			}
 		}
 		broken := loop.Segment{Excuses: []validate.Excuse{plan}}
-		calm(&broken, 20, users)
+		calm(&broken, users)
 		for n := 1; n < 4; n++ {
 			r := broken.Run(loop.Daily(int64(users/4), night(n)))
 			require.False(t, r.Passed(), "a quarter is not planned: %s", r)
 		}
 		halved := loop.Segment{Excuses: []validate.Excuse{plan}}
-		calm(&halved, 20, users)
+		calm(&halved, users)
 		halved.Run(loop.Daily(int64(users/2), night(1)))
 		r := halved.Run(loop.Daily(int64(users/4), night(2)))
 		require.False(t, r.Passed(), "nor is half of the half: %s", r)
@@ -262,7 +262,7 @@ func TestStandingFaults(t *testing.T) {
 func TestApart(t *testing.T) {
 	for _, apart := range []bool{false, true} {
 		g := loop.Segment{Policy: validate.Policy{Relearn: 7}, Apart: apart}
-		calm(&g, 20, 100_000)
+		calm(&g, 100_000)
 		passed := 0
 		for n := range 20 {
 			if r := g.Run(loop.Daily(67_000, night(n))); r.Passed() {
