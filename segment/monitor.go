@@ -135,6 +135,6 @@ func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]
 		err = w.walk(ctx, sizes)
 		err = join(err, w.conclude(ctx, err == nil))
 	}
-	m.report(ctx, span, &w.sweep, err)
+	w.report(ctx, span, err)
 	return w.sweep, wrap("segment: sweep", err)
 }

@@ -166,7 +166,7 @@ func requireNextNamesHolder(t *testing.T, p *platform) func(context.Context) (va
 	_, err = next(bounded(t))
 	require.ErrorIs(t, err, validate.Unverified)
 	require.True(t, segment.Retryable(err))
-	require.ErrorContains(t, err, "a transaction holds the segment's commit row, as may that of run slow, attempt 1, since 20")
+	require.ErrorContains(t, err, "(on their way: run slow, attempt 1, since 20")
 	require.NotContains(t, alerts.String(), "severity=page")
 	p.guard = again
 	return next
