@@ -55,6 +55,7 @@ type Guard struct {
 	validator *validate.Validator
 	silent    *validate.Validator // judges readings of a store that lags; only the last one counts
 	tracer    trace.Tracer
+	waits     metric.Float64Histogram
 	notifier  notifier
 }
 
@@ -86,11 +87,16 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if c.TracerProvider == nil {
 		c.TracerProvider = otel.GetTracerProvider()
 	}
+	waits, err := waitHistogram(c.MeterProvider)
+	if err != nil {
+		return nil, fmt.Errorf("segment: new guard: %w", err)
+	}
 	return &Guard{
 		config:    c,
 		validator: validator,
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
+		waits:     waits,
 		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout, c.Timeout},
 	}, nil
 }

@@ -8,7 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // A turn is what a run knows and holds of its segment's commit row. How runs go
@@ -20,6 +25,27 @@ type turn struct {
 	lease      *lease // nil: none, as in a job's own transaction
 	moved      bool   // a run went live since this one began
 	overlapped bool   // whoever had the row before may still go live
+
+	lookout *lookout // nil: none stands beside
+}
+
+// A lookout stands beside a job whose callbacks may hang: they run on the caller's
+// goroutine, always, and whoever hangs there cannot say so. Some time after the
+// job's deadline it records the run, and tells people.
+type lookout struct{ stage atomic.Int32 }
+
+type stage int32
+
+const (
+	committing stage = 1 + iota // Staging.Commit was called
+	known                       // the guard itself records the run, and tells of it
+)
+
+// reached notes how far the run came.
+func (l *lookout) reached(s stage) {
+	if l != nil {
+		l.stage.Store(int32(s))
+	}
 }
 
 // lock takes the commit row, before the output is read back. A run that is only
@@ -30,9 +56,11 @@ func (r *guardedRun) lock(ctx context.Context) error {
 	case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil:
 		return nil
 	case tx == nil:
-		return r.takeLease(ctx)
+		return r.waiting(ctx, "lease", r.takeLease)
 	}
-	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+	return r.waiting(ctx, "transaction", func(ctx context.Context) error {
+		ctx, cancel := timeout(ctx, r.guard.config.Timeout)
+		defer cancel()
 		err := tx.Lock(ctx, r.run.Job.To, r.enter)
 		if _, held := errors.AsType[*heldError](err); held { // who has the lease needs the row that we hold now
 			err = fmt.Errorf("%w: %w", ErrOvertaken, err)
@@ -105,6 +133,23 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	}
 	r.hold = Hold{c.Token, c.Generation}
 	return nil
+}
+
+// waiting calls wait in a span, and measures it: how a run waits for its segment, to
+// hold it by "lease" or by "transaction".
+func (r *guardedRun) waiting(ctx context.Context, by string, wait func(context.Context) error) error {
+	ctx, span := r.guard.tracer.Start(ctx, "wait for segment")
+	defer span.End()
+	begun := time.Now()
+	err := wait(ctx)
+	about := []attribute.KeyValue{attribute.String("segmentguard.hold", by), attribute.String("segmentguard.job.kind", string(r.run.Job.Kind))}
+	if err != nil {
+		about = append(about, attribute.String("error.type", waitError(err)))
+		span.SetStatus(codes.Error, err.Error())
+	}
+	r.guard.waits.Record(ctx, time.Since(begun).Seconds(), metric.WithAttributes(about...))
+	span.SetAttributes(append(about, attribute.String("segmentguard.segment", r.run.Job.To.String()), attribute.String("segmentguard.run.id", r.run.ID))...)
+	return err
 }
 
 // takeLease waits for the lease, no longer than the guard's timeout.

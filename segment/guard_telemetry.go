@@ -4,12 +4,37 @@ import (
 	"errors"
 	"slices"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
+
+// waitBounds reach from a lock that is free to the longest wait.
+var waitBounds = []float64{0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30}
+
+func waitHistogram(meters metric.MeterProvider) (metric.Float64Histogram, error) {
+	if meters == nil {
+		meters = otel.GetMeterProvider()
+	}
+	return meters.Meter(scope, metric.WithInstrumentationVersion(version)).Float64Histogram(
+		"segmentguard.wait.duration", metric.WithUnit("s"),
+		metric.WithDescription("How long runs waited for their segment's turn, by job kind and how the segment is held."),
+		metric.WithExplicitBucketBoundaries(waitBounds...))
+}
+
+func waitError(err error) string {
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		return "superseded"
+	case errors.Is(err, ErrOvertaken):
+		return "overtaken"
+	}
+	return "unverified"
+}
 
 // annotate puts what became of a run on its span. Names of segments go here and
 // never into metrics.
@@ -42,10 +67,10 @@ func annotate(span trace.Span, r *guardedRun, err error) {
 	span.SetStatus(codes.Error, err.Error())
 }
 
-// kinds returns the kinds of all findings, each once.
+// kinds returns the kinds of all findings that are news, each once.
 func kinds(r *validate.Report) (found []string) {
 	for _, f := range r.Findings {
-		if kind := string(f.Kind); !slices.Contains(found, kind) {
+		if kind := string(f.Kind); !errors.Is(f.Cause, errNumberless) && !slices.Contains(found, kind) {
 			found = append(found, kind)
 		}
 	}
@@ -60,10 +85,8 @@ func errorType(r *validate.Report, err error) string {
 		return "unknown"
 	case errors.As(err, &live):
 		return "live"
-	case errors.Is(err, ErrSuperseded):
-		return "superseded"
-	case errors.Is(err, ErrOvertaken):
-		return "overtaken"
+	case errors.Is(err, ErrSuperseded), errors.Is(err, ErrOvertaken):
+		return waitError(err)
 	}
 	return string(r.Gravest())
 }

@@ -19,6 +19,10 @@ var ErrSuperseded = errors.New("superseded")
 // connection of its pool. Those may be the job's own.
 var ErrBusy = errors.New("busy")
 
+// ErrNotReady says that a ledger or a store needs somebody to set it up: a right or a
+// table is missing, or a newer program. Running the job again does not help.
+var ErrNotReady = errors.New("not ready")
+
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {
@@ -208,11 +212,6 @@ func (r *Record) measured() bool {
 	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown()
 }
 
-// entry returns the record as an entry of the log.
-func (r Record) entry() LogEntry {
-	return LogEntry{Segment: r.Segment, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r}
-}
-
 // KeptSizes is how many sizes of a segment's baseline a ledger keeps at hand:
 // twice what a size is judged by.
 const KeptSizes = 60
@@ -239,6 +238,11 @@ type SegmentState struct {
 // IsZero reports whether nothing is known of the segment.
 func (s *SegmentState) IsZero() bool {
 	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
+}
+
+// hasAlert reports whether an alert of the segment could be kept.
+func (s *SegmentState) hasAlert() bool {
+	return s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert")
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.

@@ -106,7 +106,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	if p.state.Damaged != nil {
 		t.segments += min(p.listed, 1)
 		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
-		return nil
+		return nil //nolint:nilerr // it is what was found
 	}
 	if p.listed == 0 {
 		if p.state.everLive() && !w.new(&p.state) {

@@ -197,6 +197,19 @@
 //
 // and the order matters: changing the journal mode may have to wait, too.
 //
+// # Waiting, and what is damaged
+//
+// Whoever waits in vain for a segment's commit row is told who holds it and since
+// when: in PostgreSQL the process (of other users' only for members of
+// pg_read_all_stats), in MySQL and MariaDB the oldest transaction that holds locks (to
+// users with the right PROCESS). A pool whose connections are all in use, and a SQLite
+// file into which the job itself writes, are named with what to do. These errors are
+// segment.ErrBusy; missing tables and rights are segment.ErrNotReady.
+//
+// A row that cannot be read is reported by name (segment.Damage) among the others.
+// segment.Repair drops what is damaged of a segment, [Ledger.Drop] an entry of the log,
+// or a row of which nobody knows whose it is.
+//
 // # Errors
 //
 // A bad setting is a *validate.InputError, returned before the database is
