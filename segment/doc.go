@@ -132,8 +132,36 @@
 //
 // [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
 // .segments.healthy, .segments.unwatched, .segments.missing, .segments.affected
-// and .verdict; error.type is the gravest kind found, or incomplete. The metric
-// segmentguard.segments.affected ({segment}) has one value a sweep, job kind and
-// gravest kind, with attributes segmentguard.verdict, segmentguard.job.kind and
-// error.type, and the value 0 where nothing was found.
+// and .verdict; error.type is the gravest kind found, or incomplete. With a logger,
+// each sweep writes one line with its numbers: Info, or Warn where it is incomplete.
+//
+// The metrics are
+//
+//	name                                        instrument  unit       attributes
+//	segmentguard.runs                           counter     {run}      segmentguard.run.outcome segmentguard.verdict segmentguard.job.kind segmentguard.build
+//	segmentguard.segment.count                  gauge       {segment}  segmentguard.segment.state
+//	segmentguard.alert.count                    gauge       {alert}    segmentguard.alert.severity segmentguard.alert.kind
+//	segmentguard.sweep.duration                 gauge       s
+//	segmentguard.sweep.last_complete_timestamp  gauge       s
+//	segmentguard.wait.duration                  histogram   s          segmentguard.hold segmentguard.job.kind error.type
+//
+// segmentguard.runs counts each attempt once, when it ends. Its outcome is
+// committed, observed (live, whatever was found), rejected, failed (its write),
+// superseded, overtaken, unknown, or live (and not recorded); its verdict is passed,
+// failed or unverified. A share of failures is that of failed among failed and
+// passed: what could not be verified says nothing about a build. Kind and build are
+// left out where a run has none.
+//
+// segmentguard.segment.count has the states healthy, affected, missing and
+// unwatched. Each segment of the last complete sweep counts in one.
+// segmentguard.alert.count is read from the ledger at the end of each sweep, so
+// that it holds what guards found, too; it has a value for each severity and kind, 0
+// where none is open. The two of sweeps are of the last one, and of when the last
+// complete one began, in Unix time. A sweep is complete where Sweep returned no
+// error. A process that has not swept yet has none of the gauges.
+//
+// No metric carries the name of a segment. A process that runs one build has one
+// value of segmentguard.build at a time, and a store of metrics one for each build
+// that it remembers. Where each run has a build of its own, drop the attribute by a
+// view of the SDK, which puts what exceeds 2,000 sets of attributes into one.
 package segment

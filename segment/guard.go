@@ -56,6 +56,7 @@ type Guard struct {
 	silent    *validate.Validator // judges readings of a store that lags; only the last one counts
 	tracer    trace.Tracer
 	waits     metric.Float64Histogram
+	runs      metric.Int64Counter
 	notifier  notifier
 }
 
@@ -71,6 +72,10 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
 	silent, err := newSilent()
+	if err != nil {
+		return nil, fmt.Errorf("segment: new guard: %w", err)
+	}
+	runs, err := runCounter(c.MeterProvider)
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
@@ -97,6 +102,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		waits:     waits,
+		runs:      runs,
 		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout, c.Timeout},
 	}, nil
 }
@@ -152,6 +158,9 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		}
 		if span.IsRecording() {
 			annotate(span, r, err)
+		}
+		if g.runs.Enabled(ctx) && (!r.admitting || err != nil) { // what was admitted has yet to end
+			r.count(ctx, err)
 		}
 		if err != nil {
 			r.log(ctx, "run failed", err)

@@ -32,6 +32,9 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 		err = &validate.Error{Report: r.report}
 	}
 	annotate(span, r, err)
+	if err != nil {
+		r.count(ctx, err)
+	}
 	run.turn = r.turn
 	return err
 }
@@ -101,6 +104,8 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	return g.Commit(ctx, r.run)
 }
 
+var errWriting = errors.New("writing")
+
 // failed records that the write failed, tells people where that is news, and drops
 // what was written.
 func (r *guardedRun) failed(ctx context.Context, failure error) error {
@@ -111,7 +116,8 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 	if rules := r.guard.config.Rules; rules != nil {
 		r.rule, _ = rules(context.WithoutCancel(ctx), r.run.Job)
 	}
-	err := fmt.Errorf("%s: writing: %w", r.run.Job.To, failure)
+	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
+	r.count(ctx, err)
 	return join(err, r.drop(ctx, func() error {
 		recorded := r.recordAfter(ctx, RunFailed)
 		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {

@@ -259,6 +259,14 @@ func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
 
 func (r *guardedRun) record(state RunState) Record {
 	report := r.report
+	users, most := report.Stored.Range()
+	if users < most { // a lower bound would read as what is there
+		users = 0
+	}
+	read, most := report.Read.Range()
+	if read < most {
+		read = 0
+	}
 	return Record{
 		Segment: r.run.Job.To,
 		RunID:   r.run.ID,
@@ -268,8 +276,8 @@ func (r *guardedRun) record(state RunState) Record {
 		JobID:   r.run.Job.ID,
 		JobKind: r.run.Job.Kind,
 		Build:   r.run.Build,
-		Users:   r.report.Stored.Users(),
-		Read:    r.report.Read.Users(),
+		Users:   users,
+		Read:    read,
 		Counter: r.run.Counter,
 		Live:    (state == RunRejected || state == RunFailed) && r.unprotected(),
 		At:      r.at,

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -65,6 +66,52 @@ func annotate(span trace.Span, r *guardedRun, err error) {
 	}
 	span.SetAttributes(attribute.String("error.type", errorType(&r.report, err)))
 	span.SetStatus(codes.Error, err.Error())
+}
+
+func runCounter(meters metric.MeterProvider) (metric.Int64Counter, error) {
+	if meters == nil {
+		meters = otel.GetMeterProvider()
+	}
+	return meters.Meter(scope, metric.WithInstrumentationVersion(version)).Int64Counter(
+		"segmentguard.runs", metric.WithUnit("{run}"),
+		metric.WithDescription("Attempts that ended, by what became of them."))
+}
+
+// count adds the attempt to those with its outcome. A job's kinds and the builds
+// of a process are few, and segments are not.
+func (r *guardedRun) count(ctx context.Context, err error) {
+	verdict := r.report.Verdict()
+	if yields(err) { // what it read back may be another run's
+		verdict = validate.VerdictUnverified
+	}
+	attrs := []attribute.KeyValue{
+		attribute.String("segmentguard.run.outcome", r.outcome(err)),
+		attribute.String("segmentguard.verdict", string(verdict)),
+	}
+	if r.run.Job.Kind != "" {
+		attrs = append(attrs, attribute.String("segmentguard.job.kind", string(r.run.Job.Kind)))
+	}
+	if r.run.Build != "" {
+		attrs = append(attrs, attribute.String("segmentguard.build", r.run.Build))
+	}
+	r.guard.runs.Add(ctx, 1, metric.WithAttributes(attrs...))
+}
+
+// outcome returns what became of the run, in the words of RunState and errorType.
+func (r *guardedRun) outcome(err error) string {
+	switch kind := errorType(&r.report, err); {
+	case errors.Is(err, errWriting): // whatever it did to other segments
+		return string(RunFailed)
+	case err == nil && r.rule.Mode == Observe:
+		return string(RunObserved)
+	case err == nil:
+		return string(RunCommitted)
+	case kind == "unknown" || kind == "live" || yields(err):
+		return kind
+	case errors.Is(err, errEnded):
+		return string(RunFailed)
+	}
+	return string(RunRejected)
 }
 
 // kinds returns the kinds of all findings that are news, each once.

@@ -389,7 +389,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.True(t, r.Passed())
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 				require.Equal(t, validate.Dropped, b.alerts[0].Kind)
-				require.Contains(t, b.alerts[0].Text, "live, with a warning: dropped: 5,300 users, 73.6% below")
+				require.Contains(t, b.alerts[0].Text, "live, with a warning: dropped: 5,300 users, 74% below")
 			},
 		},
 		{

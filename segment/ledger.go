@@ -166,8 +166,8 @@ type Record struct {
 	JobID   string           `json:"job_id"`
 	JobKind JobKind          `json:"job_kind"`
 	Build   string           `json:"build,omitempty"`
-	Users   int64            `json:"users"`          // stored; 0 where that was not read back
-	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured
+	Users   int64            `json:"users"`          // stored; 0 where that was not read back, or only within bounds (validate.Bounded)
+	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured, or only within bounds
 	Counter string           `json:"counter,omitempty"`
 	Live    bool             `json:"live,omitempty"` // rejected or failed, and live all the same, in a store without staging
 	At      time.Time        `json:"at"`
@@ -197,9 +197,9 @@ func (r *Record) Superseded(newest int, state RunState) error {
 }
 
 // InBaseline reports whether later sizes are judged by this one: it is live,
-// and nothing was wrong with it.
+// nothing was wrong with it, and it is more than bounds.
 func (r *Record) InBaseline() bool {
-	return r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()
+	return (r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()) && (r.Report == nil || !ranges(&r.Report.Stored))
 }
 
 // Size returns the record as a point of the baseline.
@@ -207,9 +207,19 @@ func (r *Record) Size() validate.Size {
 	return validate.Size{Users: r.Users, Read: r.Read, At: r.At, Counter: r.Counter}
 }
 
-// measured reports whether the size was read back.
+// measured reports whether the size was read back as a number.
 func (r *Record) measured() bool {
-	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown()
+	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown() && !ranges(&r.Report.Stored)
+}
+
+// exact reports whether a side is one number, and not an estimate, or bounds. A size
+// that is less than that is no sign of which run is live.
+func exact(side *validate.Summary) bool { return side.RelErr() == 0 && !ranges(side) }
+
+// ranges reports whether no more than bounds are known of a side.
+func ranges(side *validate.Summary) bool {
+	lower, upper := side.Range()
+	return lower < upper
 }
 
 // KeptSizes is how many sizes of a segment's baseline a ledger keeps at hand:
@@ -276,12 +286,12 @@ func (s *SegmentState) Record(r Record) {
 func (s *SegmentState) older(number int64) bool { return number != 0 && number < s.Number }
 
 // setLive keeps what is live after an attempt. A run that was rejected leaves
-// what was live before; what was estimated, or not counted, is not known, nor is
-// what overlapped with another run.
+// what was live before; what was estimated, known within bounds or not counted is
+// not known, nor is what overlapped with another run.
 func (s *SegmentState) setLive(r *Record) {
 	switch {
 	case r.State == RunRejected && !r.Live, r.State == RunPassed:
-	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || r.Report.Stored.RelErr() == 0):
+	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || exact(&r.Report.Stored)):
 		size := r.Size()
 		s.Live = &size
 	default:

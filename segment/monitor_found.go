@@ -20,7 +20,6 @@ type found struct {
 	urgency  Urgency
 	kind     validate.Kind
 	users    int64
-	jobKind  JobKind
 	upstream *found          // nil: none explains it
 	limited  *limited        // nil: not
 	damaged  *Damage         // a row of which nobody knows whose it is
@@ -35,7 +34,7 @@ type limited struct {
 }
 
 func newFound(current CurrentSize, listed int, details *SegmentFinding) *found {
-	f := &found{current: current, listed: listed, jobKind: details.Last.JobKind, details: details}
+	f := &found{current: current, listed: listed, details: details}
 	f.current.Segment = details.Segment
 	f.urgency, f.kind, f.users = details.Urgency, details.Kind, details.Users
 	return f

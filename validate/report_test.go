@@ -69,7 +69,7 @@ func TestErrorText(t *testing.T) {
 			name:   "mapped to nobody knows how many",
 			policy: mapped,
 			output: out{Expected: count(1200), Written: validate.Estimate(1138, 0.01), Stored: validate.Estimate(1138, 0.01)},
-			want:   "could not be verified: mapped about 1,138 users ± 1% of 1,200 users: the counters' error of 34 users is too wide where 840 to 1,140 are allowed; an exact count would decide it; could not be verified: stored about 1,138 users ± 1% of about 1,138 users ± 1%: the counters' error of 48 users is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
+			want:   "could not be verified: mapped about 1,138 users ± 1% from 1,200 users: the counters' error of 34 users (three standard errors) is too wide where 840 to 1,140 are allowed; an exact count would decide it; stored about 1,138 users ± 1% where about 1,138 were mapped: the counters' error of 48 users (three standard errors) is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
 		},
 		{
 			name:   "surplus",
@@ -85,27 +85,27 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "whole pages lost their rest",
 			output: out{Expected: count(812345), Stored: count(41000)},
-			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have lost its rest",
+			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have been cut there",
 		},
 		{
 			name:   "off its history",
 			output: out{Expected: validate.Unknown(), Stored: count(2950), Sizes: flat(30, 5000), At: noon},
-			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves, so 4,094 to 6,420 are allowed",
+			want:   "off its history: 2,950 users, 41% below its lowest of the last week (5,000); in 30 sizes it never moved, so 4,500 to 5,550 are allowed",
 		},
 		{
 			name:   "on a limit in a wide band",
 			output: out{Expected: count(10000), Stored: count(10000), Sizes: flat(30, 11000), At: noon},
-			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); it hardly ever moves",
+			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); in 30 sizes it never moved",
 		},
 		{
 			name:   "off its last size",
 			output: out{Expected: validate.Unknown(), Stored: count(2495), Sizes: growing(30, 1.04), At: noon},
-			want:   "off its history: 2,495 users, 20.0% below the size before (3,118); usual moves are within 4%, so 2,553 to 4,003 are allowed",
+			want:   "off its history: 2,495 users, 20% below the size before (3,118); in 29 sizes it never moved by more than 4.0%, so 2,610 to 3,890 are allowed",
 		},
 		{
 			name:   "off a short history",
 			output: out{Expected: validate.Unknown(), Stored: count(15000), Sizes: flat(2, 5000), At: noon},
-			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known, so 3,166 to 8,666 are allowed",
+			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); in 2 sizes it never moved, so 3,180 to 8,630 are allowed",
 		},
 		{
 			name:   "not verifiable",
@@ -115,17 +115,17 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "stale",
 			output: out{Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: noon.Add(time.Minute)},
-			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, the last write was acknowledged at 2024-03-18T12:01:00Z",
+			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, and the last write was acknowledged at 2024-03-18T12:01:00Z: read it back again later",
 		},
 		{
 			name:   "too coarse",
 			output: out{Expected: count(100000), Stored: validate.Estimate(99700, 0.004)},
-			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
+			want:   "could not be verified: stored about 99,700 users ± 0.4% where 100,000 were expected: the counters' error of 1,196 users (three standard errors) is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
 		},
 		{
 			name:   "other users",
 			output: out{Expected: printed(5, md5Of(1)), Stored: printed(5, md5Of(2))},
-			want:   "stored as many users as expected, but not the same ones",
+			want:   "stored as many users as expected, but not the same ones: their fingerprints differ, and a Digest on both sides would tell by how many",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -203,7 +203,43 @@ func requireRoundTrip(t *testing.T, report validate.Report, err error) {
 
 var allKinds = []validate.Kind{
 	validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Repeated, validate.Different,
-	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
+	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Stale, validate.Leaking, validate.Frozen, validate.Unverified,
+}
+
+// TestReportsThatNoCheckWrites: what contradicts itself is refused, and leaves the
+// report as it was.
+func TestReportsThatNoCheckWrites(t *testing.T) {
+	five := `"expected":{"users":5},"stored":{"users":5}`
+	for text, says := range map[string]string{
+		`{"verdict":"good",` + five + `}`: `verdict is "good", want "passed" or "failed"`,
+		`{"verdict":"passed"}`:            "nothing was expected",
+		`{"verdict":"failed",` + five + `,"findings":[{"kind":"short","severity":"warn","detail":"d"}]}`: "no finding fails",
+		`{"verdict":"failed",` + five + `}`:                                                                         "no finding fails",
+		`{"verdict":"passed",` + five + `,"same_users":true}`:                                                       "nobody knows which users",
+		`{"verdict":"passed",` + five + `,"band":{"low":6,"high":5,"points":3}}`:                                    "band is 6 to 5",
+		`{"verdict":"passed",` + five + `,"band":{"low":-1,"high":5,"points":3}}`:                                   "band is -1 to 5",
+		`{"verdict":"passed",` + five + `,"band":{"low":1,"high":5,"points":-3}}`:                                   "by -3 sizes",
+		`{"verdict":"passed",` + five + `,"policy":{"tolerance":{"short":{"share":2}}}}`:                            "Policy.Tolerance.Short.Share is 2",
+		`{"verdict":"passed",` + five + `,"policy":{"mapping":{"min":2,"max":1}}}`:                                  "Policy.Mapping is 2 to 1",
+		`{"verdict":"passed","expected":{"users":5,"users_upper":4},"stored":{"users":5}}`:                          "users",
+		`{"verdict":"passed","expected":{"users":5,"fingerprint":"a:0-0-0-0"},"stored":{"users":5}}`:                "fingerprint",
+		`{"verdict":"passed","expected":{"users":5,"moving":[{"users":5},{"users":6}]},"stored":{"users":5}}`:       "of another side",
+		`{"verdict":"passed","expected":{"users":5,"rel_err":-1},"stored":{"users":5}}`:                             "relErr is -1",
+		`{"verdict":"passed","expected":{"users":5,"as_of":"2024-03-18T12:00:00Z","lag_unknown":true},"stored":{}}`: "of another side",
+	} {
+		before := validate.Report{Name: "as it was"}
+		r := before
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &r), says, text)
+		require.Equal(t, before, r)
+	}
+	for _, finding := range []string{`{"kind":"short","severity":"fail","detail":"d"}`, `{"kind":"short","detail":"d"}`, `{"kind":"later","severity":"grave","detail":"d"}`} {
+		var r validate.Report // as a caller may add findings to what passed
+		require.NoError(t, json.Unmarshal([]byte(`{"verdict":"passed",`+five+`,"findings":[`+finding+`]}`), &r))
+		require.Equal(t, validate.VerdictFailed, r.Verdict())
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"verdict":"failed"`)
+	}
 }
 
 // growing is n days, each so much larger than the one before.
@@ -233,11 +269,11 @@ func TestReportText(t *testing.T) {
   expected   10,100 users
   read       10,100 users
   stored     10,000 users
-  history    24,562 to 38,520 users allowed, by 30 earlier sizes
+  history    27,010 to 33,321 users allowed, by 30 earlier sizes
   capped     warning at store: capped at 10,000, a known limit (`+origins+`)
   capped     at size: capped at 10,000, a known limit (`+origins+`)
-  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed`, report.String())
-	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed")
+  dropped    at size: 10,000 users, 67% below its lowest of the last week (30,000); in 30 sizes it never moved, so 27,000 to 33,300 are allowed`, report.String())
+	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 67% below its lowest of the last week (30,000); in 30 sizes it never moved, so 27,000 to 33,300 are allowed")
 	requireRoundTrip(t, report, err)
 }
 

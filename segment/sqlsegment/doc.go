@@ -51,6 +51,9 @@
 //  4. If more users differ, both sides are read as streams into digests, which tell
 //     bounds, and likely causes. So are distinct users (validate.Policy.Distinct), and
 //     everything on MySQL, MariaDB and SQLite.
+//  5. Where a store keeps a user once, digests leave it open whether a user is missing
+//     who came more often than it is stored. The stored side is then read once more, by
+//     whatever method, and only those users are kept.
 //
 // A table does not depend on the order of the users. So it tells which of them are
 // missing, and which were stored more than once, but not that the missing ones came
