@@ -69,40 +69,46 @@ func (r *guardedRun) lock(ctx context.Context) error {
 	})
 }
 
-// mostHolders is how many runs are named that may hold a row.
-const mostHolders = 3
+// mostNamed is how many runs are named that may hold a row.
+const mostNamed = 3
 
-// waitedFor adds to an error who may hold the commit row, where nobody has a lease and
-// the wait for the row came to its bound: a transaction holds it, whose changes nobody
-// can read. It is one of those that began within a day and did not end.
+// waitedFor adds to an error, where nobody has a lease and the wait for the commit row
+// was in vain, which runs may hold the row in a transaction of theirs, whose changes
+// nobody can read: those that began within a day and did not end.
 func (r *guardedRun) waitedFor(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || r.guard.config.Ledger == nil {
+	if err == nil || ctx.Err() == nil && !errors.Is(err, ErrBusy) || r.guard.config.Ledger == nil {
 		return err
 	}
-	var began []*Record
-	failed := afterwards(ctx, min(r.guard.config.Timeout, 2*time.Second), func(ctx context.Context) error {
-		for e, err := range r.guard.config.Ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Since: r.at.AddDate(0, 0, -1)}) {
-			if err != nil {
-				return err
-			}
-			if e.Record == nil || e.RunID == r.run.ID && e.Record.Attempt == r.run.Attempt {
-				continue
-			}
-			began = slices.DeleteFunc(began, func(b *Record) bool { return b.RunID == e.RunID && b.Attempt == e.Record.Attempt })
-			if e.Record.State == RunStarted {
-				began = append(began, e.Record)
-			}
+	var began []string
+	_ = afterwards(ctx, min(r.guard.config.Timeout, 2*time.Second), func(ctx context.Context) error {
+		runs, err := r.onTheirWay(ctx)
+		for _, b := range runs[max(0, len(runs)-mostNamed):] {
+			began = append(began, fmt.Sprintf("run %s, attempt %d, since %s", b.RunID, b.Attempt, b.At.UTC().Format(time.RFC3339)))
 		}
-		return nil
+		return err
 	})
-	if failed != nil || len(began) == 0 {
-		return fmt.Errorf("a transaction holds the segment's commit row: %w", err)
+	if len(began) == 0 {
+		return err
 	}
-	var names []string
-	for _, b := range began[max(0, len(began)-mostHolders):] {
-		names = append(names, fmt.Sprintf("run %s, attempt %d, since %s", b.RunID, b.Attempt, b.At.UTC().Format(time.RFC3339)))
+	return fmt.Errorf("%w (on their way: %s)", err, strings.Join(began, "; "))
+}
+
+// onTheirWay returns what is recorded of other runs of the segment that began and did
+// not end.
+func (r *guardedRun) onTheirWay(ctx context.Context) (began []*Record, _ error) {
+	for e, err := range r.guard.config.Ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Since: r.at.AddDate(0, 0, -1)}) {
+		if err != nil {
+			return began, err
+		}
+		if e.Record == nil || e.RunID == r.run.ID && e.Record.Attempt == r.run.Attempt {
+			continue
+		}
+		began = slices.DeleteFunc(began, func(b *Record) bool { return b.RunID == e.RunID && b.Attempt == e.Record.Attempt })
+		if e.Record.State == RunStarted {
+			began = append(began, e.Record)
+		}
 	}
-	return fmt.Errorf("a transaction holds the segment's commit row, as may that of %s: %w", strings.Join(names, ", or of "), err)
+	return began, nil
 }
 
 // enter finds out from the row whether the run may go on, and takes it.

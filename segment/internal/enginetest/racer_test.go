@@ -55,15 +55,18 @@ const (
 
 var steps = []string{toBegin, toRead, toWrite, toCommit, toCount, toLand, toRecord}
 
-func newRacer(p *platform, id, way string, level sql.IsolationLevel, alerts *bytes.Buffer) (*racer, error) {
+func newRacer(p *platform, id, way string, level sql.IsolationLevel, tells segment.Alerter) (*racer, error) {
 	r := &racer{
 		platform: p, id: id, way: way, level: level, steps: make(chan struct{}), there: make(chan string, 1), held: make(chan struct{}, 1), done: make(chan error, 1),
 	}
 	var err error
-	r.guard, err = segment.NewGuard(segment.GuardConfig{
-		Ledger: &noticed{p.history, r.held}, Alerter: segment.LogAlerter(slog.New(slog.NewTextHandler(alerts, nil))),
-	})
+	r.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: &noticed{p.history, r.held}, Alerter: tells})
 	return r, err
+}
+
+// into returns an alerter that writes what it is told.
+func into(alerts *bytes.Buffer) segment.Alerter {
+	return segment.LogAlerter(slog.New(slog.NewTextHandler(alerts, nil)))
 }
 
 // A noticed ledger says when a lease is waited for.

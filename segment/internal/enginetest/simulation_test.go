@@ -43,7 +43,7 @@ func TestWorldsInSQLite(t *testing.T) {
 	})
 	require.NoError(t, err)
 	n, first := 100, 1
-	if testing.Short() {
+	if testing.Short() || underRace {
 		n = 20
 	}
 	for variable, number := range map[string]*int{"SEGMENTGUARD_WORLDS": &n, "SEGMENTGUARD_SEED": &first} {

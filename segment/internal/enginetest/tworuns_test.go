@@ -97,9 +97,10 @@ func TestTwoRuns(t *testing.T) {
 // before the other one goes on is left out; in the end both go on as they can.
 func twoRuns(ctx context.Context, p *platform, ways [2]string, level sql.IsolationLevel, order string, n int) error {
 	var alerts bytes.Buffer
+	tells := into(&alerts)
 	var racers [2]*racer
 	for i, way := range ways {
-		r, err := newRacer(p, fmt.Sprintf("%d%c", n, 'a'+i), way, level, &alerts)
+		r, err := newRacer(p, fmt.Sprintf("%d%c", n, 'a'+i), way, level, tells)
 		if err != nil {
 			return err
 		}

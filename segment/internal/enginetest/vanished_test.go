@@ -31,7 +31,7 @@ func vanishChild(c *enginetest.Child) error {
 	if err != nil {
 		return err
 	}
-	r, err := newRacer(p, "slow", "inside", sql.LevelReadCommitted, &bytes.Buffer{})
+	r, err := newRacer(p, "slow", "inside", sql.LevelReadCommitted, into(&bytes.Buffer{}))
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func requireNextNamesHolder(t *testing.T, p *platform) func(context.Context) (va
 	_, err = next(bounded(t))
 	require.ErrorIs(t, err, validate.Unverified)
 	require.True(t, segment.Retryable(err))
-	require.ErrorContains(t, err, "a transaction holds the segment's commit row, as may that of run slow, attempt 1, since 20")
+	require.ErrorContains(t, err, "(on their way: run slow, attempt 1, since 20")
 	require.NotContains(t, alerts.String(), "severity=page")
 	p.guard = again
 	return next
@@ -203,7 +203,7 @@ func TestLostConnections(t *testing.T) {
 				t.Run(e.Name+", "+lose+" before it would "+at, func(t *testing.T) {
 					p := newMarked(t, newPlatform(t, e.New(t)))
 					var alerts bytes.Buffer
-					r, err := newRacer(p, "lost", "inside", sql.LevelDefault, &alerts)
+					r, err := newRacer(p, "lost", "inside", sql.LevelDefault, into(&alerts))
 					require.NoError(t, err)
 					r.start(t.Context())
 					for on := range r.there {
@@ -222,7 +222,7 @@ func TestLostConnections(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, []string{"day 0"}, live)
 
-					next, err := newRacer(p, "next", "inside", sql.LevelDefault, &alerts)
+					next, err := newRacer(p, "next", "inside", sql.LevelDefault, into(&alerts))
 					require.NoError(t, err)
 					next.start(t.Context())
 					next.release()
@@ -271,7 +271,7 @@ func TestRunsThatTakeLongerThanTheirHour(t *testing.T) {
 				var alerts bytes.Buffer
 				var before *racer
 				for hour := range 8 {
-					r, err := newRacer(p, strconv.Itoa(hour), way, sql.LevelDefault, &alerts)
+					r, err := newRacer(p, strconv.Itoa(hour), way, sql.LevelDefault, into(&alerts))
 					require.NoError(t, err)
 					r.start(t.Context())
 					<-r.there

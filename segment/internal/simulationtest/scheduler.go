@@ -20,6 +20,7 @@
 //
 //	the commit row is not locked                             200 (8)
 //	a lease is not renewed                                  1000 (6)
+//	a lease that was taken over counts                      4000 (1000)
 //	any run that went live meanwhile supersedes              200 (26)
 //	an older run goes over a later one that may be live     4000 (52)
 //	an older run's failure opens an alert                   4000 (8)
@@ -32,8 +33,15 @@
 //	a wait without a bound                                  2000 (1)
 //	nobody ends what a later run made over                  6000 (685)
 //
+// People are processes, too: they accept what an alert is about, suspect and import
+// sizes, and forget segments. They excuse only what they decided.
+//
+// The same worlds happen over a ledger in SQLite, step by step as over Memory
+// (TestWorldsInSQLite of package enginetest). What an engine adds, isolation, locks and
+// lost clients, is forced in every order by TestTwoRuns and TestVanishedClient there.
+//
 // What it does not show: what a store applies after its process was given up (the
-// next sweep finds it), two commits without a number, and all that an engine adds.
+// next sweep finds it), and two commits without a number.
 package simulationtest
 
 import (

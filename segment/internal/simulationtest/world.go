@@ -340,7 +340,7 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 	switch {
 	case s.Live != nil && s.Live.Users != users && s.Alert.Open == nil:
 		w.violate("%s: the ledger says that %d users are live, the store has %d, and nobody is told", s.Segment, s.Live.Users, users)
-	case !well && s.Alert.Open == nil && !w.excused(s.Segment, users):
+	case !well && s.Alert.Open == nil && !w.excused(s.Segment, live):
 		w.violate("%s: live is %v, and nobody is told", s.Segment, live)
 	}
 	for _, size := range s.Sizes {
@@ -349,12 +349,20 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 		}
 	}
 	open, last := s.Alert.Open, w.last(s)
-	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last) && !w.ended[s.Segment].After(last.ended) {
+	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last.output.attempt) && !w.ended[s.Segment].After(last.ended) {
 		w.violate("%s: the last run failed, and nobody was told: %v", s.Segment, last.err)
 	}
-	if open != nil && well && s.Live != nil && w.lastIsRight(s) && !w.misled(s.Segment) {
+	if open != nil && well && s.Live != nil && w.lastIsRight(s) && !w.misled(s.Segment) && !w.stoodStill(open) {
 		w.violate("%s: the last run is right and live, the store is well, and the alert stands: %s", s.Segment, open.Text)
 	}
+}
+
+// stoodStill reports whether an alert is of a run without staging that stood still for
+// longer than its lease: it may have counted the users of the run after it, which no
+// sweep ends as yet.
+func (w *world) stoodStill(a *segment.Alert) bool {
+	o := w.outputs[fmt.Sprintf("%s/%d", a.RunID, a.Attempt)]
+	return o != nil && o.tainted && w.writesLive(o.id)
 }
 
 // well reports whether what is live is one output, and that as it should be.
@@ -369,10 +377,8 @@ func (w *world) well(live map[string]int64) bool {
 }
 
 // toldOf reports whether people were told of an attempt, by whom ever.
-func (w *world) toldOf(r *result) bool {
-	return slices.ContainsFunc(w.told, func(a segment.Alert) bool {
-		return fmt.Sprintf("%s/%d", a.RunID, a.Attempt) == r.output.attempt
-	})
+func (w *world) toldOf(attempt string) bool {
+	return slices.ContainsFunc(w.told, func(a segment.Alert) bool { return fmt.Sprintf("%s/%d", a.RunID, a.Attempt) == attempt })
 }
 
 // last returns what the attempt came to that began last at a segment; nil where
