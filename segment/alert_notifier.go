@@ -1,175 +1,175 @@
 package segment
 
 import (
-	"cmp"
 	"context"
 	"iter"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A notifier brings alerts to the alerter, each fault of a segment once. With a
-// ledger that holds for all notifiers that share it: what is wrong is written down
-// first, and then one of them tells the alerter.
+// A notifier brings alerts to the alerter. What is wrong is written down in the
+// ledger first, and then one of the notifiers that share it tells the alerter; what
+// was not told is told by the next one.
 type notifier struct {
-	ledger  Ledger // nil: nobody remembers what was told
-	alerter Alerter
-	timeout time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
+	ledger    Ledger // nil: nobody remembers what was told
+	alerter   Alerter
+	timeout   time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
+	groupWait time.Duration // of the alerter: what was told longer ago has rung
+	now       func() time.Time
+
+	identity struct {
+		sync.Mutex
+		name string
+	}
+}
+
+// newNotifier returns a notifier.
+func newNotifier(ledger Ledger, alerter Alerter, timeout time.Duration, now func() time.Time) *notifier {
+	return &notifier{ledger: ledger, alerter: alerter, timeout: timeout, groupWait: time.Minute, now: func() time.Time { return now().UTC() }}
 }
 
 // claimFor is how long a notifier has for telling the alerter before another one
 // tries.
 const claimFor = time.Minute
 
-// fire says what a run found to be wrong with a segment. That an older run than
-// the live one failed is no news, unless it is live.
-func (n notifier) fire(ctx context.Context, a Alert) error {
+// tellAtOnce is of how many segments the alerter is told in one call, and how many
+// are changed in one step.
+const tellAtOnce = 1000
+
+// keeps returns the alerter's list of open alerts; nil: it keeps none.
+func (n *notifier) keeps() func(ctx context.Context, siteGroup string) iter.Seq2[Alert, error] {
+	keeper, ok := n.alerter.(interface {
+		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
+	})
+	if !ok {
+		return nil
+	}
+	return keeper.Open
+}
+
+// fire says what a run found to be wrong with a segment, and tells people within
+// the bounds that a job's way allows. That an older run than the live one failed is
+// no news, unless it is live.
+func (n *notifier) fire(ctx context.Context, a Alert) error {
 	if n.ledger == nil {
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
 	written := false
 	err := afterwards(ctx, defaultTimeout, func(ctx context.Context) (err error) {
-		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) {
-			if !a.Protected || !s.older(a.Number) {
-				s.Alert.open(a)
+		n.placeDownstream(ctx, &a)
+		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
+			if a.Protected() && s.older(a.Number) {
+				return nil
 			}
+			return []observation{{event: aFault, at: a.At, alert: a}}
 		})
 		return err
 	})
-	if !written { // people must know all the same
-		return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
+	if written {
+		return join(err, afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
+			return join(n.form(ctx, &a), n.deliver(ctx, []ID{a.Segment}))
+		}))
 	}
-	return err
+	a.Unconfirmed = true // people must know all the same
+	return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
+}
+
+// passed says that a run of a segment passed, as far as one run can tell; warning
+// is what it passed with, if people are told of that.
+func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report, warning *Alert) error {
+	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
+		if n.ledger == nil {
+			if warning != nil {
+				return n.say(ctx, []Alert{*warning}, nil)
+			}
+			return n.say(ctx, nil, []Alert{{Segment: id}})
+		}
+		_, err := n.change(ctx, []ID{id}, func(s *SegmentState) []observation {
+			seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
+			if warning != nil {
+				seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
+			}
+			return seen
+		})
+		if err == nil && warning != nil {
+			err = n.form(ctx, warning)
+		}
+		return join(err, n.deliver(ctx, []ID{id}))
+	})
+}
+
+// change takes observations in, all of them or none, and writes into the log what
+// follows from them. It reports whether it did.
+func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentState) []observation) (bool, error) {
+	mutes, err := n.ledger.Mutes(ctx)
+	if err != nil {
+		return false, wrap("reading the mutes", err)
+	}
+	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
+		for _, o := range observed(s) {
+			s.observe(o)
+		}
+		s.mute(mutes, n.now())
+		return nil
+	})
+	return err == nil, wrap("writing the alert down", err)
+}
+
+// observe takes an observation into the alert, and what follows from it into the
+// log.
+func (s *SegmentState) observe(o observation) {
+	was := s.Alert
+	for _, action := range s.Alert.observe(o) {
+		about := &s.Alert
+		if action == ActionOver {
+			about = &was
+		}
+		mark := about.worst()
+		s.Log = append(s.Log, LogEntry{
+			Segment: s.Segment, At: o.at, Action: action, RunID: about.Open.RunID,
+			Mark: &mark, Incident: about.Incident, Text: about.Open.Text,
+		})
+	}
+}
+
+// mute holds the alert's notifications where a mute is about it, and no longer
+// where none is.
+func (s *SegmentState) mute(mutes []Mute, now time.Time) {
+	held := false
+	for i := range mutes {
+		held = held || s.Alert.Open != nil && mutes[i].holds(s.Alert.Open, now)
+	}
+	switch {
+	case held:
+		s.observe(observation{event: aMute, at: now})
+	case s.Alert.Muted != nil:
+		s.observe(observation{event: anUnmute, at: now})
+	}
 }
 
 // say tells the alerter, no longer than it may be in the way.
-func (n notifier) say(ctx context.Context, firing, resolved []Alert) error {
+func (n *notifier) say(ctx context.Context, firing, resolved []Alert) error {
+	if len(firing)+len(resolved) == 0 {
+		return nil
+	}
 	if n.timeout == 0 {
 		return n.alerter.Tell(ctx, firing, resolved)
 	}
 	return within(ctx, n.timeout, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
 }
 
-// passed says that a run of a segment passed, so that nothing is wrong with it
-// any more, as far as one run can tell.
-func (n notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report) error {
-	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
-		if n.ledger == nil {
-			return n.say(ctx, nil, []Alert{{Segment: id}})
-		}
-		_, err := n.change(ctx, []ID{id}, func(s *SegmentState) { s.Alert.passed(number, r) })
-		return err
-	})
-}
-
-// change writes down what is wrong with segments, or no longer, and tells the
-// alerter what it does not know. The incidents that stand are told with it to an
-// alerter that may have forgotten them: they could not hold their segments' pages
-// back.
-func (n notifier) change(ctx context.Context, ids []ID, change func(*SegmentState), standing ...Alert) (written bool, err error) {
-	due := map[ID]AlertState{}
-	now := time.Now()
-	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
-		change(s)
-		delete(due, s.Segment)
-		if s.Alert.claim(now, now.Add(claimFor)) {
-			due[s.Segment] = s.Alert
-		}
-		return nil
-	})
-	if err != nil {
-		return false, wrap("writing the alert down", err)
-	}
-	if len(due) == 0 {
-		return true, nil
-	}
-	if !n.keeps() {
-		standing = nil
-	}
-	return true, n.tell(ctx, due, standing)
-}
-
-// tell tells the alerter of what is due, and writes down what it knows now.
-func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
-	firing, resolved := dueAlerts(due)
-	err := n.say(ctx, append(standing, firing...), resolved)
-	told := err == nil
-	again := map[ID]AlertState{}
-	written := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
-		delete(again, s.Segment)
-		if s.Alert.Claimed = time.Now(); !told { // the next one need not wait
-			return nil
-		}
-		s.Alert.Claimed, s.Alert.Told = time.Time{}, due[s.Segment].Open
-		if now := time.Now(); s.Alert.claim(now, now.Add(claimFor)) { // changed while we told
-			again[s.Segment] = s.Alert
-		}
-		return nil
-	})
-	if written != nil {
-		return join(err, wrap("writing down what the alerter was told", written))
-	}
-	if len(again) > 0 {
-		err = join(err, n.tell(ctx, again, nil))
-	}
-	return err
-}
-
-// dueAlerts returns the alerts to fire, incidents first so that they hold back
-// their segments' pages, and those that are over: also where another fault took
-// their place.
-func dueAlerts(due map[ID]AlertState) (firing, resolved []Alert) {
-	for _, id := range sorted(due) {
-		s := due[id]
-		if s.Open != nil {
-			firing = append(firing, *s.Open)
-		}
-		switch {
-		case s.Told != nil:
-			resolved = append(resolved, *s.Told)
-		case s.Open == nil: // it may have heard of an alert that is over
-			resolved = append(resolved, Alert{Segment: id})
-		}
-	}
-	slices.SortStableFunc(firing, func(a, b Alert) int { return cmp.Compare(a.turn(), b.turn()) })
-	return firing, resolved
-}
-
-func (a *Alert) turn() int {
-	if a.Incident != nil {
-		return 0
-	}
-	return 1
-}
-
-// keeps reports whether the alerter keeps alerts by itself, and may forget them.
-func (n notifier) keeps() bool {
-	_, keeps := n.alerter.(interface {
-		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
-	})
-	return keeps
-}
-
-// remind tells an alerter that keeps alerts by itself of those that stand, in
-// case it forgot. before is what was told when the sweep began: the rest is news,
-// and was told already.
-func (n notifier) remind(ctx context.Context, before map[ID]AlertState) error {
-	if !n.keeps() {
-		return nil
-	}
-	var standing []Alert
-	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+// name returns the identity of the ledger.
+func (n *notifier) name(ctx context.Context) (string, error) {
+	n.identity.Lock()
+	defer n.identity.Unlock()
+	if n.identity.name == "" {
+		name, err := n.ledger.Identity(ctx)
 		if err != nil {
-			return wrap("reading the alerts", err)
+			return "", wrap("reading the ledger's identity", err)
 		}
-		if known := before[s.Segment].Told; known != nil && faultOf(known) == faultOf(s.Alert.Open) && !s.Alert.pending() {
-			standing = append(standing, *s.Alert.Open)
-		}
+		n.identity.name = name
 	}
-	if len(standing) == 0 {
-		return nil
-	}
-	return wrap("reminding of standing alerts", n.alerter.Tell(ctx, standing, nil))
+	return n.identity.name, nil
 }

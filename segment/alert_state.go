@@ -1,103 +1,153 @@
 package segment
 
 import (
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// An AlertState is what a ledger keeps of a segment's alert: what is wrong, and
-// what the alerter knows of it. As long as the two differ, somebody has to tell
-// the alerter; nothing is lost if that fails, or if the process dies over it.
+// An AlertState is what a ledger keeps of a segment's alert: what is wrong, by
+// which marks people are told of it, and which of those the alerter has. As long
+// as the two differ, somebody has to tell the alerter; nothing is lost if that
+// fails, or if the process dies over it.
 type AlertState struct {
 	Open *Alert `json:"open,omitempty"` // what is wrong; nil: nothing
-	Told *Alert `json:"told,omitempty"` // what the alerter was told last; nil: nothing, or that it is over
+	// Marks are the marks of this onset, in the order in which they came. Each
+	// is at least as bad as those before it.
+	Marks []Mark `json:"marks,omitempty"`
+	// Incident is the ID of the incident that the segment is a member of. Its
+	// marks only have it where it had not rung before.
+	Incident string `json:"incident,omitempty"`
+	Told     []Told `json:"told,omitempty"` // what the alerter was told, and not yet that it is over
 	// Claimed is until when somebody else is telling the alerter. A claim runs
 	// out, so that the next one takes over from a process that died. As long as
 	// there is one, nobody knows what the alerter heard.
 	Claimed time.Time `json:"claimed,omitzero"`
+
+	Healthy  int         `json:"healthy,omitempty"`  // how many sweeps in a row found nothing
+	Days     []time.Time `json:"days,omitempty"`     // the UTC days on which the size was found right
+	Passed   bool        `json:"passed,omitempty"`   // a later run passed, and a sweep has yet to agree
+	Opened   []time.Time `json:"opened,omitempty"`   // the last openings, three at most
+	Flapping bool        `json:"flapping,omitempty"` // it opened three times within a day
+	Muted    *Mark       `json:"muted,omitempty"`    // the worst mark when it was muted; nil: it is not
+}
+
+// A Mark is by what people are told of an affected segment. What becomes worse is
+// a further alert beside those that were told before, and all end together.
+type Mark struct {
+	Urgency  Urgency       `json:"severity"`
+	Kind     validate.Kind `json:"kind"`
+	Level    Level         `json:"level,omitempty"`
+	JobKind  JobKind       `json:"job_kind,omitempty"`
+	Build    string        `json:"build,omitempty"`
+	Incident string        `json:"incident,omitempty"` // the ID of the incident that tells for it; empty: none
+}
+
+// A Told is a mark and when the alerter was first told of it.
+type Told struct {
+	Mark
+
+	At time.Time `json:"at"`
+}
+
+// worst returns the worse of each of urgency, kind and level. The rest is that of
+// m, which came first.
+func (m Mark) worst(a *Alert) Mark {
+	if a.Urgency == Page {
+		m.Urgency = Page
+	}
+	if a.Kind.Compare(m.Kind) < 0 {
+		m.Kind = a.Kind
+	}
+	if a.Level.Compare(m.Level) > 0 {
+		m.Level = a.Level
+	}
+	return m
 }
 
 // IsZero reports whether there is nothing to keep.
-func (s AlertState) IsZero() bool { return s.Open == nil && s.Told == nil && s.Claimed.IsZero() }
+func (s *AlertState) IsZero() bool { return !s.Affected() && len(s.Opened) == 0 }
 
-// A fault is what an alert is about. As long as it is the same, the alert is a
-// standing one, and nobody is told again.
-type fault struct {
-	kind     validate.Kind
-	severity Urgency
-	job      JobKind
+// Affected reports whether the segment has an alert, or the alerter believes so.
+func (s *AlertState) Affected() bool {
+	return s.Open != nil || len(s.Told) > 0 || !s.Claimed.IsZero()
 }
 
-func faultOf(a *Alert) fault {
-	if a == nil {
-		return fault{}
+// Pending reports whether the alerter is to be told of something. What was being
+// told, and never written down as told, may have been heard or not.
+func (s *AlertState) Pending() bool {
+	return !s.Claimed.IsZero() || len(s.fresh()) > 0 || len(s.outdated()) > 0
+}
+
+// fresh returns the marks that the alerter is to be told.
+func (s *AlertState) fresh() (marks []Mark) {
+	for _, m := range s.Marks {
+		if !s.told(m) && (s.Muted == nil || m.worse(s.Muted)) {
+			marks = append(marks, m)
+		}
 	}
-	return fault{a.Kind, a.Urgency, a.Job.Kind}
+	return marks
 }
 
-// pending reports whether the alerter is to be told. What was being told, and
-// never written down as told, may have been heard or not.
-func (s *AlertState) pending() bool { return faultOf(s.Open) != faultOf(s.Told) || !s.Claimed.IsZero() }
+// worse reports whether any of urgency, kind and level is worse.
+func (m *Mark) worse(than *Mark) bool {
+	return m.Urgency == Page && than.Urgency != Page || m.Kind.Compare(than.Kind) < 0 || m.Level.Compare(than.Level) > 0
+}
+
+func (s *AlertState) told(m Mark) bool {
+	return slices.ContainsFunc(s.Told, func(t Told) bool { return t.Mark == m })
+}
+
+// outdated returns what the alerter was told, and is over.
+func (s *AlertState) outdated() (over []Told) {
+	for _, t := range s.Told {
+		if !slices.Contains(s.Marks, t.Mark) {
+			over = append(over, t)
+		}
+	}
+	return over
+}
 
 // claim reserves telling the alerter for the caller until a time, and reports
 // whether it did: not where nothing is to be told, or another one is at it.
 func (s *AlertState) claim(now, until time.Time) bool {
-	if s.IsZero() || !s.pending() || now.Before(s.Claimed) {
+	if !s.Pending() || now.Before(s.Claimed) {
 		return false
 	}
 	s.Claimed = until
 	return true
 }
 
-// open takes in what was found now. A fault that stands keeps the time at which
-// it came, and the build that brought it. A sweep does not know as much as the
-// guard of a job: what that found stands until something graver is found.
-func (s *AlertState) open(a Alert) {
-	if s.Open != nil && a.bySweep() && !s.Open.bySweep() && !a.graver(s.Open) {
-		return
-	}
-	for _, known := range []*Alert{s.Told, s.Open} {
-		if known != nil && faultOf(&a) == faultOf(known) {
-			a.Since, a.Build = known.Since, known.Build
-			break
-		}
-	}
-	if s.Open != nil { // only a run that began after all that failed makes it over
-		a.Number = max(a.Number, s.Open.Number)
-	}
-	if s.Open != nil && a.bySweep() { // the guard's fault stands below it, until a run passes
-		a.RunID, a.Attempt, a.State = s.Open.RunID, s.Open.Attempt, s.Open.State
-	}
-	s.Open = &a
+// rung reports whether people may have been told of this onset by now.
+func (s *AlertState) rung(now time.Time, groupWait time.Duration) bool {
+	return slices.ContainsFunc(s.Told, func(t Told) bool {
+		return slices.Contains(s.Marks, t.Mark) && now.Sub(t.At) > groupWait
+	})
 }
 
-// passed closes the alert after a run that passed, as far as one run can tell: not
-// what a run that began later found, and not that a commit's outcome is unknown,
-// which only a sweep can see in the store.
-func (s *AlertState) passed(number int64, r *validate.Report) {
-	if s.Open != nil && s.Open.State != RunUnknown && (number == 0 || s.Open.Number <= number) && !s.Open.beyond(r) {
-		s.Open = nil
+// clone returns a copy that shares nothing with s that anybody changes.
+func (s *AlertState) clone() AlertState {
+	c := *s
+	if s.Open != nil {
+		c.Open = new(*s.Open)
 	}
+	if s.Muted != nil {
+		c.Muted = new(*s.Muted)
+	}
+	c.Marks, c.Told, c.Days, c.Opened = slices.Clone(s.Marks), slices.Clone(s.Told), slices.Clone(s.Days), slices.Clone(s.Opened)
+	return c
 }
 
-// bySweep reports that no run of a job was found to be wrong, but what is live.
-func (a *Alert) bySweep() bool { return a.RunID == "" }
-
-// beyond reports whether a run that passed leaves the alert standing: it brought
-// the very number of users again that a sweep found to be wrong, by looking at
-// more than one run can. The next sweep tells whether it still is.
-func (a *Alert) beyond(r *validate.Report) bool {
-	wrong := a.Report.Stored
-	again := func(s validate.Summary) bool { return counts(s) && counts(wrong) && s.Users() == wrong.Users() }
-	return a.bySweep() && (again(r.Stored) || again(r.Read))
-}
-
-func counts(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
-
-func (a *Alert) graver(than *Alert) bool {
-	if a.Urgency != than.Urgency {
-		return a.Urgency == Page
+// alert returns what the alerter is told by a mark. over says that it is over.
+func (s *AlertState) alert(id ID, m Mark) Alert {
+	a := Alert{Segment: id}
+	if s.Open != nil {
+		a = *s.Open
 	}
-	return a.Kind.Compare(than.Kind) < 0
+	a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident = m.Urgency, m.Kind, m.Level, m.JobKind, m.Build, m.Incident
+	if len(s.Told) > 0 {
+		a.Told = s.Told[0].At
+	}
+	return a
 }

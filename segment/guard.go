@@ -55,7 +55,7 @@ type Guard struct {
 	validator *validate.Validator
 	silent    *validate.Validator // judges readings of a store that lags; only the last one counts
 	tracer    trace.Tracer
-	notifier  notifier
+	notifier  *notifier
 }
 
 const (
@@ -91,7 +91,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		validator: validator,
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout},
+		notifier:  newNotifier(c.Ledger, c.Alerter, c.AlertTimeout, c.Now),
 	}, nil
 }
 

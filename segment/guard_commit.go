@@ -210,10 +210,8 @@ func (r *guardedRun) published(ctx context.Context) error {
 	case r.run.Live && yields(err) && r.rule.Mode != Observe:
 		r.unverified(err)
 		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case len(r.report.Findings) > 0:
-		told = r.alert(ctx, RunCommitted, r.text())
 	case !yields(err):
-		told = wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report))
+		told = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, r.warning()))
 	}
 	if told != nil { // the next guard or sweep tells it
 		r.log(ctx, "segment is live, but", told)

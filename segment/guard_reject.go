@@ -160,30 +160,43 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 // unprotected reports that the output is live, whatever is judged.
 func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }
 
+// warning returns what people are told of a run that passed; nil: nothing.
+func (r *guardedRun) warning() *Alert {
+	if len(r.report.Findings) == 0 {
+		return nil
+	}
+	return new(r.found(RunCommitted, r.text()))
+}
+
 // alert tells people of what was found.
 func (r *guardedRun) alert(ctx context.Context, state RunState, text string) error {
+	return wrap("alerting", r.guard.notifier.fire(ctx, r.found(state, text)))
+}
+
+// found returns what was found as an alert.
+func (r *guardedRun) found(state RunState, text string) Alert {
 	a := Alert{
-		Segment:   r.run.Job.To,
-		Urgency:   urgencyOf(&r.report),
-		Kind:      r.report.Gravest(),
-		Text:      next(text, r.rule.Runbook),
-		Protected: !r.unprotected() && !r.committing,
-		Job:       r.run.Job,
-		RunID:     r.run.ID,
-		Attempt:   r.run.Attempt,
-		Number:    r.start.Number,
-		State:     state,
-		Build:     r.run.Build,
-		Rule:      r.rule.Name,
-		Runbook:   r.rule.Runbook,
-		Since:     r.at,
-		At:        r.at,
-		Report:    r.report,
+		Segment: r.run.Job.To,
+		Urgency: urgencyOf(&r.report),
+		Kind:    r.report.Gravest(),
+		Text:    next(text, r.rule.Runbook),
+		Level:   r.level(),
+		Job:     r.run.Job,
+		RunID:   r.run.ID,
+		Attempt: r.run.Attempt,
+		Number:  r.start.Number,
+		State:   state,
+		Build:   r.run.Build,
+		Rule:    r.rule.Name,
+		Runbook: r.rule.Runbook,
+		Since:   r.at,
+		At:      r.at,
+		Report:  r.report,
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
 		a.Urgency = Page
 	}
-	return wrap("alerting", r.guard.notifier.fire(ctx, a))
+	return a
 }
 
 // text returns what an alert says of the report.
@@ -210,4 +223,16 @@ func (r *guardedRun) log(ctx context.Context, message string, err error) {
 		slog.String("segment", r.run.Job.To.String()),
 		slog.String("run", r.run.ID),
 		slog.Any("error", err))
+}
+
+// level returns how much the live segment has suffered by the run.
+func (r *guardedRun) level() Level {
+	if !r.unprotected() && !r.committing {
+		return LevelProtected
+	}
+	stored := &r.report.Stored
+	if stored.IsZero() || stored.IsUnknown() {
+		return LevelLive
+	}
+	return levelOf(atStake(&r.report), stored.Users())
 }

@@ -145,7 +145,8 @@ func Forget(ctx context.Context, l Ledger, ids ...ID) error {
 
 // accept starts the baseline anew from a size, and closes the alert.
 func (s *SegmentState) accept(size validate.Size, d Decision) {
-	s.Sizes, s.Accepted, s.Alert.Open = []validate.Size{size}, &d, nil
+	s.Sizes, s.Accepted = []validate.Size{size}, &d
+	s.observe(observation{event: aClosing, at: d.At})
 }
 
 // suspect takes a size out of the baseline.
@@ -169,7 +170,8 @@ func (s *SegmentState) add(sizes []validate.Size) {
 // forget drops all but what the alerter was told, so that it learns that it is
 // over.
 func (s *SegmentState) forget() {
-	*s = SegmentState{Segment: s.Segment, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
+	s.observe(observation{event: aClosing, at: time.Now()})
+	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
 }
 
 func same(a, b validate.Size) bool {
@@ -191,7 +193,7 @@ func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 		if err != nil {
 			return nil, wrap("segment: affected by alerts", err)
 		}
-		if open := s.Alert.Open; open != nil && open.Incident == nil {
+		if open := s.Alert.Open; open != nil {
 			found = append(found, Affected{Segment: s.Segment, Users: atStake(&open.Report)})
 		}
 	}

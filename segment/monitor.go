@@ -50,7 +50,7 @@ type Monitor struct {
 	jobs      map[ID]*Job // by what they write
 	tracer    trace.Tracer
 	affected  metric.Int64Histogram
-	notifier  notifier
+	notifier  *notifier
 }
 
 // NewMonitor returns a Monitor, or an error if there is no ledger or an
@@ -83,7 +83,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		affected:  affected,
-		notifier:  notifier{c.Ledger, c.Alerter, 0},
+		notifier:  newNotifier(c.Ledger, c.Alerter, 0, c.Now),
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]

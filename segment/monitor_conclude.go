@@ -215,74 +215,44 @@ func (w *sweeper) keep(ctx context.Context) error {
 	return wrap("keeping sizes of segments that no guard stands before", joinFew(failures))
 }
 
-// alert brings the alerts in line with what was found, and tells the alerter
-// what it does not know.
+// alert takes what was found into the alerts, forms incidents, and tells the
+// alerter what it does not know.
 func (w *sweeper) alert(ctx context.Context) error {
-	changes, failed := w.changes(ctx)
-	after := maps.Clone(w.states)
-	for id, change := range changes {
-		s := after[id]
-		change(&s)
-		after[id] = s
-	}
-	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
-	w.incidentChanges(after, changes)
-	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(s *SegmentState) { changes[s.Segment](&s.Alert) }, w.standing()...)
-	return join(failed, err, w.monitor.notifier.remind(ctx, w.states))
-}
-
-// standing returns the incidents that the alerter was told of, and that go on.
-func (w *sweeper) standing() (alerts []Alert) {
-	for _, i := range w.sweep.Incidents {
-		alert := i.alert(w.sweep.At)
-		if s := w.states[alert.Segment]; s.Open != nil && !s.pending() && faultOf(s.Open) == faultOf(&alert) {
-			alerts = append(alerts, *s.Open)
-		}
-	}
-	return alerts
-}
-
-// changes returns what is to be changed of alerts: of those of the findings, of
-// segments that the last sweep found affected and this one healthy, and of those
-// of which the alerter was not told yet.
-func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
-	changes := map[ID]func(*AlertState){}
+	n := w.monitor.notifier
 	var failures []error
-	for id, s := range w.states {
-		over, healthy := w.healthy[id]
-		switch {
-		case healthy:
-			seen := s.Open
-			changes[id] = func(s *AlertState) {
-				if over && s.Open != nil && s.Open.RunID == seen.RunID && s.Open.Attempt == seen.Attempt && (!s.Open.bySweep() || s.Open.At.Before(w.sweep.At)) {
-					s.Open = nil
-				}
-			}
-		case s.pending():
-			changes[id] = func(*AlertState) {}
+	ids := sorted(w.findings)
+	for _, id := range sorted(w.healthy) {
+		if w.findings[id] == nil {
+			ids = append(ids, id)
 		}
 	}
-	for i := range w.sweep.Findings {
-		f := &w.sweep.Findings[i]
-		rule, err := w.monitor.rule(ctx, f.Segment, &f.Last)
+	found := map[ID]Alert{}
+	for id, f := range w.findings {
+		rule, err := w.monitor.rule(ctx, id, &f.Last)
 		if err != nil {
 			failures = append(failures, err)
 		}
-		alert := f.alert(w.sweep.At, &rule, w.monitor.job(f.Segment, &f.Last))
-		changes[f.Segment] = func(s *AlertState) { s.open(alert) }
+		found[id] = f.alert(w.sweep.At, &rule, w.monitor.job(id, &f.Last))
 	}
-	return changes, joinFew(failures)
-}
-
-// incidentChanges opens the incidents there are, and closes those that are over.
-func (w *sweeper) incidentChanges(after map[ID]AlertState, changes map[ID]func(*AlertState)) {
-	for id, s := range after {
-		if s.Open != nil && s.Open.Incident != nil {
-			changes[id] = func(s *AlertState) { s.Open = nil }
+	for chunk := range slices.Chunk(ids, tellAtOnce) {
+		_, err := n.change(ctx, chunk, func(s *SegmentState) []observation {
+			if a, affected := found[s.Segment]; affected {
+				return []observation{{event: aFault, at: w.sweep.At, alert: a}}
+			}
+			return []observation{w.healthy[s.Segment]}
+		})
+		failures = append(failures, err)
+	}
+	for _, id := range sorted(found) {
+		failures = append(failures, n.form(ctx, new(found[id])))
+	}
+	failures = append(failures, n.deliverAll(ctx))
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+		if err != nil {
+			failures = append(failures, err)
+			break
 		}
+		w.sweep.Incidents = append(w.sweep.Incidents, i)
 	}
-	for _, i := range w.sweep.Incidents {
-		alert := i.alert(w.sweep.At)
-		changes[alert.Segment] = func(s *AlertState) { s.open(alert) }
-	}
+	return joinFew(failures)
 }

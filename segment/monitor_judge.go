@@ -20,7 +20,7 @@ type sweeper struct {
 
 	mu       sync.Mutex
 	findings map[ID]*SegmentFinding
-	healthy  map[ID]bool // of the segments with an alert; true: the alert is over
+	healthy  map[ID]observation // of the segments with an alert
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
@@ -34,7 +34,7 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 		sweep:    Sweep{At: m.config.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
 		states:   map[ID]AlertState{},
 		findings: map[ID]*SegmentFinding{},
-		healthy:  map[ID]bool{},
+		healthy:  map[ID]observation{},
 	}
 	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
 		if err != nil {
@@ -50,7 +50,7 @@ type tally struct {
 	segments, healthy, unwatched, missing int
 
 	findings     []SegmentFinding
-	well         map[ID]bool
+	well         map[ID]observation
 	stored, read []fall
 	settled      []Record
 	learned      []Record
@@ -119,21 +119,15 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	learned := e.learn(t)
 	if alert, alerted := w.states[p.current.Segment]; alerted {
 		if t.well == nil {
-			t.well = map[ID]bool{}
+			t.well = map[ID]observation{}
 		}
-		t.well[p.current.Segment] = alert.Open != nil && alert.Open.over(&p.state.Last, e.known || settled || learned)
+		t.well[p.current.Segment] = observation{
+			event: aHealthySweep, at: w.sweep.At, inside: true, known: e.known || settled || learned,
+			later: alert.Open != nil && p.state.Last.State == RunCommitted && alert.Open.Number != 0 && alert.Open.Number < p.state.Last.Number,
+		}
 	}
 	e.keep(t)
 	return nil
-}
-
-// over reports whether a sweep that found the segment healthy ends the alert:
-// what a sweep found; a commit of unknown outcome, where it is known what is live;
-// and what a guard found, where a run that began later is live, and whoever
-// recorded that did not live to close the alert.
-func (a *Alert) over(last *Record, known bool) bool {
-	later := last.State == RunCommitted && a.Number != 0 && a.Number < last.Number
-	return a.bySweep() || known && (a.State == RunUnknown || later)
 }
 
 // everLive reports whether the segment should be in the store: of one whose

@@ -117,6 +117,8 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 		Segment:  c.Segment,
 		Urgency:  c.Urgency,
 		Kind:     c.Kind,
+		Level:    levelOf(c.Users, c.Report.Stored.Users()),
+		Users:    c.Users,
 		Text:     next(text, rule.Runbook),
 		Job:      job,
 		Build:    c.Last.Build,
@@ -145,7 +147,7 @@ func (s Sweep) String() string {
 	}
 	b.WriteString(".\n")
 	for i := range s.Incidents {
-		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency, &s.Incidents[i])
+		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].urgency(), &s.Incidents[i])
 	}
 	for i := range s.Findings {
 		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, text.Printable(s.Findings[i].Text), s.Findings[i].origin())

@@ -49,7 +49,7 @@ func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
 		"kind":       string(x.Kind),
 		"build":      x.Build,
 	}
-	if x.Incident != nil {
+	if x.About != nil {
 		labels["alertname"] = incident
 	}
 	maps.Copy(labels, a.labels)
@@ -76,7 +76,7 @@ func (x *alert) parsed() (segment.Alert, error) {
 		Since:   x.StartsAt,
 	}
 	if x.Labels["alertname"] == incident {
-		parsed.Incident = &segment.Incident{}
+		parsed.About = &segment.Incident{}
 	}
 	return parsed, nil
 }
@@ -104,7 +104,7 @@ func annotations(x *segment.Alert) text {
 		"rule":     x.Rule,
 		runbook(x): x.Runbook,
 	}
-	if i := x.Incident; i != nil {
+	if i := x.About; i != nil {
 		maps.Copy(found, text{
 			"segments":    strconv.Itoa(i.Segments),
 			"site_groups": strconv.Itoa(i.SiteGroups),
@@ -114,7 +114,7 @@ func annotations(x *segment.Alert) text {
 		})
 		return found
 	}
-	found["protected"] = strconv.FormatBool(x.Protected)
+	found["protected"] = strconv.FormatBool(x.Protected())
 	if x.RunID != "" {
 		found["attempt"] = strconv.Itoa(x.Attempt)
 	}

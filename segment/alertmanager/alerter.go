@@ -39,7 +39,7 @@ func (a *Alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) er
 	var failures []error
 	posts := func(alerts []segment.Alert, incidents, over bool) (posted []alert) {
 		for i := range alerts {
-			if (alerts[i].Incident != nil) != incidents {
+			if (alerts[i].About != nil) != incidents {
 				continue
 			}
 			found, err := a.posted(ctx, &alerts[i], now, over)

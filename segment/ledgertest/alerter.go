@@ -255,8 +255,8 @@ var alerterRules = []alerterRule{
 				if x.Segment == bikes {
 					want = dropped(bikes)
 				}
-				require.Equal(a.t, []any{want.Urgency, want.Kind, want.Job.Kind, want.Build, want.Incident == nil},
-					[]any{x.Urgency, x.Kind, x.Job.Kind, x.Build, x.Incident == nil}, "%s: %s", x.Segment, a.explanation)
+				require.Equal(a.t, []any{want.Urgency, want.Kind, want.Job.Kind, want.Build, want.About == nil},
+					[]any{x.Urgency, x.Kind, x.Job.Kind, x.Build, x.About == nil}, "%s: %s", x.Segment, a.explanation)
 			}
 		},
 	},
@@ -423,6 +423,6 @@ func manyCapped() segment.Alert {
 	}
 	return segment.Alert{
 		Segment: incident, Urgency: i.Urgency, Kind: i.Kind, Text: i.String(),
-		Job: segment.Job{Kind: i.JobKind}, Build: i.Build, Since: since, At: since, Incident: &i,
+		Job: segment.Job{Kind: i.JobKind}, Build: i.Build, Since: since, At: since, About: &i,
 	}
 }

@@ -472,7 +472,7 @@ func testChange(t *testing.T, l segment.Ledger) {
 	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
 		s.Alert.Told, s.Alert.Claimed = nil, claimed
 		s.Alert.Open.Job, s.Alert.Open.Build, s.Alert.Open.Upstream = segment.Copy(a, b), "7", b
-		s.Alert.Open.Incident = &segment.Incident{JobKind: segment.JobKindCopy, Segments: 3, Since: start}
+		s.Alert.Open.About = &segment.Incident{JobKind: segment.JobKindCopy, Segments: 3, Since: start}
 		return nil
 	}))
 	states := alerts(t, l)
@@ -483,7 +483,7 @@ func testChange(t *testing.T, l segment.Ledger) {
 	open := states[0].Alert.Open
 	require.NotNil(t, open, "an alert is open until it is closed")
 	require.NotNil(t, open.Incident, "an alert is kept whole")
-	require.Equal(t, []any{"text", "7", segment.Copy(a, b), b, 3, true}, []any{open.Text, open.Build, open.Job, open.Upstream, open.Incident.Segments, start.Equal(open.Since)})
+	require.Equal(t, []any{"text", "7", segment.Copy(a, b), b, 3, true}, []any{open.Text, open.Build, open.Job, open.Upstream, open.About.Segments, start.Equal(open.Since)})
 	require.ErrorIs(t, &validate.Error{Report: open.Report}, validate.Short, "an alert is kept whole")
 	require.NotNil(t, states[1].Alert.Told, "the other segment's was not asked for")
 	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {

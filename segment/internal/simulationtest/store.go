@@ -263,7 +263,7 @@ func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment
 			if before != nil && before.State == segment.RunUnknown && s.Alert.Open == nil && p.wait() > 0 {
 				p.world.violate("%s ended an alert that nobody knows what is live, and did not look: %s", p.name, before.Text)
 			}
-			if a := s.Alert.Open; a != nil && a.Protected && a.Number != 0 && a.Number < s.Number && (before == nil || before.RunID != a.RunID) && p.wait() > 0 {
+			if a := s.Alert.Open; a != nil && a.Protected() && a.Number != 0 && a.Number < s.Number && (before == nil || before.RunID != a.RunID) && p.wait() > 0 {
 				p.world.violate("%s opened an alert about itself, and one that began later is live: %s", p.name, a.Text)
 			}
 			return err
