@@ -112,37 +112,34 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 
 // countMembers counts the members of incidents.
 func countMembers(ctx context.Context, s session, d ledgerDialect, incidents []segment.Incident) error {
+	type group struct{ incident, siteGroup string }
 	for incidents := range slices.Chunk(incidents, chunk) {
+		groups := map[group]bool{}
 		of := make(map[string]*segment.Members, len(incidents))
 		var ids []any
 		for k := range incidents {
 			ids = append(ids, incidents[k].ID)
 			of[incidents[k].ID] = &incidents[k].Members
 		}
-		from := " FROM segmentguard_segments WHERE alert_incident IN (" + list("?", len(ids)) + ") AND alert_open = TRUE GROUP BY alert_incident"
-		query := "SELECT alert_incident, count(*), sum(alert_users), alert_kind, alert_severity, alert_level" + from + ", alert_kind, alert_severity, alert_level"
-		err := each(ctx, s, d.bind(query+d.unlimited()), ids, func(scan scanner) error {
-			var id, kind, severity, level string
+		const by = "alert_incident, alert_site_group, alert_kind, alert_severity, alert_level"
+		query := "SELECT " + by + ", count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident IN (" + list("?", len(ids)) +
+			") AND alert_severity IS NOT NULL GROUP BY " + by + d.unlimited()
+		err := each(ctx, s, d.bind(query), ids, func(scan scanner) error {
+			var in group
+			var kind, severity, level string
 			var n int
 			var users int64
-			err := scan(&id, &n, &users, &kind, &severity, &level)
-			if m := of[id]; m != nil {
-				addMembers(m, n, users, segment.Mark{Kind: validate.Kind(kind), Urgency: segment.Urgency(severity), Level: segment.Level(level)})
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		query = "SELECT alert_incident, count(DISTINCT alert_site_group), min(alert_site_group)" + from
-		err = each(ctx, s, d.bind(query+d.unlimited()), ids, func(scan scanner) error {
-			var id, group string
-			var n int
-			err := scan(&id, &n, &group)
-			if m := of[id]; m != nil {
-				if m.SiteGroups = n; n == 1 {
-					m.SiteGroup = group
+			err := scan(&in.incident, &in.siteGroup, &kind, &severity, &level, &n, &users)
+			if m := of[in.incident]; m != nil {
+				if !groups[in] {
+					groups[in] = true
+					m.SiteGroups++
+					m.SiteGroup = in.siteGroup
 				}
+				if m.SiteGroups > 1 {
+					m.SiteGroup = ""
+				}
+				addMembers(m, n, users, segment.Mark{Kind: validate.Kind(kind), Urgency: segment.Urgency(severity), Level: segment.Level(level)})
 			}
 			return err
 		})

@@ -221,9 +221,9 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident TEXT`, "!segmentguard_log.incident"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN text TEXT`, "!segmentguard_log.text"},
 		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending = TRUE`, ""},
-		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, segment) WHERE alert_incident IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
-		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, at) WHERE action <> 'recorded'`, ""},
+		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         TEXT PRIMARY KEY,
 	begun      INTEGER NOT NULL,
