@@ -111,21 +111,6 @@ func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err er
 	return found, nil
 }
 
-// mute holds the alert's notifications where a mute is about it, and no longer
-// where none is.
-func (s *SegmentState) mute(mutes []Mute, now time.Time) {
-	if s.Alert.Open == nil {
-		return
-	}
-	held := slices.ContainsFunc(mutes, func(m Mute) bool { return m.holds(s.Alert.Open, now) })
-	switch {
-	case held:
-		s.observe(observation{event: aMute, at: now})
-	case s.Alert.Muted != nil:
-		s.observe(observation{event: anUnmute, at: now})
-	}
-}
-
 // dueAlerts returns what the alerter is to be told.
 func dueAlerts(due map[ID]AlertState, ledger string) (firing, resolved []Alert) {
 	for _, id := range sorted(due) {

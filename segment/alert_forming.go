@@ -184,6 +184,9 @@ func (n *notifier) placeDownstream(ctx context.Context, a *Alert) {
 		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: from, Affected: true}) {
 			if err == nil && s.Alert.explains(a) {
 				a.Upstream, a.Incident = from, s.Alert.Incident
+				if farther := s.Alert.Open.Upstream; !farther.IsZero() {
+					a.Upstream = farther
+				}
 				return
 			}
 		}
@@ -193,5 +196,5 @@ func (n *notifier) placeDownstream(ctx context.Context, a *Alert) {
 // explains reports whether what is wrong with a segment explains what is wrong
 // with one that was made from it.
 func (s *AlertState) explains(a *Alert) bool {
-	return s.Open != nil && s.Open.Kind != validate.Unverified && tooMany(s.Open.Kind) == tooMany(a.Kind)
+	return s.Open != nil && s.Open.Kind != validate.Unverified && a.Kind != validate.Unverified && tooMany(s.Open.Kind) == tooMany(a.Kind)
 }

@@ -281,7 +281,7 @@ func TestSweepTellsWithoutOneRule(t *testing.T) {
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorIs(t, err, lost)
 	require.Len(t, s.Findings, 2)
-	require.Equal(t, []string{"fire page short site-a/cars", "fire ticket unverified site-a/deleted"}, f.alerter.news())
+	require.Equal(t, []string{"fire page short site-a/cars", "fire page unverified site-a/deleted"}, f.alerter.news())
 }
 
 // A size that cannot be kept stops neither the sweep nor the keeping of others.
