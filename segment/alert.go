@@ -106,6 +106,7 @@ type Alert struct {
 	Users   int64           `json:"users"`          // at stake: as many as the segment should hold
 	Good    *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
 	Report  validate.Report `json:"report,omitzero"`
+	Missing bool            `json:"missing,omitempty"` // the store's listing lacks the segment
 
 	// Upstream is the affected segment that this one was made from, if that
 	// explains it.
@@ -140,14 +141,6 @@ func urgencyOf(r *validate.Report) Urgency {
 		}
 	}
 	return Ticket
-}
-
-// next adds what to do.
-func next(text, runbook string) string {
-	if runbook == "" {
-		return text
-	}
-	return text + "; next: " + runbook
 }
 
 func warnings(r *validate.Report) string {
