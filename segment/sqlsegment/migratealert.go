@@ -156,7 +156,7 @@ func (s *earlierState) alertState() (found segment.AlertState, err error) {
 	if err != nil || open == nil && told == nil {
 		return found, err
 	}
-	found.Open, found.Claimed = open, s.Claimed
+	found.Open = open
 	if told != nil {
 		found.Told = []segment.Told{{Mark: markOf(told), At: told.Since}}
 	}
@@ -170,6 +170,10 @@ func (s *earlierState) alertState() (found segment.AlertState, err error) {
 		if worst := worse(markOf(told), open); worst != found.Marks[0] {
 			found.Marks = append(found.Marks, worst)
 		}
+	}
+	found.Swept, found.Unsettled = open.RunID == "", open.State == segment.RunUnknown
+	if last := found.Marks[len(found.Marks)-1]; !s.Claimed.IsZero() && (told == nil || last != markOf(told)) {
+		found.Trying = []segment.Mark{last} // the alerter may have heard of it
 	}
 	return found, nil
 }

@@ -116,6 +116,7 @@ var mySQLMigrations = []migration{
 	ADD COLUMN alert_since bigint,
 	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_incident varbinary(1024),
 	ADD COLUMN alert_level varbinary(64),
 	ADD COLUMN alert_users bigint,
@@ -134,6 +135,7 @@ var mySQLMigrations = []migration{
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
+	alert_flapping   boolean NOT NULL DEFAULT FALSE, -- opened three times within a day
 	alert_kind       varbinary(64), -- this and below: of the alert that is open; kind, severity and level at their worst
 	alert_severity   varbinary(64),
 	alert_level      varbinary(64),
@@ -212,6 +214,7 @@ var mySQLMigrations = []migration{
 	MODIFY COLUMN alert_severity varbinary(64),
 	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_incident varbinary(1024),
 	ADD COLUMN alert_level varbinary(64),
 	ADD COLUMN alert_users bigint,

@@ -135,6 +135,7 @@ var postgreSQLMigrations = []migration{
 	ADD COLUMN alert_since timestamptz,
 	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_incident text COLLATE "C",
 	ADD COLUMN alert_level text,
 	ADD COLUMN alert_users bigint,
@@ -149,6 +150,7 @@ var postgreSQLMigrations = []migration{
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
+	alert_flapping   boolean NOT NULL DEFAULT FALSE, -- opened three times within a day
 	alert_kind       text, -- this and below: of the alert that is open; kind, severity and level at their worst
 	alert_severity   text,
 	alert_level      text,
@@ -220,6 +222,7 @@ var postgreSQLMigrations = []migration{
 	{version: 6, move: moveToIncidents, statements: []statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_pending"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_flapping"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident text COLLATE "C"`, "!segmentguard_segments.alert_incident"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level text`, "!segmentguard_segments.alert_level"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users bigint`, "!segmentguard_segments.alert_users"},

@@ -122,6 +122,7 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_since INTEGER`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "segmentguard_segments.packed"},
@@ -136,6 +137,7 @@ var sqLiteMigrations = []migration{
 	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
 	alert_open       INTEGER NOT NULL DEFAULT 0,
 	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
+	alert_flapping   INTEGER NOT NULL DEFAULT 0, -- opened three times within a day
 	alert_kind       TEXT, -- this and below: of the alert that is open; kind, severity and level at their worst
 	alert_severity   TEXT,
 	alert_level      TEXT,
@@ -207,6 +209,7 @@ var sqLiteMigrations = []migration{
 	{version: 6, move: moveToIncidents, statements: []statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_pending"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_flapping"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident TEXT`, "!segmentguard_segments.alert_incident"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "!segmentguard_segments.alert_level"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "!segmentguard_segments.alert_users"},

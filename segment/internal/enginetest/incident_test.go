@@ -51,11 +51,13 @@ func alertStates() (found []segment.SegmentState) {
 		case 1: // worse than told
 			a.Marks, a.Told = append(a.Marks, worse), []segment.Told{{Mark: mark, At: start}}
 		case 2: // being told
-			a.Told, a.Claimed = []segment.Told{{Mark: mark, At: start}}, start
+			a.Trying, a.Claimed = []segment.Mark{mark}, start
 		case 3: // over
 			*a = segment.AlertState{Told: []segment.Told{{Mark: mark, At: start}}}
 		case 4: // over, and told so
 			*a = segment.AlertState{Opened: []time.Time{start}}
+		case 7: // opened three times within a day
+			a.Flapping = true
 		case 5: // muted
 			a.Muted = &mark
 		case 6: // worse than when it was muted
@@ -130,6 +132,7 @@ func sameSegments(t *testing.T, memory, h segment.Ledger) {
 					for _, build := range []string{"", "v2"} {
 						for _, f := range []segment.SegmentFilter{
 							{}, {Segment: one}, {SiteGroup: "a"}, {SiteGroup: "a/b", Limit: 7}, {After: one, Limit: 20},
+							{Alone: start.Add(60 * time.Hour)}, {SiteGroup: "z", Alone: start.Add(60 * time.Hour), Limit: 3},
 						} {
 							f.Affected, f.Pending, f.Incident, f.JobKind, f.Build = affected, pending, incident, kind, build
 							want := collect(t, memory.Segments(t.Context(), f))
