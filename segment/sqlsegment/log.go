@@ -19,7 +19,7 @@ import (
 // those of its mark. Of markColumns those to label are NULL where it has none.
 const (
 	recordColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
-	markColumns   = "severity, alert_kind, level, label, incident, text"
+	markColumns   = "severity, alert_kind, level, label, incident, said"
 	logColumns    = recordColumns + ", " + markColumns
 )
 

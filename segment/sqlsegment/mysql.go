@@ -178,7 +178,7 @@ var mySQLMigrations = []migration{
 	level      longblob,
 	label      longblob,
 	incident   longblob, -- that it is about
-	text       longblob,
+	said       longblob,
 	KEY segmentguard_log_segment (segment, id),
 	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
 	KEY segmentguard_log_build (build, id),
@@ -231,7 +231,7 @@ var mySQLMigrations = []migration{
 	ADD COLUMN level longblob,
 	ADD COLUMN label longblob,
 	ADD COLUMN incident longblob,
-	ADD COLUMN text longblob,
+	ADD COLUMN said longblob,
 	ADD KEY segmentguard_log_action (action, id, at)`, "!segmentguard_log.severity"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         varbinary(1024) PRIMARY KEY,
@@ -257,8 +257,8 @@ var mySQLMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      bigint PRIMARY KEY,
 	segment    varbinary(1024), -- this one alone; NULL: any
-	site_group longblob NOT NULL, -- empty: any; so for kind
-	kind       longblob NOT NULL,
+	site_group longblob NOT NULL, -- empty: any
+	kind       longblob NOT NULL, -- empty: any
 	until      bigint NOT NULL,
 	by_whom    longblob NOT NULL,
 	mute       longblob NOT NULL -- JSON

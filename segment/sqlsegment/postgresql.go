@@ -190,7 +190,7 @@ var postgreSQLMigrations = []migration{
 	level      text,
 	label      text,
 	incident   text, -- that it is about
-	text       text
+	said       text
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -235,7 +235,7 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN level text`, "!segmentguard_log.level"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN label text`, "!segmentguard_log.label"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident text`, "!segmentguard_log.incident"},
-		{`ALTER TABLE segmentguard_log ADD COLUMN text text`, "!segmentguard_log.text"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN said text`, "!segmentguard_log.said"},
 		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending`, ""},
 		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
@@ -264,8 +264,8 @@ var postgreSQLMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      bigint PRIMARY KEY,
 	segment    text COLLATE "C", -- this one alone; NULL: any
-	site_group text NOT NULL, -- empty: any; so for kind
-	kind       text NOT NULL,
+	site_group text NOT NULL, -- empty: any
+	kind       text NOT NULL, -- empty: any
 	until      timestamptz NOT NULL,
 	by_whom    text NOT NULL,
 	mute       json NOT NULL

@@ -177,7 +177,7 @@ var sqLiteMigrations = []migration{
 	level      TEXT,
 	label      TEXT,
 	incident   TEXT, -- that it is about
-	text       TEXT
+	said       TEXT
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -222,7 +222,7 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN level TEXT`, "!segmentguard_log.level"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN label TEXT`, "!segmentguard_log.label"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident TEXT`, "!segmentguard_log.incident"},
-		{`ALTER TABLE segmentguard_log ADD COLUMN text TEXT`, "!segmentguard_log.text"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN said TEXT`, "!segmentguard_log.said"},
 		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending = TRUE`, ""},
 		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
@@ -251,8 +251,8 @@ var sqLiteMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      INTEGER PRIMARY KEY,
 	segment    TEXT, -- this one alone; NULL: any
-	site_group TEXT NOT NULL, -- empty: any; so for kind
-	kind       TEXT NOT NULL,
+	site_group TEXT NOT NULL, -- empty: any
+	kind       TEXT NOT NULL, -- empty: any
 	until      INTEGER NOT NULL,
 	by_whom    TEXT NOT NULL,
 	mute       TEXT NOT NULL -- JSON
