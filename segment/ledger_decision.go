@@ -190,7 +190,9 @@ func (s *SegmentState) add(sizes []validate.Size) {
 // forget drops all but what the alerter was told, so that it learns that it is
 // over.
 func (s *SegmentState) forget() {
-	s.observe(observation{event: aClosing, at: time.Now(), why: "the segment was forgotten"})
+	now := time.Now().UTC()
+	s.observe(observation{event: aClosing, at: now, why: "the segment was forgotten"})
+	s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionForgotten})
 	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
 }
 

@@ -121,6 +121,7 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 		Users:    c.Users,
 		Job:      job,
 		Build:    c.Last.Build,
+		Number:   c.Last.Number, // only a later run's pass says anything about it
 		Rule:     rule.Name,
 		Runbook:  rule.Runbook,
 		Link:     rule.Link,
