@@ -88,7 +88,13 @@ func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]ID, er
 	if err != nil || len(found.ids) < surprising(usual, false) && found.pages < surprising(usual, true) {
 		return nil, err
 	}
-	id, err := n.going(ctx, c) // somebody else may have been faster
+	return n.begin(ctx, c, found)
+}
+
+// begin makes onsets members of a new incident, or of one that somebody else began
+// meanwhile.
+func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]ID, error) {
+	id, err := n.going(ctx, c)
 	if err == nil && id == "" {
 		i := newIncident(c, found.begun)
 		id = i.ID
