@@ -162,17 +162,6 @@ func (n *notifier) deliverOnce(ctx context.Context) error {
 	}
 }
 
-// ids returns the segments that f selects.
-func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
-	for s, err := range n.ledger.Segments(ctx, f) {
-		if err != nil {
-			return nil, wrap("reading the alerts", err)
-		}
-		found = append(found, s.Segment)
-	}
-	return found, nil
-}
-
 // dueAlerts returns what the alerter is to be told. One that keeps alerts is told
 // again of what it knows, as the text may be another.
 func dueAlerts(due map[ID]AlertState, ledger string, keeps bool) (firing, resolved []Alert) {

@@ -214,6 +214,17 @@ func (n *notifier) say(ctx context.Context, firing, resolved []Alert) error {
 	return within(ctx, n.patience, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
 }
 
+// ids returns the segments that f selects.
+func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
+	for s, err := range n.ledger.Segments(ctx, f) {
+		if err != nil {
+			return nil, wrap("reading the alerts", err)
+		}
+		found = append(found, s.Segment)
+	}
+	return found, nil
+}
+
 // identity returns the name of the ledger.
 func (n *notifier) identity(ctx context.Context) (string, error) {
 	n.mu.Lock()
