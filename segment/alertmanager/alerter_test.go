@@ -617,7 +617,7 @@ func TestOpenBreaksOff(t *testing.T) {
 func TestOpenIsSlow(t *testing.T) {
 	inBubble(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "["+listed()+strings.Repeat(","+listed(), 100))
-		assert.NoError(t, http.NewResponseController(w).Flush())
+		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}, func(t *testing.T, a *alertmanager.Alerter, _ *server) {
 		start, found := time.Now(), 0
