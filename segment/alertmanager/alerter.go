@@ -19,9 +19,15 @@ type Alerter struct {
 	alerts *url.URL // without a user
 	user   *url.Userinfo
 	labels map[string]string
+	wait   time.Duration
 }
 
 var _ segment.Alerter = (*Alerter)(nil)
+
+// GroupWait returns for how long an alert that was told may still be told under
+// other labels: half of [Config].GroupWait, so that there is time to tell it.
+// Afterwards people may have heard of it, and would be told that it is over.
+func (a *Alerter) GroupWait() time.Duration { return a.wait }
 
 // Tell posts alerts, in this order: incidents that fire, segments that fire,
 // segments that are over, incidents that are over. An incident must be there

@@ -44,7 +44,7 @@ func TestConfig(t *testing.T) {
 	}{
 		{"the address alone", alertmanager.Config{URL: "http://alertmanager:9093"}, ""},
 		{"a route prefix, a user, all the rest", alertmanager.Config{
-			URL: "https://me:secret@[::1]/alerts/", Client: &http.Client{}, Labels: map[string]string{"env": "prod", "_2": "ü"},
+			URL: "https://me:secret@[::1]/alerts/", Client: &http.Client{}, GroupWait: time.Hour, Labels: map[string]string{"env": "prod", "_2": "ü"},
 		}, ""},
 		{"forgotten", alertmanager.Config{}, "Config.URL is empty, want an address such as http://alertmanager:9093"},
 		{"no scheme", alertmanager.Config{URL: "alertmanager:9093"}, "Config.URL is alertmanager:9093, want an address such as http://alertmanager:9093"},
@@ -54,6 +54,7 @@ func TestConfig(t *testing.T) {
 		{"a fragment is lost", alertmanager.Config{URL: "http://a#b"}, "Config.URL is http://a#b, want an address such as http://alertmanager:9093, without a query or fragment"},
 		{"a password is not shown", alertmanager.Config{URL: "ftp://me:sec@ret@host"}, "Config.URL is …@host, want an address such as http://alertmanager:9093"},
 		{"nor where it breaks the address", alertmanager.Config{URL: "http://me:se%cret@host:x"}, "Config.URL is …@host:x, want an address such as http://alertmanager:9093"},
+		{"GroupWait is a time to come", alertmanager.Config{URL: "http://a", GroupWait: -1}, "Config.GroupWait is -1ns, want above 0, or 0 for 1 minute"},
 		{"a digit first", alertmanager.Config{URL: "http://a", Labels: map[string]string{"2nd": "x"}}, "Config.Labels is 2nd, want names of letters, digits and _, not beginning with a digit or with __"},
 		{"no name", alertmanager.Config{URL: "http://a", Labels: map[string]string{"": "x"}}, "Config.Labels is empty, want names of letters, digits and _, not beginning with a digit or with __"},
 		{"reserved", alertmanager.Config{URL: "http://a", Labels: map[string]string{"__env": "x"}}, "Config.Labels is __env, want names of letters, digits and _, not beginning with a digit or with __"},
@@ -662,6 +663,15 @@ func TestOpenStops(t *testing.T) {
 		}
 		require.Len(t, s.got(), 2, "it is asked anew each time")
 	})
+}
+
+// What was told may get other labels only as long as there is time to tell them.
+func TestGroupWait(t *testing.T) {
+	for set, want := range map[time.Duration]time.Duration{0: 30 * time.Second, 4 * time.Second: 2 * time.Second} {
+		a, err := alertmanager.New(alertmanager.Config{URL: "http://a", GroupWait: set})
+		require.NoError(t, err)
+		require.Equal(t, want, a.GroupWait())
+	}
 }
 
 // The labels are those that the config had.

@@ -1,11 +1,13 @@
 package alertmanager
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -24,6 +26,9 @@ type Config struct {
 	// Labels are added to every alert, and only alerts that have them, and no
 	// others beside the package's own, are listed and resolved.
 	Labels map[string]string
+	// GroupWait is the route's group_wait, in which an incident that forms takes
+	// in what was told before. Zero: 1 minute.
+	GroupWait time.Duration
 }
 
 // New returns an Alerter, or a *validate.InputError about what is wrong with the
@@ -38,6 +43,9 @@ func New(c Config) (*Alerter, error) {
 			return nil, err
 		}
 	}
+	if c.GroupWait < 0 {
+		return nil, badInput("Config.GroupWait", c.GroupWait, "above 0, or 0 for 1 minute")
+	}
 	client := http.Client{}
 	if c.Client != nil {
 		client = *c.Client
@@ -50,6 +58,7 @@ func New(c Config) (*Alerter, error) {
 		alerts: address.JoinPath("api", "v2", "alerts"),
 		user:   user,
 		labels: maps.Clone(c.Labels),
+		wait:   cmp.Or(c.GroupWait, time.Minute) / 2,
 	}, nil
 }
 

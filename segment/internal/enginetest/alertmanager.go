@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,10 +38,17 @@ type Alertmanager struct {
 	notified []Notification
 }
 
-// A Notification is one that Alertmanager sent.
+// A Notification is one that Alertmanager sent, about a group of alerts.
 type Notification struct {
 	Receiver string `json:"-"` // "pages" or "tickets"
+	Status   string // "firing", or "resolved" where all alerts are
 	Alerts   []OpenAlert
+}
+
+// String returns the notification in a few words, as "pages firing site-a/cars",
+// or "pages firing copy jobs of build 7: 10" for an incident that rang for ten.
+func (n Notification) String() string {
+	return n.Receiver + " " + n.Status + " " + n.Alerts[0].String()
 }
 
 // An OpenAlert is one as Alertmanager shows it.
@@ -48,6 +56,14 @@ type OpenAlert struct {
 	Labels, Annotations map[string]string
 	StartsAt, EndsAt    time.Time
 	Status              AlertStatus
+}
+
+// String returns the segment, or the cause of an incident and for how many it rang.
+func (x *OpenAlert) String() string {
+	if ring := x.Labels["ring"]; ring != "" {
+		return x.Annotations["cause"] + ": " + ring
+	}
+	return x.Labels["segment"]
 }
 
 // AlertStatus is "firing" or "resolved" in a notification, and more elsewhere.
@@ -157,21 +173,6 @@ func (a *Alertmanager) Open(ctx context.Context, filters ...string) (open []Open
 	return open, a.get(ctx, "/api/v2/alerts?"+url.Values{"filter": filters}.Encode(), &open)
 }
 
-// Firing returns the segments of the alerts that it has.
-func (a *Alertmanager) Firing(ctx context.Context, filters ...string) ([]segment.ID, error) {
-	open, err := a.Open(ctx, filters...)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]segment.ID, len(open))
-	for i := range open {
-		if ids[i], err = segment.ParseID(open[i].Labels["segment"]); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
-}
-
 // Groups returns how many groups of alerts it keeps. It looks for empty ones twice a
 // minute, and takes in no alerts while it drops them.
 func (a *Alertmanager) Groups(ctx context.Context) (groups float64, err error) {
@@ -185,16 +186,11 @@ func (a *Alertmanager) Groups(ctx context.Context) (groups float64, err error) {
 	return strconv.ParseFloat(value, 64)
 }
 
-// Notified returns what it sent so far, each as "pages firing site-a/cars".
-func (a *Alertmanager) Notified() (texts []string) {
+// Notified returns what it sent so far.
+func (a *Alertmanager) Notified() []Notification {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, n := range a.notified {
-		for _, x := range n.Alerts {
-			texts = append(texts, n.Receiver+" "+x.Status.State+" "+x.Labels["segment"])
-		}
-	}
-	return texts
+	return slices.Clone(a.notified)
 }
 
 // Post posts an alert as it is.
