@@ -624,14 +624,14 @@ func TestOpenIsSlow(t *testing.T) {
 		start, found := time.Now(), 0
 		for _, err := range a.Open(t.Context(), "") {
 			if err != nil {
-				require.ErrorContains(t, err, "no answer within 10s")
+				require.ErrorContains(t, err, "no answer within 1m0s")
 				break
 			}
 			found++
 			time.Sleep(time.Minute)
 		}
 		require.GreaterOrEqual(t, found, 100)
-		require.Equal(t, time.Duration(found)*time.Minute+10*time.Second, time.Since(start))
+		require.Equal(t, time.Duration(found+1)*time.Minute, time.Since(start))
 	})
 }
 

@@ -78,8 +78,8 @@
 // [New] returns a [*validate.InputError] that names the field. All else starts
 // with "alertmanager: ", and says what was asked and what went wrong, or the
 // status and the beginning of the answer; never the user and password of the URL.
-// An answer of 5xx and none at all, within ten seconds, are tried four times
-// within some seconds, others once; a list that was begun is not asked for again.
+// An answer of 5xx and none at all, within ten seconds or of a list within a
+// minute, are tried four times within some seconds, others once; a list that was begun is not asked for again.
 // An alert whose segment is not UTF-8 keeps nothing back. One that Alertmanager
 // refuses keeps back what comes after it: see [Alerter.Tell]. Where Alertmanager is
 // out of reach the rest is not tried. Either way, tell all of them again: an alert

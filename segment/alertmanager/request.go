@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	timeout  = 10 * time.Second
-	maxShown = 512 // bytes of what went wrong
+	timeout     = 10 * time.Second
+	listTimeout = time.Minute // Alertmanager makes a list of all alerts before it sends the first
+	maxShown    = 512         // bytes of what went wrong
 )
-
-var errTimeout = errors.New("no answer within " + timeout.String())
 
 // tries are at most 4 and wait some 7 seconds in all: the same alert twice is one
 // alert.
@@ -38,7 +37,11 @@ func (a *Alerter) ask(ctx context.Context, method, query string, body []byte, re
 func (a *Alerter) try(ctx context.Context, method, query string, body []byte, read func(io.Reader) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := time.AfterFunc(timeout, func() { cancel(errTimeout) })
+	wait := timeout
+	if read != nil {
+		wait = listTimeout
+	}
+	late := time.AfterFunc(wait, func() { cancel(fmt.Errorf("no answer within %s", wait)) })
 	defer late.Stop()
 	address := *a.alerts
 	address.RawQuery = query
@@ -63,21 +66,22 @@ func (a *Alerter) try(ctx context.Context, method, query string, body []byte, re
 	if read == nil {
 		return nil
 	}
-	if err := read(&answer{response.Body, late}); err != nil {
+	if err := read(&answer{response.Body, late, wait}); err != nil {
 		return &readError{because(ctx, err)}
 	}
 	return nil
 }
 
-// An answer is what Alertmanager answers with. It must go on within the timeout,
+// An answer is what Alertmanager answers with. It must go on within a time,
 // however long its reader takes in between.
 type answer struct {
 	body io.Reader
 	late *time.Timer
+	wait time.Duration
 }
 
 func (a *answer) Read(p []byte) (int, error) {
-	a.late.Reset(timeout)
+	a.late.Reset(a.wait)
 	defer a.late.Stop()
 	return a.body.Read(p)
 }

@@ -21,15 +21,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/alertmanager"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
 const alertmanagerName = "alertmanager"
 
+// GroupWait is an Alertmanager's group_wait in tests.
+const GroupWait = 2 * time.Second
+
 // An Alertmanager runs with the configuration that its package documents, but
-// for waits of a second, and sends its notifications to this process.
+// for waits of seconds, and sends its notifications to this process.
 type Alertmanager struct {
 	URL    string
 	server *servertest.Server
@@ -81,8 +83,9 @@ func (s *AlertStatus) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(s))
 }
 
-// StartAlertmanager starts one that is gone when the test ends.
-func StartAlertmanager(t testing.TB) *Alertmanager {
+// StartAlertmanager starts one that looks at each group of alerts so often, and is
+// gone when the test ends.
+func StartAlertmanager(t testing.TB, groupInterval time.Duration) *Alertmanager {
 	t.Helper()
 	only(t, alertmanagerName)
 	binary, err := servertest.Find("prometheus-alertmanager", "prometheus-alertmanager")
@@ -94,7 +97,7 @@ func StartAlertmanager(t testing.TB) *Alertmanager {
 	a.server, err = servertest.New("alertmanager", "")
 	require.NoError(t, err)
 	config := filepath.Join(a.server.Folder, "alertmanager.yml")
-	require.NoError(t, os.WriteFile(config, []byte(a.config(t, a.receive(t))), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte(a.config(t, groupInterval, a.receive(t))), 0o600))
 	ready := func(ctx context.Context) error { _, err := a.ask(ctx, http.MethodGet, "/-/ready", nil); return err }
 	require.NoError(t, a.server.Start(ready, binary,
 		"--config.file="+config, "--storage.path="+filepath.Join(a.server.Folder, "data"),
@@ -104,14 +107,14 @@ func StartAlertmanager(t testing.TB) *Alertmanager {
 }
 
 // config returns the documented one, made quick.
-func (a *Alertmanager) config(t testing.TB, receiver string) string {
+func (a *Alertmanager) config(t testing.TB, groupInterval time.Duration, receiver string) string {
 	t.Helper()
 	documented, err := os.ReadFile("../../alertmanager/alertmanager.yml")
 	require.NoError(t, err)
 	config := string(documented)
 	for _, change := range [][2]string{
-		{"group_wait: 1m", "group_wait: 1s"},
-		{"group_interval: 5m", "group_interval: 1s"},
+		{"group_wait: 1m", "group_wait: " + GroupWait.String()},
+		{"group_interval: 5m", "group_interval: " + groupInterval.String()},
 		{"url: http://127.0.0.1:9095/pages", "url: " + receiver + "/pages"},
 		{"url: http://127.0.0.1:9095/tickets", "url: " + receiver + "/tickets"},
 	} {
@@ -163,7 +166,7 @@ func (a *Alertmanager) Restart(t testing.TB) {
 // Alerter posts to it.
 func (a *Alertmanager) Alerter(t testing.TB, labels map[string]string) *alertmanager.Alerter {
 	t.Helper()
-	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels})
+	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels, GroupWait: GroupWait})
 	require.NoError(t, err)
 	return alerter
 }
@@ -171,6 +174,14 @@ func (a *Alertmanager) Alerter(t testing.TB, labels map[string]string) *alertman
 // Open returns the alerts that it has, those with a label if one is given.
 func (a *Alertmanager) Open(ctx context.Context, filters ...string) (open []OpenAlert, err error) {
 	return open, a.get(ctx, "/api/v2/alerts?"+url.Values{"filter": filters}.Encode(), &open)
+}
+
+// End ends alerts, as a person does who thinks that they are no longer wanted.
+func (a *Alertmanager) End(ctx context.Context, alerts ...OpenAlert) error {
+	for i := range alerts {
+		alerts[i].EndsAt = time.Now()
+	}
+	return a.Post(ctx, alerts...)
 }
 
 // Groups returns how many groups of alerts it keeps. It looks for empty ones twice a
@@ -193,9 +204,13 @@ func (a *Alertmanager) Notified() []Notification {
 	return slices.Clone(a.notified)
 }
 
-// Post posts an alert as it is.
-func (a *Alertmanager) Post(ctx context.Context, x OpenAlert) error {
-	body, err := json.Marshal([]map[string]any{{"labels": x.Labels, "annotations": x.Annotations, "startsAt": x.StartsAt, "endsAt": x.EndsAt}})
+// Post posts alerts as they are.
+func (a *Alertmanager) Post(ctx context.Context, alerts ...OpenAlert) error {
+	posts := make([]map[string]any, len(alerts))
+	for i, x := range alerts {
+		posts[i] = map[string]any{"labels": x.Labels, "annotations": x.Annotations, "startsAt": x.StartsAt, "endsAt": x.EndsAt}
+	}
+	body, err := json.Marshal(posts)
 	if err != nil {
 		return err
 	}
