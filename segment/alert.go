@@ -106,6 +106,7 @@ type Alert struct {
 	Users   int64           `json:"users"`          // at stake: as many as the segment should hold
 	Good    *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
 	Report  validate.Report `json:"report,omitzero"`
+	Missing bool            `json:"missing,omitempty"` // the store's listing lacks the segment
 
 	// Upstream is the affected segment that this one was made from, if that
 	// explains it.

@@ -2,27 +2,40 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
 
+// errTelling says that somebody else is telling the alerter: what it is not told by
+// then, the next one tells.
+var errTelling = errors.New("another process is telling people")
+
 // deliver tells the alerter what it does not know of some segments: of the
 // incidents that they are members of first, in a call of its own, then of them.
-func (n *notifier) deliver(ctx context.Context, ids []ID) error {
-	name, err := n.name(ctx)
+// A guard leaves the members of an incident to a sweep, where the alerter does not
+// keep together what belongs together.
+func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	name, err := n.identity(ctx)
 	if err != nil {
 		return err
 	}
-	due := map[ID]AlertState{}
-	incidents := map[string]bool{}
-	now := n.now()
+	mutes, err := n.ledger.Mutes(ctx)
+	if err != nil {
+		return wrap("reading the mutes", err)
+	}
+	due, incidents, now := map[ID]AlertState{}, map[string]bool{}, n.now()
 	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
 		delete(due, s.Segment)
-		if s.Alert.claim(now, now.Add(claimFor)) {
+		s.mute(mutes, now)
+		if s.Alert.Incident != "" && s.Alert.Pending() {
+			incidents[s.Alert.Incident] = true
+		}
+		if (sweeping || n.keeps() != nil || s.Alert.single()) && s.Alert.claim(now, now.Add(claimFor)) {
 			due[s.Segment] = s.Alert.clone()
-			if s.Alert.Incident != "" {
-				incidents[s.Alert.Incident] = true
-			}
 		}
 		return nil
 	})
@@ -41,7 +54,33 @@ func (n *notifier) deliver(ctx context.Context, ids []ID) error {
 	return join(wrap("telling", err), n.written(ctx, due, err == nil))
 }
 
-// deliverAll tells the alerter what it does not know of incidents and segments.
+// single reports whether anything is to be told that is not about a member of an
+// incident.
+func (s *AlertState) single() bool {
+	member := func(m Mark) bool { return m.Incident != "" }
+	return len(s.outdated()) > 0 || len(slices.DeleteFunc(s.fresh(), member)) > 0
+}
+
+// mostOthers is of how many segments a guard tells what others did not.
+const mostOthers = 100
+
+// deliverOthers tells what others left untold, as far as a job's way allows.
+func (n *notifier) deliverOthers(ctx context.Context) error {
+	if !n.looksForOthers() {
+		return nil
+	}
+	n.mu.Lock()
+	n.others = n.now()
+	n.mu.Unlock()
+	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: mostOthers})
+	if err != nil {
+		return err
+	}
+	return n.deliver(ctx, ids, false)
+}
+
+// deliverAll tells the alerter what it does not know of incidents and segments. An
+// error that is errTelling says that others are at it still.
 func (n *notifier) deliverAll(ctx context.Context) error {
 	var failures []error
 	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
@@ -52,18 +91,38 @@ func (n *notifier) deliverAll(ctx context.Context) error {
 	}
 	f := SegmentFilter{Pending: true, Limit: tellAtOnce}
 	for {
-		var ids []ID
-		for s, err := range n.ledger.Segments(ctx, f) {
-			if err != nil {
-				return join(joinFew(failures), wrap("reading the alerts", err))
-			}
-			ids = append(ids, s.Segment)
+		ids, err := n.ids(ctx, f)
+		if err != nil || len(ids) == 0 {
+			return join(joinFew(failures), err)
 		}
-		if len(ids) == 0 {
-			return joinFew(failures)
-		}
-		failures = append(failures, n.deliver(ctx, ids))
+		failures = append(failures, n.deliver(ctx, ids, true))
 		f.After = ids[len(ids)-1]
+	}
+}
+
+// ids returns the segments that f selects.
+func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
+	for s, err := range n.ledger.Segments(ctx, f) {
+		if err != nil {
+			return nil, wrap("reading the alerts", err)
+		}
+		found = append(found, s.Segment)
+	}
+	return found, nil
+}
+
+// mute holds the alert's notifications where a mute is about it, and no longer
+// where none is.
+func (s *SegmentState) mute(mutes []Mute, now time.Time) {
+	if s.Alert.Open == nil {
+		return
+	}
+	held := slices.ContainsFunc(mutes, func(m Mute) bool { return m.holds(s.Alert.Open, now) })
+	switch {
+	case held:
+		s.observe(observation{event: aMute, at: now})
+	case s.Alert.Muted != nil:
+		s.observe(observation{event: anUnmute, at: now})
 	}
 }
 
@@ -76,7 +135,7 @@ func dueAlerts(due map[ID]AlertState, ledger string) (firing, resolved []Alert) 
 			firing[len(firing)-1].Ledger = ledger
 		}
 		for _, t := range s.outdated() {
-			resolved = append(resolved, s.alert(id, t.Mark))
+			resolved = append(resolved, s.alert(id, t))
 			resolved[len(resolved)-1].Ledger = ledger
 		}
 	}
@@ -91,28 +150,38 @@ func (n *notifier) written(ctx context.Context, due map[ID]AlertState, told bool
 	}
 	now := n.now()
 	return wrap("writing down what the alerter was told", n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
-		s.Alert.Claimed = time.Time{}
 		was := due[s.Segment]
-		if !told {
-			if !s.Alert.Pending() { // it may have heard of it all the same
-				s.Alert.Claimed = now
-			}
-			return nil
+		if s.Alert.Claimed.Equal(was.Claimed) { // and nobody took over
+			s.Alert.Claimed = time.Time{}
 		}
-		over := was.outdated()
-		s.Alert.Told = slices.DeleteFunc(s.Alert.Told, func(t Told) bool { return slices.Contains(over, t) })
-		for _, m := range was.fresh() {
-			s.Alert.Told = append(s.Alert.Told, Told{m, now})
-			s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionTold, RunID: was.Open.RunID, Mark: &m, Incident: was.Incident})
+		if told {
+			s.told(&was, now)
 		}
 		return nil
 	}))
 }
 
+// told takes in that the alerter was told what there was to tell.
+func (s *SegmentState) told(was *AlertState, now time.Time) {
+	over, fresh := was.outdated(), was.fresh()
+	s.Alert.Told = slices.DeleteFunc(s.Alert.Told, func(t Told) bool { return slices.Contains(over, t.Mark) })
+	s.Alert.Trying = slices.DeleteFunc(s.Alert.Trying, func(m Mark) bool { return slices.Contains(over, m) || slices.Contains(fresh, m) })
+	for _, m := range fresh {
+		if s.Alert.told(m) {
+			continue
+		}
+		s.Alert.Told = append(s.Alert.Told, Told{m, now})
+		s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionTold, RunID: was.Open.RunID, Mark: &m, Incident: was.Incident})
+	}
+	if len(s.Alert.Told)+len(s.Alert.Trying) == 0 {
+		s.Alert.Over = ""
+	}
+}
+
 // ring tells the alerter of an incident what it does not know. Another one may be
 // telling it: then its members wait until it was told once.
 func (n *notifier) ring(ctx context.Context, id string) error {
-	name, err := n.name(ctx)
+	name, err := n.identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,7 +193,7 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 		i.note(i.end(now), now)
 		if i.claim(now, now.Add(claimFor)) {
 			due = new(*i)
-		} else if len(i.Told) == 0 && i.Over.IsZero() {
+		} else if len(i.Told) == 0 && i.Over.IsZero() && len(i.Rings) > 0 {
 			return errTelling
 		}
 		return nil
@@ -138,7 +207,7 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 		firing[len(firing)-1].Ledger = name
 	}
 	if len(firing) == 0 {
-		for _, r := range due.Told {
+		for _, r := range due.Rings { // also those that it may have heard of
 			resolved = append(resolved, due.alert(r))
 			resolved[len(resolved)-1].Ledger = name
 		}

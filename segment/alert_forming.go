@@ -2,83 +2,121 @@ package segment
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
 )
 
-// errTelling says that somebody else is telling the alerter of an incident for the
-// first time.
-var errTelling = errors.New("another process is telling people of the incident")
-
-// form makes the segment of an alert a member of the incident that goes on for its
-// cause, or of a new one if there are surprisingly many.
-func (n *notifier) form(ctx context.Context, a *Alert) error {
-	return n.formOf(ctx, Cause{JobKind: a.Job.Kind, Build: a.Build, Store: a.Store}, a)
+// cause returns the cause that an alert may have in common with others.
+func (a *Alert) cause() Cause {
+	if a.Missing {
+		return Cause{Listing: true, Store: a.Store}
+	}
+	return Cause{JobKind: a.Job.Kind, Build: a.Build, Store: a.Store}
 }
 
-func (n *notifier) formOf(ctx context.Context, cause Cause, a *Alert) error {
-	now := n.now()
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Cause: cause, Since: now.Add(-formsWithin)}) {
-		if err != nil {
-			return wrap("reading the incidents", err)
-		}
-		if i.Over.IsZero() {
-			return n.join(ctx, i.ID, []ID{a.Segment}, a)
-		}
+// form makes the segment of an alert that began a member of the incident that goes
+// on for its cause, or of a new one if there are surprisingly many. It returns the
+// segments that became members.
+func (n *notifier) form(ctx context.Context, a *Alert) ([]ID, error) {
+	if a.Incident != "" {
+		return nil, nil
 	}
-	onsets, err := n.onsets(ctx, cause, now)
-	if err != nil || len(onsets) < 3 {
-		return err
+	c := a.cause()
+	id, err := n.going(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	first := onsets[0].Alert.Open.Since
-	for _, s := range onsets {
-		if s.Alert.Open.Since.Before(first) {
-			first = s.Alert.Open.Since
-		}
+	if id != "" {
+		return []ID{a.Segment}, n.join(ctx, id, []ID{a.Segment}, a)
 	}
-	few, err := n.usual(ctx, cause, first)
-	if err != nil || !many(onsets, few) {
-		return err
+	found, err := n.onsets(ctx, SegmentFilter{JobKind: c.JobKind, Build: c.Build}, func(a *Alert) bool { return a.cause() == c })
+	if err != nil {
+		return nil, err
 	}
-	i := newIncident(cause, first)
-	ids := make([]ID, len(onsets))
-	for k := range onsets {
-		ids[k] = onsets[k].Segment
-	}
-	err = n.ledger.ChangeIncident(ctx, i.ID, func(known *Incident) error {
-		if known.Begun.IsZero() {
-			known.Cause, known.Begun, known.Last = i.Cause, i.Begun, i.Last
-		}
-		return nil
-	})
-	return join(wrap("writing down the incident", err), n.join(ctx, i.ID, ids, a))
+	return n.formOf(ctx, c, &found)
 }
 
-// many reports whether so many onsets are more than usual.
-func many(onsets []SegmentState, usual []time.Time) bool {
-	pages := 0
-	for i := range onsets {
-		if onsets[i].Alert.Open.Urgency == Page {
-			pages++
-		}
-	}
-	return len(onsets) >= surprising(usual, false) || pages >= surprising(usual, true)
+// onsets are alerts that began within the last six hours and are of no incident.
+type onsets struct {
+	ids   []ID
+	begun time.Time // the first
+	pages int
+	most  Alert // of the segment with the most users
 }
 
-// onsets returns the open alerts of a cause that began within the last six hours
-// and are of no incident.
-func (n *notifier) onsets(ctx context.Context, c Cause, now time.Time) (found []SegmentState, err error) {
-	f := SegmentFilter{Affected: true, JobKind: c.JobKind, Build: c.Build, SiteGroup: c.SiteGroup}
+func (o *onsets) add(a *Alert) {
+	if len(o.ids) == 0 || a.Since.Before(o.begun) {
+		o.begun = a.Since
+	}
+	if len(o.ids) == 0 || a.Users > o.most.Users {
+		o.most = *a
+	}
+	if a.Urgency == Page {
+		o.pages++
+	}
+	o.ids = append(o.ids, a.Segment)
+}
+
+// onsets returns those that f and match select.
+func (n *notifier) onsets(ctx context.Context, f SegmentFilter, match func(*Alert) bool) (found onsets, err error) {
+	f.Affected, f.Alone = true, n.now().Add(-formsWithin)
 	for s, err := range n.ledger.Segments(ctx, f) {
 		if err != nil {
-			return nil, wrap("reading the alerts", err)
+			return found, wrap("reading the alerts", err)
 		}
-		if open := s.Alert.Open; open != nil && s.Alert.Incident == "" && now.Sub(open.Since) < formsWithin {
-			found = append(found, s)
+		if s.Alert.alone(f.Alone) && match(s.Alert.Open) {
+			found.add(s.Alert.Open)
 		}
 	}
 	return found, nil
+}
+
+// alone reports whether an alert is open that began at a time or later, and is of
+// no incident.
+func (s *AlertState) alone(since time.Time) bool {
+	return s.Open != nil && s.Incident == "" && !s.Flapping && !s.Open.Since.Before(since)
+}
+
+// formOf makes onsets members of a new incident, if there are surprisingly many.
+func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]ID, error) {
+	if len(found.ids) < fewest {
+		return nil, nil
+	}
+	usual, err := n.usual(ctx, c, found.begun)
+	if err != nil || len(found.ids) < surprising(usual, false) && found.pages < surprising(usual, true) {
+		return nil, err
+	}
+	id, err := n.going(ctx, c) // somebody else may have been faster
+	if err == nil && id == "" {
+		i := newIncident(c, found.begun)
+		id = i.ID
+		err = wrap("writing down the incident", n.ledger.ChangeIncident(ctx, id, func(known *Incident) error {
+			if known.Begun.IsZero() {
+				known.Cause, known.Begun, known.Last = i.Cause, i.Begun, i.Last
+			}
+			return nil
+		}))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found.ids, n.join(ctx, id, found.ids, &found.most)
+}
+
+// going returns the ID of the incident that goes on for a cause and began within
+// six hours; empty: there is none.
+func (n *notifier) going(ctx context.Context, c Cause) (string, error) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Cause: c, Open: true, Since: n.now().Add(-formsWithin)}) {
+		if err != nil {
+			return "", wrap("reading the incidents", err)
+		}
+		if i.Cause == c && i.Over.IsZero() {
+			return i.ID, nil
+		}
+	}
+	return "", nil
 }
 
 // usual returns the onsets of the last 28 days before a time that were of no
@@ -90,7 +128,7 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 		if err != nil {
 			return nil, wrap("reading the incidents", err)
 		}
-		if i.Cause.JobKind == c.JobKind && i.Cause.SiteGroup == c.SiteGroup {
+		if i.Cause.JobKind == c.JobKind && i.Cause.SiteGroup == c.SiteGroup && i.Cause.Listing == c.Listing {
 			incidents = append(incidents, i)
 		}
 	}
@@ -100,7 +138,7 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 			return nil, wrap("reading the log", err)
 		}
 		within := slices.ContainsFunc(incidents, func(i Incident) bool { d := e.At.Sub(i.Begun); return d >= 0 && d < formsWithin })
-		if e.Incident == "" && !e.Segment.IsZero() && !within {
+		if e.Incident == "" && !e.Segment.IsZero() && !within && (c.SiteGroup != "" || c.Listing || e.jobKind() == c.JobKind) {
 			found = append(found, e.At)
 		}
 	}
@@ -113,7 +151,7 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 func (n *notifier) join(ctx context.Context, incident string, ids []ID, a *Alert) error {
 	for chunk := range slices.Chunk(ids, tellAtOnce) {
 		_, err := n.change(ctx, chunk, func(*SegmentState) []observation {
-			return []observation{{event: aMembership, at: n.now(), incident: incident, rung: n.groupWait}}
+			return []observation{{event: aMembership, at: n.now(), incident: incident, groupWait: n.groupWait}}
 		})
 		if err != nil {
 			return err
@@ -144,12 +182,16 @@ func (i *Incident) describe(a *Alert) {
 func (n *notifier) placeDownstream(ctx context.Context, a *Alert) {
 	for _, from := range a.Job.From {
 		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: from, Affected: true}) {
-			if err != nil || s.Alert.Open == nil || tooMany(s.Alert.Open.Kind) != tooMany(a.Kind) {
-				continue // it is told by itself
+			if err == nil && s.Alert.explains(a) {
+				a.Upstream, a.Incident = from, s.Alert.Incident
+				return
 			}
-			a.Upstream = from
-			a.Incident = s.Alert.Incident
-			return
 		}
 	}
+}
+
+// explains reports whether what is wrong with a segment explains what is wrong
+// with one that was made from it.
+func (s *AlertState) explains(a *Alert) bool {
+	return s.Open != nil && s.Open.Kind != validate.Unverified && tooMany(s.Open.Kind) == tooMany(a.Kind)
 }

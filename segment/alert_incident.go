@@ -129,7 +129,7 @@ func (i *Incident) observe(m Members, now time.Time) []Action {
 	if !i.Over.IsZero() || m.Segments == 0 {
 		return nil
 	}
-	is := Ring{Members: max(ringAt(m.Segments), ringAt(3)), Urgency: Ticket, Level: m.Level, SiteGroup: m.SiteGroup}
+	is := Ring{Members: max(ringAt(m.Segments), fewest), Urgency: Ticket, Level: m.Level, SiteGroup: m.SiteGroup}
 	if m.Pages > 0 {
 		is.Urgency = Page
 	}
@@ -180,12 +180,15 @@ func (i *Incident) standing() []Ring {
 // claim reserves telling the alerter for the caller until a time, and reports
 // whether it did.
 func (i *Incident) claim(now, until time.Time) bool {
-	if !i.Pending() || now.Before(i.Claimed) {
+	if !i.Pending() || claimed(i.Claimed, now) {
 		return false
 	}
 	i.Claimed = until
 	return true
 }
+
+// fewest is how many onsets an incident takes at least.
+const fewest = 3
 
 // formsWithin is how far apart the onsets of an incident's members may lie: what
 // becomes affected later rings by itself, or in another incident.
@@ -212,7 +215,7 @@ func surprising(usual []time.Time, pages bool) int {
 		}
 		most = max(most, last-first+1)
 	}
-	if n := max(3, 1+most); !pages || n < 10 {
+	if n := max(fewest, 1+most); !pages || n < 10 {
 		return n
 	}
 	return 10
@@ -279,7 +282,9 @@ func (i *Incident) String() string {
 	default:
 		fmt.Fprintf(&b, "%s affected, %s protected", text.Count(m.Live, "live segment"), text.Thousands(int64(protected)))
 	}
-	fmt.Fprintf(&b, " (%s)", text.Count(m.SiteGroups, "site group"))
+	if m.Segments > 0 {
+		fmt.Fprintf(&b, " (%s)", text.Count(m.SiteGroups, "site group"))
+	}
 	for _, kind := range slices.SortedFunc(maps.Keys(m.Kinds), validate.Kind.Compare) {
 		fmt.Fprintf(&b, "; %s %s", text.Thousands(int64(m.Kinds[kind])), kind)
 	}

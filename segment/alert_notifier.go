@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,19 +16,27 @@ import (
 type notifier struct {
 	ledger    Ledger // nil: nobody remembers what was told
 	alerter   Alerter
-	timeout   time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
-	groupWait time.Duration // of the alerter: what was told longer ago has rung
+	timeout   time.Duration // of each wait for the ledger
+	patience  time.Duration // of each wait for the alerter, in a job's way; 0: as long as the context lasts
+	groupWait time.Duration // of the alerter: what was told that long ago has rung
 	now       func() time.Time
 
-	identity struct {
-		sync.Mutex
-		name string
-	}
+	mu     sync.Mutex
+	name   string    // of the ledger; empty: not asked yet
+	others time.Time // when it was last looked for what others did not tell
 }
 
-// newNotifier returns a notifier.
-func newNotifier(ledger Ledger, alerter Alerter, timeout time.Duration, now func() time.Time) *notifier {
-	return &notifier{ledger: ledger, alerter: alerter, timeout: timeout, groupWait: time.Minute, now: func() time.Time { return now().UTC() }}
+// newNotifier returns a notifier. Its times are as a ledger keeps them. What a plain alerter is told rings at once; one
+// that keeps alerts waits for more of a kind first.
+func newNotifier(ledger Ledger, alerter Alerter, patience time.Duration, now func() time.Time) *notifier {
+	n := &notifier{ledger: ledger, alerter: alerter, timeout: defaultTimeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
+	if n.keeps() != nil {
+		n.groupWait = time.Minute
+	}
+	if waits, ok := alerter.(interface{ GroupWait() time.Duration }); ok {
+		n.groupWait = waits.GroupWait()
+	}
+	return n
 }
 
 // claimFor is how long a notifier has for telling the alerter before another one
@@ -56,10 +65,10 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	if n.ledger == nil {
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
-	written := false
-	err := afterwards(ctx, defaultTimeout, func(ctx context.Context) (err error) {
+	var found news
+	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		n.placeDownstream(ctx, &a)
-		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
+		found, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
 			if a.Protected() && s.older(a.Number) {
 				return nil
 			}
@@ -67,10 +76,8 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 		})
 		return err
 	})
-	if written {
-		return join(err, afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
-			return join(n.form(ctx, &a), n.deliver(ctx, []ID{a.Segment}))
-		}))
+	if err == nil {
+		return n.tell(ctx, found)
 	}
 	a.Unconfirmed = true // people must know all the same
 	return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
@@ -79,74 +86,100 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 // passed says that a run of a segment passed, as far as one run can tell; warning
 // is what it passed with, if people are told of that.
 func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report, warning *Alert) error {
-	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
-		if n.ledger == nil {
-			if warning != nil {
-				return n.say(ctx, []Alert{*warning}, nil)
-			}
-			return n.say(ctx, nil, []Alert{{Segment: id}})
+	if n.ledger == nil {
+		if warning != nil {
+			return n.say(context.WithoutCancel(ctx), []Alert{*warning}, nil)
 		}
-		_, err := n.change(ctx, []ID{id}, func(s *SegmentState) []observation {
-			seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
-			if warning != nil {
-				seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
-			}
-			return seen
-		})
-		if err == nil && warning != nil {
-			err = n.form(ctx, warning)
+		return n.say(context.WithoutCancel(ctx), nil, []Alert{{Segment: id}})
+	}
+	var found news
+	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
+		seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
+		if warning != nil {
+			n.placeDownstream(ctx, warning)
+			seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
 		}
-		return join(err, n.deliver(ctx, []ID{id}))
+		found, err = n.change(ctx, []ID{id}, func(*SegmentState) []observation { return seen })
+		return err
+	})
+	return join(err, n.tell(ctx, found))
+}
+
+// tell tells people what a guard's observations led to, and what others left
+// untold.
+func (n *notifier) tell(ctx context.Context, found news) error {
+	if len(found.pending) == 0 && !n.looksForOthers() {
+		return nil
+	}
+	return afterwards(ctx, n.timeout, func(ctx context.Context) error {
+		for _, a := range found.opened {
+			joined, err := n.form(ctx, &a)
+			if err != nil {
+				return err
+			}
+			found.pending = append(found.pending, joined...)
+		}
+		if err := n.deliver(ctx, found.pending, false); err != nil {
+			return err
+		}
+		return n.deliverOthers(ctx)
 	})
 }
 
+// A news is what came of some observations.
+type news struct {
+	opened  []Alert // onsets
+	pending []ID    // of which people are to be told something
+}
+
 // change takes observations in, all of them or none, and writes into the log what
-// follows from them. It reports whether it did.
-func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentState) []observation) (bool, error) {
-	mutes, err := n.ledger.Mutes(ctx)
-	if err != nil {
-		return false, wrap("reading the mutes", err)
-	}
-	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
+// follows from them.
+func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentState) []observation) (news, error) {
+	opened, pending := map[ID]Alert{}, map[ID]bool{}
+	err := n.ledger.Change(ctx, ids, func(s *SegmentState) error {
+		delete(opened, s.Segment)
 		for _, o := range observed(s) {
-			s.observe(o)
+			if slices.Contains(s.observe(o), ActionOpened) {
+				opened[s.Segment] = *s.Alert.Open
+			}
 		}
-		s.mute(mutes, n.now())
+		pending[s.Segment] = s.Alert.Pending()
 		return nil
 	})
-	return err == nil, wrap("writing the alert down", err)
+	if err != nil {
+		return news{}, wrap("writing the alert down", err)
+	}
+	var found news
+	for _, id := range sorted(pending) {
+		if a, ok := opened[id]; ok {
+			found.opened = append(found.opened, a)
+		}
+		if pending[id] {
+			found.pending = append(found.pending, id)
+		}
+	}
+	return found, nil
 }
 
 // observe takes an observation into the alert, and what follows from it into the
 // log.
-func (s *SegmentState) observe(o observation) {
+func (s *SegmentState) observe(o observation) []Action {
 	was := s.Alert
-	for _, action := range s.Alert.observe(o) {
-		about := &s.Alert
+	actions := s.Alert.observe(o)
+	for _, action := range actions {
+		about, text := &s.Alert, ""
 		if action == ActionOver {
-			about = &was
+			about, text = &was, s.Alert.Over
+		} else {
+			text = about.Open.Text
 		}
 		mark := about.worst()
 		s.Log = append(s.Log, LogEntry{
 			Segment: s.Segment, At: o.at, Action: action, RunID: about.Open.RunID,
-			Mark: &mark, Incident: about.Incident, Text: about.Open.Text,
+			Mark: &mark, Incident: about.Incident, Text: text,
 		})
 	}
-}
-
-// mute holds the alert's notifications where a mute is about it, and no longer
-// where none is.
-func (s *SegmentState) mute(mutes []Mute, now time.Time) {
-	held := false
-	for i := range mutes {
-		held = held || s.Alert.Open != nil && mutes[i].holds(s.Alert.Open, now)
-	}
-	switch {
-	case held:
-		s.observe(observation{event: aMute, at: now})
-	case s.Alert.Muted != nil:
-		s.observe(observation{event: anUnmute, at: now})
-	}
+	return actions
 }
 
 // say tells the alerter, no longer than it may be in the way.
@@ -154,22 +187,33 @@ func (n *notifier) say(ctx context.Context, firing, resolved []Alert) error {
 	if len(firing)+len(resolved) == 0 {
 		return nil
 	}
-	if n.timeout == 0 {
+	if n.patience == 0 {
 		return n.alerter.Tell(ctx, firing, resolved)
 	}
-	return within(ctx, n.timeout, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
+	return within(ctx, n.patience, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
 }
 
-// name returns the identity of the ledger.
-func (n *notifier) name(ctx context.Context) (string, error) {
-	n.identity.Lock()
-	defer n.identity.Unlock()
-	if n.identity.name == "" {
-		name, err := n.ledger.Identity(ctx)
-		if err != nil {
-			return "", wrap("reading the ledger's identity", err)
-		}
-		n.identity.name = name
+// identity returns the name of the ledger.
+func (n *notifier) identity(ctx context.Context) (string, error) {
+	n.mu.Lock()
+	name := n.name
+	n.mu.Unlock()
+	if name != "" {
+		return name, nil
 	}
-	return n.identity.name, nil
+	name, err := n.ledger.Identity(ctx)
+	if err == nil {
+		n.mu.Lock()
+		n.name = name
+		n.mu.Unlock()
+	}
+	return name, wrap("reading the ledger's identity", err)
+}
+
+// looksForOthers reports whether it is time to look for what others did not tell:
+// no claim runs out sooner.
+func (n *notifier) looksForOthers() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now().Sub(n.others).Abs() >= claimFor
 }

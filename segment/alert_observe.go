@@ -12,7 +12,8 @@ import (
 type observation struct {
 	event event
 	at    time.Time
-	alert Alert // of aFault: what was found
+	alert Alert  // of aFault: what was found
+	why   string // of aClosing and anExcuse: why it is over
 
 	number int64 // of aPass: the run's; 0: it has none
 	report *validate.Report
@@ -21,8 +22,8 @@ type observation struct {
 	known  bool // of aHealthySweep: the store holds what the last run left live
 	later  bool // of aHealthySweep: a run that began after the alert's is live
 
-	incident string        // of aMembership: the ID of the incident
-	rung     time.Duration // of aMembership: what was told longer ago than that has rung
+	incident  string        // of aMembership: the ID of the incident
+	groupWait time.Duration // of aMembership: what was told that long ago has rung
 }
 
 // An event is the kind of an observation.
@@ -50,10 +51,10 @@ func (s *AlertState) observe(o observation) []Action {
 	case aHealthySweep:
 		return s.healthy(&o)
 	case aClosing:
-		return s.over()
+		return s.over(o.why)
 	case anExcuse:
 		if s.Open != nil && offHistory(s.Open.Kind) {
-			return s.over()
+			return s.over(o.why)
 		}
 	case aMembership:
 		s.join(&o)
@@ -64,7 +65,7 @@ func (s *AlertState) observe(o observation) []Action {
 	case anUnmute:
 		s.Muted = nil
 	case aLoss:
-		s.Told = nil
+		s.Told, s.Trying = nil, nil
 	}
 	return nil
 }
@@ -76,10 +77,13 @@ func offHistory(k validate.Kind) bool { return k == validate.Dropped || k == val
 // fault takes in what was found now. A fault that stands keeps the time at which
 // it came, and the build that brought it.
 func (s *AlertState) fault(a Alert) []Action {
-	if s.Open == nil {
+	switch {
+	case s.Open == nil:
 		return s.open(a)
+	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
+		return nil
 	}
-	s.Healthy, s.Days, s.Passed = 0, nil, false
+	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown
 	if a.bySweep() && !s.Open.bySweep() && !s.graver(&a) {
 		s.Open.At = a.At // a sweep does not know as much as the guard
 		return nil
@@ -88,7 +92,7 @@ func (s *AlertState) fault(a Alert) []Action {
 	a.Since, a.Build, a.Job.Kind = s.Open.Since, s.Open.Build, s.Open.Job.Kind
 	a.Number = max(a.Number, s.Open.Number) // only a run that began after all that failed makes it over
 	if a.bySweep() {                        // the guard's fault stands below it, until a run passes
-		a.RunID, a.Attempt, a.State = s.Open.RunID, s.Open.Attempt, s.Open.State
+		a.RunID, a.Attempt, a.State, s.Swept = s.Open.RunID, s.Open.Attempt, s.Open.State, true
 	}
 	s.Open = &a
 	is := was.worst(&a)
@@ -101,11 +105,15 @@ func (s *AlertState) fault(a Alert) []Action {
 
 // open opens the alert. The third opening within a day is flapping.
 func (s *AlertState) open(a Alert) []Action {
-	s.Open, s.Incident = &a, a.Incident
+	s.Opened = slices.DeleteFunc(slices.Clone(s.Opened), func(t time.Time) bool { return a.At.Sub(t).Abs() >= day })
+	s.Opened = append(s.Opened[max(0, len(s.Opened)-flappingOpenings+1):], a.At)
+	s.Flapping = len(s.Opened) == flappingOpenings
+	if s.Flapping {
+		a.Text += "; it came back twice within a day, and stays open until a day without a finding is over"
+	}
+	s.Open, s.Incident, s.Over = &a, a.Incident, ""
+	s.Swept, s.Unsettled = a.bySweep(), a.State == RunUnknown
 	s.Marks = []Mark{a.mark()}
-	s.Opened = slices.DeleteFunc(slices.Clone(s.Opened), func(t time.Time) bool { return a.At.Sub(t) >= day })
-	s.Opened = append(s.Opened, a.At)
-	s.Flapping = len(s.Opened) >= flappingOpenings
 	return []Action{ActionOpened}
 }
 
@@ -133,33 +141,31 @@ func (s *AlertState) graver(a *Alert) bool {
 // can see in the store.
 func (s *AlertState) pass(o *observation) []Action {
 	switch {
-	case s.Open == nil, s.Open.State == RunUnknown, o.number != 0 && s.Open.Number > o.number:
-		return nil
-	case s.Flapping:
+	case s.Open == nil, s.Unsettled, o.number != 0 && s.Open.Number > o.number:
 		return nil
 	case offHistory(s.Open.Kind):
 		if slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return offHistory(f.Kind) }) {
 			return nil
 		}
-		return s.rightSize(o.at)
-	case s.Open.bySweep():
+		return s.rightSize(o)
+	case s.Swept:
 		s.Passed = true
 		return nil
 	}
-	return s.over()
+	return s.ends(o, "a later run passed")
 }
 
 // rightSize takes in a size that its history allows. Two UTC days of them are as
 // good as it was before.
-func (s *AlertState) rightSize(at time.Time) []Action {
-	date := at.UTC().Truncate(day)
+func (s *AlertState) rightSize(o *observation) []Action {
+	date := o.at.UTC().Truncate(day)
 	if !slices.ContainsFunc(s.Days, date.Equal) {
 		s.Days = append(s.Days, date)
 	}
 	if len(s.Days) < rightDays {
 		return nil
 	}
-	return s.over()
+	return s.ends(o, "its size was right on two days")
 }
 
 const (
@@ -167,38 +173,43 @@ const (
 	healthySweeps = 2 // sweeps in a row that must find nothing
 )
 
-// healthy takes in a sweep that found nothing wrong with the segment.
+// healthy takes in a sweep that found nothing wrong with the segment. What a guard
+// found is over only by a later run, whose users the store holds.
 func (s *AlertState) healthy(o *observation) []Action {
+	if s.Open == nil || !o.inside {
+		return nil
+	}
+	s.Unsettled = s.Unsettled && !o.known
+	byGuard := !s.Open.bySweep() && s.Open.State != RunUnknown
+	size := offHistory(s.Open.Kind)
+	if s.Swept && !size {
+		s.Healthy++
+		s.Swept = s.Healthy < healthySweeps && !s.Passed
+	}
 	switch {
-	case s.Open == nil || !o.inside:
+	case s.Unsettled, s.Swept && !size, byGuard && !(o.known && o.later):
 		return nil
-	case s.Flapping:
-		if o.at.Sub(s.Open.At) < day {
-			return nil
-		}
-		return s.over()
-	case s.Open.State == RunUnknown && !o.known, !s.Open.bySweep() && s.Open.State != RunUnknown && !(o.known && o.later):
-		return nil
-	case s.Open.State == RunUnknown:
-		return s.over()
-	case offHistory(s.Open.Kind):
-		return s.rightSize(o.at)
-	case !s.Open.bySweep():
-		return s.over()
+	case size:
+		return s.rightSize(o)
 	}
-	if s.Healthy++; s.Healthy < healthySweeps && !s.Passed {
+	return s.ends(o, "the store holds the right users")
+}
+
+// ends ends the alert, unless it is flapping and a day without a finding is not
+// over.
+func (s *AlertState) ends(o *observation, why string) []Action {
+	if s.Flapping && o.at.Sub(s.Open.At) < day {
 		return nil
 	}
-	return s.over()
+	return s.over(why)
 }
 
 // over ends the alert and all its marks.
-func (s *AlertState) over() []Action {
+func (s *AlertState) over(why string) []Action {
 	if s.Open == nil {
 		return nil
 	}
-	s.Open, s.Marks, s.Incident, s.Healthy, s.Days, s.Passed, s.Flapping = nil, nil, "", 0, nil, false, false
-	s.Muted = nil
+	*s = AlertState{Told: s.Told, Trying: s.Trying, Claimed: s.Claimed, Opened: s.Opened, Over: why}
 	return []Action{ActionOver}
 }
 
@@ -209,7 +220,7 @@ func (s *AlertState) join(o *observation) {
 		return
 	}
 	s.Incident = o.incident
-	if s.rung(o.at, o.rung) {
+	if s.rung(o.at, o.groupWait) {
 		return
 	}
 	for i := range s.Marks {

@@ -20,17 +20,22 @@ type AlertState struct {
 	// marks only have it where it had not rung before.
 	Incident string `json:"incident,omitempty"`
 	Told     []Told `json:"told,omitempty"` // what the alerter was told, and not yet that it is over
-	// Claimed is until when somebody else is telling the alerter. A claim runs
-	// out, so that the next one takes over from a process that died. As long as
-	// there is one, nobody knows what the alerter heard.
+	// Trying is what somebody began to tell the alerter, and what it may have heard
+	// or not. It is told again, or that it is over.
+	Trying []Mark `json:"trying,omitempty"`
+	// Claimed is until when somebody is telling the alerter. A claim runs out, so
+	// that the next one takes over from a process that died.
 	Claimed time.Time `json:"claimed,omitzero"`
 
-	Healthy  int         `json:"healthy,omitempty"`  // how many sweeps in a row found nothing
-	Days     []time.Time `json:"days,omitempty"`     // the UTC days on which the size was found right
-	Passed   bool        `json:"passed,omitempty"`   // a later run passed, and a sweep has yet to agree
-	Opened   []time.Time `json:"opened,omitempty"`   // the last openings, three at most
-	Flapping bool        `json:"flapping,omitempty"` // it opened three times within a day
-	Muted    *Mark       `json:"muted,omitempty"`    // the worst mark when it was muted; nil: it is not
+	Swept     bool        `json:"swept,omitempty"`     // a sweep found it, or found it worse than the guard had
+	Unsettled bool        `json:"unsettled,omitempty"` // nobody knows what became of a commit; only a sweep that sees the store does
+	Passed    bool        `json:"passed,omitempty"`    // a later run passed, and a sweep has yet to agree
+	Healthy   int         `json:"healthy,omitempty"`   // how many sweeps in a row found nothing
+	Days      []time.Time `json:"days,omitempty"`      // the UTC days on which the size was found right
+	Opened    []time.Time `json:"opened,omitempty"`    // the last openings, three at most
+	Flapping  bool        `json:"flapping,omitempty"`  // it opened three times within a day
+	Muted     *Mark       `json:"muted,omitempty"`     // the worst mark when it was muted; nil: it is not
+	Over      string      `json:"over,omitempty"`      // why the last onset is over, until the alerter was told
 }
 
 // A Mark is by what people are told of an affected segment. What becomes worse is
@@ -69,16 +74,13 @@ func (m Mark) worst(a *Alert) Mark {
 // IsZero reports whether there is nothing to keep.
 func (s *AlertState) IsZero() bool { return !s.Affected() && len(s.Opened) == 0 }
 
-// Affected reports whether the segment has an alert, or the alerter believes so.
+// Affected reports whether the segment has an alert, or the alerter may believe so.
 func (s *AlertState) Affected() bool {
-	return s.Open != nil || len(s.Told) > 0 || !s.Claimed.IsZero()
+	return s.Open != nil || len(s.Told) > 0 || len(s.Trying) > 0
 }
 
-// Pending reports whether the alerter is to be told of something. What was being
-// told, and never written down as told, may have been heard or not.
-func (s *AlertState) Pending() bool {
-	return !s.Claimed.IsZero() || len(s.fresh()) > 0 || len(s.outdated()) > 0
-}
+// Pending reports whether the alerter is to be told of something.
+func (s *AlertState) Pending() bool { return len(s.fresh()) > 0 || len(s.outdated()) > 0 }
 
 // fresh returns the marks that the alerter is to be told.
 func (s *AlertState) fresh() (marks []Mark) {
@@ -99,11 +101,16 @@ func (s *AlertState) told(m Mark) bool {
 	return slices.ContainsFunc(s.Told, func(t Told) bool { return t.Mark == m })
 }
 
-// outdated returns what the alerter was told, and is over.
-func (s *AlertState) outdated() (over []Told) {
+// outdated returns what the alerter was told, or may have heard, and is over.
+func (s *AlertState) outdated() (over []Mark) {
 	for _, t := range s.Told {
 		if !slices.Contains(s.Marks, t.Mark) {
-			over = append(over, t)
+			over = append(over, t.Mark)
+		}
+	}
+	for _, m := range s.Trying {
+		if !slices.Contains(s.Marks, m) && !slices.Contains(over, m) {
+			over = append(over, m)
 		}
 	}
 	return over
@@ -112,17 +119,27 @@ func (s *AlertState) outdated() (over []Told) {
 // claim reserves telling the alerter for the caller until a time, and reports
 // whether it did: not where nothing is to be told, or another one is at it.
 func (s *AlertState) claim(now, until time.Time) bool {
-	if !s.Pending() || now.Before(s.Claimed) {
+	if !s.Pending() || claimed(s.Claimed, now) {
 		return false
 	}
 	s.Claimed = until
+	for _, m := range s.fresh() {
+		if !slices.Contains(s.Trying, m) {
+			s.Trying = append(s.Trying, m)
+		}
+	}
 	return true
 }
 
-// rung reports whether people may have been told of this onset by now.
+// claimed reports whether a claim stands. One that ends later than any claim does
+// is of a clock that is ahead, and holds nobody up.
+func claimed(until, now time.Time) bool { return now.Before(until) && until.Sub(now) <= claimFor }
+
+// rung reports whether people may have been told of this onset by now, whichever
+// clock is ahead.
 func (s *AlertState) rung(now time.Time, groupWait time.Duration) bool {
 	return slices.ContainsFunc(s.Told, func(t Told) bool {
-		return slices.Contains(s.Marks, t.Mark) && now.Sub(t.At) > groupWait
+		return slices.Contains(s.Marks, t.Mark) && now.Sub(t.At).Abs() >= groupWait
 	})
 }
 
@@ -135,13 +152,14 @@ func (s *AlertState) clone() AlertState {
 	if s.Muted != nil {
 		c.Muted = new(*s.Muted)
 	}
+	c.Trying = slices.Clone(s.Trying)
 	c.Marks, c.Told, c.Days, c.Opened = slices.Clone(s.Marks), slices.Clone(s.Told), slices.Clone(s.Days), slices.Clone(s.Opened)
 	return c
 }
 
 // alert returns what the alerter is told by a mark. over says that it is over.
 func (s *AlertState) alert(id ID, m Mark) Alert {
-	a := Alert{Segment: id}
+	a := Alert{Segment: id, Text: s.Over}
 	if s.Open != nil {
 		a = *s.Open
 	}

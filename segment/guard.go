@@ -123,8 +123,8 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 //   - *LiveError: live, but not recorded.
 //
 // Telling people never fails a job: what the Alerter does not hear now, the next
-// guard or sweep tells it. If discarding, recording or alerting fails after a failed check, the error
-// says so and is still a *validate.Error. A callback that panics before the
+// guard or sweep tells it. If discarding or recording fails after a failed check, the
+// error says so and is still a *validate.Error. A callback that panics before the
 // commit has the output discarded, and the panic goes on.
 func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
 	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run, turn: run.turn})
@@ -150,6 +150,7 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		if err != nil {
 			r.log(ctx, "run failed", err)
 		}
+		r.logUntold(ctx)
 	}()
 	err = r.decide(ctx)
 	returned = true

@@ -79,6 +79,7 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	defer func() {
 		if !returned { // the panic goes on, so nobody is returned what else went wrong
 			r.log(ctx, "run failed", r.failed(ctx, errEnded))
+			r.logUntold(ctx)
 		}
 	}()
 	err := write(ctx, &r.run)
@@ -86,6 +87,7 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	if err != nil {
 		err = r.failed(ctx, err) // which adds to the report
 		r.log(ctx, "run failed", err)
+		r.logUntold(ctx)
 		return r.report, err
 	}
 	return g.Commit(ctx, r.run)
@@ -106,6 +108,7 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return recorded
 		}
-		return join(recorded, r.alert(ctx, RunFailed, err.Error()))
+		r.alert(ctx, RunFailed, err.Error())
+		return recorded
 	}))
 }

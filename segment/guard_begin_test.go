@@ -273,7 +273,7 @@ func TestDo(t *testing.T) {
 				require.Equal(t, c.urgent != "", len(b.alerts) > 0)
 				if c.urgent != "" {
 					require.Equal(t, c.urgent, b.alerts[0].Urgency)
-					require.Equal(t, !b.run.Live, b.alerts[0].Protected)
+					require.Equal(t, !b.run.Live, b.alerts[0].Protected())
 				}
 				_, err = b.ledger.Next(t.Context(), cars)
 				require.NoError(t, err)

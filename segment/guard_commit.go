@@ -25,6 +25,7 @@ type guardedRun struct {
 	discarded  bool
 	committing bool // Commit was called: what it did cannot be taken back
 	live       bool
+	untold     error // why people could not be told: the next guard or sweep tells them
 }
 
 // decide judges the run, and makes it live or rejects it.
@@ -205,16 +206,15 @@ func (r *guardedRun) published(ctx context.Context) error {
 			err = join(err, again)
 		}
 	}
-	var told error
 	switch {
-	case r.run.Live && yields(err) && r.rule.Mode != Observe:
+	case yields(err) && r.run.Live && r.rule.Mode != Observe:
 		r.unverified(err)
-		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case !yields(err):
-		told = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, r.warning()))
-	}
-	if told != nil { // the next guard or sweep tells it
-		r.log(ctx, "segment is live, but", told)
+		r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
+	case yields(err):
+	case !r.report.Passed():
+		r.alert(ctx, state, r.text())
+	default:
+		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, r.warning(state)))
 	}
 	if err != nil && r.rule.Mode == Observe { // a job that is only observed must not fail by it
 		r.log(ctx, "segment is live, but", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -21,33 +22,35 @@ func (r *guardedRun) reject(ctx context.Context) error {
 			return nil
 		}
 		recorded := r.recordAfter(ctx, RunRejected)
-		if ctx.Err() != nil && !r.report.Proven() && !r.unprotected() {
+		if errors.Is(ctx.Err(), context.Canceled) && !r.report.Proven() && !r.unprotected() {
 			return recorded // the job was told to stop, which is no news about a segment that keeps its users
 		}
-		return join(recorded, r.alert(ctx, RunRejected, r.text()))
+		r.alert(ctx, RunRejected, r.text())
+		return recorded
 	}))
 }
 
-// drop tells of what is wrong, gives the segment's turn to others, and discards
-// the output. Where the job's transaction keeps others from writing into the
-// ledger, it must be over first; where that was not known, telling is tried again.
-func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
+// drop records and tells what is wrong, gives the segment's turn to others, and
+// discards the output. Where the job's transaction keeps others from writing into
+// the ledger, it must be over first; where that was not known, recording is tried
+// again.
+func (r *guardedRun) drop(ctx context.Context, record func() error) error {
 	tx := r.run.Staging.Tx
 	alone, ok := tx.(interface{ Exclusive() bool })
 	if r.wrote || ok && alone.Exclusive() {
 		r.leftover = r.discard(ctx)
-		return join(r.leftover, tell())
+		return join(r.leftover, record())
 	}
-	told := tell()
+	recorded := record()
 	r.release(ctx)
 	r.leftover = r.discard(ctx)
 	switch {
-	case told != nil && tx != nil:
-		told = tell()
+	case (recorded != nil || r.untold != nil) && tx != nil:
+		recorded = record()
 	case r.leftover != nil && r.guard.config.Ledger != nil && !r.run.nameless() && !r.report.Passed():
-		told = join(told, r.alert(ctx, RunRejected, r.text()))
+		r.alert(ctx, RunRejected, r.text())
 	}
-	return join(r.leftover, told)
+	return join(r.leftover, recorded)
 }
 
 // yields reports whether another run of the segment is in the way.
@@ -67,12 +70,16 @@ func (r *guardedRun) overtaken(ctx context.Context) bool {
 }
 
 // yield drops the output of a run that another one superseded or overtook. That
-// is no news about the segment.
+// is no news about the segment, unless it was live before anybody knew.
 func (r *guardedRun) yield(ctx context.Context, why error) error {
 	return join(why, r.drop(ctx, func() error {
 		err := r.recordAfter(ctx, RunOvertaken)
 		if errors.Is(err, ErrSuperseded) { // this attempt is live already
 			err = nil
+		}
+		if r.unprotected() {
+			r.unverified(why)
+			r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
 		}
 		return err
 	}))
@@ -117,7 +124,8 @@ func (r *guardedRun) unknown(ctx context.Context, failure error) error {
 	r.lease.end()
 	err := &UnknownError{Segment: r.run.Job.To, RunID: r.run.ID, Err: failure}
 	recorded := r.recordAfter(ctx, RunUnknown)
-	return join(err, recorded, r.alert(ctx, RunUnknown, err.Error()))
+	r.alert(ctx, RunUnknown, err.Error())
+	return join(err, recorded)
 }
 
 var errEnded = errors.New("a callback panicked or ended its goroutine")
@@ -160,17 +168,33 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 // unprotected reports that the output is live, whatever is judged.
 func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }
 
-// warning returns what people are told of a run that passed; nil: nothing.
-func (r *guardedRun) warning() *Alert {
-	if len(r.report.Findings) == 0 {
+// warning returns what people are told of a run that is live, though not without
+// findings; nil: nothing. Some findings explain why it passed, and are no news:
+// chance in the mapping, bounds, earlier sizes or a source's lag that are not known,
+// an empty output that was expected.
+func (r *guardedRun) warning(state RunState) *Alert {
+	_, most := r.report.Stored.Range()
+	news := slices.DeleteFunc(slices.Clone(r.report.Findings), func(f validate.Finding) bool {
+		switch f.Kind { //nolint:exhaustive // of the rest people are told
+		case validate.Unverified, validate.Short, validate.Surplus:
+			return f.Severity == validate.Warn
+		case validate.Dropped:
+			return f.Severity == validate.Warn && most == 0
+		}
+		return false
+	})
+	if len(news) == 0 {
 		return nil
 	}
-	return new(r.found(RunCommitted, r.text()))
+	a := r.found(state, r.text())
+	a.Kind = slices.MinFunc(news, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) }).Kind
+	return &a
 }
 
-// alert tells people of what was found.
-func (r *guardedRun) alert(ctx context.Context, state RunState, text string) error {
-	return wrap("alerting", r.guard.notifier.fire(ctx, r.found(state, text)))
+// alert tells people of what was found. What cannot be told is pending, in the
+// ledger: that fails no job.
+func (r *guardedRun) alert(ctx context.Context, state RunState, text string) {
+	r.untold = wrap("telling people", r.guard.notifier.fire(ctx, r.found(state, text)))
 }
 
 // found returns what was found as an alert.
@@ -213,6 +237,13 @@ func (r *guardedRun) text() string {
 		return text + " (before the first write: the live segment keeps its users)"
 	}
 	return text + " (not live: the segment keeps its users)"
+}
+
+// logUntold logs why people could not be told.
+func (r *guardedRun) logUntold(ctx context.Context) {
+	if r.untold != nil {
+		r.log(ctx, "people are told by the next guard or sweep", r.untold)
+	}
 }
 
 func (r *guardedRun) log(ctx context.Context, message string, err error) {

@@ -83,15 +83,16 @@ type Ledger interface {
 
 // A SegmentFilter selects segments; the zero SegmentFilter selects all.
 type SegmentFilter struct {
-	Segment   ID      // this one; zero: any
-	SiteGroup string  // of this site group; empty: of any
-	Affected  bool    // with an alert that is open, or that the alerter was told of last
-	Pending   bool    // with an alert that the alerter is to be told of, or that it is over
-	Incident  string  // the members of this incident; empty: any
-	JobKind   JobKind // with an open alert of a job of this kind; empty: any
-	Build     string  // with an open alert of this build; empty: any
-	After     ID      // after this one in byte order; zero: from the first
-	Limit     int     // at most so many; 0: all
+	Segment   ID        // this one; zero: any
+	SiteGroup string    // of this site group; empty: of any
+	Affected  bool      // with an alert that is open, or that the alerter was told of last
+	Pending   bool      // with an alert that the alerter is to be told of, or that it is over
+	Incident  string    // the members of this incident; empty: any
+	JobKind   JobKind   // with an open alert of a job of this kind; empty: any
+	Build     string    // with an open alert of this build; empty: any
+	Alone     time.Time // with an open alert of no incident that began at this time or later; zero: any
+	After     ID        // after this one in byte order; zero: from the first
+	Limit     int       // at most so many; 0: all
 }
 
 // Match reports whether f selects s. It leaves Limit to the caller.
@@ -101,6 +102,7 @@ func (f *SegmentFilter) Match(s *SegmentState) bool {
 		(f.Incident == "" || s.Alert.Incident == f.Incident) &&
 		(f.JobKind == "" || s.Alert.Open != nil && s.Alert.Open.Job.Kind == f.JobKind) &&
 		(f.Build == "" || s.Alert.Open != nil && s.Alert.Open.Build == f.Build) &&
+		(f.Alone.IsZero() || s.Alert.alone(f.Alone)) &&
 		(f.After.IsZero() || s.Segment.Compare(f.After) > 0)
 }
 

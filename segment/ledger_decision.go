@@ -146,7 +146,7 @@ func Forget(ctx context.Context, l Ledger, ids ...ID) error {
 // accept starts the baseline anew from a size, and closes the alert.
 func (s *SegmentState) accept(size validate.Size, d Decision) {
 	s.Sizes, s.Accepted = []validate.Size{size}, &d
-	s.observe(observation{event: aClosing, at: d.At})
+	s.observe(observation{event: aClosing, at: d.At, why: "accepted by " + d.By + ": " + d.Why})
 }
 
 // suspect takes a size out of the baseline.
@@ -170,8 +170,8 @@ func (s *SegmentState) add(sizes []validate.Size) {
 // forget drops all but what the alerter was told, so that it learns that it is
 // over.
 func (s *SegmentState) forget() {
-	s.observe(observation{event: aClosing, at: time.Now()})
-	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
+	s.observe(observation{event: aClosing, at: time.Now(), why: "the segment was forgotten"})
+	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
 }
 
 func same(a, b validate.Size) bool {

@@ -243,10 +243,7 @@ func (w *sweeper) alert(ctx context.Context) error {
 		})
 		failures = append(failures, err)
 	}
-	for _, id := range sorted(found) {
-		failures = append(failures, n.form(ctx, new(found[id])))
-	}
-	failures = append(failures, n.deliverAll(ctx))
+	failures = append(failures, n.formAll(ctx, w.sweep.At), n.deliverAll(ctx))
 	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
 		if err != nil {
 			failures = append(failures, err)
