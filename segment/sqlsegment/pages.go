@@ -24,14 +24,7 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 	if !f.After.IsZero() {
 		from = f.After.String()
 	}
-	if f.SiteGroup != "" { // its segments are neighbours: "group/…", up to "group0"
-		first := segment.ID{SiteGroup: f.SiteGroup}.String()
-		q.where("segment >= ?", first)
-		q.where("segment < ?", strings.TrimSuffix(first, "/")+"0")
-	}
-	if f.Affected {
-		q.where("affected = TRUE") // in these words the index knows it
-	}
+	q.segments(&f)
 	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.segment.String() })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {
@@ -49,9 +42,29 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 
 // Log implements segment.Ledger.
 func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
-	q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id"}
+	q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id", limit: f.Limit}
+	q.log(&f, l.dialect)
+	return func(yield func(segment.LogEntry, error) bool) {
+		from, err := l.before(ctx, &q)
+		if err != nil {
+			yield(segment.LogEntry{}, wrap("reading the log", err))
+			return
+		}
+		for e, err := range pages(ctx, l, "reading the log", q, any(from), scanEntry, func(e *loggedEntry) any { return e.id }) {
+			if !yield(e.LogEntry, err) {
+				return
+			}
+		}
+	}
+}
+
+// log selects the entries of f, but for Limit.
+func (q *selection) log(f *segment.LogFilter, d ledgerDialect) {
 	if !f.Segment.IsZero() {
 		q.where("segment = ?", f.Segment.String())
+	}
+	if f.SiteGroup != "" {
+		q.siteGroup(f.SiteGroup)
 	}
 	if f.RunID != "" {
 		q.where("run = ?", f.RunID)
@@ -62,20 +75,32 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 	if f.JobKind != "" {
 		q.where("kind = ?", string(f.JobKind))
 	}
+	if f.Action != "" {
+		q.where("action = ?", string(f.Action))
+	}
+	if f.Action != "" && f.Action != segment.ActionRecorded {
+		q.where("action <> 'recorded'") // in these words the index knows it
+	}
 	if !f.Since.IsZero() {
-		q.where("at >= ?", l.dialect.time(f.Since))
+		q.where("at >= ?", d.time(f.Since))
 	}
 	if !f.Until.IsZero() {
-		q.where("at < ?", l.dialect.time(f.Until))
+		q.where("at < ?", d.time(f.Until))
 	}
-	entries := pages(ctx, l, "reading the log", q, any(-1), scanEntry, func(e *loggedEntry) any { return e.id })
-	return func(yield func(segment.LogEntry, error) bool) {
-		for e, err := range entries {
-			if !yield(e.LogEntry, err) {
-				return
-			}
-		}
+}
+
+// before returns the id of the last entry before the latest that q selects, -1 if
+// there is none before them.
+func (l *Ledger) before(ctx context.Context, q *selection) (id int64, err error) {
+	if q.limit == 0 {
+		return -1, nil
 	}
+	last := "SELECT id FROM segmentguard_log WHERE " + strings.Join(append([]string{"id > ?"}, q.conditions...), " AND ") + " ORDER BY id DESC LIMIT ?"
+	err = l.read(ctx, func(s session) error {
+		query := l.dialect.bind("SELECT coalesce(min(id), 0) - 1 FROM (" + last + ") AS latest" + l.dialect.unlimited())
+		return one(ctx, s, query, slices.Concat([]any{-1}, q.args, []any{q.limit}), &id)
+	})
+	return id, err
 }
 
 // A selection is of rows of a table, in the order of a key.
@@ -111,8 +136,13 @@ func pages[T any](ctx context.Context, l *Ledger, doing string, q selection, fro
 		})
 		return page, wrap(doing, err)
 	}
+	return flat(ahead(ctx, from, q.limit, read, key))
+}
+
+// flat yields the items of pages.
+func flat[T any](pages iter.Seq2[[]T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for page, err := range ahead(ctx, from, q.limit, read, key) {
+		for page, err := range pages {
 			if err != nil {
 				var none T
 				yield(none, err)
