@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,13 +29,18 @@ import (
 
 const alertmanagerName = "alertmanager"
 
-// GroupWait is an Alertmanager's group_wait in tests.
-const GroupWait = 2 * time.Second
+// Waits are the times of a route that tests make short.
+type Waits struct{ Group, Interval time.Duration }
+
+// Short waits suit some hundred groups of alerts: Alertmanager looks at each once
+// in an interval.
+var Short = Waits{Group: 2 * time.Second, Interval: time.Second}
 
 // An Alertmanager runs with the configuration that its package documents, but
 // for waits of seconds, and sends its notifications to this process.
 type Alertmanager struct {
 	URL    string
+	waits  Waits
 	server *servertest.Server
 
 	mu       sync.Mutex
@@ -83,9 +90,8 @@ func (s *AlertStatus) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(s))
 }
 
-// StartAlertmanager starts one that looks at each group of alerts so often, and is
-// gone when the test ends.
-func StartAlertmanager(t testing.TB, groupInterval time.Duration) *Alertmanager {
+// StartAlertmanager starts one that is gone when the test ends.
+func StartAlertmanager(t testing.TB, waits Waits) *Alertmanager {
 	t.Helper()
 	only(t, alertmanagerName)
 	binary, err := servertest.Find("prometheus-alertmanager", "prometheus-alertmanager")
@@ -93,11 +99,11 @@ func StartAlertmanager(t testing.TB, groupInterval time.Duration) *Alertmanager 
 	port, err := servertest.Port()
 	require.NoError(t, err)
 	address := servertest.Address(port)
-	a := &Alertmanager{URL: "http://" + address}
+	a := &Alertmanager{URL: "http://" + address, waits: waits}
 	a.server, err = servertest.New("alertmanager", "")
 	require.NoError(t, err)
 	config := filepath.Join(a.server.Folder, "alertmanager.yml")
-	require.NoError(t, os.WriteFile(config, []byte(a.config(t, groupInterval, a.receive(t))), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte(a.config(t, a.receive(t))), 0o600))
 	ready := func(ctx context.Context) error { _, err := a.ask(ctx, http.MethodGet, "/-/ready", nil); return err }
 	require.NoError(t, a.server.Start(ready, binary,
 		"--config.file="+config, "--storage.path="+filepath.Join(a.server.Folder, "data"),
@@ -107,14 +113,14 @@ func StartAlertmanager(t testing.TB, groupInterval time.Duration) *Alertmanager 
 }
 
 // config returns the documented one, made quick.
-func (a *Alertmanager) config(t testing.TB, groupInterval time.Duration, receiver string) string {
+func (a *Alertmanager) config(t testing.TB, receiver string) string {
 	t.Helper()
 	documented, err := os.ReadFile("../../alertmanager/alertmanager.yml")
 	require.NoError(t, err)
 	config := string(documented)
 	for _, change := range [][2]string{
-		{"group_wait: 1m", "group_wait: " + GroupWait.String()},
-		{"group_interval: 5m", "group_interval: " + groupInterval.String()},
+		{"group_wait: 1m", "group_wait: " + a.waits.Group.String()},
+		{"group_interval: 5m", "group_interval: " + a.waits.Interval.String()},
 		{"url: http://127.0.0.1:9095/pages", "url: " + receiver + "/pages"},
 		{"url: http://127.0.0.1:9095/tickets", "url: " + receiver + "/tickets"},
 	} {
@@ -166,7 +172,7 @@ func (a *Alertmanager) Restart(t testing.TB) {
 // Alerter posts to it.
 func (a *Alertmanager) Alerter(t testing.TB, labels map[string]string) *alertmanager.Alerter {
 	t.Helper()
-	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels, GroupWait: GroupWait})
+	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels, GroupWait: a.waits.Group})
 	require.NoError(t, err)
 	return alerter
 }
@@ -216,6 +222,62 @@ func (a *Alertmanager) Post(ctx context.Context, alerts ...OpenAlert) error {
 	}
 	_, err = a.ask(ctx, http.MethodPost, "/api/v2/alerts", body)
 	return err
+}
+
+// A Gate stands before an Alertmanager and counts what is posted.
+type Gate struct {
+	URL  string
+	Held chan struct{} // is closed when a post is held back
+
+	mu    sync.Mutex
+	posts map[string]int // how often each alert was posted, by its labels
+}
+
+// Gate returns one that holds back the post, for ever, that hold selects by the
+// alerts in it.
+func (a *Alertmanager) Gate(t testing.TB, hold func([]OpenAlert) bool) *Gate {
+	t.Helper()
+	g := &Gate{Held: make(chan struct{}), posts: map[string]int{}}
+	target, err := url.Parse(a.URL)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	held := sync.OnceFunc(func() { close(g.Held) })
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if r.Method == http.MethodPost {
+			if alerts := g.count(body); hold(alerts) {
+				held()
+				<-r.Context().Done()
+				return
+			}
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	g.URL = s.URL
+	return g
+}
+
+func (g *Gate) count(body []byte) (alerts []OpenAlert) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if json.Unmarshal(body, &alerts) == nil {
+		for i := range alerts {
+			g.posts[fmt.Sprint(alerts[i].Labels)]++
+		}
+	}
+	return alerts
+}
+
+// Posts returns how often each alert was posted.
+func (g *Gate) Posts() map[string]int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.posts)
 }
 
 func (a *Alertmanager) get(ctx context.Context, path string, answer any) error {

@@ -15,7 +15,7 @@ import (
 // of what comes the next day.
 func TestIncidentHidesNothing(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 310)
 	f.sweep(map[segment.ID]int64{f.names[0]: f.live[f.names[0]] - 100, f.names[1]: f.live[f.names[1]] - 100, f.names[2]: f.live[f.names[2]] - 100})
 	want := []string{"pages firing copy jobs of build 1: 3"}
@@ -42,7 +42,7 @@ func TestIncidentHidesNothing(t *testing.T) {
 // An incident that grows is told for what it has grown to.
 func TestIncidentGrows(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 400)
 	var want []string
 	for _, step := range []struct{ members, ring int }{{3, 3}, {13, 10}, {316, 100}} {
@@ -71,7 +71,7 @@ func TestIncidentGrows(t *testing.T) {
 // One user of a million is a page; that nine of ten are gone is another one.
 func TestWorseIsTold(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 3)
 	cars := f.names[0]
 	f.live[cars] = 1_003_000
@@ -104,7 +104,7 @@ func TestWorseIsTold(t *testing.T) {
 // told.
 func TestProtectedThenHit(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 3)
 	cars := f.names[0]
 	f.fails(cars, "2", 10_000)
@@ -123,7 +123,7 @@ func TestProtectedThenHit(t *testing.T) {
 // A segment that vanished is a page by the users that it had.
 func TestVanished(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 3)
 	cars := f.names[0]
 	f.live[cars] = 5_003_000
@@ -140,7 +140,7 @@ func TestVanished(t *testing.T) {
 // A listing that lacks every segment is one incident: the listing.
 func TestListingLacksAll(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 40)
 	held := map[segment.ID]int64{}
 	for _, id := range f.names {
@@ -157,13 +157,13 @@ func TestListingLacksAll(t *testing.T) {
 // calm.
 func TestHovering(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 3)
 	cars, want := f.names[0], []string{"tickets firing " + f.names[0].String()}
-	f.live[cars] = 12_000 // its last run was right; only the history says otherwise
+	f.unguarded(0)
 	for day := range 7 {
 		for hour := range 24 {
-			f.sweep(f.without(0.3*float64((day+hour)%2), cars))
+			f.sweep(f.without(0.4*float64((day+hour+1)%2), cars))
 			f.pass(time.Hour)
 		}
 		if day == 0 {
@@ -184,7 +184,7 @@ func TestHovering(t *testing.T) {
 // After an incident, what has nothing to do with it rings by its name.
 func TestUnrelatedRingOneByOne(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 60)
 	held := f.without(0.2, f.names[:20]...)
 	f.sweep(held)
@@ -205,7 +205,7 @@ func TestUnrelatedRingOneByOne(t *testing.T) {
 // all the while.
 func TestMonitorWasDead(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 60)
 	held := f.without(0.2, f.names[:20]...)
 	f.sweep(held)
@@ -234,7 +234,7 @@ func TestMonitorWasDead(t *testing.T) {
 // other alone.
 func TestTwoLedgers(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	one, two := newFleet(t, at, 30), newFleet(t, at, 30)
 	held := one.without(0.2, one.names[:5]...)
 	one.sweep(held)
@@ -262,7 +262,7 @@ func TestTwoLedgers(t *testing.T) {
 // its name, and an incident before its members.
 func TestEndedByHand(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 60)
 	held := f.without(0.2, f.names[:20]...)
 	f.sweep(held)
@@ -287,7 +287,7 @@ func TestEndedByHand(t *testing.T) {
 // What is accepted is over.
 func TestAccepted(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	f := newFleet(t, at, 3)
 	cars := f.names[0]
 	f.fails(cars, "2", 15_000)
@@ -295,10 +295,11 @@ func TestAccepted(t *testing.T) {
 	notified(t, at, want...)
 	decision := segment.Decision{By: "ann", Why: "the source was cut on purpose", At: f.now()}
 	require.NoError(t, segment.Accept(t.Context(), f.ledger, cars, fmt.Sprint("run ", f.runs), decision))
-	f.pass(time.Hour)
-	f.sweep(map[segment.ID]int64{cars: 15_000})
+	f.live[cars] = 15_000
+	require.NoError(t, f.run(cars, "2", 15_000))
 	want = append(want, "pages resolved "+cars.String())
 	notified(t, at, want...)
+	f.sweep(nil)
 	quiet(t, at, "at the end", want...)
 	f.wantNothingOpen()
 }

@@ -43,28 +43,33 @@ func fleetOver(t *testing.T, at *enginetest.Alertmanager, ledger segment.Ledger,
 	t.Helper()
 	f := &fleet{t: t, at: at, ledger: ledger, clock: &atomic.Int64{}, live: map[segment.ID]int64{}}
 	f.clock.Store(time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -25).Add(8 * time.Hour).UnixMicro())
-	var imports []segment.SizeImport
 	var jobs []segment.Job
 	for i := range segments {
 		id := segment.ID{SiteGroup: fmt.Sprintf("site-%02d", i/100), Name: fmt.Sprintf("cars %04d", i)}
 		f.names, f.live[id] = append(f.names, id), healthy(i, 30)
 		jobs = append(jobs, f.job(id))
-		sizes := make([]validate.Size, 30)
-		for day := range sizes {
-			sizes[day] = validate.Size{Users: healthy(i, day), At: f.now().AddDate(0, 0, day-30)}
-		}
-		imports = append(imports, segment.SizeImport{Segment: id, Sizes: sizes})
 	}
-	require.NoError(t, segment.Import(t.Context(), ledger, imports))
 	var err error
 	f.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: at.Alerter(t, nil), Now: f.now})
 	require.NoError(t, err)
 	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: jobs, Alerter: at.Alerter(t, nil), Now: f.now})
 	require.NoError(t, err)
-	for _, id := range f.names {
+	for i, id := range f.names {
+		f.unguarded(i)
 		require.NoError(t, f.run(id, "1", f.live[id]))
 	}
 	return f
+}
+
+// unguarded forgets all of a segment but a month of sizes, which no guard passed.
+func (f *fleet) unguarded(i int) {
+	f.t.Helper()
+	sizes := make([]validate.Size, 30)
+	for day := range sizes {
+		sizes[day] = validate.Size{Users: healthy(i, day), At: f.now().AddDate(0, 0, day-30)}
+	}
+	require.NoError(f.t, segment.Forget(f.t.Context(), f.ledger, f.names[i]))
+	require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: f.names[i], Sizes: sizes}}))
 }
 
 // healthy is the size of a segment on a day.

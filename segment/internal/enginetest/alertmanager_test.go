@@ -20,7 +20,7 @@ import (
 )
 
 func TestAlertmanager(t *testing.T) {
-	at, tests := enginetest.StartAlertmanager(t, time.Second), 0
+	at, tests := enginetest.StartAlertmanager(t, enginetest.Short), 0
 	ledgertest.TestAlerter(t, func(t *testing.T) segment.Alerter {
 		tests++
 		return at.Alerter(t, map[string]string{"test": fmt.Sprint(tests)})
@@ -56,20 +56,28 @@ func notified(t *testing.T, at *enginetest.Alertmanager, want ...string) {
 	}, time.Minute, 50*time.Millisecond)
 }
 
-// quiet waits for two pages of its own, one after the other. By then whatever
-// else is to ring has rung: Alertmanager looks at every group once a second, in
-// the tests' route, and waits no longer with a new one than with these. It returns
-// what was sent.
+// quiet waits until whatever is to ring has rung. It returns what was sent.
 func quiet(t *testing.T, at *enginetest.Alertmanager, name string, want ...string) []string {
 	t.Helper()
-	want = slices.Clone(want)
+	want = append(slices.Clone(want), sentinel(t, at, name)...)
+	notified(t, at, want...)
+	return want
+}
+
+// sentinel fires two pages, one after the other has rung, and returns what was sent
+// of them. By then whatever else is to ring has rung: Alertmanager looks at a group
+// more often, in the tests' route, than it waits with a new one.
+func sentinel(t *testing.T, at *enginetest.Alertmanager, name string) (sent []string) {
+	t.Helper()
 	for _, turn := range []string{"first ", "second "} {
 		last := segment.ID{SiteGroup: "sentinel", Name: turn + name}
 		require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{{Segment: last, Urgency: segment.Page, Kind: validate.Different}}, nil))
-		want = append(want, "pages firing "+last.String())
-		notified(t, at, want...)
+		sent = append(sent, "pages firing "+last.String())
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			assert.True(c, slices.ContainsFunc(at.Notified(), func(n enginetest.Notification) bool { return n.String() == sent[len(sent)-1] }))
+		}, 2*time.Minute, 50*time.Millisecond)
 	}
-	return want
+	return sent
 }
 
 // fault returns an alert as a ledger has it told.
@@ -92,7 +100,7 @@ func ring(incident, ledger string, members int) segment.Alert {
 // kinds they are of.
 func TestInhibition(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	other := fault("another job", validate.Empty, "one", "ledger")
 	other.Build, other.Job.Kind, other.Urgency, other.Store, other.Level = "7", segment.JobKindCopy, segment.Ticket, "redis", segment.LevelLost50
 	require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{
@@ -110,7 +118,7 @@ func TestInhibition(t *testing.T) {
 // Rings of an incident are told beside one another, and each is over once.
 func TestRings(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
 	rings := []segment.Alert{ring("one", "ledger", 3), ring("one", "ledger", 10), ring("one", "ledger", 100)}
 	require.NoError(t, alerter.Tell(t.Context(), rings[:1], nil))
@@ -130,7 +138,7 @@ func TestRings(t *testing.T) {
 // what was told, and all is over in one notification.
 func TestWorse(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
 	var firing []segment.Alert
 	var want []string
@@ -164,7 +172,7 @@ func TestWorse(t *testing.T) {
 // before it is over under the old ones, and nobody is told of either.
 func TestNewLabels(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
 	single, member := fault("cars", validate.Short, "", "ledger"), fault("cars", validate.Short, "one", "ledger")
 	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{single}, nil))
@@ -181,7 +189,7 @@ func TestNewLabels(t *testing.T) {
 // incident that it did not take is not told.
 func TestAlertIsRefused(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	good := enginetest.OpenAlert{Labels: map[string]string{"alertname": "good"}, EndsAt: time.Now().Add(time.Hour)}
 	bad := enginetest.OpenAlert{Labels: map[string]string{"alertname": "bad"}, StartsAt: time.Now(), EndsAt: time.Now().Add(-time.Hour)}
 	err := at.Post(t.Context(), bad, good)
@@ -197,7 +205,7 @@ func TestAlertIsRefused(t *testing.T) {
 // Alertmanager whose clock is behind ours, ends nothing.
 func TestEndToCome(t *testing.T) {
 	t.Parallel()
-	at := enginetest.StartAlertmanager(t, time.Second)
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
 	alert := fault("cars", validate.Capped, "", "")
 	alert.Told = time.Now().Add(-time.Hour)
@@ -225,7 +233,7 @@ func TestEndToCome(t *testing.T) {
 func TestOpenTwentyThousand(t *testing.T) {
 	t.Parallel()
 	const alerts = 20_000
-	at := enginetest.StartAlertmanager(t, 5*time.Minute) // as documented: to look at so many each second keeps it busy
+	at := enginetest.StartAlertmanager(t, enginetest.Waits{Group: time.Minute, Interval: 5 * time.Minute}) // as documented: to look at so many each second keeps it busy
 	alerter := at.Alerter(t, nil)
 	firing := make([]segment.Alert, alerts)
 	for i := range firing {
