@@ -143,14 +143,6 @@ func urgencyOf(r *validate.Report) Urgency {
 	return Ticket
 }
 
-// next adds what to do.
-func next(text, runbook string) string {
-	if runbook == "" {
-		return text
-	}
-	return text + "; next: " + runbook
-}
-
 func warnings(r *validate.Report) string {
 	texts := make([]string, len(r.Findings))
 	for i, f := range r.Findings {

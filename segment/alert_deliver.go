@@ -34,7 +34,7 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 		if s.Alert.Incident != "" && s.Alert.Pending() {
 			incidents[s.Alert.Incident] = true
 		}
-		if (sweeping || n.keeps() != nil || s.Alert.single()) && s.Alert.claim(now, now.Add(claimFor)) {
+		if n.due(&s.Alert, sweeping) && s.Alert.claim(now, now.Add(claimFor)) {
 			due[s.Segment] = s.Alert.clone()
 		}
 		return nil
@@ -49,16 +49,49 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 	if err := joinFew(failures); err != nil { // without it, its members would ring
 		return join(err, n.written(ctx, due, false))
 	}
-	firing, resolved := dueAlerts(due, name)
+	firing, resolved := dueAlerts(due, name, n.keeps() != nil)
+	stop := n.renew(ctx, due)
 	err = n.say(ctx, firing, resolved)
+	stop()
 	return join(wrap("telling", err), n.written(ctx, due, err == nil))
 }
 
-// single reports whether anything is to be told that is not about a member of an
-// incident.
-func (s *AlertState) single() bool {
-	member := func(m Mark) bool { return m.Incident != "" }
-	return len(s.outdated()) > 0 || len(slices.DeleteFunc(s.fresh(), member)) > 0
+// renew renews the claims on some segments as long as a sweep tells the alerter of
+// them, until stop is called: a slow alerter is asked by one. A guard is done long
+// before they run out.
+func (n *notifier) renew(ctx context.Context, due map[ID]AlertState) (stop func()) {
+	if n.patience > 0 || len(due) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for sleep(ctx, claimFor/3) == nil {
+			until := n.now().Add(claimFor)
+			_ = n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error { // the next one may work
+				if was := due[s.Segment]; s.Alert.Claimed.Equal(was.Claimed) || s.Alert.Claimed.Equal(until) {
+					s.Alert.Claimed, was.Claimed = until, until
+					due[s.Segment] = was
+				}
+				return nil
+			})
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// due reports whether the alerter is to be told something of a segment, by a guard
+// or by a sweep.
+func (n *notifier) due(s *AlertState, sweeping bool) bool {
+	keeps := n.keeps() != nil
+	if sweeping || keeps {
+		return s.Pending() || sweeping && keeps && s.outworn(n.now())
+	}
+	return len(s.outdated()) > 0 || slices.ContainsFunc(s.fresh(), func(m Mark) bool { return m.Incident == "" })
 }
 
 // mostOthers is of how many segments a guard tells what others did not.
@@ -79,9 +112,31 @@ func (n *notifier) deliverOthers(ctx context.Context) error {
 	return n.deliver(ctx, ids, false)
 }
 
-// deliverAll tells the alerter what it does not know of incidents and segments. An
-// error that is errTelling says that others are at it still.
+// deliverAll tells the alerter what it does not know of incidents and segments. It
+// waits for others who are at it: what they do not tell, it tells when their claims
+// ran out.
 func (n *notifier) deliverAll(ctx context.Context) error {
+	for waited := time.Duration(0); ; waited += time.Second {
+		if err := n.deliverOnce(ctx); err != nil && !errors.Is(err, errTelling) {
+			return err
+		}
+		left, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: 1})
+		switch {
+		case err != nil:
+			return err
+		case len(left) == 0:
+			return nil
+		case waited >= 2*claimFor:
+			return errTelling
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// deliverOnce tells the alerter what it does not know, but what others are telling.
+func (n *notifier) deliverOnce(ctx context.Context) error {
 	var failures []error
 	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
 		if err != nil {
@@ -111,31 +166,23 @@ func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err er
 	return found, nil
 }
 
-// mute holds the alert's notifications where a mute is about it, and no longer
-// where none is.
-func (s *SegmentState) mute(mutes []Mute, now time.Time) {
-	if s.Alert.Open == nil {
-		return
-	}
-	held := slices.ContainsFunc(mutes, func(m Mute) bool { return m.holds(s.Alert.Open, now) })
-	switch {
-	case held:
-		s.observe(observation{event: aMute, at: now})
-	case s.Alert.Muted != nil:
-		s.observe(observation{event: anUnmute, at: now})
-	}
-}
-
-// dueAlerts returns what the alerter is to be told.
-func dueAlerts(due map[ID]AlertState, ledger string) (firing, resolved []Alert) {
+// dueAlerts returns what the alerter is to be told. One that keeps alerts is told
+// again of what it knows, as the text may be another.
+func dueAlerts(due map[ID]AlertState, ledger string, keeps bool) (firing, resolved []Alert) {
 	for _, id := range sorted(due) {
 		s := due[id]
-		for _, m := range s.fresh() {
+		fires := s.fresh()
+		for _, t := range s.Told {
+			if keeps && slices.Contains(s.Marks, t.Mark) {
+				fires = append(fires, t.Mark)
+			}
+		}
+		for _, m := range fires {
 			firing = append(firing, s.alert(id, m))
 			firing[len(firing)-1].Ledger = ledger
 		}
-		for _, t := range s.outdated() {
-			resolved = append(resolved, s.alert(id, t))
+		for _, m := range s.outdated() {
+			resolved = append(resolved, s.alert(id, m))
 			resolved[len(resolved)-1].Ledger = ledger
 		}
 	}
@@ -164,6 +211,8 @@ func (n *notifier) written(ctx context.Context, due map[ID]AlertState, told bool
 // told takes in that the alerter was told what there was to tell.
 func (s *SegmentState) told(was *AlertState, now time.Time) {
 	over, fresh := was.outdated(), was.fresh()
+	s.Alert.Heard = now
+	s.Alert.Reworded = s.Alert.Open != nil && was.Open != nil && s.Alert.Open.Text != was.Open.Text
 	s.Alert.Told = slices.DeleteFunc(s.Alert.Told, func(t Told) bool { return slices.Contains(over, t.Mark) })
 	s.Alert.Trying = slices.DeleteFunc(s.Alert.Trying, func(m Mark) bool { return slices.Contains(over, m) || slices.Contains(fresh, m) })
 	for _, m := range fresh {
@@ -212,7 +261,7 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 			resolved[len(resolved)-1].Ledger = name
 		}
 	}
-	told := n.say(ctx, firing, resolved)
+	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })
 	return join(wrap("telling of an incident", told), wrap("writing down that the incident was told", n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
 		if i.Claimed = n.now(); told != nil {
 			return nil

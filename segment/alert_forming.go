@@ -88,7 +88,13 @@ func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]ID, er
 	if err != nil || len(found.ids) < surprising(usual, false) && found.pages < surprising(usual, true) {
 		return nil, err
 	}
-	id, err := n.going(ctx, c) // somebody else may have been faster
+	return n.begin(ctx, c, found)
+}
+
+// begin makes onsets members of a new incident, or of one that somebody else began
+// meanwhile.
+func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]ID, error) {
+	id, err := n.going(ctx, c)
 	if err == nil && id == "" {
 		i := newIncident(c, found.begun)
 		id = i.ID
@@ -184,6 +190,9 @@ func (n *notifier) placeDownstream(ctx context.Context, a *Alert) {
 		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: from, Affected: true}) {
 			if err == nil && s.Alert.explains(a) {
 				a.Upstream, a.Incident = from, s.Alert.Incident
+				if farther := s.Alert.Open.Upstream; !farther.IsZero() {
+					a.Upstream = farther
+				}
 				return
 			}
 		}
@@ -193,5 +202,5 @@ func (n *notifier) placeDownstream(ctx context.Context, a *Alert) {
 // explains reports whether what is wrong with a segment explains what is wrong
 // with one that was made from it.
 func (s *AlertState) explains(a *Alert) bool {
-	return s.Open != nil && s.Open.Kind != validate.Unverified && tooMany(s.Open.Kind) == tooMany(a.Kind)
+	return s.Open != nil && s.Open.Kind != validate.Unverified && a.Kind != validate.Unverified && tooMany(s.Open.Kind) == tooMany(a.Kind)
 }

@@ -40,14 +40,15 @@ type Incident struct {
 }
 
 // A Cause is what the members of an incident share: a job kind and a build; a
-// site group that one sweep found; a listing that lacks them; or a job kind that
-// brings nothing any more.
+// site group that one sweep found; a listing that lacks them; a job kind that
+// brings nothing any more; or that the alerter lost what it had been told.
 type Cause struct {
 	JobKind   JobKind `json:"job_kind,omitempty"`
 	Build     string  `json:"build,omitempty"`
 	SiteGroup string  `json:"site_group,omitempty"`
 	Listing   bool    `json:"listing,omitempty"` // the listing of Store lacks them
 	Stale     bool    `json:"stale,omitempty"`   // no good run of JobKind for too long
+	Lost      bool    `json:"lost,omitempty"`    // the alerter lost what it had been told of them
 	Store     string  `json:"store,omitempty"`
 }
 
@@ -226,6 +227,8 @@ func (c Cause) String() string {
 	switch {
 	case c.Listing:
 		return strings.TrimSpace("listing " + c.Store)
+	case c.Lost:
+		return "alerts that people had been told of, and that were lost"
 	case c.Stale:
 		return "stale " + string(cmp.Or(c.JobKind, "unknown")) + " jobs"
 	case c.SiteGroup != "":

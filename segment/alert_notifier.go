@@ -62,12 +62,15 @@ func (n *notifier) keeps() func(ctx context.Context, siteGroup string) iter.Seq2
 // the bounds that a job's way allows. That an older run than the live one failed is
 // no news, unless it is live.
 func (n *notifier) fire(ctx context.Context, a Alert) error {
+	what := a.Text
 	if n.ledger == nil {
+		a.say(what)
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
 	var found news
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		n.placeDownstream(ctx, &a)
+		a.say(what)
 		found, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
 			if a.Protected() && s.older(a.Number) {
 				return nil
@@ -80,6 +83,7 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 		return n.tell(ctx, found)
 	}
 	a.Unconfirmed = true // people must know all the same
+	a.say(what + "; not confirmed, as the ledger is out of reach: this alert ends by itself")
 	return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
 }
 
@@ -88,6 +92,7 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report, warning *Alert) error {
 	if n.ledger == nil {
 		if warning != nil {
+			warning.say(warning.Text)
 			return n.say(context.WithoutCancel(ctx), []Alert{*warning}, nil)
 		}
 		return n.say(context.WithoutCancel(ctx), nil, []Alert{{Segment: id}})
@@ -97,6 +102,7 @@ func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.
 		seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
 		if warning != nil {
 			n.placeDownstream(ctx, warning)
+			warning.say(warning.Text)
 			seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
 		}
 		found, err = n.change(ctx, []ID{id}, func(*SegmentState) []observation { return seen })

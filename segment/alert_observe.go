@@ -65,7 +65,7 @@ func (s *AlertState) observe(o observation) []Action {
 	case anUnmute:
 		s.Muted = nil
 	case aLoss:
-		s.Told, s.Trying = nil, nil
+		s.Told = slices.DeleteFunc(slices.Clone(s.Told), func(t Told) bool { return slices.Contains(s.Marks, t.Mark) })
 	}
 	return nil
 }
@@ -94,6 +94,7 @@ func (s *AlertState) fault(a Alert) []Action {
 	if a.bySweep() {                        // the guard's fault stands below it, until a run passes
 		a.RunID, a.Attempt, a.State, s.Swept = s.Open.RunID, s.Open.Attempt, s.Open.State, true
 	}
+	s.Reworded = s.Reworded || a.Text != s.Open.Text
 	s.Open = &a
 	is := was.worst(&a)
 	if is == was || s.Flapping && a.Urgency != Page {

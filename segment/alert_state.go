@@ -35,6 +35,8 @@ type AlertState struct {
 	Opened    []time.Time `json:"opened,omitempty"`    // the last openings, three at most
 	Flapping  bool        `json:"flapping,omitempty"`  // it opened three times within a day
 	Muted     *Mark       `json:"muted,omitempty"`     // the worst mark when it was muted; nil: it is not
+	Heard     time.Time   `json:"heard,omitzero"`      // when the alerter was told its text last
+	Reworded  bool        `json:"reworded,omitempty"`  // its text changed since
 	Over      string      `json:"over,omitempty"`      // why the last onset is over, until the alerter was told
 }
 
@@ -117,9 +119,9 @@ func (s *AlertState) outdated() (over []Mark) {
 }
 
 // claim reserves telling the alerter for the caller until a time, and reports
-// whether it did: not where nothing is to be told, or another one is at it.
+// whether it did: not where another one is at it.
 func (s *AlertState) claim(now, until time.Time) bool {
-	if !s.Pending() || claimed(s.Claimed, now) {
+	if claimed(s.Claimed, now) {
 		return false
 	}
 	s.Claimed = until

@@ -40,6 +40,12 @@ type GuardConfig struct {
 	// AlertTimeout bounds the wait for the Alerter in a job's way: what it was not
 	// told by then, the next guard or sweep tells it. 0: 2 seconds.
 	AlertTimeout time.Duration
+	// Breaker is from how many segments on that a build damaged no more of its Live
+	// runs are admitted: where there is no staging, people are told when it is too
+	// late. They are those with an open alert of the same job kind and build about a
+	// proven fault. Begin, Admit and Do then return a *BreakerError, until somebody
+	// calls Resume. 0: off.
+	Breaker int
 	// Now returns the time that sizes are judged and recorded by. nil: time.Now.
 	Now func() time.Time
 
@@ -75,6 +81,9 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	}
 	if c.Timeout < 0 || c.AlertTimeout < 0 {
 		return nil, fmt.Errorf("segment: new guard: %w", badInput("GuardConfig.Timeout", min(c.Timeout, c.AlertTimeout), "0 or more"))
+	}
+	if c.Breaker < 0 {
+		return nil, fmt.Errorf("segment: new guard: %w", badInput("GuardConfig.Breaker", c.Breaker, "0 or more"))
 	}
 	c.Timeout, c.AlertTimeout = cmp.Or(c.Timeout, defaultTimeout), cmp.Or(c.AlertTimeout, defaultAlertTimeout)
 	if c.Now == nil {

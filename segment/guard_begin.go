@@ -17,7 +17,7 @@ import (
 // leave the users of both; the segment is the run's until its Commit or until ctx
 // ends. If Begin returns an error, the job must not write: it is or wraps a
 // *validate.Error, or ErrSuperseded where this attempt has a successor or is live
-// already.
+// already, or a *BreakerError.
 func (g *Guard) Begin(ctx context.Context, run *Run) error {
 	ctx, span := g.tracer.Start(ctx, "begin segment")
 	defer span.End()
@@ -27,7 +27,7 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 	if err != nil {
 		r.release(ctx)
 	}
-	if err != nil && !errors.Is(err, ErrSuperseded) {
+	if err != nil && !errors.Is(err, ErrSuperseded) && !refused(err) {
 		r.unverified(&outage{"beginning", err})
 		err = &validate.Error{Report: r.report}
 	}
@@ -38,6 +38,9 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 
 func (r *guardedRun) begin(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil || r.guard.config.Ledger == nil {
+		return err
+	}
+	if err := r.admitBuild(ctx); err != nil {
 		return err
 	}
 	if r.run.Live && r.rule.Mode != Observe {

@@ -31,6 +31,11 @@ type guardedRun struct {
 // decide judges the run, and makes it live or rejects it.
 func (r *guardedRun) decide(ctx context.Context) error {
 	err := r.prepare(ctx)
+	if err == nil && r.admitting {
+		if err = r.admitBuild(ctx); refused(err) {
+			return err
+		}
+	}
 	if err == nil && !r.admitting {
 		if err = r.lock(ctx); yields(err) {
 			return r.yield(ctx, err)

@@ -197,13 +197,14 @@ func (r *guardedRun) alert(ctx context.Context, state RunState, text string) {
 	r.untold = wrap("telling people", r.guard.notifier.fire(ctx, r.found(state, text)))
 }
 
-// found returns what was found as an alert.
+// found returns what was found as an alert. Its text is what was found; the rest is
+// said when it is known what explains it.
 func (r *guardedRun) found(state RunState, text string) Alert {
 	a := Alert{
 		Segment: r.run.Job.To,
 		Urgency: urgencyOf(&r.report),
 		Kind:    r.report.Gravest(),
-		Text:    next(text, r.rule.Runbook),
+		Text:    text,
 		Level:   r.level(),
 		Job:     r.run.Job,
 		RunID:   r.run.ID,
@@ -213,12 +214,21 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 		Build:   r.run.Build,
 		Rule:    r.rule.Name,
 		Runbook: r.rule.Runbook,
+		Link:    r.rule.Link,
 		Since:   r.at,
 		At:      r.at,
+		Users:   atStake(&r.report),
 		Report:  r.report,
+	}
+	if n := len(r.sizes); n > 0 {
+		a.Good = &r.sizes[n-1]
+		a.Users = max(a.Users, a.Good.Users)
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
 		a.Urgency = Page
+	}
+	if 0 < a.Users && a.Users < r.rule.PageFrom {
+		a.Urgency = Ticket
 	}
 	return a
 }
@@ -226,17 +236,13 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 // text returns what an alert says of the report.
 func (r *guardedRun) text() string {
 	text := (&validate.Error{Report: r.report}).Error()
-	switch {
-	case r.report.Passed():
-		return r.report.Name + ": live, with a warning: " + warnings(&r.report)
-	case r.live || r.unprotected():
-		return text + " (live: the segment is not protected)"
-	case r.leftover != nil:
-		return text + " (not live: the segment keeps its users; the output is left over: " + r.leftover.Error() + ")"
-	case r.admitting:
-		return text + " (before the first write: the live segment keeps its users)"
+	if r.report.Passed() {
+		text = r.report.Name + ": " + warnings(&r.report)
 	}
-	return text + " (not live: the segment keeps its users)"
+	if r.leftover != nil {
+		text += "; the output is left over: " + r.leftover.Error()
+	}
+	return text
 }
 
 // logUntold logs why people could not be told.

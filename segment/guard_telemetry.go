@@ -62,6 +62,8 @@ func errorType(r *validate.Report, err error) string {
 		return "live"
 	case errors.Is(err, ErrSuperseded):
 		return "superseded"
+	case refused(err):
+		return "breaker"
 	case errors.Is(err, ErrOvertaken):
 		return "overtaken"
 	}

@@ -243,7 +243,9 @@ func (w *sweeper) alert(ctx context.Context) error {
 		})
 		failures = append(failures, err)
 	}
-	failures = append(failures, n.formAll(ctx, w.sweep.At), n.deliverAll(ctx))
+	told := join(n.reconcile(ctx), n.formAll(ctx, w.sweep.At), n.deliverAll(ctx), n.remind(ctx))
+	w.sweep.Complete = w.sweep.Complete && joinFew(failures) == nil && told == nil
+	failures = append(failures, told)
 	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
 		if err != nil {
 			failures = append(failures, err)

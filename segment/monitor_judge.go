@@ -142,12 +142,22 @@ func (w *sweeper) new(t *SegmentState) bool {
 	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
 }
 
+// missing returns the finding of a segment that is not listed. The last size of it
+// that is known is at stake.
 func missing(t *SegmentState) SegmentFinding {
-	c := newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+	r := validate.Report{Expected: validate.Unknown(), Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
-	}}})
+	}}}
+	if n := len(t.Sizes); n > 0 {
+		r.Expected = validate.Count(t.Sizes[n-1].Users)
+	}
+	if t.Live != nil {
+		r.Expected = validate.Count(t.Live.Users)
+	}
+	c := newFinding(t, t.Segment, r)
 	c.missing = true
+	c.judge()
 	return c
 }
 

@@ -89,7 +89,8 @@ func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 	return c
 }
 
-// judge reads the report again, after a finding was added.
+// judge reads the report again, after a finding was added. A segment that is gone
+// is proven to be: its users are at stake that it had.
 func (c *SegmentFinding) judge() {
 	c.Urgency, c.Kind = urgencyOf(&c.Report), c.Report.Gravest()
 	c.Text = (&validate.Error{Report: c.Report}).Error()
@@ -97,6 +98,9 @@ func (c *SegmentFinding) judge() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
 	}
 	c.Users = atStake(&c.Report)
+	if c.missing {
+		c.Urgency = Page
+	}
 }
 
 // add adds what was found beside what the check of the segment alone found.
@@ -106,29 +110,41 @@ func (c *SegmentFinding) add(f validate.Finding) {
 	c.judge()
 }
 
-// alert returns what people read of the finding.
+// alert returns the finding as an alert. A segment that could not be counted may
+// have lost its users or not.
 func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
-	text := c.Text
-	if c.Kind != validate.Unverified {
-		text += " (live: the segment is not protected)"
-	}
-	text += c.origin()
-	return Alert{
+	a := Alert{
 		Segment:  c.Segment,
 		Urgency:  c.Urgency,
 		Kind:     c.Kind,
-		Level:    levelOf(c.Users, c.Report.Stored.Users()),
+		Level:    LevelLive,
 		Users:    c.Users,
-		Text:     next(text, rule.Runbook),
 		Job:      job,
 		Build:    c.Last.Build,
+		Number:   c.Last.Number, // only a later run's pass says anything about it
 		Rule:     rule.Name,
 		Runbook:  rule.Runbook,
+		Link:     rule.Link,
 		Since:    at,
 		At:       at,
 		Report:   c.Report,
 		Upstream: c.Upstream,
+		Missing:  c.missing,
 	}
+	if n := len(c.Sizes); n > 0 {
+		a.Good = &c.Sizes[n-1]
+	}
+	if counts(c.Report.Stored) {
+		a.Level = levelOf(c.Users, c.Report.Stored.Users())
+	}
+	if c.missing {
+		a.Level = LevelLost100
+	}
+	if 0 < c.Users && c.Users < rule.PageFrom {
+		a.Urgency = Ticket
+	}
+	a.say(c.Text)
+	return a
 }
 
 // String returns the sweep as text for an on-call engineer: the numbers, the

@@ -206,7 +206,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "not in the store", reason: "a segment that is not listed is said, it may be empty",
 			set:     func(f *fleet) { f.runs(seg("cars"), 1000); f.runs(seg("z"), 5); delete(f.sizes, seg("cars")) },
 			missing: 1, segments: 1, healthy: 1,
-			cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+			cases: []string{"page unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "never was in the store", reason: "its first run was rejected, so there is nothing to miss",
@@ -335,14 +335,14 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			set: func(f *fleet) {
 				require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
 			},
-			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+			missing: 1, cases: []string{"page unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "not in the store after a commit that failed", reason: "it may have been live",
 			set: func(f *fleet) {
 				f.record(segment.Record{Segment: seg("cars"), RunID: "r", State: segment.RunUnknown, Users: 10, At: f.now.Add(-2 * time.Hour)})
 			},
-			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+			missing: 1, cases: []string{"page unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "observed, and not read back", reason: "zero users that nobody counted are not expected",
@@ -767,7 +767,7 @@ func TestSweepNamesWhatIsUpstream(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []segment.Affected{{Segment: copied, Users: 5000}, {Segment: like, Users: 5000}}, s.Affected())
-	require.Contains(t, f.alerter.firing[copied].Text, "it is made from site-a/like, which is affected itself")
+	require.Contains(t, f.alerter.firing[copied].Text, "made from site-a/like, which is affected itself")
 }
 
 // What was discarded is no sign of a limit at work on what is live.
