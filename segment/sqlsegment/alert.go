@@ -11,7 +11,7 @@ import (
 // what people and filters ask for, and all of it as JSON. alert_kind, alert_severity
 // and alert_level are the worst of the onset, as people were told.
 var alertColumns = []string{
-	"affected", "alert_open", "alert_pending", "alert_incident",
+	"affected", "alert_open", "alert_pending", "alert_flapping", "alert_incident",
 	"alert_kind", "alert_severity", "alert_level", "alert_since", "alert_users",
 	"alert_site_group", "alert_store", "alert_job_kind", "alert_build", "alert",
 }
@@ -19,7 +19,7 @@ var alertColumns = []string{
 // alertValues returns alertColumns. whole is the alert as JSON; nil: there is none.
 func alertValues(d ledgerDialect, s *segment.SegmentState, whole []byte) ([]any, error) {
 	a := &s.Alert
-	values := []any{a.Affected(), a.Open != nil, a.Pending(), unlessEmpty(a.Incident)}
+	values := []any{a.Affected(), a.Open != nil, a.Pending(), a.Flapping, unlessEmpty(a.Incident)}
 	err := d.storableKey("Alert.Incident", a.Incident)
 	if a.Open == nil {
 		values = append(values, make([]any, 9)...)
@@ -57,14 +57,14 @@ func worstMark(a *segment.AlertState) segment.Mark {
 }
 
 // segments selects the segments of f, but for After and Limit.
-func (q *selection) segments(f *segment.SegmentFilter) {
+func (q *selection) segments(f *segment.SegmentFilter, d ledgerDialect) {
 	if !f.Segment.IsZero() {
 		q.where("segment = ?", f.Segment.String())
 	}
 	if f.SiteGroup != "" {
 		q.siteGroup(f.SiteGroup)
 	}
-	if f.Affected || f.JobKind != "" && f.Build == "" {
+	if f.Affected || f.Build == "" && (f.JobKind != "" || !f.Alone.IsZero()) {
 		q.where("affected = TRUE") // in these words the index knows it
 	}
 	if f.Pending {
@@ -78,6 +78,9 @@ func (q *selection) segments(f *segment.SegmentFilter) {
 	}
 	if f.Build != "" {
 		q.where("alert_build = ?", f.Build)
+	}
+	if !f.Alone.IsZero() {
+		q.where("alert_open = TRUE AND alert_incident IS NULL AND alert_flapping = FALSE AND alert_since >= ?", d.time(f.Alone))
 	}
 }
 

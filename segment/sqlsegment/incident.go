@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,13 +62,12 @@ func scanIncident(scan scanner) (i segment.Incident, err error) {
 	return i, nil
 }
 
-// Incidents implements segment.Ledger.
-func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.Seq2[segment.Incident, error] {
-	q := selection{columns: "id, incident", table: "segmentguard_incidents", key: "id"}
+// incidents selects the incidents of f.
+func (q *selection) incidents(f *segment.IncidentFilter, d ledgerDialect) {
 	if f.ID != "" {
 		q.where("id = ?", f.ID)
 	}
-	if c := f.Cause; c != (segment.Cause{}) {
+	if c := f.Cause; c != (segment.Cause{}) { // and what Match looks at
 		q.where("job_kind = ?", string(c.JobKind))
 		q.where("build = ?", c.Build)
 		q.where("site_group = ?", c.SiteGroup)
@@ -76,33 +76,34 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 		q.where("active = TRUE")
 	}
 	if !f.Since.IsZero() {
-		q.where("begun >= ?", l.dialect.time(f.Since))
+		q.where("begun >= ?", d.time(f.Since))
 	}
+}
+
+// A place is where an incident stands among the others.
+type place struct {
+	begun time.Time
+	id    string
+}
+
+// Incidents implements segment.Ledger.
+func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.Seq2[segment.Incident, error] {
+	var q selection
+	q.incidents(&f, l.dialect)
 	query := l.dialect.bind("SELECT id, incident FROM segmentguard_incidents WHERE " +
 		strings.Join(append([]string{"(begun > ? OR begun = ? AND id > ?)"}, q.conditions...), " AND ") + " ORDER BY begun, id LIMIT ?")
-	type place struct {
-		begun time.Time
-		id    string
-	}
 	read := func(ctx context.Context, from any, n int) (page []segment.Incident, err error) {
 		after, _ := from.(place)
 		begun := l.dialect.time(after.begun)
 		err = l.read(ctx, func(s session) error {
-			err := each(ctx, s, query, slices.Concat([]any{begun, begun, after.id}, q.args, []any{n}), func(scan scanner) error {
-				i, err := scanIncident(scan)
-				page = append(page, i)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			return countMembers(ctx, s, l.dialect, page)
+			page, err = readIncidents(ctx, s, l.dialect, query, slices.Concat([]any{begun, begun, after.id}, q.args, []any{n}))
+			return err
 		})
 		return page, wrap("reading the incidents", err)
 	}
-	pages := ahead(ctx, any(place{}), 0, read, func(i *segment.Incident) any { return place{i.Begun, i.ID} })
+	found := flat(ahead(ctx, any(place{}), 0, read, func(i *segment.Incident) any { return place{i.Begun, i.ID} }))
 	return func(yield func(segment.Incident, error) bool) {
-		for i, err := range flat(pages) {
+		for i, err := range found {
 			if (err != nil || f.Match(&i)) && !yield(i, err) {
 				return
 			}
@@ -110,47 +111,59 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 	}
 }
 
-// countMembers counts the members of incidents.
-func countMembers(ctx context.Context, s session, d ledgerDialect, incidents []segment.Incident) error {
-	for incidents := range slices.Chunk(incidents, chunk) {
-		of := make(map[string]*segment.Members, len(incidents))
-		var ids []any
-		for k := range incidents {
-			ids = append(ids, incidents[k].ID)
-			of[incidents[k].ID] = &incidents[k].Members
-		}
-		from := " FROM segmentguard_segments WHERE alert_incident IN (" + list("?", len(ids)) + ") AND alert_open = TRUE GROUP BY alert_incident"
-		query := "SELECT alert_incident, count(*), sum(alert_users), alert_kind, alert_severity, alert_level" + from + ", alert_kind, alert_severity, alert_level"
-		err := each(ctx, s, d.bind(query+d.unlimited()), ids, func(scan scanner) error {
-			var id, kind, severity, level string
-			var n int
-			var users int64
-			err := scan(&id, &n, &users, &kind, &severity, &level)
-			if m := of[id]; m != nil {
-				addMembers(m, n, users, segment.Mark{Kind: validate.Kind(kind), Urgency: segment.Urgency(severity), Level: segment.Level(level)})
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		query = "SELECT alert_incident, count(DISTINCT alert_site_group), min(alert_site_group)" + from
-		err = each(ctx, s, d.bind(query+d.unlimited()), ids, func(scan scanner) error {
-			var id, group string
-			var n int
-			err := scan(&id, &n, &group)
-			if m := of[id]; m != nil {
-				if m.SiteGroups = n; n == 1 {
-					m.SiteGroup = group
-				}
-			}
-			return err
-		})
-		if err != nil {
-			return err
+// readIncidents returns the incidents of a query, with their members counted.
+func readIncidents(ctx context.Context, s session, d ledgerDialect, query string, args []any) (found []segment.Incident, err error) {
+	err = each(ctx, s, query, args, func(scan scanner) error {
+		i, err := scanIncident(scan)
+		found = append(found, i)
+		return err
+	})
+	if err != nil {
+		return found, err
+	}
+	of := make(map[string]*segment.Members, len(found))
+	for k := range found {
+		of[found[k].ID] = &found[k].Members
+	}
+	for ids := range slices.Chunk(slices.Collect(maps.Keys(of)), chunk) {
+		if err := countMembers(ctx, s, d, ids, of); err != nil {
+			return found, err
 		}
 	}
-	return nil
+	return found, nil
+}
+
+// countMembers counts the members of some incidents.
+func countMembers(ctx context.Context, s session, d ledgerDialect, ids []string, of map[string]*segment.Members) error {
+	const by = "alert_incident, alert_site_group, alert_kind, alert_severity, alert_level" // as the index has them
+	query := "SELECT " + by + ", count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident IN (" + list("?", len(ids)) +
+		") AND alert_severity IS NOT NULL GROUP BY " + by + d.unlimited()
+	type group struct{ incident, siteGroup string }
+	groups := map[group]bool{}
+	args := make([]any, len(ids))
+	for k, id := range ids {
+		args[k] = id
+	}
+	return each(ctx, s, d.bind(query), args, func(scan scanner) error {
+		var in group
+		var worst segment.Mark
+		var n int
+		var users int64
+		if err := scan(&in.incident, &in.siteGroup, &worst.Kind, &worst.Urgency, &worst.Level, &n, &users); err != nil {
+			return err
+		}
+		m := of[in.incident]
+		if !groups[in] {
+			groups[in] = true
+			m.SiteGroups++
+			m.SiteGroup = in.siteGroup
+		}
+		if m.SiteGroups > 1 {
+			m.SiteGroup = ""
+		}
+		addMembers(m, n, users, worst)
+		return nil
+	})
 }
 
 // addMembers adds n members whose worst mark is the same.
@@ -167,7 +180,7 @@ func addMembers(m *segment.Members, n int, users int64, worst segment.Mark) {
 		m.Level = worst.Level
 	}
 	if m.Kinds == nil {
-		m.Kinds = map[validate.Kind]int{}
+		m.Kinds = make(map[validate.Kind]int)
 	}
 	m.Kinds[worst.Kind] += n
 }
@@ -207,14 +220,11 @@ func changeIncident(ctx context.Context, s session, d ledgerDialect, id string, 
 	if err != nil {
 		return err
 	}
-	was, err := incidentValues(d, &before[0])
+	was, err := incidentValues(d, &before)
 	if err != nil {
 		return err
 	}
-	if err := countMembers(ctx, s, d, before); err != nil {
-		return err
-	}
-	after := before[0]
+	after := before
 	if err := change(&after); err != nil {
 		return err
 	}
@@ -230,25 +240,24 @@ func changeIncident(ctx context.Context, s session, d ledgerDialect, id string, 
 	return err
 }
 
-// lockIncident locks an incident's row, makes it if it is not there, and returns it
-// as the only one of a list.
-func lockIncident(ctx context.Context, s session, d ledgerDialect, id string) (found []segment.Incident, err error) {
+// lockIncident locks an incident's row, makes it if it is not there, and returns the
+// incident.
+func lockIncident(ctx context.Context, s session, d ledgerDialect, id string) (i segment.Incident, err error) {
 	fresh, err := incidentValues(d, &segment.Incident{ID: id})
 	if err != nil {
-		return nil, err
+		return i, err
 	}
 	insert := "INSERT INTO segmentguard_incidents (id, " + strings.Join(incidentColumns, ", ") + ") VALUES (" + list("?", len(fresh)) + ")" + d.overwrite("id", []string{"id"})
 	if _, err := s.ExecContext(ctx, d.bind(insert), fresh...); err != nil {
-		return nil, err
+		return i, err
 	}
 	query := d.latest("SELECT id, incident FROM segmentguard_incidents WHERE id = ?")
-	err = each(ctx, s, d.bind(query), []any{id}, func(scan scanner) error {
-		i, err := scanIncident(scan)
-		found = append(found, i)
-		return err
-	})
+	found, err := readIncidents(ctx, s, d, d.bind(query), []any{id})
 	if err == nil && len(found) != 1 {
-		err = fmt.Errorf("the row of the incident could not be locked")
+		err = errors.New("its row could not be locked")
 	}
-	return found, err
+	if err != nil {
+		return i, err
+	}
+	return found[0], nil
 }

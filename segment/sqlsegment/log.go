@@ -19,7 +19,7 @@ import (
 // those of its mark. Of markColumns those to label are NULL where it has none.
 const (
 	recordColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
-	markColumns   = "severity, alert_kind, level, label, incident, text"
+	markColumns   = "severity, alert_kind, level, label, incident, said"
 	logColumns    = recordColumns + ", " + markColumns
 )
 
@@ -247,13 +247,17 @@ func scanEntry(scan scanner) (e loggedEntry, err error) {
 // pruned is how many rows are deleted at a time, so that nobody waits for long.
 const pruned = 5000
 
-// pruneByID is ledgerDialect.prune where a DELETE has no LIMIT.
-const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segmentguard_log WHERE at < ? AND action = 'recorded' LIMIT ?)"
+// pruneable selects what nobody decided, from before a time.
+const pruneable = "at < ? AND action IN ('recorded', 'opened', 'worse', 'told', 'over')"
 
-// Prune deletes from the log the records from before a time, and returns how many
-// those were. The state of each segment stays, and so does what people decided. But
-// a size of a run that is gone cannot be accepted any more, and an attempt at it is
-// not compared with older ones.
+// pruneByID is ledgerDialect.prune where a DELETE has no LIMIT.
+const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segmentguard_log WHERE " + pruneable + " LIMIT ?)"
+
+// Prune deletes from the log the records from before a time, and what became of
+// alerts, and returns how many entries those were. The state of each segment stays,
+// and so does what people decided. But a size of a run that is gone cannot be accepted
+// any more, and an attempt at it is not compared with older ones. Keep at least 28
+// days: how many segments became affected in them says how many are an incident.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (total int64, err error) {
 	for {
 		var n int64

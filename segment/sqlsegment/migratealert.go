@@ -99,10 +99,10 @@ func (a earlierAlert) isEarlier() bool { return a.fields() != nil }
 
 // alert returns the alert as it is kept now; nil: there is none, or it is about an
 // incident.
-func (a earlierAlert) alert() (*segment.Alert, error) {
+func (a earlierAlert) alert() (found *segment.Alert, err error) {
 	fields := a.fields()
 	if fields == nil || fields["incident"] != nil {
-		return nil, nil
+		return found, nil
 	}
 	if run, ok := fields["run"]; ok && fields["run_id"] == nil {
 		fields["run_id"] = run
@@ -111,7 +111,6 @@ func (a earlierAlert) alert() (*segment.Alert, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found segment.Alert
 	if err := json.Unmarshal(text, &found); err != nil {
 		return nil, err
 	}
@@ -125,7 +124,7 @@ func (a earlierAlert) alert() (*segment.Alert, error) {
 	default:
 		found.Level = earlierLevel(found.Users, r.Stored.Users())
 	}
-	return &found, nil
+	return found, nil
 }
 
 // earlierLevel returns the level of a live segment that should hold good users and
@@ -156,7 +155,7 @@ func (s *earlierState) alertState() (found segment.AlertState, err error) {
 	if err != nil || open == nil && told == nil {
 		return found, err
 	}
-	found.Open, found.Claimed = open, s.Claimed
+	found.Open = open
 	if told != nil {
 		found.Told = []segment.Told{{Mark: markOf(told), At: told.Since}}
 	}
@@ -170,6 +169,10 @@ func (s *earlierState) alertState() (found segment.AlertState, err error) {
 		if worst := worse(markOf(told), open); worst != found.Marks[0] {
 			found.Marks = append(found.Marks, worst)
 		}
+	}
+	found.Swept, found.Unsettled = open.RunID == "", open.State == segment.RunUnknown
+	if last := found.Marks[len(found.Marks)-1]; !s.Claimed.IsZero() && (told == nil || last != markOf(told)) {
+		found.Trying = []segment.Mark{last} // the alerter may have heard of it
 	}
 	return found, nil
 }

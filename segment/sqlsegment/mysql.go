@@ -111,13 +111,14 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments
 	CHANGE COLUMN packed state longblob NOT NULL,
 	ADD COLUMN affected boolean NOT NULL DEFAULT FALSE,
-	ADD COLUMN alert_kind varbinary(1024),
-	ADD COLUMN alert_severity varbinary(1024),
+	ADD COLUMN alert_kind varbinary(64),
+	ADD COLUMN alert_severity varbinary(64),
 	ADD COLUMN alert_since bigint,
 	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_incident varbinary(1024),
-	ADD COLUMN alert_level varbinary(1024),
+	ADD COLUMN alert_level varbinary(64),
 	ADD COLUMN alert_users bigint,
 	ADD COLUMN alert_site_group varbinary(1024),
 	ADD COLUMN alert_store longblob,
@@ -126,7 +127,7 @@ var mySQLMigrations = []migration{
 	ADD COLUMN alert longblob,
 	ADD KEY segmentguard_segments_affected (affected, segment),
 	ADD KEY segmentguard_segments_pending (alert_pending, segment),
-	ADD KEY segmentguard_segments_incident (alert_incident, segment),
+	ADD KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
 	ADD KEY segmentguard_segments_build (alert_build, segment)`, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	segment          varbinary(1024) PRIMARY KEY,
@@ -134,9 +135,10 @@ var mySQLMigrations = []migration{
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
-	alert_kind       varbinary(1024), -- this and below: of the alert that is open; kind, severity and level at their worst
-	alert_severity   varbinary(1024),
-	alert_level      varbinary(1024),
+	alert_flapping   boolean NOT NULL DEFAULT FALSE, -- opened three times within a day
+	alert_kind       varbinary(64), -- this and below: of the alert that is open; kind, severity and level at their worst
+	alert_severity   varbinary(64),
+	alert_level      varbinary(64),
 	alert_since      bigint,
 	alert_users      bigint, -- at stake
 	alert_incident   varbinary(1024), -- that it is a member of
@@ -147,7 +149,7 @@ var mySQLMigrations = []migration{
 	alert            longblob, -- JSON
 	KEY segmentguard_segments_affected (affected, segment),
 	KEY segmentguard_segments_pending (alert_pending, segment),
-	KEY segmentguard_segments_incident (alert_incident, segment),
+	KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
 	KEY segmentguard_segments_build (alert_build, segment)
 ) ENGINE=InnoDB`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_log (
@@ -176,12 +178,12 @@ var mySQLMigrations = []migration{
 	level      longblob,
 	label      longblob,
 	incident   longblob, -- that it is about
-	text       longblob,
+	said       longblob,
 	KEY segmentguard_log_segment (segment, id),
 	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
 	KEY segmentguard_log_build (build, id),
 	KEY segmentguard_log_at (at),
-	KEY segmentguard_log_action (action, at)
+	KEY segmentguard_log_action (action, id, at)
 ) ENGINE=InnoDB`, ""},
 	}},
 	{version: 4, statements: dropEarlier},
@@ -208,17 +210,20 @@ var mySQLMigrations = []migration{
 	}},
 	{version: 6, move: moveToIncidents, statements: []statement{
 		{`ALTER TABLE segmentguard_segments
+	MODIFY COLUMN alert_kind varbinary(64),
+	MODIFY COLUMN alert_severity varbinary(64),
 	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_incident varbinary(1024),
-	ADD COLUMN alert_level varbinary(1024),
+	ADD COLUMN alert_level varbinary(64),
 	ADD COLUMN alert_users bigint,
 	ADD COLUMN alert_site_group varbinary(1024),
 	ADD COLUMN alert_store longblob,
 	ADD COLUMN alert_job_kind longblob,
 	ADD COLUMN alert_build varbinary(1024),
 	ADD KEY segmentguard_segments_pending (alert_pending, segment),
-	ADD KEY segmentguard_segments_incident (alert_incident, segment),
+	ADD KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
 	ADD KEY segmentguard_segments_build (alert_build, segment)`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_log
 	ADD COLUMN severity longblob,
@@ -226,8 +231,8 @@ var mySQLMigrations = []migration{
 	ADD COLUMN level longblob,
 	ADD COLUMN label longblob,
 	ADD COLUMN incident longblob,
-	ADD COLUMN text longblob,
-	ADD KEY segmentguard_log_action (action, at)`, "!segmentguard_log.severity"},
+	ADD COLUMN said longblob,
+	ADD KEY segmentguard_log_action (action, id, at)`, "!segmentguard_log.severity"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         varbinary(1024) PRIMARY KEY,
 	begun      bigint NOT NULL,
@@ -252,8 +257,8 @@ var mySQLMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      bigint PRIMARY KEY,
 	segment    varbinary(1024), -- this one alone; NULL: any
-	site_group longblob NOT NULL, -- empty: any; so for kind
-	kind       longblob NOT NULL,
+	site_group longblob NOT NULL, -- empty: any
+	kind       longblob NOT NULL, -- empty: any
 	until      bigint NOT NULL,
 	by_whom    longblob NOT NULL,
 	mute       longblob NOT NULL -- JSON
@@ -314,7 +319,7 @@ func (mySQL) overwrite(_ string, columns []string) string {
 
 // prune names no rows by id: MySQL does not read from what it deletes from.
 func (mySQL) prune() string {
-	return "DELETE FROM segmentguard_log WHERE at < ? AND action = 'recorded' LIMIT ?"
+	return "DELETE FROM segmentguard_log WHERE " + pruneable + " LIMIT ?"
 }
 
 func (mySQL) time(t time.Time) any { return microseconds(t) }

@@ -24,7 +24,7 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 	if !f.After.IsZero() {
 		from = f.After.String()
 	}
-	q.segments(&f)
+	q.segments(&f, l.dialect)
 	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.segment.String() })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {

@@ -135,6 +135,7 @@ var postgreSQLMigrations = []migration{
 	ADD COLUMN alert_since timestamptz,
 	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
 	ADD COLUMN alert_incident text COLLATE "C",
 	ADD COLUMN alert_level text,
 	ADD COLUMN alert_users bigint,
@@ -149,6 +150,7 @@ var postgreSQLMigrations = []migration{
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
+	alert_flapping   boolean NOT NULL DEFAULT FALSE, -- opened three times within a day
 	alert_kind       text, -- this and below: of the alert that is open; kind, severity and level at their worst
 	alert_severity   text,
 	alert_level      text,
@@ -188,7 +190,7 @@ var postgreSQLMigrations = []migration{
 	level      text,
 	label      text,
 	incident   text, -- that it is about
-	text       text
+	said       text
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -220,6 +222,7 @@ var postgreSQLMigrations = []migration{
 	{version: 6, move: moveToIncidents, statements: []statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_pending"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_flapping"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident text COLLATE "C"`, "!segmentguard_segments.alert_incident"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level text`, "!segmentguard_segments.alert_level"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users bigint`, "!segmentguard_segments.alert_users"},
@@ -232,11 +235,11 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN level text`, "!segmentguard_log.level"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN label text`, "!segmentguard_log.label"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident text`, "!segmentguard_log.incident"},
-		{`ALTER TABLE segmentguard_log ADD COLUMN text text`, "!segmentguard_log.text"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN said text`, "!segmentguard_log.said"},
 		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending`, ""},
-		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, segment) WHERE alert_incident IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
-		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, at) WHERE action <> 'recorded'`, ""},
+		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         text COLLATE "C" PRIMARY KEY,
 	begun      timestamptz NOT NULL,
@@ -261,8 +264,8 @@ var postgreSQLMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      bigint PRIMARY KEY,
 	segment    text COLLATE "C", -- this one alone; NULL: any
-	site_group text NOT NULL, -- empty: any; so for kind
-	kind       text NOT NULL,
+	site_group text NOT NULL, -- empty: any
+	kind       text NOT NULL, -- empty: any
 	until      timestamptz NOT NULL,
 	by_whom    text NOT NULL,
 	mute       json NOT NULL

@@ -122,6 +122,7 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_since INTEGER`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "segmentguard_segments.packed"},
@@ -136,6 +137,7 @@ var sqLiteMigrations = []migration{
 	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
 	alert_open       INTEGER NOT NULL DEFAULT 0,
 	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
+	alert_flapping   INTEGER NOT NULL DEFAULT 0, -- opened three times within a day
 	alert_kind       TEXT, -- this and below: of the alert that is open; kind, severity and level at their worst
 	alert_severity   TEXT,
 	alert_level      TEXT,
@@ -175,7 +177,7 @@ var sqLiteMigrations = []migration{
 	level      TEXT,
 	label      TEXT,
 	incident   TEXT, -- that it is about
-	text       TEXT
+	said       TEXT
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -207,6 +209,7 @@ var sqLiteMigrations = []migration{
 	{version: 6, move: moveToIncidents, statements: []statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_pending"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_flapping"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident TEXT`, "!segmentguard_segments.alert_incident"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "!segmentguard_segments.alert_level"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "!segmentguard_segments.alert_users"},
@@ -219,11 +222,11 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN level TEXT`, "!segmentguard_log.level"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN label TEXT`, "!segmentguard_log.label"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident TEXT`, "!segmentguard_log.incident"},
-		{`ALTER TABLE segmentguard_log ADD COLUMN text TEXT`, "!segmentguard_log.text"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN said TEXT`, "!segmentguard_log.said"},
 		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending = TRUE`, ""},
-		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, segment) WHERE alert_incident IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
-		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, at) WHERE action <> 'recorded'`, ""},
+		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         TEXT PRIMARY KEY,
 	begun      INTEGER NOT NULL,
@@ -248,8 +251,8 @@ var sqLiteMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      INTEGER PRIMARY KEY,
 	segment    TEXT, -- this one alone; NULL: any
-	site_group TEXT NOT NULL, -- empty: any; so for kind
-	kind       TEXT NOT NULL,
+	site_group TEXT NOT NULL, -- empty: any
+	kind       TEXT NOT NULL, -- empty: any
 	until      INTEGER NOT NULL,
 	by_whom    TEXT NOT NULL,
 	mute       TEXT NOT NULL -- JSON
