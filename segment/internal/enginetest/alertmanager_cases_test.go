@@ -129,6 +129,7 @@ func TestVanished(t *testing.T) {
 	f.live[cars] = 5_003_000
 	require.NoError(t, segment.Forget(t.Context(), f.ledger, cars))
 	require.NoError(t, f.run(cars, "1", 5_003_000))
+	f.pass(time.Hour)
 	f.sweep(map[segment.ID]int64{cars: -1})
 	want := []string{"pages firing " + cars.String()}
 	notified(t, at, want...)
