@@ -1,13 +1,16 @@
 package enginetest_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/alertmanager"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
 )
 
@@ -159,9 +162,8 @@ func TestListingLacksAll(t *testing.T) {
 func TestHovering(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
-	f := newFleet(t, at, 3)
+	f := unguardedFleet(t, at, at.Alerter(t, nil), segment.NewMemory(), 3)
 	cars, want := f.names[0], []string{"tickets firing " + f.names[0].String()}
-	f.unguarded(0)
 	for day := range 7 {
 		for hour := range 24 {
 			f.sweep(f.without(0.4*float64((day+hour+1)%2), cars))
@@ -303,4 +305,56 @@ func TestAccepted(t *testing.T) {
 	f.sweep(nil)
 	quiet(t, at, "at the end", want...)
 	f.wantNothingOpen()
+}
+
+// watched measures how much memory is taken while a monitor asks what is open.
+type watched struct {
+	*alertmanager.Alerter
+
+	asked int
+	taken uint64
+}
+
+func (w *watched) Open(ctx context.Context, siteGroup string) iter.Seq2[segment.Alert, error] {
+	return func(yield func(segment.Alert, error) bool) {
+		w.taken, _ = heldBy(func(sample func()) (goOn bool) {
+			goOn = true
+			for a, err := range w.Alerter.Open(ctx, siteGroup) {
+				if w.asked++; w.asked%5_000 == 0 {
+					sample()
+				}
+				if goOn = yield(a, err); !goOn {
+					break
+				}
+			}
+			return goOn
+		})
+	}
+}
+
+// Twenty thousand open alerts are compared with what the ledger knows of them, and
+// not held for that. Of them one was ended by hand, which comes back.
+func TestReconcileTwentyThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("twenty thousand segments")
+	}
+	const segments = 20_000
+	at := enginetest.StartAlertmanager(t, enginetest.Waits{Group: time.Minute, Interval: 5 * time.Minute}) // as documented
+	w := &watched{Alerter: at.Alerter(t, nil)}
+	f := unguardedFleet(t, at, w, enginetest.SQLiteWAL.New(t).History(t), segments)
+	all := f.without(0.6, f.names...)
+	f.sweep(all)
+	open := f.open()
+	require.Equal(t, segments, len(open)) //nolint:testifylint // it would print them
+	require.NoError(t, at.End(t.Context(), open[7]))
+	open = nil
+
+	f.pass(time.Hour)
+	start := time.Now()
+	w.asked = 0
+	f.sweep(all)
+	require.Equal(t, segments, w.asked) // and the incident, but for the one that was ended
+	t.Logf("%d open alerts reconciled in a sweep of %s: %d KiB for what is open", segments, time.Since(start), w.taken>>10)
+	require.Less(t, w.taken, uint64(8<<20))
+	require.Equal(t, segments, len(f.open())) //nolint:testifylint // it would print them
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,40 +37,52 @@ type fleet struct {
 // of history and a run that passed.
 func newFleet(t *testing.T, at *enginetest.Alertmanager, segments int) *fleet {
 	t.Helper()
-	return fleetOver(t, at, segment.NewMemory(), segments)
+	return guardedFleet(t, at, segment.NewMemory(), segments)
 }
 
-func fleetOver(t *testing.T, at *enginetest.Alertmanager, ledger segment.Ledger, segments int) *fleet {
+func guardedFleet(t *testing.T, at *enginetest.Alertmanager, ledger segment.Ledger, segments int) *fleet {
 	t.Helper()
-	f := &fleet{t: t, at: at, ledger: ledger, clock: &atomic.Int64{}, live: map[segment.ID]int64{}}
-	f.clock.Store(time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -25).Add(8 * time.Hour).UnixMicro())
-	var jobs []segment.Job
-	for i := range segments {
-		id := segment.ID{SiteGroup: fmt.Sprintf("site-%02d", i/100), Name: fmt.Sprintf("cars %04d", i)}
-		f.names, f.live[id] = append(f.names, id), healthy(i, 30)
-		jobs = append(jobs, f.job(id))
-	}
-	var err error
-	f.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: at.Alerter(t, nil), Now: f.now})
-	require.NoError(t, err)
-	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: jobs, Alerter: at.Alerter(t, nil), Now: f.now})
-	require.NoError(t, err)
-	for i, id := range f.names {
-		f.unguarded(i)
+	f := unguardedFleet(t, at, at.Alerter(t, nil), ledger, segments)
+	for _, id := range f.names {
 		require.NoError(t, f.run(id, "1", f.live[id]))
 	}
 	return f
 }
 
-// unguarded forgets all of a segment but a month of sizes, which no guard passed.
-func (f *fleet) unguarded(i int) {
-	f.t.Helper()
+// unguardedFleet returns a fleet of which only the history is known.
+func unguardedFleet(t *testing.T, at *enginetest.Alertmanager, alerter segment.Alerter, ledger segment.Ledger, segments int) *fleet {
+	t.Helper()
+	f := &fleet{t: t, at: at, ledger: ledger, clock: &atomic.Int64{}, live: map[segment.ID]int64{}}
+	f.clock.Store(time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -25).Add(8 * time.Hour).UnixMicro())
+	var jobs []segment.Job
+	for i := range segments {
+		id := segment.ID{SiteGroup: fmt.Sprintf("site-%03d", i/100), Name: fmt.Sprintf("cars %05d", i)}
+		f.names, f.live[id] = append(f.names, id), healthy(i, 30)
+		jobs = append(jobs, f.job(id))
+	}
+	var err error
+	f.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter, Now: f.now})
+	require.NoError(t, err)
+	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: jobs, Alerter: alerter, Now: f.now})
+	require.NoError(t, err)
+	for chunk := range slices.Chunk(f.names, 1_000) {
+		var imports []segment.SizeImport
+		for _, id := range chunk {
+			imports = append(imports, f.history(id))
+		}
+		require.NoError(t, segment.Import(t.Context(), ledger, imports))
+	}
+	return f
+}
+
+// history returns a month of a segment's sizes, which no guard passed.
+func (f *fleet) history(id segment.ID) segment.SizeImport {
+	i, _ := slices.BinarySearchFunc(f.names, id, segment.ID.Compare)
 	sizes := make([]validate.Size, 30)
 	for day := range sizes {
 		sizes[day] = validate.Size{Users: healthy(i, day), At: f.now().AddDate(0, 0, day-30)}
 	}
-	require.NoError(f.t, segment.Forget(f.t.Context(), f.ledger, f.names[i]))
-	require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: f.names[i], Sizes: sizes}}))
+	return segment.SizeImport{Segment: id, Sizes: sizes}
 }
 
 // healthy is the size of a segment on a day.

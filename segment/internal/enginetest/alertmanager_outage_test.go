@@ -138,7 +138,7 @@ func TestLedgerAway(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	ledger := &away{Ledger: segment.NewMemory()}
-	f := fleetOver(t, at, ledger, 10)
+	f := guardedFleet(t, at, ledger, 10)
 	ledger.down.Store(true)
 	var want []string
 	for _, id := range f.names[:5] {
@@ -174,7 +174,7 @@ func TestUnconfirmedIsAdopted(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	ledger := &away{Ledger: segment.NewMemory()}
-	f := fleetOver(t, at, ledger, 10)
+	f := guardedFleet(t, at, ledger, 10)
 	cars := f.names[0]
 	ledger.down.Store(true)
 	live := f.staged(cars, "2", 10_000, 1000)
