@@ -30,6 +30,9 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 	due, incidents, now := map[ID]AlertState{}, map[string]bool{}, n.now()
 	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
 		delete(due, s.Segment)
+		if !s.hasAlert() {
+			return nil
+		}
 		s.mute(mutes, now)
 		if s.Alert.Incident != "" && s.Alert.Pending() {
 			incidents[s.Alert.Incident] = true

@@ -68,22 +68,23 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
 	var found news
+	kept := true
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		n.placeDownstream(ctx, &a)
 		a.say(what)
 		found, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
-			if a.Protected() && s.older(a.Number) {
+			if kept = s.hasAlert(); a.Protected() && s.older(a.Number) {
 				return nil
 			}
 			return []observation{{event: aFault, at: a.At, alert: a}}
 		})
 		return err
 	})
-	if err == nil {
+	if err == nil && kept {
 		return n.tell(ctx, found)
 	}
 	a.Unconfirmed = true // people must know all the same
-	a.say(what + "; not confirmed, as the ledger is out of reach: this alert ends by itself")
+	a.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself in minutes, unless a sweep finds the fault")
 	return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
 }
 
@@ -141,10 +142,16 @@ type news struct {
 // change takes observations in, all of them or none, and writes into the log what
 // follows from them.
 func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentState) []observation) (news, error) {
+	if len(ids) == 0 {
+		return news{}, nil
+	}
 	opened, pending := map[ID]Alert{}, map[ID]bool{}
 	err := n.ledger.Change(ctx, ids, func(s *SegmentState) error {
 		delete(opened, s.Segment)
 		for _, o := range observed(s) {
+			if !s.hasAlert() {
+				break
+			}
 			if slices.Contains(s.observe(o), ActionOpened) {
 				opened[s.Segment] = *s.Alert.Open
 			}

@@ -32,12 +32,13 @@ func (r *guardedRun) reject(ctx context.Context) error {
 
 // drop records and tells what is wrong, gives the segment's turn to others, and
 // discards the output. Where the job's transaction keeps others from writing into
-// the ledger, it must be over first; where that was not known, recording is tried
-// again.
+// the ledger, or may be what the ledger waited for in vain, it must be over first;
+// where that was not known, recording is tried again.
 func (r *guardedRun) drop(ctx context.Context, record func() error) error {
 	tx := r.run.Staging.Tx
 	alone, ok := tx.(interface{ Exclusive() bool })
-	if r.wrote || ok && alone.Exclusive() {
+	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
+	if r.wrote || busy || ok && alone.Exclusive() {
 		r.leftover = r.discard(ctx)
 		return join(r.leftover, record())
 	}
@@ -101,6 +102,9 @@ func (r *guardedRun) commitFailed(ctx context.Context, failure error) error {
 		for e, err := range ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, RunID: r.run.ID}) {
 			if err != nil {
 				return err
+			}
+			if e.Damaged != nil && e.Record == nil {
+				return e.Damaged
 			}
 			landed = landed || e.Record != nil && e.Record.Attempt == r.run.Attempt && e.Record.State == RunCommitted
 		}

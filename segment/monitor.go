@@ -31,6 +31,9 @@ type MonitorConfig struct {
 	// Counter is what counts the current sizes, as in Run.Counter: sizes are only
 	// compared with those of the same counter.
 	Counter string
+	// AbsentIsEmpty takes a segment that is not listed for an empty one, as a listing
+	// by GROUP BY, or of a store that drops empty sets, leaves those out.
+	AbsentIsEmpty bool
 	// Alerter tells people. nil: LogAlerter(Logger).
 	Alerter Alerter
 	// Now returns the time of a sweep. nil: time.Now.
@@ -117,7 +120,7 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Record) (rule Rule, err
 // what it alerted before and is healthy now, and says which incidents there are.
 //
 // List every segment, the empty ones too: a listing by GROUP BY leaves those
-// out, and they count as missing. Sizes of segments that no guard stands before
+// out, and they count as missing, unless AbsentIsEmpty is set. Sizes of segments that no guard stands before
 // are kept once a day, those first of which nothing was known for longest, and at
 // most 100,000 a sweep.
 //
@@ -135,6 +138,6 @@ func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]
 		err = w.walk(ctx, sizes)
 		err = join(err, w.conclude(ctx, err == nil))
 	}
-	m.report(ctx, span, &w.sweep, err)
+	w.report(ctx, span, err)
 	return w.sweep, wrap("segment: sweep", err)
 }

@@ -16,11 +16,14 @@ import (
 type sweeper struct {
 	monitor *Monitor
 	sweep   Sweep
-	states  map[ID]AlertState // the alerts, as they were when it began
+	open    map[ID]openAlert // the alerts, as they were when it began
 
 	mu       sync.Mutex
-	findings map[ID]*SegmentFinding
-	healthy  map[ID]observation // of the segments with an alert
+	findings map[ID]*found
+	detailed []*found        // of the findings, those with details
+	damaged  []*Damage       // rows of the ledger of which nobody knows whose they are
+	untold   map[ID]Alert    // that the ledger cannot keep
+	healthy  map[ID]wellness // of the segments with an alert
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
@@ -32,25 +35,63 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 	w := &sweeper{
 		monitor:  m,
 		sweep:    Sweep{At: m.config.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
-		states:   map[ID]AlertState{},
-		findings: map[ID]*SegmentFinding{},
-		healthy:  map[ID]observation{},
+		open:     map[ID]openAlert{},
+		findings: map[ID]*found{},
+		untold:   map[ID]Alert{},
+		healthy:  map[ID]wellness{},
 	}
 	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
 		if err != nil {
 			return w, wrap("reading the alerts", err)
 		}
-		w.states[s.Segment] = s.Alert
+		if a := s.Alert.Open; a != nil {
+			w.open[s.Segment] = openAlert{a.RunID, a.Attempt, a.At}
+		}
 	}
 	return w, nil
+}
+
+// An openAlert is what a sweep holds of an alert that was open when it began.
+type openAlert struct {
+	run     string // empty: a sweep found it
+	attempt int
+	at      time.Time
+}
+
+// A wellness is what a sweep has to say of a segment with an alert that it found
+// healthy.
+type wellness struct {
+	inside bool // not only within what is allowed, but half-way inside
+	known  bool // the store holds what the last run left live
+	last   lastRun
+}
+
+// A lastRun is what is known of the last run of a segment.
+type lastRun struct {
+	committed bool
+	number    int64
+	run       string
+	at        time.Time
+}
+
+// after reports whether the run began later than what an alert is about. Where one
+// of them has no number, the times tell.
+func (l *lastRun) after(a *Alert) bool {
+	switch {
+	case !l.committed:
+		return false
+	case l.number != 0 && a.Number != 0:
+		return a.Number < l.number
+	}
+	return l.run != a.RunID && l.at.After(a.At)
 }
 
 // A tally is what was found in one batch of segments.
 type tally struct {
 	segments, healthy, unwatched, missing int
 
-	findings     []SegmentFinding
-	well         map[ID]observation
+	findings     []*found
+	well         map[ID]wellness
 	stored, read []fall
 	settled      []Record
 	learned      []Record
@@ -81,20 +122,29 @@ func (w *sweeper) add(t *tally) {
 	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
 		w.seen = longestUnknown(w.seen)
 	}
-	for i := range t.findings {
-		w.findings[t.findings[i].Segment] = &t.findings[i]
+	for _, f := range t.findings {
+		w.hold(f)
 	}
 	maps.Copy(w.healthy, t.well)
 }
 
 // judge judges one segment.
 func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
-	if p.listed == 0 {
-		if p.state.everLive() && !w.new(&p.state) {
-			t.missing++
-			t.findings = append(t.findings, missing(&p.state))
-		}
+	if p.state.Damaged != nil {
+		t.segments += min(p.listed, 1)
+		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
 		return nil
+	}
+	if p.listed == 0 {
+		switch {
+		case !p.state.everLive() || w.new(&p.state):
+			return nil
+		case !w.monitor.config.AbsentIsEmpty:
+			t.missing++
+			t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
+			return nil
+		}
+		p.current = CurrentSize{Segment: p.state.Segment, Stored: validate.Count(0)}
 	}
 	t.segments++
 	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
@@ -102,8 +152,8 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
-	settled := e.settle(t)
-	if e.unwatched() && p.listed == 1 {
+	settled := p.listed > 0 && e.settle(t)
+	if e.unwatched() && p.listed <= 1 {
 		t.unwatched++
 		e.keep(t)
 		return nil
@@ -111,23 +161,38 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	e.falls(t)
 	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
 		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
-		c.twice = p.listed > 1
-		t.findings = append(t.findings, c)
+		t.findings = append(t.findings, newFound(p.current, p.listed, &c))
 		return nil
 	}
 	t.healthy++
-	learned := e.learn(t)
-	if alert, alerted := w.states[p.current.Segment]; alerted {
+	learned := p.listed > 0 && e.learn(t)
+	if _, alerted := w.open[p.current.Segment]; alerted {
 		if t.well == nil {
-			t.well = map[ID]observation{}
+			t.well = map[ID]wellness{}
 		}
-		t.well[p.current.Segment] = observation{
-			event: aHealthySweep, at: w.sweep.At, inside: true, known: e.known || settled || learned,
-			later: alert.Open != nil && p.state.Last.State == RunCommitted && alert.Open.Number != 0 && alert.Open.Number < p.state.Last.Number,
+		last := &p.state.Last
+		t.well[p.current.Segment] = wellness{
+			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
+			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
 		}
 	}
 	e.keep(t)
 	return nil
+}
+
+// inside reports whether the size is not only within what is allowed, but half-way
+// inside: what hovers at a limit is neither well nor affected anew.
+func (e *examination) inside(ctx context.Context, v *validate.Validator) bool {
+	policy := e.policy
+	for _, m := range []*validate.Margin{&policy.Tolerance.Short, &policy.Tolerance.Surplus} {
+		m.Users, m.Share = m.Users/2, m.Share/2
+	}
+	report, err := v.Check(ctx, policy, e.out)
+	if err != nil {
+		return false
+	}
+	band, users := &report.Band, float64(e.out.Stored.Users())
+	return band.IsZero() || users >= (float64(band.Low)+band.Lowest)/2 && users <= (float64(band.High)+band.Highest)/2
 }
 
 // everLive reports whether the segment should be in the store: of one whose
@@ -159,6 +224,15 @@ func missing(t *SegmentState) SegmentFinding {
 	c.missing = true
 	c.judge()
 	return c
+}
+
+// damagedFinding says what of a segment cannot be read: it is never judged as one
+// without a history.
+func damagedFinding(t *SegmentState) SegmentFinding {
+	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail, Cause: t.Damaged,
+		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error() + "; next: segment.Repair",
+	}}})
 }
 
 // An examination is of one segment that has a current size.
@@ -279,7 +353,7 @@ func longestUnknown(seen []seenSize) []seenSize {
 // keep adds the current size to what is to be kept, where no run tells it.
 func (e *examination) keep(t *tally) {
 	stored, last := &e.out.Stored, &e.pair.state.Last
-	if last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+	if e.pair.listed == 0 || last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
 		return
 	}
 	latest, ok := e.latest(e.sizes)
@@ -301,16 +375,16 @@ func (e *examination) falls(t *tally) {
 		}
 		return s.Users
 	}
-	id, last := e.pair.current.Segment, e.pair.state.Last
+	id, last := e.pair.current.Segment, &e.pair.state.Last
 	if stored := &e.out.Stored; stored.RelErr() == 0 {
 		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
-			t.stored = append(t.stored, fall{was, stored.Users(), id, last, e.kept()})
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last.RunID, last.JobKind, e.kept(), last.Users == stored.Users()})
 		}
 	}
 	if read := last.Read; read > 0 && last.State.live() {
 		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
 		if ok && fell(was, read) {
-			t.read = append(t.read, fall{was, read, id, last, e.kept()})
+			t.read = append(t.read, fall{was, read, id, last.RunID, last.JobKind, e.kept(), true})
 		}
 	}
 }

@@ -26,10 +26,11 @@ func affectedHistogram(meters metric.MeterProvider) (metric.Int64Histogram, erro
 
 // report puts what a sweep found on its span, and into the metric: a sweep that
 // found nothing counts 0 once.
-func (m *Monitor) report(ctx context.Context, span trace.Span, s *Sweep, err error) {
+func (w *sweeper) report(ctx context.Context, span trace.Span, err error) {
+	m, s := w.monitor, &w.sweep
 	counts := map[[2]string]int64{}
-	for _, c := range s.Findings {
-		counts[[2]string{string(c.Last.JobKind), string(c.Kind)}]++
+	for _, f := range w.findings {
+		counts[[2]string{string(f.jobKind), string(f.kind)}]++
 	}
 	if len(counts) == 0 {
 		m.affected.Record(ctx, 0, metric.WithAttributes(attribute.String("segmentguard.verdict", sweepVerdict(s, err))))
@@ -46,7 +47,7 @@ func (m *Monitor) report(ctx context.Context, span trace.Span, s *Sweep, err err
 		attribute.Int("segmentguard.segments.healthy", s.Healthy),
 		attribute.Int("segmentguard.segments.unwatched", s.Unwatched),
 		attribute.Int("segmentguard.segments.missing", s.Missing),
-		attribute.Int("segmentguard.segments.affected", len(s.Findings)),
+		attribute.Int("segmentguard.segments.affected", len(s.Affected)),
 		attribute.String("segmentguard.verdict", sweepVerdict(s, err)),
 	)
 	switch {
@@ -55,14 +56,14 @@ func (m *Monitor) report(ctx context.Context, span trace.Span, s *Sweep, err err
 		span.SetStatus(codes.Error, err.Error())
 	case len(s.Findings) > 0:
 		span.SetAttributes(attribute.String("error.type", string(s.Findings[0].Kind)))
-		span.SetStatus(codes.Error, strconv.Itoa(len(s.Findings))+" segments affected")
+		span.SetStatus(codes.Error, strconv.Itoa(len(s.Affected))+" segments affected")
 	}
 }
 
 // sweepVerdict tells what was not looked at apart from what is fine.
 func sweepVerdict(s *Sweep, err error) string {
 	switch {
-	case len(s.Findings) > 0:
+	case len(s.Affected) > 0:
 		return "failed"
 	case err != nil || !s.Complete:
 		return "unverified"

@@ -13,5 +13,5 @@ func TestSweepVerdict(t *testing.T) {
 	require.Equal(t, "passed", sweepVerdict(&Sweep{Complete: true}, nil))
 	require.Equal(t, "unverified", sweepVerdict(&Sweep{Complete: true}, broken))
 	require.Equal(t, "unverified", sweepVerdict(&Sweep{}, nil))
-	require.Equal(t, "failed", sweepVerdict(&Sweep{Complete: true, Findings: []SegmentFinding{{}}}, nil))
+	require.Equal(t, "failed", sweepVerdict(&Sweep{Complete: true, Affected: []Affected{{}}}, nil))
 }

@@ -766,7 +766,7 @@ func TestSweepNamesWhatIsUpstream(t *testing.T) {
 			require.Zero(t, c.Upstream)
 		}
 	}
-	require.ElementsMatch(t, []segment.Affected{{Segment: copied, Users: 5000}, {Segment: like, Users: 5000}}, s.Affected())
+	require.ElementsMatch(t, []segment.Affected{{Segment: copied, Users: 5000}, {Segment: like, Users: 5000}}, s.Affected)
 	require.Contains(t, f.alerter.firing[copied].Text, "made from site-a/like, which is affected itself")
 }
 
@@ -1060,7 +1060,7 @@ func TestSweepOfVeryManyCasesAsksForNone(t *testing.T) {
 		}
 		ledger := &asked{Memory: f.ledger}
 		f.config.Ledger = ledger
-		require.Len(t, f.sweep().Findings, cases)
+		require.Len(t, f.sweep().Affected, cases)
 		require.Equal(t, want, ledger.times)
 	}
 }

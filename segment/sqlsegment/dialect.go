@@ -88,6 +88,11 @@ type transactor interface {
 	// oneWriter reports whether transactions that write wait for each other, whatever
 	// they write.
 	oneWriter() bool
+	// busy reports whether a statement waited for a lock for as long as it may.
+	busy(err error) bool
+	// holder says, as far as it is known, who holds a segment's commit row and since
+	// when; "": nobody, or it is not known.
+	holder(ctx context.Context, s session, key string) string
 	// overtaken reports whether a job's transaction failed as it met another one.
 	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.

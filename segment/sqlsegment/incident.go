@@ -3,6 +3,7 @@ package sqlsegment
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,15 +51,26 @@ func incidentValues(d ledgerDialect, i *segment.Incident) ([]any, error) {
 	}, err
 }
 
+// readColumns are what scanIncident reads.
+const readColumns = "id, incident, begun, ended, job_kind, build, site_group, listing, stale, store"
+
+// scanIncident reads an incident. Of one whose JSON cannot be read it knows what the
+// columns say, and not what people were told: it rings again.
 func scanIncident(scan scanner) (i segment.Incident, err error) {
-	var id, whole []byte
-	if err := scan(&id, &whole); err != nil {
+	var whole []byte
+	var from segment.Incident
+	var begun instant
+	var ended sql.Null[instant]
+	c := &from.Cause
+	if err := scan(&from.ID, &whole, &begun, &ended, &c.JobKind, &c.Build, &c.SiteGroup, &c.Listing, &c.Stale, &c.Store); err != nil {
 		return i, err
 	}
 	if err := json.Unmarshal(whole, &i); err != nil {
-		return i, fmt.Errorf("incident %s: %w", id, err)
+		i = from
+		i.Begun, i.Last, i.Over = begun.Time, begun.Time, ended.V.Time
+		i.Likely = "not known: what was kept of the incident is damaged: " + err.Error()
 	}
-	i.ID = string(id)
+	i.ID = from.ID
 	return i, nil
 }
 
@@ -90,7 +102,7 @@ type place struct {
 func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.Seq2[segment.Incident, error] {
 	var q selection
 	q.incidents(&f, l.dialect)
-	query := l.dialect.bind("SELECT id, incident FROM segmentguard_incidents WHERE " +
+	query := l.dialect.bind("SELECT " + readColumns + " FROM segmentguard_incidents WHERE " +
 		strings.Join(append([]string{"(begun > ? OR begun = ? AND id > ?)"}, q.conditions...), " AND ") + " ORDER BY begun, id LIMIT ?")
 	read := func(ctx context.Context, from any, n int) (page []segment.Incident, err error) {
 		after, _ := from.(place)
@@ -251,7 +263,7 @@ func lockIncident(ctx context.Context, s session, d ledgerDialect, id string) (i
 	if _, err := s.ExecContext(ctx, d.bind(insert), fresh...); err != nil {
 		return i, err
 	}
-	query := d.latest("SELECT id, incident FROM segmentguard_incidents WHERE id = ?")
+	query := d.latest("SELECT " + readColumns + " FROM segmentguard_incidents WHERE id = ?")
 	found, err := readIncidents(ctx, s, d, d.bind(query), []any{id})
 	if err == nil && len(found) != 1 {
 		err = errors.New("its row could not be locked")

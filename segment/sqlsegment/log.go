@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,8 +60,13 @@ func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 		return err
 	}
 	changed, err := changeRows(locked, func(s *segment.SegmentState) error {
-		s.Record(*r)
 		s.Log = []segment.LogEntry{entry}
+		switch {
+		case !damagedIn(s, "state"):
+			s.Record(*r)
+		case r.State.GoesLive():
+			return s.Damaged
+		}
 		return nil
 	})
 	if err != nil {
@@ -206,8 +212,21 @@ type loggedEntry struct {
 	segment.LogEntry
 }
 
-// scanEntry reads id and logColumns.
-func scanEntry(scan scanner) (e loggedEntry, err error) {
+// scanEntry reads id and logColumns, and says what of an entry is damaged.
+func scanEntry(scan scanner) (loggedEntry, error) {
+	e, column, wrong := readEntry(scan)
+	switch {
+	case wrong == nil:
+		return e, nil
+	case e.id == 0: // not even which one it is
+		return e, wrong
+	}
+	e.Damaged = &segment.Damage{Table: "segmentguard_log", Row: strconv.FormatInt(e.id, 10), Columns: []string{column}, What: wrong.Error()}
+	return e, nil
+}
+
+// readEntry reads an entry as it should be, and returns which column is not.
+func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 	var key, report []byte
 	var at instant
 	var attempt, users, read, number sql.NullInt64
@@ -216,8 +235,9 @@ func scanEntry(scan scanner) (e loggedEntry, err error) {
 	var severity, alertKind, level, label, incident, text sql.NullString
 	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled,
 		&severity, &alertKind, &level, &label, &incident, &text)
-	if err != nil {
-		return e, err
+	if err != nil { // which names the column; what stands before it is read
+		e.Segment, _ = segment.ParseID(string(key))
+		return e, "of another type", err
 	}
 	e.At, e.Incident, e.Text = at.Time, incident.String, text.String
 	if severity.Valid {
@@ -227,7 +247,7 @@ func scanEntry(scan scanner) (e loggedEntry, err error) {
 		}
 	}
 	if e.Segment, err = segment.ParseID(string(key)); err != nil || !attempt.Valid {
-		return e, err
+		return e, "segment", err
 	}
 	e.Record = &segment.Record{
 		Segment: e.Segment, RunID: e.RunID, Attempt: int(attempt.Int64), State: segment.RunState(state.String),
@@ -238,10 +258,11 @@ func scanEntry(scan scanner) (e loggedEntry, err error) {
 	if len(report) > 0 {
 		e.Record.Report = &validate.Report{}
 		if err := json.Unmarshal(report, e.Record.Report); err != nil {
-			return e, fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Segment, err)
+			e.Record.Report = nil
+			return e, "report", fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Segment, err)
 		}
 	}
-	return e, nil
+	return e, "", nil
 }
 
 // pruned is how many rows are deleted at a time, so that nobody waits for long.

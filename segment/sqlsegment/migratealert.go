@@ -28,11 +28,22 @@ func moveToIncidents(ctx context.Context, s session, d ledgerDialect, _ catalog)
 		if err != nil {
 			return err
 		}
-		changed := make([]changedRow, len(locked))
-		for i := range locked {
-			if changed[i], err = moveAlert(locked[i]); err != nil {
+		var changed []changedRow
+		for _, r := range locked {
+			alert, err := readAlert(r.alert)
+			if err != nil {
+				continue // it is damaged, and stays a finding of every sweep
+			}
+			r.alert = nil
+			c := changedRow{state: r.unpack()}
+			c.state.Alert = alert
+			if c.row, err = newRow(&c.state); err != nil {
 				return err
 			}
+			if damagedIn(&c.state, "state") {
+				c.row.state = r.state
+			}
+			changed = append(changed, c)
 		}
 		return saveRows(ctx, s, d, locked, changed)
 	})
@@ -40,20 +51,6 @@ func moveToIncidents(ctx context.Context, s session, d ledgerDialect, _ catalog)
 		return fmt.Errorf("moving the alerts: %w", err)
 	}
 	return nil
-}
-
-func moveAlert(r row) (c changedRow, err error) {
-	alert, err := readAlert(r.alert)
-	if err != nil {
-		return c, fmt.Errorf("alert of %s: %w", r.segment, err)
-	}
-	r.alert = nil
-	if c.state, err = r.unpack(); err != nil {
-		return c, err
-	}
-	c.state.Alert = alert
-	c.row, err = newRow(&c.state)
-	return c, err
 }
 
 // readAlert reads the alert's state in its form of today, or of any before.

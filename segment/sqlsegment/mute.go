@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -31,20 +30,32 @@ func (l *Ledger) Mutes(ctx context.Context) (found []segment.Mute, err error) {
 }
 
 func readMutes(ctx context.Context, s session, d ledgerDialect) (found []segment.Mute, err error) {
-	query := "SELECT mute FROM segmentguard_mutes ORDER BY place" + d.unlimited()
+	query := "SELECT mute, segment, site_group, kind, until, by_whom FROM segmentguard_mutes ORDER BY place" + d.unlimited()
 	err = each(ctx, s, query, nil, func(scan scanner) error {
-		var whole []byte
-		if err := scan(&whole); err != nil {
-			return err
-		}
-		var m segment.Mute
-		if err := json.Unmarshal(whole, &m); err != nil {
-			return fmt.Errorf("mute %d: %w", len(found)+1, err)
-		}
+		m, err := scanMute(scan)
 		found = append(found, m)
-		return nil
+		return err
 	})
 	return found, err
+}
+
+// scanMute reads a mute. Of one whose JSON cannot be read it knows what the columns
+// say, and not why.
+func scanMute(scan scanner) (m segment.Mute, err error) {
+	var whole, key []byte
+	var until instant
+	var from segment.Mute
+	if err := scan(&whole, &key, &from.SiteGroup, &from.Kind, &until, &from.By); err != nil {
+		return m, err
+	}
+	if json.Unmarshal(whole, &m) == nil {
+		return m, nil
+	}
+	from.Until, from.Why = until.Time, "not known: what was kept of the mute is damaged"
+	if key != nil {
+		from.Segment, err = segment.ParseID(string(key))
+	}
+	return from, err
 }
 
 // ChangeMutes implements segment.Ledger.

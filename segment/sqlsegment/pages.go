@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"database/sql"
 	"iter"
 	"slices"
 	"strings"
@@ -25,15 +26,14 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 		from = f.After.String()
 	}
 	q.segments(&f, l.dialect)
-	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.segment.String() })
+	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.key })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {
-			var s segment.SegmentState
-			if err == nil {
-				s, err = r.unpack()
-				err = wrap(doing, err)
+			if err != nil {
+				yield(segment.SegmentState{}, err)
+				return
 			}
-			if !yield(s, err) || err != nil {
+			if !yield(r.unpack(), nil) {
 				return
 			}
 		}
@@ -42,15 +42,19 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 
 // Log implements segment.Ledger.
 func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
-	q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id", limit: f.Limit}
-	q.log(&f, l.dialect)
 	return func(yield func(segment.LogEntry, error) bool) {
-		from, err := l.before(ctx, &q)
+		q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id", limit: f.Limit}
+		q.log(&f)
+		from, err := l.spanOf(ctx, &q, &f)
+		if err == nil && f.Limit > 0 {
+			from, err = l.beforeLatest(ctx, &q, from)
+		}
 		if err != nil {
 			yield(segment.LogEntry{}, wrap("reading the log", err))
 			return
 		}
-		for e, err := range pages(ctx, l, "reading the log", q, any(from), scanEntry, func(e *loggedEntry) any { return e.id }) {
+		entries := pages(ctx, l, "reading the log", q, any(from), scanEntry, func(e *loggedEntry) any { return e.id })
+		for e, err := range entries {
 			if !yield(e.LogEntry, err) {
 				return
 			}
@@ -58,8 +62,8 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 	}
 }
 
-// log selects the entries of f, but for Limit.
-func (q *selection) log(f *segment.LogFilter, d ledgerDialect) {
+// log selects the entries of f, but for its times and Limit.
+func (q *selection) log(f *segment.LogFilter) {
 	if !f.Segment.IsZero() {
 		q.where("segment = ?", f.Segment.String())
 	}
@@ -78,29 +82,49 @@ func (q *selection) log(f *segment.LogFilter, d ledgerDialect) {
 	if f.Action != "" {
 		q.where("action = ?", string(f.Action))
 	}
-	if f.Action != "" && f.Action != segment.ActionRecorded {
+	if rare(f.Action) {
 		q.where("action <> 'recorded'") // in these words the index knows it
-	}
-	if !f.Since.IsZero() {
-		q.where("at >= ?", d.time(f.Since))
-	}
-	if !f.Until.IsZero() {
-		q.where("at < ?", d.time(f.Until))
 	}
 }
 
-// before returns the id of the last entry before the latest that q selects, -1 if
-// there is none before them.
-func (l *Ledger) before(ctx context.Context, q *selection) (id int64, err error) {
-	if q.limit == 0 {
+// rare reports whether the log has few entries of an action. An index has them.
+func rare(a segment.Action) bool { return a != "" && a != segment.ActionRecorded }
+
+// spanOf adds the times of f to what is selected of the log, and returns the entry
+// before the first that may be of them. The index of times tells where those entries
+// are: entries are read in the order in which they were written, and all of them
+// would be.
+func (l *Ledger) spanOf(ctx context.Context, q *selection, f *segment.LogFilter) (from int64, err error) {
+	var times selection
+	if !f.Since.IsZero() {
+		times.where("at >= ?", l.dialect.time(f.Since))
+	}
+	if !f.Until.IsZero() {
+		times.where("at < ?", l.dialect.time(f.Until))
+	}
+	q.conditions, q.args = append(q.conditions, times.conditions...), append(q.args, times.args...)
+	if len(times.conditions) == 0 || rare(f.Action) {
 		return -1, nil
 	}
-	last := "SELECT id FROM segmentguard_log WHERE " + strings.Join(append([]string{"id > ?"}, q.conditions...), " AND ") + " ORDER BY id DESC LIMIT ?"
+	var first, last sql.NullInt64
 	err = l.read(ctx, func(s session) error {
-		query := l.dialect.bind("SELECT coalesce(min(id), 0) - 1 FROM (" + last + ") AS latest" + l.dialect.unlimited())
-		return one(ctx, s, query, slices.Concat([]any{-1}, q.args, []any{q.limit}), &id)
+		return one(ctx, s, l.dialect.bind(spanQuery+strings.Join(times.conditions, " AND ")), times.args, &first, &last)
 	})
-	return id, err
+	q.where("id <= ?", last.Int64) // 0 where there are none
+	return first.Int64 - 1, err
+}
+
+// spanQuery has no plain min(id): a database may look for that from the first entry on.
+const spanQuery = "SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE "
+
+// beforeLatest returns the entry before the latest that q selects after another one.
+func (l *Ledger) beforeLatest(ctx context.Context, q *selection, from int64) (id int64, err error) {
+	latest := "SELECT id FROM segmentguard_log WHERE " + strings.Join(append([]string{"id > ?"}, q.conditions...), " AND ") + " ORDER BY id DESC LIMIT ?"
+	err = l.read(ctx, func(s session) error {
+		query := l.dialect.bind("SELECT coalesce(min(id), 0) - 1 FROM (" + latest + ") AS latest" + l.dialect.unlimited())
+		return one(ctx, s, query, slices.Concat([]any{from}, q.args, []any{q.limit}), &id)
+	})
+	return max(id, from), err
 }
 
 // A selection is of rows of a table, in the order of a key.

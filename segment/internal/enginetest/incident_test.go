@@ -297,6 +297,45 @@ func TestIncidentNotChanged(t *testing.T) {
 	})
 }
 
+// A row that is damaged keeps nobody from the others.
+func TestDamagedIncident(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		fillAlerts(t, h)
+		for _, id := range []string{incidentA, "over"} {
+			execute(t, db, "UPDATE segmentguard_incidents SET incident = '[7]' WHERE id = '"+id+"'")
+		}
+		found := map[string]segment.Incident{}
+		for _, i := range collect(t, h.Incidents(t.Context(), segment.IncidentFilter{})) {
+			found[i.ID] = i
+		}
+		require.Len(t, found, 5)
+		a := found[incidentA]
+		require.Equal(t, segment.Cause{JobKind: "copy", Build: "v1"}, a.Cause)
+		require.True(t, start.Add(time.Hour).Equal(a.Begun))
+		require.Greater(t, a.Members.Segments, 50)
+		require.Contains(t, a.Likely, "damaged")
+		require.True(t, start.Add(time.Hour).Equal(found["over"].Over), "what is over stays so")
+		require.NoError(t, h.ChangeIncident(t.Context(), incidentA, func(i *segment.Incident) error {
+			i.Likely = "known again"
+			return nil
+		}))
+		require.Equal(t, "known again", collect(t, h.Incidents(t.Context(), segment.IncidentFilter{ID: incidentA}))[0].Likely)
+
+		mute := segment.Mute{Segment: idS, SiteGroup: "g", Kind: validate.Short, Until: start, Decision: segment.Decision{By: "ann", Why: "why", At: start}}
+		require.NoError(t, h.ChangeMutes(t.Context(), func([]segment.Mute) ([]segment.Mute, error) { return []segment.Mute{mute, {SiteGroup: "h"}}, nil }))
+		execute(t, db, "UPDATE segmentguard_mutes SET mute = '[7]'")
+		mutes, err := h.Mutes(t.Context())
+		require.NoError(t, err)
+		require.Len(t, mutes, 2)
+		require.Contains(t, mutes[0].Why, "damaged")
+		mute.Decision = segment.Decision{By: "ann", Why: mutes[0].Why}
+		require.Equal(t, mute, mutes[0])
+		require.Equal(t, "h", mutes[1].SiteGroup)
+		require.True(t, mutes[1].Segment.IsZero())
+	})
+}
+
 func TestIdentity(t *testing.T) {
 	seen := map[string]bool{}
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
