@@ -33,7 +33,9 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 		if !s.hasAlert() {
 			return nil
 		}
-		s.mute(mutes, now)
+		if len(mutes) > 0 || s.Alert.Muted != nil {
+			s.mute(mutes, now)
+		}
 		if s.Alert.Incident != "" && s.Alert.Pending() {
 			incidents[s.Alert.Incident] = true
 		}
@@ -102,12 +104,6 @@ const mostOthers = 100
 
 // deliverOthers tells what others left untold, as far as a job's way allows.
 func (n *notifier) deliverOthers(ctx context.Context) error {
-	if !n.looksForOthers() {
-		return nil
-	}
-	n.mu.Lock()
-	n.others = n.now()
-	n.mu.Unlock()
 	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: mostOthers})
 	if err != nil {
 		return err
@@ -123,12 +119,10 @@ func (n *notifier) deliverAll(ctx context.Context) error {
 		if err := n.deliverOnce(ctx); err != nil && !errors.Is(err, errTelling) {
 			return err
 		}
-		left, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: 1})
+		left, err := n.untold(ctx)
 		switch {
-		case err != nil:
+		case err != nil || !left:
 			return err
-		case len(left) == 0:
-			return nil
 		case waited >= 2*claimFor:
 			return errTelling
 		}
@@ -136,6 +130,16 @@ func (n *notifier) deliverAll(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// untold reports whether the alerter is to be told of anything.
+func (n *notifier) untold(ctx context.Context) (bool, error) {
+	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: 1})
+	left := len(ids) > 0
+	for i, failure := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+		left, err = left || i.Pending(), join(err, failure)
+	}
+	return left, err
 }
 
 // deliverOnce tells the alerter what it does not know, but what others are telling.
@@ -156,17 +160,6 @@ func (n *notifier) deliverOnce(ctx context.Context) error {
 		failures = append(failures, n.deliver(ctx, ids, true))
 		f.After = ids[len(ids)-1]
 	}
-}
-
-// ids returns the segments that f selects.
-func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
-	for s, err := range n.ledger.Segments(ctx, f) {
-		if err != nil {
-			return nil, wrap("reading the alerts", err)
-		}
-		found = append(found, s.Segment)
-	}
-	return found, nil
 }
 
 // dueAlerts returns what the alerter is to be told. One that keeps alerts is told

@@ -29,7 +29,7 @@ type notifier struct {
 // newNotifier returns a notifier. Its times are as a ledger keeps them. What a plain alerter is told rings at once; one
 // that keeps alerts waits for more of a kind first.
 func newNotifier(ledger Ledger, alerter Alerter, patience time.Duration, now func() time.Time) *notifier {
-	n := &notifier{ledger: ledger, alerter: alerter, timeout: defaultTimeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
+	n := &notifier{others: now(), ledger: ledger, alerter: alerter, timeout: defaultTimeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
 	if n.keeps() != nil {
 		n.groupWait = time.Minute
 	}
@@ -106,16 +106,27 @@ func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.
 			warning.say(warning.Text)
 			seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
 		}
-		found, err = n.change(ctx, []ID{id}, func(*SegmentState) []observation { return seen })
+		found, err = n.change(ctx, []ID{id}, func(s *SegmentState) []observation {
+			if warning == nil && !s.Alert.Affected() {
+				return nil // as nearly always
+			}
+			return seen
+		})
 		return err
 	})
 	return join(err, n.tell(ctx, found))
 }
 
-// tell tells people what a guard's observations led to, and what others left
-// untold.
+// tell tells people what a guard's observations led to, and then, or once a minute,
+// what others left untold.
 func (n *notifier) tell(ctx context.Context, found news) error {
-	if len(found.pending) == 0 && !n.looksForOthers() {
+	n.mu.Lock()
+	due := len(found.pending) > 0 || n.now().Sub(n.others).Abs() >= claimFor
+	if due {
+		n.others = n.now()
+	}
+	n.mu.Unlock()
+	if !due {
 		return nil
 	}
 	return afterwards(ctx, n.timeout, func(ctx context.Context) error {
@@ -149,14 +160,11 @@ func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentS
 	err := n.ledger.Change(ctx, ids, func(s *SegmentState) error {
 		delete(opened, s.Segment)
 		for _, o := range observed(s) {
-			if !s.hasAlert() {
-				break
-			}
-			if slices.Contains(s.observe(o), ActionOpened) {
+			if s.hasAlert() && slices.Contains(s.observe(o), ActionOpened) {
 				opened[s.Segment] = *s.Alert.Open
 			}
+			pending[s.Segment] = s.Alert.Pending()
 		}
-		pending[s.Segment] = s.Alert.Pending()
 		return nil
 	})
 	if err != nil {
@@ -206,6 +214,17 @@ func (n *notifier) say(ctx context.Context, firing, resolved []Alert) error {
 	return within(ctx, n.patience, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
 }
 
+// ids returns the segments that f selects.
+func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
+	for s, err := range n.ledger.Segments(ctx, f) {
+		if err != nil {
+			return nil, wrap("reading the alerts", err)
+		}
+		found = append(found, s.Segment)
+	}
+	return found, nil
+}
+
 // identity returns the name of the ledger.
 func (n *notifier) identity(ctx context.Context) (string, error) {
 	n.mu.Lock()
@@ -221,12 +240,4 @@ func (n *notifier) identity(ctx context.Context) (string, error) {
 		n.mu.Unlock()
 	}
 	return name, wrap("reading the ledger's identity", err)
-}
-
-// looksForOthers reports whether it is time to look for what others did not tell:
-// no claim runs out sooner.
-func (n *notifier) looksForOthers() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.now().Sub(n.others).Abs() >= claimFor
 }

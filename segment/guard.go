@@ -159,7 +159,9 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		if err != nil {
 			r.log(ctx, "run failed", err)
 		}
-		r.logUntold(ctx)
+		if r.untold != nil {
+			r.log(ctx, toldLater, r.untold)
+		}
 	}()
 	err = r.decide(ctx)
 	returned = true

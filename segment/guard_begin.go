@@ -82,7 +82,9 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	defer func() {
 		if !returned { // the panic goes on, so nobody is returned what else went wrong
 			r.log(ctx, "run failed", r.failed(ctx, errEnded))
-			r.logUntold(ctx)
+			if r.untold != nil {
+				r.log(ctx, toldLater, r.untold)
+			}
 		}
 	}()
 	err := write(ctx, &r.run)
@@ -90,7 +92,9 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	if err != nil {
 		err = r.failed(ctx, err) // which adds to the report
 		r.log(ctx, "run failed", err)
-		r.logUntold(ctx)
+		if r.untold != nil {
+			r.log(ctx, toldLater, r.untold)
+		}
 		return r.report, err
 	}
 	return g.Commit(ctx, r.run)

@@ -219,7 +219,11 @@ func (r *guardedRun) published(ctx context.Context) error {
 	case !r.report.Passed():
 		r.alert(ctx, state, r.text())
 	default:
-		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, r.warning(state)))
+		var warning *Alert
+		if len(r.report.Findings) > 0 {
+			warning = r.warning(state)
+		}
+		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, warning))
 	}
 	if err != nil && r.rule.Mode == Observe { // a job that is only observed must not fail by it
 		r.log(ctx, "segment is live, but", err)

@@ -249,12 +249,7 @@ func (r *guardedRun) text() string {
 	return text
 }
 
-// logUntold logs why people could not be told.
-func (r *guardedRun) logUntold(ctx context.Context) {
-	if r.untold != nil {
-		r.log(ctx, "people are told by the next guard or sweep", r.untold)
-	}
-}
+const toldLater = "people are told by the next guard or sweep"
 
 func (r *guardedRun) log(ctx context.Context, message string, err error) {
 	if r.guard.config.Logger == nil {

@@ -317,6 +317,11 @@ type SegmentState struct {
 	Log []LogEntry `json:"-"`
 }
 
+// hasAlert reports whether an alert of the segment could be kept.
+func (s *SegmentState) hasAlert() bool {
+	return s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert")
+}
+
 // IsZero reports whether nothing is known of the segment.
 func (s *SegmentState) IsZero() bool {
 	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil

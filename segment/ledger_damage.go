@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -18,11 +17,6 @@ type Damage struct {
 
 func (d *Damage) Error() string {
 	return fmt.Sprintf("damaged: table %s, row %q, column %s: %s", d.Table, d.Row, strings.Join(d.Columns, " and "), d.What)
-}
-
-// hasAlert reports whether an alert of the segment could be kept.
-func (s *SegmentState) hasAlert() bool {
-	return s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert")
 }
 
 // intact returns an error where something of the segment cannot be read, so that

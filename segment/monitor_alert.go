@@ -126,17 +126,35 @@ func (w *sweeper) suspect(s *SegmentState) {
 // wrote, too.
 func (w *sweeper) tell(ctx context.Context) error {
 	n := w.monitor.notifier
-	told := joinFew([]error{
-		n.reconcile(ctx), applyMutes(ctx, n.ledger, n.now()), n.formAll(ctx, w.sweep.At), n.deliverAll(ctx), n.remind(ctx), w.tellUntold(ctx),
-	})
+	var failures []error
+	if n.keeps() != nil {
+		failures = append(failures, n.reconcile(ctx))
+	}
+	affected, err := n.ids(ctx, SegmentFilter{Affected: true, Limit: 1})
+	failures = append(failures, err)
+	if len(affected) > 0 {
+		failures = append(failures, applyMutes(ctx, n.ledger, n.now()), n.formAll(ctx, w.sweep.At))
+	}
+	for range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+		affected = append(affected, ID{}) // it may be over
+	}
+	if len(affected) > 0 {
+		failures = append(failures, n.deliverAll(ctx), n.remind(ctx), w.tellUntold(ctx))
+	}
+	told := joinFew(failures)
 	w.sweep.Complete = w.sweep.Complete && told == nil
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+	return join(told, w.listIncidents(ctx))
+}
+
+// listIncidents puts the incidents that go on into the sweep.
+func (w *sweeper) listIncidents(ctx context.Context) error {
+	for i, err := range w.monitor.config.Ledger.Incidents(ctx, IncidentFilter{Open: true}) {
 		if err != nil {
-			return join(told, wrap("reading the incidents", err))
+			return wrap("reading the incidents", err)
 		}
 		if i.Over.IsZero() {
 			w.sweep.Incidents = append(w.sweep.Incidents, i)
 		}
 	}
-	return told
+	return nil
 }
