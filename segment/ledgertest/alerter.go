@@ -549,7 +549,7 @@ func manyCapped(ring int) segment.Alert {
 	i := segment.Incident{
 		ID: "copy jobs of build build-7 since today", Cause: segment.Cause{JobKind: segment.JobKindCopy, Build: "build-7"},
 		Begun: since, Last: since, Likely: "read exactly 10,000 users",
-		Members: segment.Members{Segments: 5000, Pages: 5000, SiteGroups: 12, Users: 61_550_000, Kinds: map[validate.Kind]int{validate.Capped: 5000}},
+		Members: segment.Members{Segments: 5000, Pages: 5000, SiteGroups: 12, Users: 61_550_000},
 	}
 	return segment.Alert{
 		Segment: segment.ID{SiteGroup: "site-c", Name: i.ID}, Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelProtected,

@@ -307,15 +307,15 @@ func TestAccepted(t *testing.T) {
 	f.wantNothingOpen()
 }
 
-// watched measures how much memory is taken while a monitor asks what is open.
-type watched struct {
+// measured measures how much memory is taken while a monitor asks what is open.
+type measured struct {
 	*alertmanager.Alerter
 
 	asked int
 	taken uint64
 }
 
-func (w *watched) Open(ctx context.Context, siteGroup string) iter.Seq2[segment.Alert, error] {
+func (w *measured) Open(ctx context.Context, siteGroup string) iter.Seq2[segment.Alert, error] {
 	return func(yield func(segment.Alert, error) bool) {
 		w.taken, _ = heldBy(func(sample func()) (goOn bool) {
 			goOn = true
@@ -340,7 +340,7 @@ func TestReconcileTwentyThousand(t *testing.T) {
 	}
 	const segments = 20_000
 	at := enginetest.StartAlertmanager(t, enginetest.Waits{Group: time.Minute, Interval: 5 * time.Minute}) // as documented
-	w := &watched{Alerter: at.Alerter(t, nil)}
+	w := &measured{Alerter: at.Alerter(t, nil)}
 	f := unguardedFleet(t, at, w, enginetest.SQLiteWAL.New(t).History(t), segments)
 	all := f.without(0.6, f.names...)
 	f.sweep(all)
