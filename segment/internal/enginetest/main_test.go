@@ -13,5 +13,7 @@ func TestMain(m *testing.M) {
 		"race":    raceChild,
 		"guard":   guardChild,
 		"load":    loadChild,
+		"storm":   stormChild,
+		"killed":  killedChild,
 	})
 }
