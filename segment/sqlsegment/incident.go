@@ -107,7 +107,10 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 		after, _ := from.(place)
 		begun := l.dialect.time(after.begun)
 		err = l.read(ctx, func(s session) error {
-			page, err = readIncidents(ctx, s, l.dialect, query, slices.Concat([]any{begun, begun, after.id}, q.args, []any{n}))
+			page, err = readIncidents(ctx, s, query, slices.Concat([]any{begun, begun, after.id}, q.args, []any{n}))
+			if err == nil && !f.Bare {
+				err = countAll(ctx, s, l.dialect, page)
+			}
 			return err
 		})
 		return page, wrap("reading the incidents", err)
@@ -122,23 +125,25 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 	}
 }
 
-// readIncidents returns the incidents of a query, with their members counted.
-func readIncidents(ctx context.Context, s session, d ledgerDialect, query string, args []any) (found []segment.Incident, err error) {
+// readIncidents returns the incidents of a query.
+func readIncidents(ctx context.Context, s session, query string, args []any) (found []segment.Incident, err error) {
 	err = each(ctx, s, query, args, func(scan scanner) error {
 		i, err := scanIncident(scan)
 		found = append(found, i)
 		return err
 	})
-	if err != nil {
-		return found, err
-	}
-	members, err := withMembers(ctx, s, d, found)
-	for k := range found {
-		if err == nil && members[found[k].ID] {
-			err = countMembers(ctx, s, d, &found[k])
+	return found, err
+}
+
+// countAll counts the members of incidents.
+func countAll(ctx context.Context, s session, d ledgerDialect, incidents []segment.Incident) error {
+	members, err := withMembers(ctx, s, d, incidents)
+	for k := range incidents {
+		if err == nil && members[incidents[k].ID] {
+			err = countMembers(ctx, s, d, &incidents[k])
 		}
 	}
-	return found, err
+	return err
 }
 
 // withMembers returns which of some incidents have members: of many few do. One alone
@@ -275,12 +280,14 @@ func lockIncident(ctx context.Context, s session, d ledgerDialect, id string) (i
 		return i, err
 	}
 	query := d.latest("SELECT " + readColumns + " FROM segmentguard_incidents WHERE id = ?")
-	found, err := readIncidents(ctx, s, d, d.bind(query), []any{id})
-	if err == nil && len(found) != 1 {
-		err = errors.New("its row could not be locked")
-	}
-	if err != nil {
+	found, err := readIncidents(ctx, s, d.bind(query), []any{id})
+	switch {
+	case err != nil:
 		return i, err
+	case len(found) != 1:
+		return i, errors.New("its row could not be locked")
 	}
-	return found[0], nil
+	i = found[0]
+	err = countMembers(ctx, s, d, &i)
+	return i, err
 }

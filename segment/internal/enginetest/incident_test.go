@@ -173,7 +173,7 @@ func sameIncidents(t *testing.T, memory, h segment.Ledger) {
 		return found
 	}
 	for _, f := range []segment.IncidentFilter{
-		{}, {ID: incidentA}, {ID: "none"}, {Open: true}, {Since: start.Add(time.Minute)}, {Open: true, Since: start},
+		{}, {ID: incidentA}, {ID: "none"}, {Open: true}, {Open: true, Bare: true}, {Since: start.Add(time.Minute)}, {Open: true, Since: start},
 		{Cause: segment.Cause{JobKind: "copy", Build: "v1"}}, {Cause: segment.Cause{JobKind: "copy"}}, {Cause: segment.Cause{JobKind: "copy", Stale: true}},
 		{Cause: segment.Cause{Listing: true, Store: "vespa"}}, {Cause: segment.Cause{SiteGroup: "é/b"}}, {Cause: segment.Cause{Listing: true}},
 	} {
