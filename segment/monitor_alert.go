@@ -152,8 +152,9 @@ func (w *sweeper) tell(ctx context.Context) error {
 		affected = append(affected, ID{}) // it may be over
 	}
 	if len(affected) > 0 {
-		failures = append(failures, n.deliverAll(ctx), n.remind(ctx), w.tellUntold(ctx))
+		failures = append(failures, n.deliverAll(ctx), n.remind(ctx))
 	}
+	failures = append(failures, w.tellUntold(ctx))
 	told := joinFew(failures)
 	w.sweep.Complete = w.sweep.Complete && told == nil
 	return join(told, w.listIncidents(ctx))

@@ -17,7 +17,7 @@ func (l *Ledger) Identity(ctx context.Context) (name string, err error) {
 	err = l.read(ctx, func(s session) error {
 		return one(ctx, s, "SELECT identity FROM segmentguard_ledger", nil, &name)
 	})
-	return name, wrap("reading the ledger's identity", err)
+	return name, wrap("reading the ledger's identity", l.waited(ctx, "", err))
 }
 
 // Mutes implements segment.Ledger.
@@ -26,7 +26,7 @@ func (l *Ledger) Mutes(ctx context.Context) (found []segment.Mute, err error) {
 		found, err = readMutes(ctx, s, l.dialect)
 		return err
 	})
-	return found, wrap("reading the mutes", err)
+	return found, wrap("reading the mutes", l.waited(ctx, "", err))
 }
 
 func readMutes(ctx context.Context, s session, d ledgerDialect) (found []segment.Mute, err error) {
@@ -78,7 +78,7 @@ func (l *Ledger) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([
 	if refused != nil {
 		return refused
 	}
-	return wrap("changing the mutes", err)
+	return wrap("changing the mutes", l.waited(ctx, "", err))
 }
 
 // saveMutes writes all anew: there are few.
