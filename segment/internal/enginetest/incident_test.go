@@ -370,7 +370,7 @@ func TestMutes(t *testing.T) {
 		put(mutes)
 		put(mutes[1:])
 		no := errors.New("no")
-		require.Equal(t, no, h.ChangeMutes(t.Context(), func(m []segment.Mute) ([]segment.Mute, error) { return nil, no }))
+		require.Equal(t, no, h.ChangeMutes(t.Context(), func([]segment.Mute) ([]segment.Mute, error) { return nil, no }))
 		found, err := other.Mutes(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, mutes[1:], found, "what was refused changed nothing")

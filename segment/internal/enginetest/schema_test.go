@@ -24,10 +24,9 @@ import (
 
 // The segments of the fixtures.
 var (
-	fixtureCars     = segment.ID{SiteGroup: "site/a", Name: "cars"}
-	fixtureBoats    = segment.ID{SiteGroup: "site-b", Name: `boats 'n "more"\`}
-	fixtureBikes    = segment.ID{SiteGroup: "site-c", Name: "bikes"}
-	fixtureIncident = segment.ID{SiteGroup: "incident", Name: "copy short v2"}
+	fixtureCars  = segment.ID{SiteGroup: "site/a", Name: "cars"}
+	fixtureBoats = segment.ID{SiteGroup: "site-b", Name: `boats 'n "more"\`}
+	fixtureBikes = segment.ID{SiteGroup: "site-c", Name: "bikes"}
 )
 
 func day(n int) time.Time { return time.Date(2024, 3, 18+n, 10, 44, 0, 123_456_000, time.UTC) }
