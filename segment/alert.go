@@ -1,12 +1,16 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -37,32 +41,94 @@ const (
 	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, or not verifiable
 )
 
-// An Alert is about one segment.
+// A Level says how much the live segment has suffered. Higher levels are worse;
+// their texts sort by no rule, see [Level.Compare].
+type Level string
+
+// The levels, the mildest first. A share is of the last good size.
+const (
+	LevelProtected Level = "protected" // the live segment still holds the users it had before
+	LevelLive      Level = "live"      // live, with less than 1% of the users lost
+	LevelLost1     Level = "lost 1%"   // 1% of the users or more are lost
+	LevelLost10    Level = "lost 10%"
+	LevelLost50    Level = "lost 50%"
+	LevelLost100   Level = "lost 100%" // the segment is empty or gone
+)
+
+var levels = []Level{LevelProtected, LevelLive, LevelLost1, LevelLost10, LevelLost50, LevelLost100}
+
+// Compare orders levels, the mildest first. One that is not known is milder than all.
+func (l Level) Compare(other Level) int {
+	return cmp.Compare(slices.Index(levels, l), slices.Index(levels, other))
+}
+
+// levelOf returns the level of a live segment that should hold good users and
+// holds now.
+func levelOf(good, now int64) Level {
+	lost := good - now
+	share := float64(lost) / float64(good)
+	switch {
+	case good <= 0 || lost <= 0:
+		return LevelLive
+	case now <= 0:
+		return LevelLost100
+	case share >= 0.5:
+		return LevelLost50
+	case share >= 0.1:
+		return LevelLost10
+	case share >= 0.01:
+		return LevelLost1
+	}
+	return LevelLive
+}
+
+// An Alert is about one segment, or about an incident.
 type Alert struct {
-	Segment   ID              `json:"segment"`
-	Urgency   Urgency         `json:"severity"`
-	Kind      validate.Kind   `json:"kind"`      // the gravest
-	Text      string          `json:"text"`      // what happened, on one line
-	Protected bool            `json:"protected"` // the live segment still holds the users it had before
-	Job       Job             `json:"job"`
-	RunID     string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
-	Attempt   int             `json:"attempt"`
-	Number    int64           `json:"number,omitempty"` // of the run; 0: it has none
-	State     RunState        `json:"state,omitempty"`  // of the run, when this was found
-	Build     string          `json:"build,omitempty"`
-	Rule      string          `json:"rule,omitempty"`
-	Runbook   string          `json:"runbook,omitempty"`
-	Since     time.Time       `json:"since"` // when the fault was first found
-	At        time.Time       `json:"at"`    // when it was found last
-	Report    validate.Report `json:"report,omitzero"`
+	Segment ID            `json:"segment"`
+	Store   string        `json:"store,omitempty"` // as Rule.Store and MonitorConfig.Store name it
+	Urgency Urgency       `json:"severity"`
+	Kind    validate.Kind `json:"kind"` // the gravest
+	Level   Level         `json:"level"`
+	// Incident is the ID of the incident that the segment is a member of; empty: of none.
+	Incident string `json:"incident,omitempty"`
+
+	Text    string          `json:"text"` // what happened, on one line
+	Job     Job             `json:"job"`
+	RunID   string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
+	Attempt int             `json:"attempt"`
+	Number  int64           `json:"number,omitempty"` // of the run; 0: it has none
+	State   RunState        `json:"state,omitempty"`  // of the run, when this was found
+	Build   string          `json:"build,omitempty"`
+	Rule    string          `json:"rule,omitempty"`
+	Runbook string          `json:"runbook,omitempty"`
+	Link    string          `json:"link,omitempty"` // Rule.Link
+	Since   time.Time       `json:"since"`          // when the fault was first found
+	At      time.Time       `json:"at"`             // when it was found last
+	Told    time.Time       `json:"told,omitzero"`  // when an alerter was first told of it; zero: this is the first time
+	Users   int64           `json:"users"`          // at stake: as many as the segment should hold
+	Good    *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
+	Report  validate.Report `json:"report,omitzero"`
+	Missing bool            `json:"missing,omitempty"` // the store's listing lacks the segment
 
 	// Upstream is the affected segment that this one was made from, if that
 	// explains it.
 	Upstream ID `json:"upstream,omitzero"`
-	// Incident is set where the alert is about many segments at once. Its
-	// Segment is then no segment, but a name for the incident.
-	Incident *Incident `json:"incident,omitempty"`
+	// About is set where the alert is about an incident. Its Segment is then no
+	// segment, but a name for the incident; its SiteGroup is set where the incident
+	// has only one.
+	About *Incident `json:"about,omitempty"`
+	// Ring is how many members the incident had to have for this alert: each
+	// ring is an alert beside those that were told before. 0: not of an incident.
+	Ring int `json:"ring,omitempty"`
+	// Ledger is the identity of the ledger that holds the alert; empty: none does.
+	Ledger string `json:"ledger,omitempty"`
+	// Unconfirmed says that the ledger could not be reached when the alert was
+	// told: it ends by itself, unless a sweep finds the fault.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
+
+// Protected reports whether the live segment still holds the users it had before.
+func (a *Alert) Protected() bool { return a.Level == LevelProtected }
 
 // urgencyOf returns the urgency of what a report found.
 func urgencyOf(r *validate.Report) Urgency {
@@ -77,14 +143,6 @@ func urgencyOf(r *validate.Report) Urgency {
 		}
 	}
 	return Ticket
-}
-
-// next adds what to do.
-func next(text, runbook string) string {
-	if runbook == "" {
-		return text
-	}
-	return text + "; next: " + runbook
 }
 
 func warnings(r *validate.Report) string {
@@ -137,11 +195,110 @@ func (l logAlerter) log(ctx context.Context, level slog.Level, message string, a
 		slog.String("severity", string(a.Urgency)),
 		slog.String("kind", string(a.Kind)),
 		slog.String("text", a.Text),
-		slog.Bool("protected", a.Protected),
+		slog.String("level", string(a.Level)),
 		slog.String("job", a.Job.ID),
 		slog.String("run", a.RunID),
 		slog.Int("attempt", a.Attempt),
 		slog.String("build", a.Build),
 		slog.String("runbook", a.Runbook),
 	)
+}
+
+// mark returns what people are told the alert by.
+func (a *Alert) mark() Mark {
+	return Mark{a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident}
+}
+
+// bySweep reports that no run of a job was found to be wrong, but what is live.
+func (a *Alert) bySweep() bool { return a.RunID == "" }
+
+// atStake returns how many users a segment should hold, by its report.
+func atStake(r *validate.Report) int64 {
+	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
+}
+
+// causeOf returns the clause of an alert's gravest finding. Of many limits at one
+// number it names the likeliest.
+func causeOf(a *Alert) string {
+	if !a.Upstream.IsZero() {
+		return "made from " + a.Upstream.String() + ", which is affected itself"
+	}
+	for _, f := range a.Report.Findings {
+		switch {
+		case f.Kind != a.Kind:
+		case len(f.Caps) > 0:
+			return fmt.Sprintf("stopped at %s, a known limit (%s, …)", validate.Count(f.Caps[0].Users), f.Caps[0].Origin)
+		default:
+			return f.Detail
+		}
+	}
+	return a.Text
+}
+
+func counts(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
+
+// say sets the text that people read: first whether customers are hit, then what
+// was found, by which build, what explains it, what was right last, where to look,
+// and what to do.
+func (a *Alert) say(found string) {
+	var b strings.Builder
+	b.WriteString(a.hit() + ": " + found)
+	if a.Build != "" {
+		b.WriteString("; build " + text.Printable(a.Build))
+	}
+	if !a.Upstream.IsZero() {
+		b.WriteString("; made from " + text.Printable(a.Upstream.String()) + ", which is affected itself")
+	}
+	if a.Good != nil {
+		fmt.Fprintf(&b, "; right last with %s at %s", validate.Count(a.Good.Users), a.Good.At.UTC().Format(time.RFC3339))
+	}
+	if a.Link != "" {
+		b.WriteString("; see " + text.Printable(a.Link))
+	}
+	b.WriteString("; next: " + a.next())
+	if a.Runbook != "" {
+		b.WriteString("; runbook: " + text.Printable(a.Runbook))
+	}
+	a.Text = b.String()
+}
+
+// hit says whether customers are hit.
+func (a *Alert) hit() string {
+	passed := a.State.GoesLive() && a.Report.Passed()
+	switch {
+	case a.Protected():
+		return "not live, the segment keeps its users"
+	case a.State == RunUnknown:
+		return "live or not, nobody knows"
+	case a.Missing:
+		return "live, and gone"
+	case a.Kind == validate.Unverified:
+		return "live, and not checked"
+	case passed:
+		return "live, with a warning"
+	case a.Level == LevelLost100:
+		return "live, and empty"
+	case a.Level.Compare(LevelLive) > 0:
+		return "live, " + strings.TrimPrefix(string(a.Level), "lost ") + " or more of its users lost"
+	}
+	return "live"
+}
+
+// next says what to do.
+func (a *Alert) next() string {
+	switch {
+	case !a.Upstream.IsZero():
+		return "mend that one, and run the job again"
+	case a.State == RunUnknown:
+		return "look at the store before the job runs again"
+	case a.Missing:
+		return "look for it in the store; forget it if it was deleted on purpose"
+	case a.Kind == validate.Unverified:
+		return "run the job again"
+	case offHistory(a.Kind) && a.State.GoesLive():
+		return "look at what it is made from"
+	case offHistory(a.Kind):
+		return "look at what it is made from, or accept its size"
+	}
+	return "mend the cause, and run the job again"
 }

@@ -3,6 +3,7 @@ package segment
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,155 +12,295 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// An Incident is many segments with one fault: the same kind of job, the same
-// build, and the same kind of failure. It is told once, over the alerts of its
-// segments.
+// An Incident is many segments that became affected within hours, by what is
+// likely one cause. It is told before the alerts of its members, and rings for
+// them.
 type Incident struct {
-	JobKind    JobKind       `json:"job_kind"`
-	Kind       validate.Kind `json:"kind"`
-	Build      string        `json:"build,omitempty"`
-	Urgency    Urgency       `json:"severity"`
-	Segments   int           `json:"segments"`
-	SiteGroups int           `json:"site_groups"`
-	Users      int64         `json:"users"` // at stake in them
-	Since      time.Time     `json:"since"`
-	Cause      string        `json:"cause"` // the likely one, as it was found at the segment with the most users
-	Next       string        `json:"next"`  // what to do
+	ID       string         `json:"id"` // its cause and its beginning
+	Cause    Cause          `json:"cause"`
+	Begun    time.Time      `json:"begun"`             // when the first of its members became affected
+	Last     time.Time      `json:"last"`              // when a member was affected last
+	Over     time.Time      `json:"over,omitzero"`     // when it ended; zero: it goes on
+	Rings    []Ring         `json:"rings,omitempty"`   // in the order in which they came, each at least as bad as those before it
+	Told     []Ring         `json:"told,omitempty"`    // what the alerter was told, and not yet that it is over
+	Claimed  time.Time      `json:"claimed,omitzero"`  // until when somebody else is telling the alerter
+	First    time.Time      `json:"first,omitzero"`    // when the alerter was first told
+	Likely   string         `json:"likely,omitempty"`  // what was found at the member with the most users
+	Most     int64          `json:"most,omitempty"`    // that member's users
+	Good     *validate.Size `json:"good,omitempty"`    // that member's last size that was right; nil: not known
+	Upstream ID             `json:"upstream,omitzero"` // what that member was made from, if that is affected itself
+	Runbook  string         `json:"runbook,omitempty"`
+	Link     string         `json:"link,omitempty"`
+
+	// Members is counted by the ledger each time; it is not kept.
+	Members Members `json:"-"`
+	// Log is for the function that Ledger.ChangeIncident calls: what it appends is
+	// added to the log.
+	Log []LogEntry `json:"-"`
 }
 
-// manySegments is from how many segments on one thing is the likelier story than
-// a few that happen to be affected alike.
-const manySegments = 3
-
-// A sameness is what alerts of one incident share.
-type sameness struct {
-	job   JobKind
-	kind  validate.Kind
-	build string
+// A Cause is what the members of an incident share: a job kind and a build; a
+// site group that one sweep found; a listing that lacks them; a job kind that
+// brings nothing any more; or that the alerter lost what it had been told.
+type Cause struct {
+	JobKind   JobKind `json:"job_kind,omitempty"`
+	Build     string  `json:"build,omitempty"`
+	SiteGroup string  `json:"site_group,omitempty"`
+	Listing   bool    `json:"listing,omitempty"` // the listing of Store lacks them
+	Stale     bool    `json:"stale,omitempty"`   // no good run of JobKind for too long
+	Lost      bool    `json:"lost,omitempty"`    // the alerter lost what it had been told of them
+	Store     string  `json:"store,omitempty"`
 }
 
-// id returns a name for the incident, where an alert has its segment.
-func (s sameness) id() ID {
-	name := string(cmp.Or(s.job, "unknown job")) + " " + string(s.kind)
-	if s.build != "" {
-		name += " " + s.build
+// Members says what the members of an incident have come to.
+type Members struct {
+	Segments   int
+	Pages      int
+	Live       int // of which the live segment is hit; the others are protected
+	SiteGroups int
+	SiteGroup  string // where there is only one
+	Users      int64  // at stake
+	Level      Level  // the worst
+	Kinds      map[validate.Kind]int
+
+	groups map[string]bool // of Add
+}
+
+// Add counts a member. A Ledger that cannot count calls it for each.
+func (m *Members) Add(s *SegmentState) {
+	a := s.Alert.Open
+	if a == nil {
+		return
 	}
-	return ID{SiteGroup: "incident", Name: name}
-}
-
-// An incidentGroup is alerts that share a fault.
-type incidentGroup struct {
-	incident             Incident
-	siteGroups, runbooks map[string]bool
-	most                 int64 // users of one of them
-}
-
-// incidentGroups are those of all alerts that are open.
-type incidentGroups map[sameness]*incidentGroup
-
-func (g incidentGroups) add(a *Alert) {
-	key := sameness{a.Job.Kind, a.Kind, a.Build}
-	group, ok := g[key]
-	if !ok {
-		group = &incidentGroup{
-			incident:   Incident{JobKind: key.job, Kind: key.kind, Build: key.build, Urgency: Ticket},
-			siteGroups: map[string]bool{}, runbooks: map[string]bool{}, most: -1,
-		}
-		g[key] = group
+	worst := s.Alert.worst()
+	m.Segments++
+	m.Users += a.Users
+	if worst.Urgency == Page {
+		m.Pages++
 	}
-	group.add(a)
-}
-
-func (g *incidentGroup) add(a *Alert) {
-	i := &g.incident
-	i.Segments++
-	g.siteGroups[a.Segment.SiteGroup] = true
-	g.runbooks[a.Runbook] = true
-	i.SiteGroups, i.Urgency = len(g.siteGroups), min(i.Urgency, a.Urgency) // "page" before "ticket"
-	if i.Since.IsZero() || a.Since.Before(i.Since) {
-		i.Since = a.Since
+	if worst.Level.Compare(LevelProtected) > 0 {
+		m.Live++
 	}
-	users := atStake(&a.Report)
-	i.Users += users
-	if users > g.most {
-		g.most, i.Cause = users, causeOf(a)
+	if worst.Level.Compare(m.Level) > 0 {
+		m.Level = worst.Level
 	}
-	i.Next = "plan the reruns of everything affected (rerun.New)"
-	if len(g.runbooks) == 1 && !g.runbooks[""] {
-		i.Next = a.Runbook
+	if m.groups == nil {
+		m.Kinds, m.groups = map[validate.Kind]int{}, map[string]bool{}
+	}
+	m.Kinds[worst.Kind]++
+	m.groups[s.Segment.SiteGroup] = true
+	if m.SiteGroups = len(m.groups); m.SiteGroups == 1 {
+		m.SiteGroup = s.Segment.SiteGroup
+	} else {
+		m.SiteGroup = ""
 	}
 }
 
-// incidents returns the groups that are one. One that stood goes on as long as any
-// alert of it is open: else its last ones would ring again.
-func (g incidentGroups) incidents(stood map[ID]AlertState) (found []Incident) {
-	for key, group := range g {
-		if group.incident.Segments >= manySegments || stood[key.id()].Open != nil {
-			found = append(found, group.incident)
-		}
-	}
-	slices.SortFunc(found, func(a, b Incident) int {
-		return cmp.Or(
-			cmp.Compare(a.Urgency, b.Urgency), a.Kind.Compare(b.Kind), cmp.Compare(b.Segments, a.Segments),
-			cmp.Compare(a.JobKind, b.JobKind), cmp.Compare(a.Build, b.Build),
-		)
-	})
-	return found
+// A Ring is by what people are told of an incident.
+type Ring struct {
+	Members int     `json:"members"` // 3, 10, 100, 1,000, 10,000
+	Urgency Urgency `json:"severity"`
+	Level   Level   `json:"level,omitempty"`
+	// SiteGroup is that of all members, where they had only one when it rang.
+	SiteGroup string `json:"site_group,omitempty"`
 }
 
-// atStake returns how many users a segment should hold, by its report.
-func atStake(r *validate.Report) int64 {
-	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
-}
-
-// causeOf returns the clause of an alert's gravest finding. Of many limits at one
-// number it names the likeliest.
-func causeOf(a *Alert) string {
-	if !a.Upstream.IsZero() {
-		return "made from " + a.Upstream.String() + ", which is affected itself"
-	}
-	for _, f := range a.Report.Findings {
-		switch {
-		case f.Kind != a.Kind:
-		case len(f.Caps) > 0:
-			return fmt.Sprintf("stopped at %s, a known limit (%s, …)", validate.Count(f.Caps[0].Users), f.Caps[0].Origin)
-		default:
-			return f.Detail
+// ringAt returns the most members for which so many ring; 0: too few do.
+func ringAt(members int) int {
+	ring := 0
+	for _, n := range []int{3, 10, 100, 1_000, 10_000} {
+		if members >= n {
+			ring = n
 		}
 	}
-	return a.Text
+	return ring
 }
 
-// alert returns the incident as an alerter takes it.
-func (i *Incident) alert(at time.Time) Alert {
-	key := sameness{i.JobKind, i.Kind, i.Build}
+// observe takes in what the members have come to. It rings when there are many
+// more of them, when the first page joins, and when one of them reaches a level
+// that none had; what came at once is one ring. Nothing rings on the way down.
+func (i *Incident) observe(m Members, now time.Time) []Action {
+	i.Members = m
+	if m.Segments > 0 {
+		i.Last = now
+	}
+	if !i.Over.IsZero() || m.Segments == 0 {
+		return nil
+	}
+	is := Ring{Members: max(ringAt(m.Segments), fewest), Urgency: Ticket, Level: m.Level, SiteGroup: m.SiteGroup}
+	if m.Pages > 0 {
+		is.Urgency = Page
+	}
+	if len(i.Rings) == 0 {
+		i.Rings = append(i.Rings, is)
+		return []Action{ActionOpened}
+	}
+	was := i.Rings[len(i.Rings)-1]
+	is.Members = max(is.Members, was.Members)
+	if was.Urgency == Page {
+		is.Urgency = Page
+	}
+	if was.Level.Compare(is.Level) > 0 {
+		is.Level = was.Level
+	}
+	if same := is; same.SiteGroup == m.SiteGroup { // which alone is no news
+		if same.SiteGroup = was.SiteGroup; same == was {
+			return nil
+		}
+	}
+	i.Rings = append(i.Rings, is)
+	return []Action{ActionWorse}
+}
+
+// end ends the incident a day after its last member was affected: what comes back
+// meanwhile does not ring again.
+func (i *Incident) end(now time.Time) []Action {
+	if !i.Over.IsZero() || i.Members.Segments > 0 || now.Sub(i.Last) < day {
+		return nil
+	}
+	i.Over = now
+	return []Action{ActionOver}
+}
+
+// Pending reports whether the alerter is to be told of something.
+func (i *Incident) Pending() bool {
+	return !i.Claimed.IsZero() || !slices.Equal(i.standing(), i.Told)
+}
+
+// standing returns the rings that the alerter should have.
+func (i *Incident) standing() []Ring {
+	if !i.Over.IsZero() {
+		return nil
+	}
+	return i.Rings
+}
+
+// claim reserves telling the alerter for the caller until a time, and reports
+// whether it did.
+func (i *Incident) claim(now, until time.Time) bool {
+	if !i.Pending() || claimed(i.Claimed, now) {
+		return false
+	}
+	i.Claimed = until
+	return true
+}
+
+// fewest is how many onsets an incident takes at least.
+const fewest = 3
+
+// formsWithin is how far apart the onsets of an incident's members may lie: what
+// becomes affected later rings by itself, or in another incident.
+const formsWithin = 6 * time.Hour
+
+// surprisesFrom is how far back the log is asked for how many onsets are usual.
+const surprisesFrom = 28 * day
+
+// newIncident returns the incident of a cause, whose first member became affected
+// at a time.
+func newIncident(c Cause, begun time.Time) Incident {
+	return Incident{ID: c.String() + " since " + begun.UTC().Format(time.RFC3339), Cause: c, Begun: begun, Last: begun}
+}
+
+// surprising returns from how many onsets on within 6 hours it is an incident:
+// three, or more than there were at most in any 6 hours of the last 28 days,
+// outside incidents. usual are those onsets, in order of time. For pages it is
+// never above 10.
+func surprising(usual []time.Time, pages bool) int {
+	most, first := 0, 0
+	for last := range usual {
+		for usual[last].Sub(usual[first]) >= formsWithin {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	if n := max(fewest, 1+most); !pages || n < 10 {
+		return n
+	}
+	return 10
+}
+
+// String returns the cause in a few words.
+func (c Cause) String() string {
+	switch {
+	case c.Listing:
+		return strings.TrimSpace("listing " + c.Store)
+	case c.Lost:
+		return "alerts that people had been told of, and that were lost"
+	case c.Stale:
+		return "stale " + string(cmp.Or(c.JobKind, "unknown")) + " jobs"
+	case c.SiteGroup != "":
+		return "site group " + c.SiteGroup
+	case c.Build != "":
+		return string(cmp.Or(c.JobKind, "unknown")) + " jobs of build " + c.Build
+	}
+	return string(cmp.Or(c.JobKind, "unknown")) + " jobs"
+}
+
+// alert returns a ring of the incident as an alerter takes it.
+func (i *Incident) alert(r Ring) Alert {
 	return Alert{
-		Segment:  key.id(),
-		Urgency:  i.Urgency,
-		Kind:     i.Kind,
+		Segment: ID{SiteGroup: r.SiteGroup, Name: i.ID},
+		Store:   i.Cause.Store,
+		Urgency: r.Urgency, Kind: i.gravest(), Level: r.Level,
+		Incident: i.ID,
 		Text:     i.String(),
-		Job:      Job{Kind: i.JobKind},
-		Build:    i.Build,
-		Since:    i.Since,
-		At:       at,
-		Incident: i,
+		Job:      Job{Kind: i.Cause.JobKind}, Build: i.Cause.Build,
+		Since: i.Begun, At: i.Last, Told: i.First,
+		Users: i.Members.Users, Good: i.Good,
+		Runbook: i.Runbook, Link: i.Link, Upstream: i.Upstream,
+		About: i, Ring: r.Members,
 	}
 }
 
-// String returns the incident on one line.
+// urgency returns the worst urgency that the incident rang with.
+func (i *Incident) urgency() Urgency {
+	if len(i.Rings) == 0 {
+		return Ticket
+	}
+	return i.Rings[len(i.Rings)-1].Urgency
+}
+
+// gravest returns the gravest kind of failure among the members.
+func (i *Incident) gravest() (gravest validate.Kind) {
+	for kind := range i.Members.Kinds {
+		if gravest == "" || kind.Compare(gravest) < 0 {
+			gravest = kind
+		}
+	}
+	return gravest
+}
+
+// String returns the incident on one line: first whether customers are hit.
 func (i *Incident) String() string {
+	m := &i.Members
 	var b strings.Builder
-	alike := " alike"
-	if i.Segments == 1 { // the others are well again
-		alike = ""
+	switch protected := m.Segments - m.Live; {
+	case m.Segments == 0:
+		b.WriteString("no segment is affected any more")
+	case m.Live == 0:
+		fmt.Fprintf(&b, "%s affected, all protected: the live ones keep their users", text.Count(m.Segments, "segment"))
+	default:
+		fmt.Fprintf(&b, "%s affected, %s protected", text.Count(m.Live, "live segment"), text.Thousands(int64(protected)))
 	}
-	fmt.Fprintf(&b, "%s of %s affected%s (%s", text.Count(i.Segments, "segment"), text.Count(i.SiteGroups, "site group"), alike, i.Kind)
-	if i.JobKind != "" {
-		fmt.Fprintf(&b, ", %s jobs", i.JobKind)
+	if m.Segments > 0 {
+		fmt.Fprintf(&b, " (%s)", text.Count(m.SiteGroups, "site group"))
 	}
-	if i.Build != "" {
-		fmt.Fprintf(&b, ", build %s", i.Build)
+	for _, kind := range slices.SortedFunc(maps.Keys(m.Kinds), validate.Kind.Compare) {
+		fmt.Fprintf(&b, "; %s %s", text.Thousands(int64(m.Kinds[kind])), kind)
 	}
-	fmt.Fprintf(&b, ") since %s, %s at stake; likely cause: %s; next: %s", i.Since.UTC().Format(time.RFC3339), validate.Count(i.Users), i.Cause, i.Next)
+	fmt.Fprintf(&b, "; %s, since %s", i.Cause, i.Begun.UTC().Format(time.RFC3339))
+	if m.Users > 0 {
+		fmt.Fprintf(&b, ", %s at stake", validate.Count(m.Users))
+	}
+	if i.Likely != "" {
+		fmt.Fprintf(&b, "; likely cause: %s", i.Likely)
+	}
+	if !i.Upstream.IsZero() {
+		fmt.Fprintf(&b, "; made from %s, which is affected itself", i.Upstream)
+	}
+	if i.Good != nil {
+		fmt.Fprintf(&b, "; the largest was right with %s at %s", validate.Count(i.Good.Users), i.Good.At.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(&b, "; next: %s", cmp.Or(i.Runbook, "plan the reruns of everything affected (rerun.New)"))
 	return b.String()
 }

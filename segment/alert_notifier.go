@@ -1,189 +1,247 @@
 package segment
 
 import (
-	"cmp"
 	"context"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A notifier brings alerts to the alerter, each fault of a segment once. With a
-// ledger that holds for all notifiers that share it: what is wrong is written down
-// first, and then one of them tells the alerter.
+// A notifier brings alerts to the alerter. What is wrong is written down in the
+// ledger first, and then one of the notifiers that share it tells the alerter; what
+// was not told is told by the next one.
 type notifier struct {
-	ledger  Ledger // nil: nobody remembers what was told
-	alerter Alerter
-	timeout time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
-	bound   time.Duration // of the ledger, in a job's way
+	ledger    Ledger // nil: nobody remembers what was told
+	alerter   Alerter
+	timeout   time.Duration // of each wait for the ledger
+	patience  time.Duration // of each wait for the alerter, in a job's way; 0: as long as the context lasts
+	groupWait time.Duration // of the alerter: what was told that long ago has rung
+	now       func() time.Time
+
+	mu     sync.Mutex
+	name   string    // of the ledger; empty: not asked yet
+	others time.Time // when it was last looked for what others did not tell
+}
+
+// newNotifier returns a notifier, whose times are as a ledger keeps them. What a
+// plain alerter is told rings at once; one that keeps alerts waits for more of a kind
+// first.
+func newNotifier(ledger Ledger, alerter Alerter, timeout, patience time.Duration, now func() time.Time) *notifier {
+	n := &notifier{others: now(), ledger: ledger, alerter: alerter, timeout: timeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
+	if n.keeps() != nil {
+		n.groupWait = time.Minute
+	}
+	if waits, ok := alerter.(interface{ GroupWait() time.Duration }); ok {
+		n.groupWait = waits.GroupWait()
+	}
+	return n
 }
 
 // claimFor is how long a notifier has for telling the alerter before another one
 // tries.
 const claimFor = time.Minute
 
-// fire says what a run found to be wrong with a segment. That an older run than
-// the live one failed is no news, unless it is live.
-func (n notifier) fire(ctx context.Context, a Alert) error {
+// tellAtOnce is of how many segments the alerter is told in one call, and how many
+// are changed in one step.
+const tellAtOnce = 1000
+
+// keeps returns the alerter's list of open alerts; nil: it keeps none.
+func (n *notifier) keeps() func(ctx context.Context, siteGroup string) iter.Seq2[Alert, error] {
+	keeper, ok := n.alerter.(interface {
+		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
+	})
+	if !ok {
+		return nil
+	}
+	return keeper.Open
+}
+
+// fire says what a run found to be wrong with a segment, and tells people within
+// the bounds that a job's way allows. That an older run than the live one failed is
+// no news, unless it is live.
+func (n *notifier) fire(ctx context.Context, a Alert) error {
+	what := a.Text
 	if n.ledger == nil {
+		a.say(what)
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
-	written, kept := false, true
-	err := afterwards(ctx, n.bound, func(ctx context.Context) (err error) {
-		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) {
-			if kept = s.hasAlert(); !a.Protected || !s.older(a.Number) {
-				s.Alert.open(a)
+	var found news
+	kept := true
+	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
+		n.placeDownstream(ctx, &a)
+		a.say(what)
+		found, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
+			if kept = s.hasAlert(); a.Protected() && s.older(a.Number) {
+				return nil
 			}
+			return []observation{{event: aFault, at: a.At, alert: a}}
 		})
 		return err
 	})
-	if !written || !kept { // people must know all the same
-		return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
+	if err == nil && kept {
+		return n.tell(ctx, found)
 	}
-	return err
+	told := a // what is written down late must not say so
+	n.mu.Lock()
+	told.Unconfirmed, told.Ledger = true, n.name // people must know all the same
+	n.mu.Unlock()
+	told.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself in minutes, unless a sweep finds the fault")
+	return join(err, n.say(context.WithoutCancel(ctx), []Alert{told}, nil))
 }
 
-// say tells the alerter, no longer than it may be in the way.
-func (n notifier) say(ctx context.Context, firing, resolved []Alert) error {
-	if n.timeout == 0 {
-		return n.alerter.Tell(ctx, firing, resolved)
-	}
-	return within(ctx, n.timeout, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
-}
-
-// passed says that a run of a segment passed, so that nothing is wrong with it
-// any more, as far as one run can tell.
-func (n notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report) error {
-	return afterwards(ctx, n.bound, func(ctx context.Context) error {
-		if n.ledger == nil {
-			return n.say(ctx, nil, []Alert{{Segment: id}})
+// passed says that a run of a segment passed, as far as one run can tell; warning
+// is what it passed with, if people are told of that.
+func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report, warning *Alert) error {
+	if n.ledger == nil {
+		if warning != nil {
+			warning.say(warning.Text)
+			return n.say(context.WithoutCancel(ctx), []Alert{*warning}, nil)
 		}
-		_, err := n.change(ctx, []ID{id}, func(s *SegmentState) { s.Alert.passed(number, r) })
+		return n.say(context.WithoutCancel(ctx), nil, []Alert{{Segment: id}})
+	}
+	var found news
+	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
+		seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
+		if warning != nil {
+			n.placeDownstream(ctx, warning)
+			warning.say(warning.Text)
+			seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
+		}
+		found, err = n.change(ctx, []ID{id}, func(s *SegmentState) []observation {
+			if warning == nil && !s.Alert.Affected() {
+				return nil // as nearly always
+			}
+			return seen
+		})
 		return err
+	})
+	return join(err, n.tell(ctx, found))
+}
+
+// tell tells people what a guard's observations led to, and then, or once a minute,
+// what others left untold.
+func (n *notifier) tell(ctx context.Context, found news) error {
+	n.mu.Lock()
+	due := len(found.pending) > 0 || n.now().Sub(n.others).Abs() >= claimFor
+	if due {
+		n.others = n.now()
+	}
+	n.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return afterwards(ctx, n.timeout, func(ctx context.Context) error {
+		for _, a := range found.opened {
+			joined, err := n.form(ctx, &a)
+			if err != nil {
+				return err
+			}
+			found.pending = append(found.pending, joined...)
+		}
+		if err := n.deliver(ctx, found.pending, false); err != nil {
+			return err
+		}
+		return n.deliverOthers(ctx)
 	})
 }
 
-// change writes down what is wrong with segments, or no longer, and tells the
-// alerter what it does not know. The incidents that stand are told with it to an
-// alerter that may have forgotten them: they could not hold their segments' pages
-// back.
-func (n notifier) change(ctx context.Context, ids []ID, change func(*SegmentState), standing ...Alert) (written bool, err error) {
+// A news is what came of some observations.
+type news struct {
+	opened  []Alert // onsets
+	pending []ID    // of which people are to be told something
+}
+
+// change takes observations in, all of them or none, and writes into the log what
+// follows from them.
+func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentState) []observation) (news, error) {
 	if len(ids) == 0 {
-		return true, nil
+		return news{}, nil
 	}
-	due := map[ID]AlertState{}
-	now := time.Now()
-	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
-		change(s)
-		delete(due, s.Segment)
-		if s.hasAlert() && s.Alert.claim(now, now.Add(claimFor)) {
-			due[s.Segment] = s.Alert
+	opened, pending := map[ID]Alert{}, map[ID]bool{}
+	err := n.ledger.Change(ctx, ids, func(s *SegmentState) error {
+		delete(opened, s.Segment)
+		for _, o := range observed(s) {
+			if s.hasAlert() && slices.Contains(s.observe(o), ActionOpened) {
+				opened[s.Segment] = *s.Alert.Open
+			}
+			pending[s.Segment] = s.Alert.Pending()
 		}
 		return nil
 	})
 	if err != nil {
-		return false, wrap("writing the alert down", err)
+		return news{}, wrap("writing the alert down", err)
 	}
-	if len(due) == 0 {
-		return true, nil
+	var found news
+	for _, id := range sorted(pending) {
+		if a, ok := opened[id]; ok {
+			found.opened = append(found.opened, a)
+		}
+		if pending[id] {
+			found.pending = append(found.pending, id)
+		}
 	}
-	if !n.keeps() {
-		standing = nil
-	}
-	return true, n.tell(ctx, due, standing)
+	return found, nil
 }
 
-// tell tells the alerter of what is due, and writes down what it knows now.
-func (n notifier) tell(ctx context.Context, due map[ID]AlertState, standing []Alert) error {
-	firing, resolved := dueAlerts(due)
-	err := n.say(ctx, append(standing, firing...), resolved)
-	told := err == nil
-	again := map[ID]AlertState{}
-	written := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
-		delete(again, s.Segment)
-		if s.Alert.Claimed = time.Now(); !told { // the next one need not wait
-			return nil
+// observe takes an observation into the alert, and what follows from it into the
+// log.
+func (s *SegmentState) observe(o observation) []Action {
+	was := s.Alert
+	actions := s.Alert.observe(o)
+	for _, action := range actions {
+		about, text := &s.Alert, ""
+		if action == ActionOver {
+			about, text = &was, s.Alert.Over
+		} else {
+			text = about.Open.Text
 		}
-		s.Alert.Claimed, s.Alert.Told = time.Time{}, due[s.Segment].Open
-		if now := time.Now(); s.Alert.claim(now, now.Add(claimFor)) { // changed while we told
-			again[s.Segment] = s.Alert
-		}
+		mark := about.worst()
+		s.Log = append(s.Log, LogEntry{
+			Segment: s.Segment, At: o.at, Action: action, RunID: about.Open.RunID,
+			Mark: &mark, Incident: about.Incident, Text: text,
+		})
+	}
+	return actions
+}
+
+// say tells the alerter, no longer than it may be in the way.
+func (n *notifier) say(ctx context.Context, firing, resolved []Alert) error {
+	if len(firing)+len(resolved) == 0 {
 		return nil
-	})
-	if written != nil {
-		return join(err, wrap("writing down what the alerter was told", written))
 	}
-	if len(again) > 0 {
-		err = join(err, n.tell(ctx, again, nil))
+	if n.patience == 0 {
+		return n.alerter.Tell(ctx, firing, resolved)
 	}
-	return err
+	return within(ctx, n.patience, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
 }
 
-// dueAlerts returns the alerts to fire, incidents first so that they hold back
-// their segments' pages, and those that are over: also where another fault took
-// their place.
-func dueAlerts(due map[ID]AlertState) (firing, resolved []Alert) {
-	for _, id := range sorted(due) {
-		s := due[id]
-		if s.Open != nil {
-			firing = append(firing, *s.Open)
+// ids returns the segments that f selects.
+func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
+	for s, err := range n.ledger.Segments(ctx, f) {
+		if err != nil {
+			return nil, wrap("reading the alerts", err)
 		}
-		switch {
-		case s.Told != nil:
-			resolved = append(resolved, *s.Told)
-		case s.Open == nil: // it may have heard of an alert that is over
-			resolved = append(resolved, Alert{Segment: id})
-		}
+		found = append(found, s.Segment)
 	}
-	slices.SortStableFunc(firing, func(a, b Alert) int { return cmp.Compare(a.turn(), b.turn()) })
-	return firing, resolved
+	return found, nil
 }
 
-func (a *Alert) turn() int {
-	if a.Incident != nil {
-		return 0
+// identity returns the name of the ledger.
+func (n *notifier) identity(ctx context.Context) (string, error) {
+	n.mu.Lock()
+	name := n.name
+	n.mu.Unlock()
+	if name != "" {
+		return name, nil
 	}
-	return 1
-}
-
-// keeps reports whether the alerter keeps alerts by itself, and may forget them.
-func (n notifier) keeps() bool {
-	_, keeps := n.alerter.(interface {
-		Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error]
-	})
-	return keeps
-}
-
-// tellAll tells the alerter of all that it does not know, and one that keeps alerts
-// by itself of those that stand, in case it forgot: standing first, then the others
-// of the ledger that are no incidents.
-func (n notifier) tellAll(ctx context.Context, standing []Alert) error {
-	var failures []error
-	var pending []ID
-	known := slices.Clip(standing)
-	flush := func(atLeast int) {
-		if len(pending) >= atLeast {
-			_, err := n.change(ctx, pending, func(*SegmentState) {}, standing...)
-			failures, pending = append(failures, err), nil
-		}
-		if n.keeps() && len(known) >= atLeast {
-			failures = append(failures, wrap("reminding of standing alerts", n.alerter.Tell(ctx, known, nil)))
-			known = nil
-		}
+	name, err := n.ledger.Identity(ctx)
+	if err == nil {
+		n.mu.Lock()
+		n.name = name
+		n.mu.Unlock()
 	}
-	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
-		switch a := s.Alert.Open; {
-		case err != nil:
-			failures = append(failures, wrap("reading the alerts", err))
-		case s.Alert.pending():
-			pending = append(pending, s.Segment)
-		case a != nil && a.Incident == nil && n.keeps():
-			known = append(known, *a)
-		}
-		flush(mostAtOnce)
-	}
-	flush(1)
-	return joinFew(failures)
+	return name, wrap("reading the ledger's identity", err)
 }

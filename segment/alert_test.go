@@ -40,52 +40,21 @@ func TestLogAlerter(t *testing.T) {
 	require.Contains(t, log.String(), "segment affected", "nil is the default logger")
 }
 
-// TestIncidentText: only what is known of the jobs is said of them.
+// TestIncidentText: first whether customers are hit, then the rest, of which only
+// what is known is said.
 func TestIncidentText(t *testing.T) {
-	i := segment.Incident{
-		Kind: validate.Capped, Segments: 5000, SiteGroups: 1, Users: 7, Cause: "a limit", Next: "look",
-		Since: time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC),
+	i := segment.Incident{Cause: segment.Cause{JobKind: segment.JobKindCopy, Build: "7"}, Begun: time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC)}
+	end := "; copy jobs of build 7, since 2024-03-18T10:44:00Z"
+	command := "; next: plan the reruns of everything affected (rerun.New)"
+	require.Equal(t, "no segment is affected any more"+end+command, i.String())
+	i.Members = segment.Members{Segments: 2, SiteGroups: 1}
+	require.Equal(t, "2 segments affected, all protected: the live ones keep their users (1 site group)"+end+command, i.String())
+	i.Members = segment.Members{
+		Segments: 4422, Live: 1435, SiteGroups: 40, Users: 5_000_000,
+		Kinds: map[validate.Kind]int{validate.Capped: 4400, validate.Empty: 22},
 	}
-	end := ") since 2024-03-18T10:44:00Z, 7 users at stake; likely cause: a limit; next: look"
-	require.Equal(t, "5,000 segments of 1 site group affected alike (capped"+end, i.String())
-	i.Segments, i.SiteGroups, i.JobKind = 1, 2, segment.JobKindCopy
-	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs"+end, i.String())
-	i.Build = "7"
-	require.Equal(t, "1 segment of 2 site groups affected (capped, copy jobs, build 7"+end, i.String())
-}
-
-// TestIncidentSumsUp: the earliest beginning, the users of all, the cause of the
-// largest, and the runbook where all have the same.
-func TestIncidentSumsUp(t *testing.T) {
-	f := newFleet(t)
-	begun := f.now.Add(-time.Hour).Truncate(time.Second)
-	open := func(name string, users int64, since time.Time, runbook string) {
-		require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg(name)}, func(s *segment.SegmentState) error {
-			s.Alert.Open = &segment.Alert{
-				Segment: seg(name), Urgency: segment.Page, Kind: validate.Empty, RunID: "tonight", Text: "cause of " + name,
-				Job: segment.Job{Kind: segment.JobKindCopy}, Build: "7", Since: since, Runbook: runbook,
-				Report: validate.Report{Expected: validate.Count(users)},
-			}
-			return nil
-		}))
-	}
-	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
-		since, users := begun.Add(time.Duration(i%7-3)*time.Minute), int64(1000)
-		if name == "h" {
-			users = 5000
-		}
-		open(name, users, since, "https://runbook")
-	}
-	s := f.sweep()
-	require.Len(t, s.Incidents, 1)
-	i := s.Incidents[0]
-	require.Equal(t, 12, i.Segments)
-	require.EqualValues(t, 16000, i.Users)
-	require.Equal(t, begun.Add(-3*time.Minute), i.Since)
-	require.Equal(t, "cause of h", i.Cause)
-	require.Equal(t, "https://runbook", i.Next)
-
-	open("a", 1000, begun, "https://another")
-	i = f.sweep().Incidents[0]
-	require.Contains(t, i.Next, "rerun.New", "no one runbook")
+	i.Likely, i.Upstream, i.Runbook = "read exactly 10,000 users", seg("seed"), "https://runbook"
+	i.Good = &validate.Size{Users: 1000, At: time.Date(2024, 3, 17, 2, 0, 0, 0, time.UTC)}
+	require.Equal(t, "1,435 live segments affected, 2,987 protected (40 site groups); 22 empty; 4,400 capped"+end+", 5,000,000 users at stake; likely cause: read exactly 10,000 users; "+
+		"made from site-a/seed, which is affected itself; the largest was right with 1,000 users at 2024-03-17T02:00:00Z; next: https://runbook", i.String())
 }

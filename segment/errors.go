@@ -55,7 +55,7 @@ func Retryable(err error) bool {
 		return true
 	}
 	failed, ok := errors.AsType[*validate.Error](err)
-	if !ok {
+	if !ok || refused(err) {
 		return false
 	}
 	for _, f := range failed.Report.Findings {

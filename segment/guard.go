@@ -40,6 +40,12 @@ type GuardConfig struct {
 	// AlertTimeout bounds the wait for the Alerter in a job's way: what it was not
 	// told by then, the next guard or sweep tells it. 0: 2 seconds.
 	AlertTimeout time.Duration
+	// Breaker is from how many segments on that a build damaged no more of its Live
+	// runs are admitted: where there is no staging, people are told when it is too
+	// late. They are those with an open alert of the same job kind and build about a
+	// proven fault. Begin, Admit and Do then return a *BreakerError, until somebody
+	// calls Resume. 0: off.
+	Breaker int
 	// Now returns the time that sizes are judged and recorded by. nil: time.Now.
 	Now func() time.Time
 
@@ -57,7 +63,7 @@ type Guard struct {
 	tracer    trace.Tracer
 	waits     metric.Float64Histogram
 	runs      metric.Int64Counter
-	notifier  notifier
+	notifier  *notifier
 }
 
 const (
@@ -82,6 +88,9 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if c.Timeout < 0 || c.AlertTimeout < 0 {
 		return nil, fmt.Errorf("segment: new guard: %w", badInput("GuardConfig.Timeout", min(c.Timeout, c.AlertTimeout), "0 or more"))
 	}
+	if c.Breaker < 0 {
+		return nil, fmt.Errorf("segment: new guard: %w", badInput("GuardConfig.Breaker", c.Breaker, "0 or more"))
+	}
 	c.Timeout, c.AlertTimeout = cmp.Or(c.Timeout, defaultTimeout), cmp.Or(c.AlertTimeout, defaultAlertTimeout)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -103,7 +112,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		waits:     waits,
 		runs:      runs,
-		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout, c.Timeout},
+		notifier:  newNotifier(c.Ledger, c.Alerter, c.Timeout, c.AlertTimeout, c.Now),
 	}, nil
 }
 
@@ -135,8 +144,8 @@ func (g *Guard) Admit(ctx context.Context, run Run) (validate.Report, error) {
 //   - *LiveError: live, but not recorded.
 //
 // Telling people never fails a job: what the Alerter does not hear now, the next
-// guard or sweep tells it. If discarding, recording or alerting fails after a failed check, the error
-// says so and is still a *validate.Error. A callback that panics before the
+// guard or sweep tells it. If discarding or recording fails after a failed check, the
+// error says so and is still a *validate.Error. A callback that panics before the
 // commit has the output discarded, and the panic goes on.
 func (g *Guard) Commit(ctx context.Context, run Run) (validate.Report, error) {
 	return g.guarded(ctx, "commit segment", &guardedRun{guard: g, run: run, turn: run.turn})
@@ -164,6 +173,9 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		}
 		if err != nil {
 			r.log(ctx, "run failed", err)
+		}
+		if r.untold != nil {
+			r.log(ctx, toldLater, r.untold)
 		}
 	}()
 	err = r.decide(ctx)

@@ -17,7 +17,7 @@ import (
 // leave the users of both; the segment is the run's until its Commit or until ctx
 // ends. If Begin returns an error, the job must not write: it is or wraps a
 // *validate.Error, or ErrSuperseded where this attempt has a successor or is live
-// already.
+// already, or a *BreakerError.
 func (g *Guard) Begin(ctx context.Context, run *Run) error {
 	ctx, span := g.tracer.Start(ctx, "begin segment")
 	defer span.End()
@@ -27,7 +27,7 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 	if err != nil {
 		r.release(ctx)
 	}
-	if err != nil && !errors.Is(err, ErrSuperseded) {
+	if err != nil && !errors.Is(err, ErrSuperseded) && !refused(err) {
 		r.unverified(&outage{"beginning", err})
 		err = &validate.Error{Report: r.report}
 	}
@@ -41,6 +41,9 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 
 func (r *guardedRun) begin(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil || r.guard.config.Ledger == nil {
+		return err
+	}
+	if err := r.admitBuild(ctx); err != nil {
 		return err
 	}
 	if r.run.Live && r.rule.Mode != Observe {
@@ -90,6 +93,9 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	defer func() {
 		if !returned { // the panic goes on, so nobody is returned what else went wrong
 			r.log(ctx, "run failed", r.failed(ctx, errEnded))
+			if r.untold != nil {
+				r.log(ctx, toldLater, r.untold)
+			}
 		}
 	}()
 	err = errEnded // unless write returns, and Commit
@@ -98,6 +104,9 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 	if failure != nil {
 		err = r.failed(ctx, failure) // which adds to the report
 		r.log(ctx, "run failed", err)
+		if r.untold != nil {
+			r.log(ctx, toldLater, r.untold)
+		}
 		return r.report, err
 	}
 	r.run.turn = r.turn
@@ -123,6 +132,7 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return recorded
 		}
-		return join(recorded, r.alert(ctx, RunFailed, err.Error()))
+		r.alert(ctx, RunFailed, err.Error())
+		return recorded
 	}))
 }

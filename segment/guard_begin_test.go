@@ -273,7 +273,7 @@ func TestDo(t *testing.T) {
 				require.Equal(t, c.urgent != "", len(b.alerts) > 0)
 				if c.urgent != "" {
 					require.Equal(t, c.urgent, b.alerts[0].Urgency)
-					require.Equal(t, !b.run.Live, b.alerts[0].Protected)
+					require.Equal(t, !b.run.Live, b.alerts[0].Protected())
 				}
 				_, err = b.ledger.Next(t.Context(), cars)
 				require.NoError(t, err)
@@ -373,7 +373,7 @@ func TestDoThatHangs(t *testing.T) {
 				require.Equal(t, c.state, b.last().State, "while it hangs")
 				require.Len(t, b.alerts, 1)
 				require.Equal(t, c.urgent, b.alerts[0].Urgency)
-				require.Equal(t, !c.live && c.where != "commit", b.alerts[0].Protected)
+				require.Equal(t, !c.live && c.where != "commit", b.alerts[0].Protected())
 				require.Contains(t, b.alerts[0].Text, "did not return when its time was over")
 				close(hang)
 				require.Equal(t, c.last == segment.RunCommitted, <-returned == nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -27,11 +26,17 @@ type guardedRun struct {
 	discarded  bool
 	committing bool // Commit was called: what it did cannot be taken back
 	live       bool
+	untold     error // why people could not be told: the next guard or sweep tells them
 }
 
 // decide judges the run, and makes it live or rejects it.
 func (r *guardedRun) decide(ctx context.Context) error {
 	err := r.prepare(ctx)
+	if err == nil && r.admitting {
+		if err = r.admitBuild(ctx); refused(err) {
+			return err
+		}
+	}
 	if err == nil && !r.admitting {
 		if err = r.lock(ctx); yields(err) {
 			return r.yield(ctx, err)
@@ -217,18 +222,19 @@ func (r *guardedRun) published(ctx context.Context) error {
 			err = join(err, again)
 		}
 	}
-	var told error
 	switch {
-	case r.run.Live && yields(err) && r.rule.Mode != Observe:
+	case yields(err) && r.run.Live && r.rule.Mode != Observe:
 		r.unverified(err)
-		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }):
-		told = r.alert(ctx, RunCommitted, r.text())
-	case !yields(err):
-		told = wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report))
-	}
-	if told != nil { // the next guard or sweep tells it
-		r.log(ctx, "segment is live, but", told)
+		r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
+	case yields(err):
+	case !r.report.Passed():
+		r.alert(ctx, state, r.text())
+	default:
+		var warning *Alert
+		if len(r.report.Findings) > 0 {
+			warning = r.warning(state)
+		}
+		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, warning))
 	}
 	if err != nil && r.rule.Mode == Observe { // a job that is only observed must not fail by it
 		r.log(ctx, "segment is live, but", err)

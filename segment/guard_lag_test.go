@@ -150,7 +150,7 @@ func TestSettleCancelled(t *testing.T) {
 				require.True(t, segment.Retryable(err))
 				require.Equal(t, c.after > settles.Min, slices.Contains(b.events, "stored"))
 				require.Contains(t, b.events, "discard")
-				require.Empty(t, b.alerts)
+				require.Equal(t, segment.Ticket, b.alerts[0].Urgency, "it ran out of time")
 				require.Equal(t, int64(4800), b.live)
 			})
 		})

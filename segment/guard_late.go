@@ -50,7 +50,9 @@ func (r *guardedRun) late(ctx context.Context, committing bool) {
 	if rules := r.guard.config.Rules; rules != nil {
 		r.rule, _ = rules(context.WithoutCancel(ctx), r.run.Job)
 	}
-	if err := join(r.recordAfter(ctx, state), r.alert(ctx, state, text)); err != nil {
+	err := r.recordAfter(ctx, state)
+	r.alert(ctx, state, text)
+	if err = join(err, r.untold); err != nil {
 		r.log(ctx, "a run that does not return", err)
 	}
 }

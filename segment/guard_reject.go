@@ -22,36 +22,37 @@ func (r *guardedRun) reject(ctx context.Context) error {
 			return nil
 		}
 		recorded := r.recordAfter(ctx, RunRejected)
-		if ctx.Err() != nil && !r.report.Proven() && !r.unprotected() {
+		if errors.Is(ctx.Err(), context.Canceled) && !r.report.Proven() && !r.unprotected() {
 			return recorded // the job was told to stop, which is no news about a segment that keeps its users
 		}
-		return join(recorded, r.alert(ctx, RunRejected, r.text()))
+		r.alert(ctx, RunRejected, r.text())
+		return recorded
 	}))
 }
 
-// drop tells of what is wrong, gives the segment's turn to others, and discards
-// the output. Where the job's transaction keeps others from writing into the
-// ledger, or may be what the ledger waited for in vain, it must be over first; where
-// that was not known, telling is tried again.
-func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
+// drop records and tells what is wrong, gives the segment's turn to others, and
+// discards the output. Where the job's transaction keeps others from writing into
+// the ledger, or may be what the ledger waited for in vain, it must be over first;
+// where that was not known, recording is tried again.
+func (r *guardedRun) drop(ctx context.Context, record func() error) error {
 	r.lookout.reached(known)
 	tx := r.run.Staging.Tx
 	alone, ok := tx.(interface{ Exclusive() bool })
 	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
 	if r.wrote || busy || ok && alone.Exclusive() {
 		r.leftover = r.discard(ctx)
-		return join(r.leftover, tell())
+		return join(r.leftover, record())
 	}
-	told := tell()
+	recorded := record()
 	r.release(ctx)
 	r.leftover = r.discard(ctx)
 	switch {
-	case told != nil && tx != nil:
-		told = tell()
+	case (recorded != nil || r.untold != nil) && tx != nil:
+		recorded = record()
 	case r.leftover != nil && r.guard.config.Ledger != nil && !r.run.nameless() && !r.report.Passed():
-		told = join(told, r.alert(ctx, RunRejected, r.text()))
+		r.alert(ctx, RunRejected, r.text())
 	}
-	return join(r.leftover, told)
+	return join(r.leftover, recorded)
 }
 
 // overtaken reports whether the check may have failed by another run of the
@@ -68,12 +69,16 @@ func (r *guardedRun) overtaken(ctx context.Context) bool {
 }
 
 // yield drops the output of a run that another one superseded or overtook. That
-// is no news about the segment.
+// is no news about the segment, unless it was live before anybody knew.
 func (r *guardedRun) yield(ctx context.Context, why error) error {
 	return join(why, r.drop(ctx, func() error {
 		err := r.recordAfter(ctx, RunOvertaken)
 		if errors.Is(err, ErrSuperseded) { // this attempt is live already
 			err = nil
+		}
+		if r.unprotected() {
+			r.unverified(why)
+			r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
 		}
 		return err
 	}))
@@ -121,7 +126,8 @@ func (r *guardedRun) unknown(ctx context.Context, failure error) error {
 	r.lease.end()
 	err := &UnknownError{Segment: r.run.Job.To, RunID: r.run.ID, Err: failure}
 	recorded := r.recordAfter(ctx, RunUnknown)
-	return join(err, recorded, r.alert(ctx, RunUnknown, err.Error()))
+	r.alert(ctx, RunUnknown, err.Error())
+	return join(err, recorded)
 }
 
 var errEnded = errors.New("a callback panicked or ended its goroutine")
@@ -161,47 +167,84 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 	return r.reject(ctx)
 }
 
-// alert tells people of what was found.
-func (r *guardedRun) alert(ctx context.Context, state RunState, text string) error {
+// warning returns what people are told of a run that is live, though not without
+// findings; nil: nothing. Some findings explain why it passed, and are no news:
+// chance in the mapping, bounds, earlier sizes or a source's lag that are not known,
+// an empty output that was expected.
+func (r *guardedRun) warning(state RunState) *Alert {
+	_, most := r.report.Stored.Range()
+	news := slices.DeleteFunc(slices.Clone(r.report.Findings), func(f validate.Finding) bool {
+		switch f.Kind { //nolint:exhaustive // of the rest people are told
+		case validate.Unverified, validate.Short, validate.Surplus:
+			return f.Severity == validate.Warn
+		case validate.Dropped:
+			return f.Severity == validate.Warn && most == 0
+		}
+		return false
+	})
+	if len(news) == 0 {
+		return nil
+	}
+	a := r.found(state, r.text())
+	a.Kind = slices.MinFunc(news, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) }).Kind
+	return &a
+}
+
+// alert tells people of what was found. What cannot be told is pending, in the
+// ledger: that fails no job.
+func (r *guardedRun) alert(ctx context.Context, state RunState, text string) {
+	r.untold = wrap("telling people", r.guard.notifier.fire(ctx, r.found(state, text)))
+}
+
+// found returns what was found as an alert. Its text is what was found; the rest is
+// said when it is known what explains it.
+func (r *guardedRun) found(state RunState, text string) Alert {
 	a := Alert{
-		Segment:   r.run.Job.To,
-		Urgency:   urgencyOf(&r.report),
-		Kind:      r.report.Gravest(),
-		Text:      next(text, r.rule.Runbook),
-		Protected: !r.unprotected() && !r.committing,
-		Job:       r.run.Job,
-		RunID:     r.run.ID,
-		Attempt:   r.run.Attempt,
-		Number:    r.start.Number,
-		State:     state,
-		Build:     r.run.Build,
-		Rule:      r.rule.Name,
-		Runbook:   r.rule.Runbook,
-		Since:     r.at,
-		At:        r.at,
-		Report:    r.report,
+		Segment: r.run.Job.To,
+		Urgency: urgencyOf(&r.report),
+		Kind:    r.report.Gravest(),
+		Text:    text,
+		Level:   r.level(),
+		Job:     r.run.Job,
+		RunID:   r.run.ID,
+		Attempt: r.run.Attempt,
+		Number:  r.start.Number,
+		State:   state,
+		Build:   r.run.Build,
+		Rule:    r.rule.Name,
+		Runbook: r.rule.Runbook,
+		Link:    r.rule.Link,
+		Since:   r.at,
+		At:      r.at,
+		Users:   atStake(&r.report),
+		Report:  r.report,
+	}
+	if n := len(r.sizes); n > 0 {
+		a.Good = &r.sizes[n-1]
+		a.Users = max(a.Users, a.Good.Users)
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
 		a.Urgency = Page
 	}
-	return wrap("alerting", r.guard.notifier.fire(ctx, a))
+	if 0 < a.Users && a.Users < r.rule.PageFrom {
+		a.Urgency = Ticket
+	}
+	return a
 }
 
 // text returns what an alert says of the report.
 func (r *guardedRun) text() string {
 	text := (&validate.Error{Report: r.report}).Error()
-	switch {
-	case r.report.Passed():
-		return r.report.Name + ": live, with a warning: " + warnings(&r.report)
-	case r.live || r.unprotected():
-		return text + " (live: the segment is not protected)"
-	case r.leftover != nil:
-		return text + " (not live: the segment keeps its users; the output is left over: " + r.leftover.Error() + ")"
-	case r.admitting:
-		return text + " (before the first write: the live segment keeps its users)"
+	if r.report.Passed() {
+		text = r.report.Name + ": " + warnings(&r.report)
 	}
-	return text + " (not live: the segment keeps its users)"
+	if r.leftover != nil {
+		text += "; the output is left over: " + r.leftover.Error()
+	}
+	return text
 }
+
+const toldLater = "people are told by the next guard or sweep"
 
 func (r *guardedRun) log(ctx context.Context, message string, err error) {
 	if r.guard.config.Logger == nil {
@@ -211,4 +254,16 @@ func (r *guardedRun) log(ctx context.Context, message string, err error) {
 		slog.String("segment", r.run.Job.To.String()),
 		slog.String("run", r.run.ID),
 		slog.Any("error", err))
+}
+
+// level returns how much the live segment has suffered by the run.
+func (r *guardedRun) level() Level {
+	if !r.unprotected() && !r.committing {
+		return LevelProtected
+	}
+	stored := &r.report.Stored
+	if stored.IsZero() || stored.IsUnknown() {
+		return LevelLive
+	}
+	return levelOf(atStake(&r.report), stored.Users())
 }

@@ -132,6 +132,8 @@ func errorType(r *validate.Report, err error) string {
 		return "unknown"
 	case errors.As(err, &live):
 		return "live"
+	case refused(err):
+		return "breaker"
 	case errors.Is(err, ErrSuperseded), errors.Is(err, ErrOvertaken):
 		return waitError(err)
 	}

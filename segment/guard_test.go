@@ -49,7 +49,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, staged: 5300, live: 4800, ledger: segment.NewMemory(), fail: map[string]error{}, end: func(string) {}}
 	b.config = segment.GuardConfig{Ledger: b, Alerter: b}
-	b.told(segment.Alert{Segment: cars, Urgency: segment.Ticket, Kind: validate.Risen, RunID: "sunday"})
+	b.told(segment.Alert{Segment: cars, Urgency: segment.Ticket, Kind: validate.Unverified, RunID: "sunday", Build: "v0"}) // and of what level was not known
 	b.run = segment.Run{
 		ID: "monday", Attempt: 1, Build: "v1", Job: copyCars,
 		Expected: validate.Count(5300),
@@ -62,9 +62,17 @@ func newBench(t *testing.T) *bench {
 // told makes an alert one that is open, and that the alerter was told of.
 func (b *bench) told(a segment.Alert) {
 	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.ID{a.Segment}, func(s *segment.SegmentState) error {
-		s.Alert = segment.AlertState{Open: &a, Told: &a}
+		opened(s, a)
 		return nil
 	}))
+}
+
+// opened makes an alert one that is open, and that the alerter was told of.
+func opened(s *segment.SegmentState, a segment.Alert) {
+	m := segment.Mark{Urgency: a.Urgency, Kind: a.Kind, Level: a.Level, JobKind: a.Job.Kind, Build: a.Build}
+	s.Alert = segment.AlertState{
+		Open: &a, Marks: []segment.Mark{m}, Told: []segment.Told{{Mark: m}}, Swept: a.RunID == "", Unsettled: a.State == segment.RunUnknown,
+	}
 }
 
 // open returns the alert that is open, if there is one.
@@ -130,6 +138,22 @@ func (b *bench) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2
 
 func (b *bench) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
 	return b.ledger.Log(ctx, f)
+}
+
+func (b *bench) Identity(ctx context.Context) (string, error) { return b.ledger.Identity(ctx) }
+
+func (b *bench) Incidents(ctx context.Context, f segment.IncidentFilter) iter.Seq2[segment.Incident, error] {
+	return b.ledger.Incidents(ctx, f)
+}
+
+func (b *bench) ChangeIncident(ctx context.Context, id string, change func(*segment.Incident) error) error {
+	return b.ledger.ChangeIncident(ctx, id, change)
+}
+
+func (b *bench) Mutes(ctx context.Context) ([]segment.Mute, error) { return b.ledger.Mutes(ctx) }
+
+func (b *bench) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([]segment.Mute, error)) error {
+	return b.ledger.ChangeMutes(ctx, change)
 }
 
 func (b *bench) Tell(_ context.Context, firing, resolved []segment.Alert) error {
@@ -224,9 +248,9 @@ func TestOrderOfEvents(t *testing.T) {
 				require.False(t, r.Passed())
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.Page, b.alerts[0].Urgency)
-				require.True(t, b.alerts[0].Protected)
-				require.Equal(t, err.Error()+" (not live: the segment keeps its users)", b.alerts[0].Text)
-				require.Equal(t, "v1", b.alerts[0].Build)
+				require.True(t, b.alerts[0].Protected())
+				require.Equal(t, "not live, the segment keeps its users: "+err.Error()+"; build v1; next: mend the cause, and run the job again", b.alerts[0].Text)
+				require.Equal(t, "v0", b.alerts[0].Build, "which brought it first")
 			},
 		},
 		{
@@ -282,14 +306,13 @@ func TestOrderOfEvents(t *testing.T) {
 			},
 		},
 		{
-			name: "history best effort", reason: "passes with a warning, if the configuration says so",
+			name: "history best effort", reason: "passes with a warning that only explains, if the configuration says so",
 			set:    func(b *bench) { b.fail["sizes"], b.config.BestEffortSizes = errDown, true },
-			events: []string{"sizes", "stored", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{5300},
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{5300},
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.Len(t, r.Findings, 2, "and that the run has no number, which only explains")
-				require.Equal(t, "site-b/cars: live, with a warning: unverified: reading earlier sizes: connection refused", b.alerts[0].Text)
-				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
+				require.Equal(t, "reading earlier sizes: connection refused", r.Findings[0].Detail)
 			},
 		},
 		{
@@ -322,16 +345,18 @@ func TestOrderOfEvents(t *testing.T) {
 				require.ErrorIs(t, err, validate.Short)
 				require.ErrorIs(t, err, errDown)
 				require.ErrorContains(t, err, "(22.6% short, 0 allowed); discarding: connection refused")
-				require.Contains(t, b.open().Text, "(not live: the segment keeps its users; the output is left over: discarding: connection refused)")
+				require.Contains(t, b.open().Text, "; the output is left over: discarding: connection refused")
 			},
 		},
 		{
-			name: "verdict, and record and alert fail", reason: "joined, on one line",
+			name: "verdict, and record and alert fail", reason: "not recorded is said, on one line; telling fails no job",
 			set:    func(b *bench) { b.staged, b.fail["rejected"], b.fail["fire"] = 4100, errDown, errors.New("no route") },
 			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{},
-			check: func(t *testing.T, _ *bench, _ validate.Report, err error) {
+			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Short)
-				require.ErrorContains(t, err, "; recording it as rejected: connection refused; alerting: no route")
+				require.EqualError(t, err, "site-b/cars: stored 4,100 of 5,300 users (22.6% short, 0 allowed); recording it as rejected: connection refused")
+				alert := b.state().Alert
+				require.True(t, alert.Pending(), "the next guard or sweep tells it")
 			},
 		},
 		{
@@ -355,8 +380,8 @@ func TestOrderOfEvents(t *testing.T) {
 				require.EqualError(t, err, "site-b/cars: run monday may be live or not: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.RunUnknown, b.last().State)
-				require.Equal(t, err.Error(), b.alerts[0].Text)
-				require.False(t, b.alerts[0].Protected)
+				require.Contains(t, b.alerts[0].Text, "live or not, nobody knows: "+err.Error())
+				require.False(t, b.alerts[0].Protected())
 			},
 		},
 		{
@@ -389,7 +414,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.True(t, r.Passed())
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 				require.Equal(t, validate.Dropped, b.alerts[0].Kind)
-				require.Contains(t, b.alerts[0].Text, "live, with a warning: dropped: 5,300 users, 74% below")
+				require.Contains(t, b.alerts[0].Text, "live, with a warning: site-b/cars: dropped: 5,300 users, 74% below")
 			},
 		},
 		{
@@ -408,7 +433,7 @@ func TestOrderOfEvents(t *testing.T) {
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.False(t, r.Passed())
-				require.Contains(t, b.alerts[0].Text, "(live: the segment is not protected)")
+				require.Contains(t, b.alerts[0].Text, "live, 10% or more of its users lost: ")
 			},
 		},
 		{
@@ -467,8 +492,8 @@ func TestOrderOfEvents(t *testing.T) {
 				require.ErrorIs(t, err, validate.Short)
 				require.True(t, b.last().Live)
 				require.ErrorContains(t, err, "(live already: the segment is not protected)")
-				require.False(t, b.alerts[0].Protected)
-				require.Contains(t, b.alerts[0].Text, "(live: the segment is not protected)")
+				require.False(t, b.alerts[0].Protected())
+				require.Contains(t, b.alerts[0].Text, "live, 10% or more of its users lost: ")
 			},
 		},
 		{
@@ -521,8 +546,8 @@ func TestAdmitGates(t *testing.T) {
 	b.run.Read = validate.Count(5200)
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
-	require.True(t, b.alerts[0].Protected, "nothing was written, so what is live is as it was")
-	require.Equal(t, err.Error()+" (before the first write: the live segment keeps its users)", b.alerts[0].Text)
+	require.True(t, b.alerts[0].Protected(), "nothing was written, so what is live is as it was")
+	require.Equal(t, "not live, the segment keeps its users: "+err.Error()+"; build v1; next: mend the cause, and run the job again", b.alerts[0].Text)
 	require.False(t, b.last().Live)
 
 	b = newBench(t)
@@ -603,8 +628,8 @@ func TestLiveSuperseded(t *testing.T) {
 	require.ErrorIs(t, err, segment.ErrSuperseded)
 	_, live := errors.AsType[*segment.LiveError](err)
 	require.True(t, live)
-	require.Equal(t, []string{"sizes", "stored", "committed", "committed", "fire"}, b.events, "recorded as live, over the newer attempt's output")
-	require.Equal(t, segment.Page, b.alerts[len(b.alerts)-1].Urgency)
+	require.Equal(t, []string{"sizes", "stored", "committed", "committed"}, b.events, "recorded as live, over the newer attempt's output; a page stands")
+	require.True(t, b.state().Alert.Unsettled)
 	require.Contains(t, b.open().Text, "superseded by attempt 2")
 	require.True(t, b.last().Overlapped)
 }
@@ -708,7 +733,7 @@ func TestInTransaction(t *testing.T) {
 		require.ErrorIs(t, err, errDown)
 		require.True(t, segment.Retryable(err))
 		require.Equal(t, []string{"tx sizes", "stored", "tx committed", "commit", "rejected", "fire"}, b.events, "the ledger says that it is not live")
-		require.True(t, b.alerts[0].Protected)
+		require.True(t, b.alerts[0].Protected())
 	})
 	t.Run("commit fails, and the ledger does not answer", func(t *testing.T) {
 		b := newBench(t)
@@ -804,7 +829,7 @@ func TestCancelledLive(t *testing.T) {
 	require.ErrorIs(t, err, validate.Unverified)
 	require.True(t, segment.Retryable(err))
 	require.Equal(t, []string{"sizes", "rejected", "fire"}, b.events)
-	require.False(t, b.alerts[0].Protected)
+	require.False(t, b.alerts[0].Protected())
 
 	b = newBench(t)
 	b.run.Live, b.run.Staging.Commit, b.run.Staging.Discard = true, nil, nil
@@ -1078,13 +1103,17 @@ func TestHanging(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
+				var log bytes.Buffer
+				b.config.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				h := &hanging{Memory: b.ledger, at: at}
 				b.config.Ledger, b.config.Alerter, b.staged = h, h, 4100
 				b.run.Staging.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
 				_, err := b.commit()
 				require.ErrorIs(t, err, validate.Short)
-				require.ErrorContains(t, err, "gave up after "+map[bool]string{true: "2s", false: "30s"}[at == "fire"])
+				text := err.Error() + log.String()
+				require.Contains(t, text, "gave up after "+map[bool]string{true: "2s", false: "30s"}[at == "fire"])
 				require.Equal(t, told, len(h.alerts) == 1)
+				require.Equal(t, at == "alerts", told && h.alerts[0].Unconfirmed, "nobody wrote it down")
 				require.Equal(t, at == "rejected", !b.recorded())
 			})
 		})

@@ -76,51 +76,123 @@ type Ledger interface {
 	// written. An error ends the sequence; an entry of which something cannot be
 	// read does not, and comes with what can (LogEntry.Damaged).
 	Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error]
+	// Identity returns a name that no other ledger has. It is the same for all
+	// processes that share the ledger.
+	Identity(ctx context.Context) (string, error)
+	// Incidents yields the incidents that f selects in the order in which they
+	// began, each with its members counted. An error ends the sequence.
+	Incidents(ctx context.Context, f IncidentFilter) iter.Seq2[Incident, error]
+	// ChangeIncident calls change with an incident, its members counted, or with
+	// one that has its ID alone where it is not known. It keeps what change made of
+	// it, as one step also between processes, and adds Incident.Log to the log. If
+	// change returns an error, it keeps nothing and returns it. Where others were in
+	// the way, change may be called again.
+	ChangeIncident(ctx context.Context, id string, change func(*Incident) error) error
+	// Mutes returns the mutes, those too that have ended.
+	Mutes(ctx context.Context) ([]Mute, error)
+	// ChangeMutes calls change with the mutes and keeps what it returns, as one
+	// step also between processes. If change returns an error, it keeps nothing and
+	// returns it. Where others were in the way, change may be called again.
+	ChangeMutes(ctx context.Context, change func([]Mute) ([]Mute, error)) error
 }
 
 // A SegmentFilter selects segments; the zero SegmentFilter selects all.
 type SegmentFilter struct {
-	SiteGroup string // of this site group; empty: of any
-	Affected  bool   // with an alert that is open, or that the alerter was told of last
-	After     ID     // after this one in byte order; zero: from the first
-	Limit     int    // at most so many; 0: all
+	Segment   ID        // this one; zero: any
+	SiteGroup string    // of this site group; empty: of any
+	Affected  bool      // with an alert that is open, or that the alerter was told of last
+	Pending   bool      // with an alert that the alerter is to be told of, or that it is over
+	Incident  string    // the members of this incident; empty: any
+	JobKind   JobKind   // with an open alert of a job of this kind; empty: any
+	Build     string    // with an open alert of this build; empty: any
+	Alone     time.Time // with an open alert of no incident that began at this time or later; zero: any
+	After     ID        // after this one in byte order; zero: from the first
+	Limit     int       // at most so many; 0: all
 }
 
 // Match reports whether f selects s. It leaves Limit to the caller.
 func (f *SegmentFilter) Match(s *SegmentState) bool {
-	return (f.SiteGroup == "" || s.Segment.SiteGroup == f.SiteGroup) &&
-		(!f.Affected || !s.Alert.IsZero()) &&
+	return (f.Segment.IsZero() || s.Segment == f.Segment) && (f.SiteGroup == "" || s.Segment.SiteGroup == f.SiteGroup) &&
+		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
+		(f.Incident == "" || s.Alert.Incident == f.Incident) &&
+		(f.JobKind == "" || s.Alert.Open != nil && s.Alert.Open.Job.Kind == f.JobKind) &&
+		(f.Build == "" || s.Alert.Open != nil && s.Alert.Open.Build == f.Build) &&
+		(f.Alone.IsZero() || s.Alert.alone(f.Alone)) &&
 		(f.After.IsZero() || s.Segment.Compare(f.After) > 0)
 }
 
 // A LogFilter selects entries of the log; the zero LogFilter selects all.
 type LogFilter struct {
-	Segment ID        // of this segment; zero: of any
-	RunID   string    // of this run; empty: of any
-	Build   string    // of runs of this build; empty: any entry
-	JobKind JobKind   // of runs of jobs of this kind; empty: any entry
-	Since   time.Time // written for this time or later; zero: from the beginning
-	Until   time.Time // written for a time before; zero: up to now
+	Segment   ID        // of this segment; zero: of any
+	RunID     string    // of this run; empty: of any
+	Build     string    // of runs of this build; empty: any entry
+	JobKind   JobKind   // of runs of jobs of this kind; empty: any entry
+	Since     time.Time // written for this time or later; zero: from the beginning
+	Until     time.Time // written for a time before; zero: up to now
+	Action    Action    // of this kind; empty: of any
+	SiteGroup string    // of segments of this site group; empty: of any
+	Limit     int       // at most so many, the latest; 0: all
 }
 
-// Match reports whether f selects e.
+// An IncidentFilter selects incidents; the zero IncidentFilter selects all.
+type IncidentFilter struct {
+	Bare  bool      // without their members counted, which takes time
+	ID    string    // this one; empty: any
+	Cause Cause     // of this cause; zero: of any
+	Open  bool      // that are not over, or that the alerter was told of
+	Since time.Time // that began at this time or later; zero: ever
+}
+
+// Match reports whether f selects i.
+func (f *IncidentFilter) Match(i *Incident) bool {
+	return (f.ID == "" || i.ID == f.ID) && (f.Cause == Cause{} || i.Cause == f.Cause) &&
+		(!f.Open || i.Over.IsZero() || i.Pending()) && !i.Begun.Before(f.Since)
+}
+
+// Match reports whether f selects e. It leaves Limit to the caller.
 func (f *LogFilter) Match(e *LogEntry) bool {
 	return (f.Segment.IsZero() || e.Segment == f.Segment) && (f.RunID == "" || e.RunID == f.RunID) &&
-		(f.Build == "" || e.Record != nil && e.Record.Build == f.Build) &&
-		(f.JobKind == "" || e.Record != nil && e.Record.JobKind == f.JobKind) &&
+		(f.Build == "" || e.build() == f.Build) && (f.JobKind == "" || e.jobKind() == f.JobKind) &&
+		(f.Action == "" || e.Action == f.Action) && (f.SiteGroup == "" || e.Segment.SiteGroup == f.SiteGroup) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
 }
 
-// A LogEntry is what a run came to, or what somebody decided.
+// A LogEntry is what a run came to, what became of an alert, or what somebody
+// decided.
 type LogEntry struct {
-	Segment ID        `json:"segment"`
-	At      time.Time `json:"at"`
-	Action  Action    `json:"action"`
-	RunID   string    `json:"run_id,omitempty"` // of the run that it is about
-	By      string    `json:"by,omitempty"`     // who decided
-	Why     string    `json:"why,omitempty"`
-	Record  *Record   `json:"record,omitempty"`  // of ActionRecorded; nil otherwise
-	Damaged *Damage   `json:"damaged,omitempty"` // what cannot be read of it; nil: nothing
+	Segment  ID        `json:"segment"`
+	At       time.Time `json:"at"`
+	Action   Action    `json:"action"`
+	RunID    string    `json:"run_id,omitempty"` // of the run that it is about
+	By       string    `json:"by,omitempty"`     // who decided
+	Why      string    `json:"why,omitempty"`
+	Record   *Record   `json:"record,omitempty"`   // of ActionRecorded; nil otherwise
+	Mark     *Mark     `json:"mark,omitempty"`     // of what is about an alert; nil otherwise
+	Incident string    `json:"incident,omitempty"` // the ID of the incident that it is about, or that the segment is a member of
+	Text     string    `json:"text,omitempty"`     // what the alert said
+	Damaged  *Damage   `json:"damaged,omitempty"`  // what cannot be read of it; nil: nothing
+}
+
+// build returns the build that the entry is about.
+func (e *LogEntry) build() string {
+	switch {
+	case e.Record != nil:
+		return e.Record.Build
+	case e.Mark != nil:
+		return e.Mark.Build
+	}
+	return ""
+}
+
+// jobKind returns the kind of the job that the entry is about.
+func (e *LogEntry) jobKind() JobKind {
+	switch {
+	case e.Record != nil:
+		return e.Record.JobKind
+	case e.Mark != nil:
+		return e.Mark.JobKind
+	}
+	return ""
 }
 
 // An Action says what an entry of the log is about.
@@ -128,10 +200,20 @@ type Action string
 
 // The actions.
 const (
-	ActionRecorded  Action = "recorded"  // a run reached a state; each state is an entry of its own
-	ActionAccepted  Action = "accepted"  // a size was accepted
-	ActionSuspected Action = "suspected" // a size was taken out of the baseline
-	ActionRepaired  Action = "repaired"  // what could not be read was dropped
+	ActionRecorded   Action = "recorded"  // a run reached a state; each state is an entry of its own
+	ActionAccepted   Action = "accepted"  // a size was accepted
+	ActionSuspected  Action = "suspected" // a size was taken out of the baseline
+	ActionOpened     Action = "opened"    // a segment became affected, or an incident formed
+	ActionWorse      Action = "worse"     // by urgency, kind or level; or an incident rang again
+	ActionTold       Action = "told"      // the alerter answered
+	ActionOver       Action = "over"      // the segment is well again, or the incident ended
+	ActionMuted      Action = "muted"
+	ActionUnmuted    Action = "unmuted"
+	ActionForgotten  Action = "forgotten"   // the segment, with all that was known of it
+	ActionFalseAlarm Action = "false alarm" // what was over was no fault
+	ActionTripped    Action = "tripped"     // a build is refused, as it damaged too many segments
+	ActionResumed    Action = "resumed"     // it is no longer
+	ActionRepaired   Action = "repaired"    // what could not be read was dropped
 )
 
 // A RunState says how far an attempt came.
@@ -245,14 +327,14 @@ type SegmentState struct {
 	Log []LogEntry `json:"-"`
 }
 
-// IsZero reports whether nothing is known of the segment.
-func (s *SegmentState) IsZero() bool {
-	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
-}
-
 // hasAlert reports whether an alert of the segment could be kept.
 func (s *SegmentState) hasAlert() bool {
 	return s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert")
+}
+
+// IsZero reports whether nothing is known of the segment.
+func (s *SegmentState) IsZero() bool {
+	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // A Damage says what a ledger holds and cannot read. It is an error.
@@ -47,11 +46,11 @@ func Repair(ctx context.Context, l Ledger, id ID, d Decision) error {
 	return wrap("segment: repairing "+id.String(), err)
 }
 
-// repair drops what cannot be read. What the alerter heard of is not known: it is
-// to be told again.
+// repair drops what cannot be read. What the alerter heard of is not known: that
+// all alerts of the segment are over is to be told, and then what is wrong.
 func (s *SegmentState) repair() {
 	if !s.hasAlert() {
-		s.Alert.Claimed = time.Now()
+		s.Alert.Trying = []Mark{{}}
 	}
 	s.Damaged = nil
 }

@@ -155,9 +155,30 @@ func Forget(ctx context.Context, l Ledger, ids ...ID) error {
 	}))
 }
 
+// FalseAlarm ends the alert of a segment of which somebody found that nothing was
+// wrong, and says so in the log. It returns an error if there is none.
+func FalseAlarm(ctx context.Context, l Ledger, id ID, d Decision) error {
+	err := d.Validate()
+	if err == nil {
+		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+			a := s.Alert.Open
+			if a == nil {
+				return fmt.Errorf("no alert is open for %s", id)
+			}
+			s.Log = append(s.Log, LogEntry{
+				Segment: id, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
+			})
+			s.observe(observation{event: aClosing, at: d.At, why: "a false alarm, says " + d.By + ": " + d.Why})
+			return nil
+		})
+	}
+	return wrap("segment: calling a false alarm", err)
+}
+
 // accept starts the baseline anew from a size, and closes the alert.
 func (s *SegmentState) accept(size validate.Size, d Decision) {
-	s.Sizes, s.Accepted, s.Alert.Open = []validate.Size{size}, &d, nil
+	s.Sizes, s.Accepted = []validate.Size{size}, &d
+	s.observe(observation{event: aClosing, at: d.At, why: "accepted by " + d.By + ": " + d.Why})
 }
 
 // suspect takes a size out of the baseline.
@@ -182,7 +203,10 @@ func (s *SegmentState) add(sizes []validate.Size) {
 // over.
 func (s *SegmentState) forget() {
 	s.repair()
-	*s = SegmentState{Segment: s.Segment, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
+	now := time.Now().UTC()
+	s.observe(observation{event: aClosing, at: now, why: "the segment was forgotten"})
+	s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionForgotten})
+	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
 }
 
 func same(a, b validate.Size) bool {
@@ -209,8 +233,8 @@ func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 			return nil, wrap("segment: affected by alerts", err)
 		case s.Damaged != nil && s.Segment.IsZero():
 			unknown = join(unknown, s.Damaged)
-		case open != nil && open.Incident == nil:
-			found = append(found, Affected{Segment: s.Segment, Users: atStake(&open.Report)})
+		case open != nil:
+			found = append(found, Affected{Segment: s.Segment, Users: max(open.Users, atStake(&open.Report))})
 		case !s.hasAlert():
 			found = append(found, Affected{Segment: s.Segment})
 		}

@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"iter"
 	"maps"
 	"slices"
@@ -20,6 +22,10 @@ type Memory struct {
 	log      []LogEntry
 	rows     map[ID]CommitRow
 	numbers  int64 // the last one
+
+	identity  string
+	incidents map[string]*Incident
+	mutes     []Mute
 }
 
 type runKey struct {
@@ -29,7 +35,10 @@ type runKey struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[ID]CommitRow{}}
+	return &Memory{
+		segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[ID]CommitRow{},
+		identity: rand.Text(), incidents: map[string]*Incident{},
+	}
 }
 
 // Sizes implements Recorder.
@@ -152,10 +161,18 @@ func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[Segmen
 	return yieldAll(ctx, func() (found []SegmentState) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		for _, id := range sorted(m.segments) {
-			if s := m.segments[id]; f.Match(s) && (f.Limit == 0 || len(found) < f.Limit) {
-				found = append(found, s.clone())
+		if s, ok := m.segments[f.Segment]; ok && f.Match(s) {
+			return append(found, s.clone())
+		}
+		var ids []ID
+		for id, s := range m.segments {
+			if f.Segment.IsZero() && f.Match(s) {
+				ids = append(ids, id)
 			}
+		}
+		slices.SortFunc(ids, ID.Compare)
+		for _, id := range ids[:min(len(ids), cmp.Or(f.Limit, len(ids)))] {
+			found = append(found, m.segments[id].clone())
 		}
 		return found
 	})
@@ -165,11 +182,7 @@ func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[Segmen
 func (s *SegmentState) clone() SegmentState {
 	c := *s
 	c.Sizes = slices.Clone(s.Sizes)
-	for _, alert := range []**Alert{&c.Alert.Open, &c.Alert.Told} {
-		if *alert != nil {
-			*alert = new(**alert)
-		}
-	}
+	c.Alert = s.Alert.clone()
 	return c
 }
 
@@ -183,8 +196,92 @@ func (m *Memory) Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error
 				found = append(found, m.log[i])
 			}
 		}
+		if f.Limit > 0 {
+			found = found[max(0, len(found)-f.Limit):]
+		}
 		return found
 	})
+}
+
+// Identity implements Ledger.
+func (m *Memory) Identity(ctx context.Context) (string, error) {
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	return m.identity, nil
+}
+
+// Incidents implements Ledger. It yields what is known when it begins.
+func (m *Memory) Incidents(ctx context.Context, f IncidentFilter) iter.Seq2[Incident, error] {
+	return yieldAll(ctx, func() (found []Incident) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, i := range m.incidents {
+			if f.Match(i) {
+				found = append(found, m.counted(i, f.Bare))
+			}
+		}
+		slices.SortFunc(found, func(a, b Incident) int { return cmp.Or(a.Begun.Compare(b.Begun), cmp.Compare(a.ID, b.ID)) })
+		return found
+	})
+}
+
+// ChangeIncident implements Ledger.
+func (m *Memory) ChangeIncident(ctx context.Context, id string, change func(*Incident) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.incidents[id]
+	if known == nil {
+		known = &Incident{ID: id}
+	}
+	changed := m.counted(known, false)
+	if err := change(&changed); err != nil {
+		return err
+	}
+	m.log = append(m.log, changed.Log...)
+	changed.Log = nil
+	m.incidents[id] = &changed
+	return nil
+}
+
+// counted returns a copy of an incident with its members counted, unless it is
+// wanted bare.
+func (m *Memory) counted(i *Incident, bare bool) Incident {
+	c := *i
+	c.Rings, c.Told, c.Members = slices.Clone(i.Rings), slices.Clone(i.Told), Members{}
+	for _, s := range m.segments {
+		if !bare && s.Alert.Incident == i.ID {
+			c.Members.Add(s)
+		}
+	}
+	return c
+}
+
+// Mutes implements Ledger.
+func (m *Memory) Mutes(ctx context.Context) ([]Mute, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.mutes), nil
+}
+
+// ChangeMutes implements Ledger.
+func (m *Memory) ChangeMutes(ctx context.Context, change func([]Mute) ([]Mute, error)) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mutes, err := change(slices.Clone(m.mutes))
+	if err == nil {
+		m.mutes = mutes
+	}
+	return err
 }
 
 // yieldAll yields what list returns, until the context ends.

@@ -31,6 +31,9 @@ type MonitorConfig struct {
 	// Counter is what counts the current sizes, as in Run.Counter: sizes are only
 	// compared with those of the same counter.
 	Counter string
+	// AbsentIsEmpty takes a segment that is not listed for an empty one, as a listing
+	// by GROUP BY, or of a store that drops empty sets, leaves those out.
+	AbsentIsEmpty bool
 	// Alerter tells people. nil: LogAlerter(Logger).
 	Alerter Alerter
 	// Now returns the time of a sweep. nil: time.Now.
@@ -50,7 +53,7 @@ type Monitor struct {
 	jobs      map[ID]*Job // by what they write
 	tracer    trace.Tracer
 	gauges    *gauges
-	notifier  notifier
+	notifier  *notifier
 }
 
 // NewMonitor returns a Monitor, or an error if there is no ledger or an
@@ -83,7 +86,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		gauges:    gauges,
-		notifier:  notifier{c.Ledger, c.Alerter, 0, 0},
+		notifier:  newNotifier(c.Ledger, c.Alerter, defaultTimeout, 0, c.Now),
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
@@ -117,7 +120,7 @@ func (m *Monitor) rule(ctx context.Context, id ID, last *Record) (rule Rule, err
 // what it alerted before and is healthy now, and says which incidents there are.
 //
 // List every segment, the empty ones too: a listing by GROUP BY leaves those
-// out, and they count as missing. Sizes of segments that no guard stands before
+// out, and they count as missing, unless AbsentIsEmpty is set. Sizes of segments that no guard stands before
 // are kept once a day, those first of which nothing was known for longest, and at
 // most 100,000 a sweep.
 //

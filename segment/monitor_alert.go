@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 // mostAtOnce is how many segments a sweep changes in one transaction, so that no
@@ -66,19 +68,31 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		failures = append(failures, err)
 		alerts[id] = f.details.alert(w.sweep.At, &rule, w.monitor.job(id, &f.details.Last))
 	}
-	err := w.monitor.config.Ledger.Change(ctx, ids, func(s *SegmentState) error {
-		if alert, ok := alerts[s.Segment]; ok {
-			if !s.hasAlert() {
-				w.untold[s.Segment] = alert
-			}
-			s.Alert.open(alert)
-			w.suspect(s)
-		} else if w.healthy[s.Segment] {
-			w.close(s)
+	_, err := w.monitor.notifier.change(ctx, ids, func(s *SegmentState) []observation {
+		alert, affected := alerts[s.Segment]
+		if !affected {
+			return w.wellness(s)
 		}
-		return nil
+		w.suspect(s)
+		if !s.hasAlert() {
+			w.untold[s.Segment] = alert
+			return nil
+		}
+		if w.seenByGuard(s, &alert) {
+			return nil
+		}
+		return []observation{{event: aFault, at: w.sweep.At, alert: alert}}
 	})
-	return joinFew(append(failures, wrap("writing alerts down", err)))
+	return joinFew(append(failures, err))
+}
+
+// seenByGuard reports whether a guard passed the run that brought the size, with a
+// warning of which people know: what it judged right by itself is no worse for being
+// seen again. A number that other segments stopped at, too, is.
+func (w *sweeper) seenByGuard(s *SegmentState, a *Alert) bool {
+	open := s.Alert.Open
+	return open != nil && open.State.live() && open.RunID == s.Last.RunID && open.Attempt == s.Last.Attempt &&
+		w.findings[s.Segment].limited == nil && (offHistory(a.Kind) || a.Kind == validate.Capped) && a.Report.Stored.Users() == s.Last.Users
 }
 
 // tellUntold tells the alerter of segments whose alert cannot be read, so that none
@@ -94,13 +108,15 @@ func (w *sweeper) tellUntold(ctx context.Context) error {
 	return wrap("telling of damage", w.monitor.config.Alerter.Tell(ctx, alerts, nil))
 }
 
-// close ends an alert that this sweep found to be over, if it still is the one
-// that stood when it began.
-func (w *sweeper) close(s *SegmentState) {
+// wellness returns what the sweep has to say of a segment that it found healthy, if
+// it listed all, and the alert still is the one that stood when it began.
+func (w *sweeper) wellness(s *SegmentState) []observation {
+	well, ok := w.healthy[s.Segment]
 	open, seen := s.Alert.Open, w.open[s.Segment]
-	if open != nil && open.RunID == seen.run && open.Attempt == seen.attempt && (!open.bySweep() || open.At.Before(w.sweep.At)) {
-		s.Alert.Open = nil
+	if !ok || !w.sweep.Complete || open == nil || open.RunID != seen.run || open.Attempt != seen.attempt || !open.At.Equal(seen.at) {
+		return nil
 	}
+	return []observation{{event: aHealthySweep, at: w.sweep.At, inside: well.inside, known: well.known, later: well.last.after(open)}}
 }
 
 // suspect takes the size of the last run out of the baseline where a limit brought
@@ -118,38 +134,41 @@ func (w *sweeper) suspect(s *SegmentState) {
 	}
 }
 
-// tell opens the incidents there are, ends those that are over, and tells the
-// alerter what it does not know: incidents first, so that they hold back their
-// segments' pages. The ledger knows best by now what is open: guards wrote, too.
+// tell forms the incidents there are, ends those that are over, and tells the
+// alerter what it does not know. The ledger knows best by now what is open: guards
+// wrote, too.
 func (w *sweeper) tell(ctx context.Context) error {
-	stood := map[ID]AlertState{}
-	groups := incidentGroups{}
-	for s, err := range w.monitor.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
-		switch a := s.Alert.Open; {
-		case err != nil:
-			return wrap("reading the alerts", err)
-		case a != nil && a.Incident == nil:
-			groups.add(a)
-		case a != nil:
-			stood[s.Segment] = s.Alert
+	n := w.monitor.notifier
+	var failures []error
+	if n.keeps() != nil {
+		failures = append(failures, n.reconcile(ctx))
+	}
+	affected, err := n.ids(ctx, SegmentFilter{Affected: true, Limit: 1})
+	failures = append(failures, err)
+	if len(affected) > 0 {
+		failures = append(failures, applyMutes(ctx, n.ledger, n.now()), n.formAll(ctx, w.sweep.At))
+	}
+	for range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
+		affected = append(affected, ID{}) // it may be over
+	}
+	if len(affected) > 0 {
+		failures = append(failures, n.deliverAll(ctx), n.remind(ctx))
+	}
+	failures = append(failures, w.tellUntold(ctx))
+	told := joinFew(failures)
+	w.sweep.Complete = w.sweep.Complete && told == nil
+	return join(told, w.listIncidents(ctx))
+}
+
+// listIncidents puts the incidents that go on into the sweep.
+func (w *sweeper) listIncidents(ctx context.Context) error {
+	for i, err := range w.monitor.config.Ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+		if err != nil {
+			return wrap("reading the incidents", err)
+		}
+		if i.Over.IsZero() {
+			w.sweep.Incidents = append(w.sweep.Incidents, i)
 		}
 	}
-	w.sweep.Incidents = append(w.sweep.Incidents, groups.incidents(stood)...)
-	changes := map[ID]func(*AlertState){}
-	for id := range stood {
-		changes[id] = func(s *AlertState) { s.Open = nil }
-	}
-	var standing []Alert // of which the alerter was told, and that go on
-	for _, i := range w.sweep.Incidents {
-		alert := i.alert(w.sweep.At)
-		changes[alert.Segment] = func(s *AlertState) { s.open(alert) }
-		if s := stood[alert.Segment]; s.Open != nil && !s.pending() && faultOf(s.Open) == faultOf(&alert) {
-			standing = append(standing, *s.Open)
-		}
-	}
-	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(s *SegmentState) { changes[s.Segment](&s.Alert) }, standing...)
-	if err != nil { // without its incident each segment would ring
-		return err
-	}
-	return join(w.tellUntold(ctx), w.monitor.notifier.tellAll(ctx, standing))
+	return nil
 }

@@ -40,7 +40,7 @@ func (w *sweeper) findDamage() {
 	}
 	for id, open := range w.open {
 		if id.SiteGroup == damagedRows && open.run == "" && w.findings[id] == nil && w.sweep.Complete {
-			w.healthy[id] = true
+			w.healthy[id] = wellness{inside: true}
 		}
 	}
 }

@@ -18,17 +18,6 @@ func TestMoreOrFewer(t *testing.T) {
 	}
 }
 
-// TestCaseText: a case says that nothing protects the segment, but not of what
-// could not be verified.
-func TestCaseText(t *testing.T) {
-	c := SegmentFinding{Kind: validate.Short, Text: "900 of 1,000 users"}
-	require.Equal(t, "900 of 1,000 users (live: the segment is not protected)", c.alert(tonight, &Rule{}, Job{}).Text)
-	c.Upstream = ID{SiteGroup: "a", Name: "b"}
-	require.Equal(t, "900 of 1,000 users (live: the segment is not protected); it is made from a/b, which is affected itself", c.alert(tonight, &Rule{}, Job{}).Text)
-	c.Kind, c.Upstream = validate.Unverified, ID{}
-	require.Equal(t, "900 of 1,000 users", c.alert(tonight, &Rule{}, Job{}).Text)
-}
-
 func TestLimitHasAName(t *testing.T) {
 	require.Equal(t, "a known limit (Elasticsearch index.max_result_window, …)", knownLimit(10_000))
 	require.Empty(t, knownLimit(10_001))

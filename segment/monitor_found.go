@@ -115,7 +115,7 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 		return damagedFinding(s), nil //nolint:nilerr // it is what was found
 	case f.limited != nil && f.limited.fell != nil:
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
-	case f.listed == 0:
+	case f.listed == 0 && !w.monitor.config.AbsentIsEmpty:
 		return missing(s), nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)

@@ -23,7 +23,7 @@ type sweeper struct {
 	detailed []*found             // of the findings, those with details
 	damaged  []*Damage            // rows of the ledger of which nobody knows whose they are
 	untold   map[ID]Alert         // that the ledger cannot keep
-	healthy  map[ID]bool          // segments whose alert is over
+	healthy  map[ID]wellness      // of the segments with an alert
 	counted  map[alertGroup]int64 // the alerts that are open when it ends; nil: not known
 	stored   []fall
 	read     []fall
@@ -39,14 +39,14 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 		open:     map[ID]openAlert{},
 		findings: map[ID]*found{},
 		untold:   map[ID]Alert{},
-		healthy:  map[ID]bool{},
+		healthy:  map[ID]wellness{},
 	}
 	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
 		if err != nil {
 			return w, wrap("reading the alerts", err)
 		}
 		if a := s.Alert.Open; a != nil {
-			w.open[s.Segment] = openAlert{a.RunID, a.Attempt, a.Number, a.State}
+			w.open[s.Segment] = openAlert{a.RunID, a.Attempt, a.At}
 		}
 	}
 	return w, nil
@@ -56,8 +56,35 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 type openAlert struct {
 	run     string // empty: a sweep found it
 	attempt int
-	number  int64
-	state   RunState
+	at      time.Time
+}
+
+// A wellness is what a sweep has to say of a segment with an alert that it found
+// healthy.
+type wellness struct {
+	inside bool // not only within what is allowed, but half-way inside
+	known  bool // the store holds what the last run left live
+	last   lastRun
+}
+
+// A lastRun is what is known of the last run of a segment.
+type lastRun struct {
+	committed bool
+	number    int64
+	run       string
+	at        time.Time
+}
+
+// after reports whether the run began later than what an alert is about. Where one
+// of them has no number, the times tell.
+func (l *lastRun) after(a *Alert) bool {
+	switch {
+	case !l.committed:
+		return false
+	case l.number != 0 && a.Number != 0:
+		return a.Number < l.number
+	}
+	return l.run != a.RunID && l.at.After(a.At)
 }
 
 // A tally is what was found in one batch of segments.
@@ -65,7 +92,7 @@ type tally struct {
 	segments, healthy, unwatched, missing int
 
 	findings     []*found
-	well         map[ID]bool
+	well         map[ID]wellness
 	stored, read []fall
 	settled      []Record
 	learned      []Record
@@ -110,11 +137,15 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil //nolint:nilerr // it is what was found
 	}
 	if p.listed == 0 {
-		if p.state.everLive() && !w.new(&p.state) {
+		switch {
+		case !p.state.everLive() || w.new(&p.state):
+			return nil
+		case !w.monitor.config.AbsentIsEmpty:
 			t.missing++
 			t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
+			return nil
 		}
-		return nil
+		p.current = CurrentSize{Segment: p.state.Segment, Stored: validate.Count(0)}
 	}
 	t.segments++
 	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
@@ -122,8 +153,8 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
-	settled := e.settle(t)
-	if e.unwatched() && p.listed == 1 {
+	settled := p.listed > 0 && e.settle(t)
+	if e.unwatched() && p.listed <= 1 {
 		t.unwatched++
 		e.keep(t)
 		return nil
@@ -135,24 +166,34 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil
 	}
 	t.healthy++
-	learned := e.learn(t)
-	if alert, alerted := w.open[p.current.Segment]; alerted && alert.over(&p.state.Last, e.known || settled || learned) {
+	learned := p.listed > 0 && e.learn(t)
+	if _, alerted := w.open[p.current.Segment]; alerted {
 		if t.well == nil {
-			t.well = map[ID]bool{}
+			t.well = map[ID]wellness{}
 		}
-		t.well[p.current.Segment] = true
+		last := &p.state.Last
+		t.well[p.current.Segment] = wellness{
+			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
+			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+		}
 	}
 	e.keep(t)
 	return nil
 }
 
-// over reports whether a sweep that found the segment healthy ends the alert:
-// what a sweep found; a commit of unknown outcome, where it is known what is live;
-// and what a guard found, where a run that began later is live, and whoever
-// recorded that did not live to close the alert.
-func (a *openAlert) over(last *Record, known bool) bool {
-	later := last.State == RunCommitted && a.number != 0 && a.number < last.Number
-	return a.run == "" || known && (a.state == RunUnknown || later)
+// inside reports whether the size is not only within what is allowed, but half-way
+// inside: what hovers at a limit is neither well nor affected anew.
+func (e *examination) inside(ctx context.Context, v *validate.Validator) bool {
+	policy := e.policy
+	for _, m := range []*validate.Margin{&policy.Tolerance.Short, &policy.Tolerance.Surplus} {
+		m.Users, m.Share = m.Users/2, m.Share/2
+	}
+	report, err := v.Check(ctx, policy, e.out)
+	if err != nil {
+		return false
+	}
+	band, users := &report.Band, float64(e.out.Stored.Users())
+	return band.IsZero() || users >= (float64(band.Low)+band.Lowest)/2 && users <= (float64(band.High)+band.Highest)/2
 }
 
 // everLive reports whether the segment should be in the store: of one whose
@@ -167,11 +208,23 @@ func (w *sweeper) new(t *SegmentState) bool {
 	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
 }
 
+// missing returns the finding of a segment that is not listed. The last size of it
+// that is known is at stake.
 func missing(t *SegmentState) SegmentFinding {
-	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+	r := validate.Report{Expected: validate.Unknown(), Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
-	}}})
+	}}}
+	if n := len(t.Sizes); n > 0 {
+		r.Expected = validate.Count(t.Sizes[n-1].Users)
+	}
+	if t.Live != nil {
+		r.Expected = validate.Count(t.Live.Users)
+	}
+	c := newFinding(t, t.Segment, r)
+	c.missing = true
+	c.judge()
+	return c
 }
 
 // damagedFinding says what of a segment cannot be read: it is never judged as one
@@ -301,7 +354,7 @@ func longestUnknown(seen []seenSize) []seenSize {
 // keep adds the current size to what is to be kept, where no run tells it.
 func (e *examination) keep(t *tally) {
 	stored, last := &e.out.Stored, &e.pair.state.Last
-	if last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+	if e.pair.listed == 0 || last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
 		return
 	}
 	latest, ok := e.latest(e.sizes)

@@ -59,7 +59,7 @@ func unlikely(group, falls []fall, sizes int) bool {
 			distinct++
 		}
 	}
-	if distinct < manySegments {
+	if distinct < 3 {
 		return false
 	}
 	c := float64(group[0].now)

@@ -43,6 +43,8 @@ type SegmentFinding struct {
 	Last     Record          `json:"last,omitzero"`     // the last attempt at it
 	Sizes    []validate.Size `json:"sizes,omitempty"`   // its baseline, oldest first
 	Report   validate.Report `json:"report"`            // with the band that its history allows
+
+	missing bool // from the store's listing
 }
 
 // An OrderError says that a sequence of segments, which must come in byte order
@@ -67,7 +69,8 @@ func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 	return c
 }
 
-// judge reads the report again, after a finding was added.
+// judge reads the report again, after a finding was added. A segment that is gone
+// is proven to be: its users are at stake that it had.
 func (c *SegmentFinding) judge() {
 	c.Urgency, c.Kind = urgencyOf(&c.Report), c.Report.Gravest()
 	c.Text = (&validate.Error{Report: c.Report}).Error()
@@ -75,6 +78,9 @@ func (c *SegmentFinding) judge() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
 	}
 	c.Users = atStake(&c.Report)
+	if c.missing {
+		c.Urgency = Page
+	}
 }
 
 // add adds what was found beside what the check of the segment alone found.
@@ -84,27 +90,41 @@ func (c *SegmentFinding) add(f validate.Finding) {
 	c.judge()
 }
 
-// alert returns what people read of the finding.
+// alert returns the finding as an alert. A segment that could not be counted may
+// have lost its users or not.
 func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
-	text := c.Text
-	if c.Kind != validate.Unverified {
-		text += " (live: the segment is not protected)"
-	}
-	text += c.origin()
-	return Alert{
+	a := Alert{
 		Segment:  c.Segment,
 		Urgency:  c.Urgency,
 		Kind:     c.Kind,
-		Text:     next(text, rule.Runbook),
+		Level:    LevelLive,
+		Users:    c.Users,
 		Job:      job,
 		Build:    c.Last.Build,
+		Number:   c.Last.Number, // only a later run's pass says anything about it
 		Rule:     rule.Name,
 		Runbook:  rule.Runbook,
+		Link:     rule.Link,
 		Since:    at,
 		At:       at,
 		Report:   c.Report,
 		Upstream: c.Upstream,
+		Missing:  c.missing,
 	}
+	if n := len(c.Sizes); n > 0 {
+		a.Good = &c.Sizes[n-1]
+	}
+	if counts(c.Report.Stored) {
+		a.Level = levelOf(c.Users, c.Report.Stored.Users())
+	}
+	if c.missing {
+		a.Level = LevelLost100
+	}
+	if 0 < c.Users && c.Users < rule.PageFrom {
+		a.Urgency = Ticket
+	}
+	a.say(c.Text)
+	return a
 }
 
 // String returns the sweep as text for an on-call engineer: the numbers, the
@@ -123,7 +143,7 @@ func (s Sweep) String() string {
 	}
 	b.WriteString(".\n")
 	for i := range s.Incidents {
-		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency, &s.Incidents[i])
+		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].urgency(), &s.Incidents[i])
 	}
 	for i := range s.Findings {
 		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, text.Printable(s.Findings[i].Text), s.Findings[i].origin())

@@ -104,7 +104,7 @@ func (w *sweeper) countOpen(ctx context.Context) error {
 		if err != nil {
 			return wrap("counting the open alerts", err)
 		}
-		if a := s.Alert.Open; a != nil && a.Incident == nil { // an incident counts as its segments
+		if a := s.Alert.Open; a != nil {
 			open[alertGroup{a.Urgency, a.Kind}]++
 		}
 	}

@@ -34,7 +34,7 @@ type fleet struct {
 
 func newFleet(t *testing.T) *fleet {
 	f := &fleet{t: t, ledger: segment.NewMemory(), alerter: newRecorder(), now: time.Now().UTC(), sizes: map[segment.ID]validate.Summary{}}
-	f.config = segment.MonitorConfig{Ledger: f.ledger, Alerter: f.alerter}
+	f.config = segment.MonitorConfig{Ledger: f.ledger, Alerter: f.alerter, Now: func() time.Time { return f.now }}
 	return f
 }
 
@@ -121,12 +121,21 @@ func (r *recorder) Tell(_ context.Context, firing, resolved []segment.Alert) err
 	for _, a := range firing {
 		replaced[a.Segment] = true
 		r.firing[a.Segment] = a
+		if a.About != nil {
+			r.events = append(r.events, fmt.Sprintf("fire %s %s, %d members", a.Urgency, a.About.Cause, a.Ring))
+			continue
+		}
 		r.events = append(r.events, fmt.Sprintf("fire %s %s %s", a.Urgency, a.Kind, a.Segment))
 	}
 	for _, a := range resolved {
-		if !replaced[a.Segment] {
+		switch {
+		case replaced[a.Segment]:
+		case a.About != nil:
+			r.events = append(r.events, fmt.Sprintf("resolve %s, %d members", a.About.Cause, a.Ring))
+		default:
 			r.events = append(r.events, "resolve "+a.Segment.String())
 		}
+		replaced[a.Segment] = a.About == nil // its other marks end with it
 	}
 	return nil
 }
@@ -197,7 +206,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			name: "not in the store", reason: "a segment that is not listed is said, it may be empty",
 			set:     func(f *fleet) { f.runs(seg("cars"), 1000); f.runs(seg("z"), 5); delete(f.sizes, seg("cars")) },
 			missing: 1, segments: 1, healthy: 1,
-			cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+			cases: []string{"page unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "never was in the store", reason: "its first run was rejected, so there is nothing to miss",
@@ -326,14 +335,14 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			set: func(f *fleet) {
 				require.NoError(f.t, segment.Import(f.t.Context(), f.ledger, []segment.SizeImport{{Segment: seg("cars"), Sizes: []validate.Size{{Users: 5, At: f.now.Add(-time.Hour)}}}}))
 			},
-			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+			missing: 1, cases: []string{"page unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "not in the store after a commit that failed", reason: "it may have been live",
 			set: func(f *fleet) {
 				f.record(segment.Record{Segment: seg("cars"), RunID: "r", State: segment.RunUnknown, Users: 10, At: f.now.Add(-2 * time.Hour)})
 			},
-			missing: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
+			missing: 1, cases: []string{"page unverified site-a/cars: could not be verified: it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out"},
 		},
 		{
 			name: "observed, and not read back", reason: "zero users that nobody counted are not expected",
@@ -473,6 +482,8 @@ func TestSweepTellsOfAFaultOnce(t *testing.T) {
 	require.Equal(t, []string{"fire page empty site-a/cars"}, f.alerter.news(), "another fault is news")
 	f.sizes[seg("cars")] = validate.Count(1000)
 	f.sweep()
+	require.Empty(t, f.alerter.news(), "one sweep that finds nothing may be in error")
+	f.sweep()
 	require.Equal(t, []string{"resolve site-a/cars"}, f.alerter.news())
 	f.sweep()
 	require.Empty(t, f.alerter.news())
@@ -491,6 +502,7 @@ func TestSweepRetriesAnAlerterThatFails(t *testing.T) {
 	f.sweep()
 	require.Equal(t, []string{"fire page short site-a/cars"}, f.alerter.news())
 	f.sizes[seg("cars")] = validate.Count(1000)
+	f.sweep()
 	f.alerter.fail = errors.New("no route to host")
 	_, err = f.trySweep(f.listing(), nil)
 	require.ErrorIs(t, err, f.alerter.fail)
@@ -547,14 +559,12 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 	}
 	pass("1", validate.Summary{}, 9_999)
 	require.Empty(t, f.alerter.news(), "it is still the number that ten segments stopped at")
-	pass("1", validate.Summary{}, 12_800)
-	require.Equal(t, []string{"resolve site-a/1"}, f.alerter.news())
-
-	f.sizes[seg("2")], f.sizes[seg("1")] = validate.Count(0), validate.Count(12_800)
 	f.sweep()
-	require.Contains(t, f.alerter.news(), "fire page empty site-a/2")
-	pass("2", validate.Summary{}, 12_800)
-	require.Equal(t, []string{"resolve site-a/2"}, f.alerter.news(), "what was not read is no zero")
+	pass("1", validate.Summary{}, 12_800)
+	require.Empty(t, f.alerter.news(), "it waits for a sweep that agrees")
+	f.sizes[seg("1")], f.now = validate.Count(12_800), time.Now().Add(time.Minute)
+	f.sweep()
+	require.Equal(t, []string{"resolve site-a/1"}, f.alerter.news())
 }
 
 // A guard's fault is not over because what a sweep found beside it is.
@@ -562,8 +572,7 @@ func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 	f := newFleet(t)
 	f.runs(seg("cars"), 1000, 1000)
 	require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
-		s.Alert.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short}
-		s.Alert.Told = s.Alert.Open
+		opened(s, segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short})
 		return nil
 	}))
 	f.sizes[seg("cars")] = validate.Count(0)
@@ -721,8 +730,7 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			f.runs(seg("cars"), 1000, 1000)
 			f.record(segment.Record{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Users: c.stored, At: f.now.Add(-c.ago)})
 			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
-				s.Alert.Open = &segment.Alert{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Urgency: segment.Ticket, Kind: validate.Unverified}
-				s.Alert.Told = s.Alert.Open
+				opened(s, segment.Alert{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Urgency: segment.Ticket, Kind: validate.Unverified})
 				return nil
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.live)
@@ -759,7 +767,7 @@ func TestSweepNamesWhatIsUpstream(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []segment.Affected{{Segment: copied, Users: 5000}, {Segment: like, Users: 5000}}, s.Affected)
-	require.Contains(t, f.alerter.firing[copied].Text, "it is made from site-a/like, which is affected itself")
+	require.Contains(t, f.alerter.firing[copied].Text, "made from site-a/like, which is affected itself")
 }
 
 // What was discarded is no sign of a limit at work on what is live.
@@ -813,15 +821,15 @@ func TestIncidents(t *testing.T) {
 	s := f.sweep()
 	require.Len(t, s.Incidents, 1)
 	incident := s.Incidents[0]
-	incident.Since = time.Time{}
-	require.Equal(t, segment.Incident{
-		JobKind: segment.JobKindCopy, Kind: validate.Short, Build: "build-7", Urgency: segment.Page,
-		Segments: 4, SiteGroups: 2, Users: 4000,
-		Cause: "stored 900 of 1,000 users (10.0% short, 0 allowed)", Next: "https://runbooks.example/copies",
-	}, incident)
+	require.Equal(t, segment.Cause{JobKind: segment.JobKindCopy, Build: "build-7"}, incident.Cause)
+	require.Equal(t, []int{4, 4, 4, 2}, []int{incident.Members.Segments, incident.Members.Pages, incident.Members.Live, incident.Members.SiteGroups})
+	require.EqualValues(t, 4000, incident.Members.Users)
+	require.Equal(t, map[validate.Kind]int{validate.Short: 4}, incident.Members.Kinds)
+	require.Equal(t, "stored 900 of 1,000 users (10.0% short, 0 allowed)", incident.Likely)
+	require.Equal(t, "https://runbooks.example/copies", incident.Runbook)
 	news := f.alerter.news()
 	require.Len(t, news, 5)
-	require.Equal(t, "fire page short incident/copy short build-7", news[0], "it comes first, to hold back its segments' pages")
+	require.Equal(t, "fire page copy jobs of build build-7, 3 members", news[0], "it comes first, to hold back its segments' pages")
 	require.Empty(t, f.sweep().Findings[0].Upstream)
 	require.Empty(t, f.alerter.news(), "it stands, like its segments' alerts")
 	for id := range f.sizes {
@@ -829,11 +837,17 @@ func TestIncidents(t *testing.T) {
 			f.sizes[id] = validate.Count(1000)
 		}
 	}
+	f.sweep()
+	require.Empty(t, f.alerter.news(), "one sweep that finds nothing may be in error")
 	require.Len(t, f.sweep().Incidents, 1, "the last ones of it must not ring again")
 	require.Len(t, f.alerter.news(), 3)
 	f.sizes[segment.ID{SiteGroup: "site-0", Name: "s0"}] = validate.Count(1000)
-	require.Empty(t, f.sweep().Incidents)
-	require.ElementsMatch(t, []string{"resolve site-0/s0", "resolve incident/copy short build-7"}, f.alerter.news())
+	f.sweep()
+	require.Len(t, f.sweep().Incidents, 1)
+	require.Equal(t, []string{"resolve site-0/s0"}, f.alerter.news())
+	f.now = f.now.Add(24 * time.Hour)
+	require.Empty(t, f.sweep().Incidents, "a day after its last member")
+	require.Equal(t, []string{"resolve copy jobs of build build-7, 3 members"}, f.alerter.news())
 }
 
 // Two monitors on two machines tell of a fault once.

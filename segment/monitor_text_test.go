@@ -8,14 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 func TestSweepText(t *testing.T) {
-	since := time.Date(2024, 3, 19, 10, 44, 0, 0, time.UTC)
 	incident := segment.Incident{
-		JobKind: segment.JobKindCopy, Kind: validate.Capped, Urgency: segment.Page, Segments: 5, SiteGroups: 2, Users: 50_000, Since: since,
-		Cause: "a limit", Next: "look",
+		ID: "it", Cause: segment.Cause{JobKind: segment.JobKindCopy}, Begun: time.Date(2024, 3, 19, 10, 44, 0, 0, time.UTC),
+		Rings: []segment.Ring{{Members: 3, Urgency: segment.Page}}, Members: segment.Members{Segments: 5, Live: 5, SiteGroups: 2, Users: 50_000},
 	}
 	for _, c := range []struct {
 		name, reason string

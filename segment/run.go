@@ -82,6 +82,10 @@ type Rule struct {
 	Policy  validate.Policy
 	Lag     Lag
 	Runbook string // where to read what to do about a failure; alerts carry it
+	Link    string // where to look at the segment; alerts carry it
+	// PageFrom is how many users a segment should hold for a proven fault to be a
+	// page; of smaller ones it is a ticket. 0: any.
+	PageFrom int64
 
 	// Drift is how far the live segment may move away from what the last run
 	// stored, with no job running. A Monitor judges by it; zero: not at all. Sizes
@@ -112,6 +116,8 @@ func (r *Rule) check() error {
 	switch {
 	case r.Mode != Enforce && r.Mode != Observe:
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
+	case r.PageFrom < 0:
+		return badInput("Rule.PageFrom", r.PageFrom, "0 or more")
 	case r.Lag == (Lag{}):
 		return nil
 	case r.Lag.Min < 0:

@@ -1,9 +1,9 @@
 package alertmanager
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +19,21 @@ const (
 )
 
 // ownLabels are all that an alert has beside Config.Labels. They say which alert
-// it is, and nothing else: a number in a label makes a new alert every day.
-var ownLabels = []string{"alertname", "site_group", "segment", "severity", "job_kind", "kind", "build"}
+// it is, and nothing else: what changes while a fault stands would make a new
+// alert each time.
+var ownLabels = []string{
+	"alertname", "site_group", "segment", "store", "severity", "kind", "level", "job_kind", "build", "incident", "ring", "ledger",
+}
+
+const (
+	// standing is how long an alert stands if nobody ends it.
+	standing = 30 * 24 * time.Hour
+	// unconfirmed is how long one stands that no ledger holds. A monitor sweeps
+	// in this time, and fires it again if it finds the fault. It is longer than
+	// group_wait and group_interval together: else an alert may end before
+	// anybody is told of it.
+	unconfirmed = 2 * time.Hour
+)
 
 // An alert is one as Alertmanager has it.
 //
@@ -34,51 +47,82 @@ type alert struct {
 	UpdatedAt    time.Time         `json:"updatedAt,omitzero"`     // only Alertmanager sets it
 }
 
-// alert returns x as it is posted to say that it is open.
-func (a *Alerter) alert(x *segment.Alert, now time.Time) (alert, error) {
-	id, err := x.Segment.MarshalText()
+// fired returns x as it is posted to say that it is open. It begins when people
+// are told, not when the fault did: Alertmanager does not wait with an alert that
+// began longer ago than group_wait, and no incident could hold it back.
+func (a *Alerter) fired(x *segment.Alert, now time.Time) (alert, error) {
+	labels, err := a.labelsOf(x)
 	if err != nil {
 		return alert{}, fmt.Errorf("alertmanager: %w", err)
 	}
+	begins, ends := now, now.Add(standing)
+	if !x.Told.IsZero() && x.Told.Before(now) {
+		begins = x.Told
+	}
+	if x.Unconfirmed {
+		ends = now.Add(unconfirmed)
+	}
+	return alert{Labels: labels, Annotations: annotations(x, ends), StartsAt: begins.UTC(), EndsAt: ends.UTC()}, nil
+}
+
+// labelsOf returns the labels of x. They are made of what a ledger keeps as long
+// as the alert stands, so that it can always be ended.
+func (a *Alerter) labelsOf(x *segment.Alert) (map[string]string, error) {
 	labels := text{
 		"alertname":  affected,
 		"site_group": x.Segment.SiteGroup,
-		"segment":    string(id),
+		"store":      x.Store,
 		"severity":   string(x.Urgency),
+		"level":      string(x.Level),
 		"job_kind":   string(x.Job.Kind),
-		"kind":       string(x.Kind),
 		"build":      x.Build,
+		"incident":   x.Incident,
+		"ledger":     x.Ledger,
 	}
-	if x.Incident != nil {
-		labels["alertname"] = incident
+	if x.About != nil {
+		labels["alertname"], labels["ring"] = incident, strconv.Itoa(x.Ring)
+	} else {
+		id, err := x.Segment.MarshalText()
+		if err != nil {
+			return nil, err
+		}
+		labels["segment"], labels["kind"] = string(id), string(x.Kind)
 	}
 	maps.Copy(labels, a.labels)
-	return alert{
-		Labels:      labels.clean(),
-		Annotations: annotations(x).clean(),
-		StartsAt:    x.Since.UTC(),
-		EndsAt:      now.Add(a.keepFor).UTC(),
-	}, nil
+	return labels.clean(), nil
 }
 
-// parsed returns what the labels tell of the alert.
+// parsed returns what the alert tells of itself: by its labels it can be compared
+// with another one, and ended.
 func (x *alert) parsed() (segment.Alert, error) {
-	id, err := segment.ParseID(x.Labels["segment"])
-	if err != nil {
-		return segment.Alert{}, fmt.Errorf("alertmanager: open alert: %w", err)
+	found := segment.Alert{
+		Store:       x.Labels["store"],
+		Urgency:     segment.Urgency(x.Labels["severity"]),
+		Kind:        validate.Kind(x.Labels["kind"]),
+		Level:       segment.Level(x.Labels["level"]),
+		Job:         segment.Job{Kind: segment.JobKind(x.Labels["job_kind"])},
+		Build:       x.Labels["build"],
+		Incident:    x.Labels["incident"],
+		Ledger:      x.Labels["ledger"],
+		Told:        x.StartsAt,
+		Unconfirmed: x.Annotations["unconfirmed"] != "",
 	}
-	parsed := segment.Alert{
-		Segment: id,
-		Urgency: segment.Urgency(x.Labels["severity"]),
-		Kind:    validate.Kind(x.Labels["kind"]),
-		Job:     segment.Job{Kind: segment.JobKind(x.Labels["job_kind"])},
-		Build:   x.Labels["build"],
-		Since:   x.StartsAt,
-	}
+	var err error
 	if x.Labels["alertname"] == incident {
-		parsed.Incident = &segment.Incident{}
+		found.Segment = segment.ID{SiteGroup: x.Labels["site_group"], Name: found.Incident}
+		found.About = &segment.Incident{ID: found.Incident}
+		found.Ring, err = strconv.Atoi(x.Labels["ring"])
+	} else {
+		found.Segment, err = segment.ParseID(x.Labels["segment"])
 	}
-	return parsed, nil
+	if err != nil {
+		return segment.Alert{}, fmt.Errorf("open alert: %w", err)
+	}
+	found.Since, err = time.Parse(time.RFC3339, x.Annotations["since"])
+	if err != nil { // somebody wrote the annotation
+		found.Since = x.StartsAt
+	}
+	return found, nil
 }
 
 // skew is by how much an Alertmanager's clock may be behind ours. An end that is
@@ -86,54 +130,16 @@ func (x *alert) parsed() (segment.Alert, error) {
 // fired, stands.
 const skew = time.Minute
 
-// end makes it an alert that is over.
-func (x *alert) end(now time.Time) {
+// over makes it an alert that is over. Nobody may know any more what it said.
+func (x *alert) over(now time.Time) {
 	x.EndsAt = now.Add(-skew).UTC()
-	if x.EndsAt.Before(x.StartsAt) { // which is refused
-		x.EndsAt = x.StartsAt
+	if x.StartsAt.After(x.EndsAt) { // which is refused
+		x.StartsAt = x.EndsAt
 	}
 	x.UpdatedAt = time.Time{}
-}
-
-// annotations returns what a human reads.
-func annotations(x *segment.Alert) text {
-	found := text{
-		"summary":  x.Text,
-		"job":      x.Job.ID,
-		"run":      x.RunID,
-		"rule":     x.Rule,
-		runbook(x): x.Runbook,
+	if x.Annotations["summary"] == "" {
+		x.Annotations = map[string]string{"summary": cmp.Or(x.Labels["segment"], x.Labels["incident"]) + " is affected no longer"}
 	}
-	if i := x.Incident; i != nil {
-		maps.Copy(found, text{
-			"segments":    strconv.Itoa(i.Segments),
-			"site_groups": strconv.Itoa(i.SiteGroups),
-			"users":       strconv.FormatInt(i.Users, 10),
-			"cause":       i.Cause,
-			"next":        i.Next,
-		})
-		return found
-	}
-	found["protected"] = strconv.FormatBool(x.Protected)
-	if x.RunID != "" {
-		found["attempt"] = strconv.Itoa(x.Attempt)
-	}
-	if !x.Upstream.IsZero() {
-		found["upstream"] = x.Upstream.String()
-	}
-	if r := &x.Report; len(r.Findings) > 0 {
-		found["description"] = r.String()
-		found["expected"], found["stored"] = r.Expected.String(), r.Stored.String()
-	}
-	return found
-}
-
-// runbook returns the annotation's name: who shows alerts makes a link of a URL.
-func runbook(x *segment.Alert) string {
-	if u, err := url.Parse(x.Runbook); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
-		return "runbook_url"
-	}
-	return "runbook"
 }
 
 // text is what labels and annotations are made of.

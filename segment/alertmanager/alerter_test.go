@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -42,7 +44,7 @@ func TestConfig(t *testing.T) {
 	}{
 		{"the address alone", alertmanager.Config{URL: "http://alertmanager:9093"}, ""},
 		{"a route prefix, a user, all the rest", alertmanager.Config{
-			URL: "https://me:secret@[::1]/alerts/", Client: &http.Client{}, KeepFor: time.Hour, Labels: map[string]string{"env": "prod", "_2": "ü"},
+			URL: "https://me:secret@[::1]/alerts/", Client: &http.Client{}, GroupWait: time.Hour, Labels: map[string]string{"env": "prod", "_2": "ü"},
 		}, ""},
 		{"forgotten", alertmanager.Config{}, "Config.URL is empty, want an address such as http://alertmanager:9093"},
 		{"no scheme", alertmanager.Config{URL: "alertmanager:9093"}, "Config.URL is alertmanager:9093, want an address such as http://alertmanager:9093"},
@@ -52,7 +54,7 @@ func TestConfig(t *testing.T) {
 		{"a fragment is lost", alertmanager.Config{URL: "http://a#b"}, "Config.URL is http://a#b, want an address such as http://alertmanager:9093, without a query or fragment"},
 		{"a password is not shown", alertmanager.Config{URL: "ftp://me:sec@ret@host"}, "Config.URL is …@host, want an address such as http://alertmanager:9093"},
 		{"nor where it breaks the address", alertmanager.Config{URL: "http://me:se%cret@host:x"}, "Config.URL is …@host:x, want an address such as http://alertmanager:9093"},
-		{"KeepFor is a time to come", alertmanager.Config{URL: "http://a", KeepFor: -1}, "Config.KeepFor is -1ns, want above 0, or 0 for 7 days"},
+		{"GroupWait is a time to come", alertmanager.Config{URL: "http://a", GroupWait: -1}, "Config.GroupWait is -1ns, want above 0, or 0 for 1 minute"},
 		{"a digit first", alertmanager.Config{URL: "http://a", Labels: map[string]string{"2nd": "x"}}, "Config.Labels is 2nd, want names of letters, digits and _, not beginning with a digit or with __"},
 		{"no name", alertmanager.Config{URL: "http://a", Labels: map[string]string{"": "x"}}, "Config.Labels is empty, want names of letters, digits and _, not beginning with a digit or with __"},
 		{"reserved", alertmanager.Config{URL: "http://a", Labels: map[string]string{"__env": "x"}}, "Config.Labels is __env, want names of letters, digits and _, not beginning with a digit or with __"},
@@ -112,7 +114,7 @@ type server struct {
 	closed   chan struct{}
 }
 
-// inBubble runs a test with an Alerter of a server. KeepFor is an hour.
+// inBubble runs a test with an Alerter of a server.
 func inBubble(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request), test func(*testing.T, *alertmanager.Alerter, *server)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{answer: answer, conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -124,7 +126,7 @@ func inBubble(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Re
 		defer h.Close()
 		defer transport.CloseIdleConnections()
 		a, err := alertmanager.New(alertmanager.Config{
-			URL: "http://me:secret@host/prefix", Client: &http.Client{Transport: transport}, KeepFor: time.Hour, Labels: map[string]string{"env": `"prod"`},
+			URL: "http://me:secret@host/prefix", Client: &http.Client{Transport: transport}, Labels: map[string]string{"env": `"prod"`},
 		})
 		require.NoError(t, err)
 		test(t, a, s)
@@ -188,9 +190,10 @@ func empty(_ int, w http.ResponseWriter, r *http.Request) {
 
 func capped(id segment.ID) segment.Alert {
 	return segment.Alert{
-		Segment: id, Urgency: segment.Page, Kind: validate.Capped, Text: "stored 10,000 users of 12,310",
+		Segment: id, Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelLost10, Text: "stored 10,000 users of 12,310",
 		Job: segment.Job{ID: "job", Kind: segment.JobKindCopy}, RunID: "run", Attempt: 2, Build: "build-7", Rule: "copies",
-		Runbook: "https://example.org/runbook", Since: since, At: since,
+		Runbook: "https://example.org/runbook", Link: "https://example.org/cars", Since: since, At: since, Users: 12_310,
+		Good: &validate.Size{Users: 12_298, At: since.AddDate(0, 0, -1)}, Ledger: "ledger-1",
 		Report: validate.Report{
 			Name: id.String(), Expected: validate.Count(12_310), Stored: validate.Count(10_000),
 			Findings: []validate.Finding{{Kind: validate.Capped, Severity: validate.Fail, Detail: "capped at 10,000"}},
@@ -199,57 +202,87 @@ func capped(id segment.ID) segment.Alert {
 	}
 }
 
+const manyID = "copy jobs of build build-7 since 2000-01-01T07:00:00Z"
+
 func manyCapped() segment.Alert {
 	return segment.Alert{
-		Segment: segment.ID{SiteGroup: "incident", Name: "copy capped build-7"}, Urgency: segment.Page, Kind: validate.Capped,
-		Text: "5000 segments", Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7", Since: since, At: since,
-		Incident: &segment.Incident{Segments: 5000, SiteGroups: 12, Users: 61_550_000, Cause: "a limit", Next: "rerun"},
+		Segment: segment.ID{SiteGroup: "site-a", Name: manyID}, Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelLost50,
+		Incident: manyID, Ring: 1000, Text: "5,000 segments", Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7",
+		Since: since, At: since, Users: 61_550_000, Ledger: "ledger-1",
+		About: &segment.Incident{
+			ID: manyID, Cause: segment.Cause{JobKind: segment.JobKindCopy, Build: "build-7"}, Begun: since, Likely: "a limit",
+			Members: segment.Members{Segments: 5000, Live: 1200, SiteGroups: 12},
+		},
 	}
 }
 
+const (
+	noon      = "2000-01-01T12:00:00Z"
+	replan    = "plan the reruns of the segment and of all that is made from it (rerun.New)"
+	replanAll = "plan the reruns of everything affected (rerun.New)"
+)
+
 func TestAlert(t *testing.T) {
-	labels := map[string]string{
-		"alertname": "SegmentAffected", "site_group": "site-a", "segment": "site-a/cars", "severity": "page",
-		"job_kind": "copy", "kind": "capped", "build": "build-7", "env": `"prod"`,
+	bySweep := segment.Alert{
+		Segment: segment.ID{Name: "cars"}, Urgency: segment.Ticket, Kind: validate.Unverified, Level: segment.LevelProtected, Runbook: "https:owner",
+		Text: "caf\xe9", Store: "redis", Unconfirmed: true, Told: since.Add(30 * time.Minute), Incident: "an incident",
 	}
-	bySweep := capped(segment.ID{Name: "cars"})
-	bySweep.Job, bySweep.RunID, bySweep.Build, bySweep.Rule, bySweep.Report, bySweep.Upstream = segment.Job{}, "", "", "", validate.Report{}, segment.ID{}
-	bySweep.Runbook, bySweep.Protected, bySweep.Text, bySweep.Since = "https:owner", true, "caf\xe9", time.Time{}
 	for _, c := range []struct {
 		reason string
 		alert  segment.Alert
 		want   posted
 	}{
 		{
-			"what a guard found", capped(cars),
-			posted{
-				Labels: labels,
-				Annotations: map[string]string{
-					"summary": "stored 10,000 users of 12,310", "job": "job", "run": "run", "attempt": "2", "rule": "copies",
-					"runbook_url": "https://example.org/runbook", "protected": "false", "upstream": "site%2Fb/cars",
-					"expected": "12,310 users", "stored": "10,000 users", "description": capped(cars).Report.String(),
-				},
-				StartsAt: "2000-01-01T07:00:00Z",
-			},
-		},
-		{
-			"what is not known is left out, and what is not UTF-8 readable", bySweep,
-			posted{
-				Labels:      map[string]string{"alertname": "SegmentAffected", "segment": "/cars", "severity": "page", "kind": "capped", "env": `"prod"`},
-				Annotations: map[string]string{"summary": "caf\uFFFD", "runbook": "https:owner", "protected": "true"},
-			},
-		},
-		{
-			"an incident has the labels by which it holds back its segments", manyCapped(),
+			"what a guard found, told for the first time", capped(cars),
 			posted{
 				Labels: map[string]string{
-					"alertname": "SegmentIncident", "site_group": "incident", "segment": "incident/copy capped build-7", "severity": "page",
-					"job_kind": "copy", "kind": "capped", "build": "build-7", "env": `"prod"`,
+					"alertname": "SegmentAffected", "site_group": "site-a", "segment": "site-a/cars", "severity": "page", "level": "lost 10%",
+					"job_kind": "copy", "kind": "capped", "build": "build-7", "ledger": "ledger-1", "env": `"prod"`,
 				},
 				Annotations: map[string]string{
-					"summary": "5000 segments", "segments": "5000", "site_groups": "12", "users": "61550000", "cause": "a limit", "next": "rerun",
+					"summary": "stored 10,000 users of 12,310", "customers": "hit: the live segment lost 10% of its users or more", "users": "12,310 users",
+					"good": "12,298 users at 1999-12-31T07:00:00Z", "since": "2000-01-01T07:00:00Z", "link": "https://example.org/cars",
+					"job": "job", "run": "run", "attempt": "2", "rule": "copies", "next": replan,
+					"runbook_url": "https://example.org/runbook", "upstream": "site%2Fb/cars", "expected": "12,310 users", "stored": "10,000 users",
+					"description": "Customers: hit: the live segment lost 10% of its users or more\nAt stake: 12,310 users\nMade from: site%2Fb/cars\n" +
+						"Last good: 12,298 users at 1999-12-31T07:00:00Z\nSince: 2000-01-01T07:00:00Z\nSee: https://example.org/cars\n" +
+						"Next: " + replan + "\nRunbook: https://example.org/runbook\n" + capped(cars).Report.String(),
 				},
-				StartsAt: "2000-01-01T07:00:00Z",
+				StartsAt: noon, EndsAt: "2000-01-31T12:00:00Z",
+			},
+		},
+		{
+			"what is not known is left out, and what is not UTF-8 readable; unconfirmed, it ends by itself", bySweep,
+			posted{
+				Labels: map[string]string{
+					"alertname": "SegmentAffected", "segment": "/cars", "store": "redis", "severity": "ticket", "kind": "unverified",
+					"level": "protected", "incident": "an incident", "env": `"prod"`,
+				},
+				Annotations: map[string]string{
+					"summary": "caf\uFFFD", "runbook": "https:owner", "customers": "not hit: the live segment keeps its users",
+					"next":        "find out what could not be measured, and run the job again",
+					"unconfirmed": "no ledger holds it: it ends by itself at 2000-01-01T14:00:00Z, also if nothing is mended",
+					"description": "Customers: not hit: the live segment keeps its users\n" +
+						"Unconfirmed: no ledger holds it: it ends by itself at 2000-01-01T14:00:00Z, also if nothing is mended\n" +
+						"Next: find out what could not be measured, and run the job again\nRunbook: https:owner",
+				},
+				StartsAt: "2000-01-01T07:30:00Z", EndsAt: "2000-01-01T14:00:00Z",
+			},
+		},
+		{
+			"an incident has the labels by which it holds back its members, and no number but its ring", manyCapped(),
+			posted{
+				Labels: map[string]string{
+					"alertname": "SegmentIncident", "site_group": "site-a", "severity": "page", "level": "lost 50%", "ring": "1000",
+					"job_kind": "copy", "build": "build-7", "incident": manyID, "ledger": "ledger-1", "env": `"prod"`,
+				},
+				Annotations: map[string]string{
+					"summary": "5,000 segments", "customers": "hit: 1,200 live segments; protected: 3,800", "segments": "5,000", "site_groups": "12",
+					"users": "61,550,000 users", "cause": "copy jobs of build build-7", "likely": "a limit", "since": "2000-01-01T07:00:00Z", "next": replanAll,
+					"description": "Customers: hit: 1,200 live segments; protected: 3,800\nAt stake: 61,550,000 users\nCause: copy jobs of build build-7\n" +
+						"Likely: a limit\nSince: 2000-01-01T07:00:00Z\nNext: " + replanAll,
+				},
+				StartsAt: noon, EndsAt: "2000-01-31T12:00:00Z",
 			},
 		},
 	} {
@@ -257,28 +290,77 @@ func TestAlert(t *testing.T) {
 			inBubble(t, empty, func(t *testing.T, a *alertmanager.Alerter, s *server) {
 				time.Sleep(12 * time.Hour)
 				require.NoError(t, a.Tell(t.Context(), []segment.Alert{c.alert}, nil))
-				c.want.EndsAt = "2000-01-01T13:00:00Z"
 				require.Equal(t, []request{{method: "POST", path: "/prefix/api/v2/alerts", user: "me:secret", alerts: []posted{c.want}}}, s.got())
-
-				require.NoError(t, a.Tell(t.Context(), nil, []segment.Alert{c.alert}))
-				c.want.EndsAt = "2000-01-01T11:59:00Z" // also for an Alertmanager whose clock is behind
-				require.Equal(t, []posted{c.want}, s.got()[1].alerts, "resolved as it was fired")
 			})
 		})
 	}
 }
 
-// An alert cannot end before it began: Alertmanager refuses that.
-func TestResolvedAtOnce(t *testing.T) {
+// What is over is known by its mark alone, however long ago it was told.
+func TestOverByItsMark(t *testing.T) {
 	inBubble(t, empty, func(t *testing.T, a *alertmanager.Alerter, s *server) {
-		x := capped(cars)
-		x.Since = time.Now()
-		require.NoError(t, a.Tell(t.Context(), nil, []segment.Alert{x}))
-		require.Equal(t, s.got()[0].alerts[0].StartsAt, s.got()[0].alerts[0].EndsAt)
+		time.Sleep(12 * time.Hour)
+		full, many := capped(cars), manyCapped()
+		require.NoError(t, a.Tell(t.Context(), []segment.Alert{full, many}, nil))
+		mark := segment.Alert{
+			Segment: cars, Urgency: full.Urgency, Kind: full.Kind, Level: full.Level, Job: segment.Job{Kind: full.Job.Kind}, Build: full.Build,
+			Ledger: full.Ledger, Told: since,
+		}
+		ring := many
+		ring.Kind, ring.About = "", &segment.Incident{} // its members are gone
+		require.NoError(t, a.Tell(t.Context(), nil, []segment.Alert{mark, ring}))
+		got := s.got()
+		require.Equal(t, got[1].alerts[0].Labels, got[2].alerts[0].Labels)
+		require.Equal(t, got[0].alerts[0].Labels, got[3].alerts[0].Labels)
+		require.Equal(t, "2000-01-01T07:00:00Z", got[2].alerts[0].StartsAt)
+		require.Equal(t, map[string]string{"summary": "site-a/cars is affected no longer"}, got[2].alerts[0].Annotations)
+		for _, r := range got[2:] {
+			require.Equal(t, "2000-01-01T11:59:00Z", r.alerts[0].EndsAt, "also for an Alertmanager whose clock is behind")
+		}
 	})
 }
 
-// Incidents come first and go last, in requests of their own.
+// An alert cannot end before it began: Alertmanager refuses that. Nor does it begin
+// later than now, by whosever clock it was told.
+func TestTimesOfOtherClocks(t *testing.T) {
+	inBubble(t, empty, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		time.Sleep(12 * time.Hour)
+		x := capped(cars)
+		x.Told = time.Now().Add(time.Hour)
+		require.NoError(t, a.Tell(t.Context(), []segment.Alert{x}, []segment.Alert{x}))
+		require.Equal(t, noon, s.got()[0].alerts[0].StartsAt)
+		over := s.got()[1].alerts[0]
+		require.Equal(t, []string{"2000-01-01T11:59:00Z", "2000-01-01T11:59:00Z"}, []string{over.StartsAt, over.EndsAt})
+	})
+}
+
+// What Alertmanager does not take keeps back what comes after it: members of an
+// incident, and what is over under the labels that it had before.
+func TestRefusedStep(t *testing.T) {
+	for refused, want := range map[string][]string{
+		"SegmentIncident": {"SegmentIncident"},
+		"SegmentAffected": {"SegmentIncident", "SegmentAffected"},
+	} {
+		inBubble(t, nil, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+			s.answer = func(n int, w http.ResponseWriter, _ *http.Request) {
+				if s.got()[n].alerts[0].Labels["alertname"] == refused {
+					w.WriteHeader(http.StatusBadRequest)
+				}
+			}
+			member := capped(cars)
+			member.Incident = manyID
+			require.ErrorContains(t, a.Tell(t.Context(), []segment.Alert{member, manyCapped()}, []segment.Alert{capped(cars)}), "400 Bad Request")
+			var sent []string
+			for _, r := range s.got() {
+				sent = append(sent, r.alerts[0].Labels["alertname"])
+			}
+			require.Equal(t, want, sent)
+		})
+	}
+}
+
+// Incidents come first and go last, in requests of their own, and what fires
+// comes before what is over.
 func TestTellOrder(t *testing.T) {
 	inBubble(t, empty, func(t *testing.T, a *alertmanager.Alerter, s *server) {
 		time.Sleep(12 * time.Hour)
@@ -287,21 +369,20 @@ func TestTellOrder(t *testing.T) {
 			firing = append(firing, capped(segment.ID{SiteGroup: "site-a", Name: strconv.Itoa(i)}))
 		}
 		over := manyCapped()
-		over.Segment.Name, over.Build = "copy capped build-6", "build-6"
+		over.Incident = "another one"
 		require.NoError(t, a.Tell(t.Context(), append(firing, manyCapped()), []segment.Alert{over, capped(cars)}))
 		var sent []string
 		for _, r := range s.got() {
 			first := r.alerts[0]
 			state := "firing"
-			if first.EndsAt < "2000-01-01T12" {
+			if first.EndsAt < noon {
 				state = "resolved"
 			}
-			sent = append(sent, strconv.Itoa(len(r.alerts))+" "+state+" "+first.Labels["segment"])
+			sent = append(sent, strconv.Itoa(len(r.alerts))+" "+state+" "+first.Labels["segment"]+first.Labels["incident"])
 		}
 		require.Equal(t, []string{
-			"1 firing incident/copy capped build-7", "1 resolved site-a/cars",
-			"500 firing site-a/0", "500 firing site-a/500", "100 firing site-a/1000",
-			"1 resolved incident/copy capped build-6",
+			"1 firing " + manyID, "500 firing site-a/0", "500 firing site-a/500", "100 firing site-a/1000",
+			"1 resolved site-a/cars", "1 resolved another one",
 		}, sent)
 	})
 }
@@ -347,7 +428,7 @@ func TestResolveWithoutKind(t *testing.T) {
 				got := s.got()
 				require.Equal(t, request{
 					method: "GET", path: "/prefix/api/v2/alerts", user: "me:secret",
-					filters: []string{`segment="a%2Fb/\"c\\d\"\ne"`, `alertname=~"SegmentAffected|SegmentIncident"`, `env="\"prod\""`},
+					filters: []string{`segment="a%2Fb/\"c\\d\"\ne"`, `ledger=""`, `alertname=~"SegmentAffected|SegmentIncident"`, `env="\"prod\""`},
 				}, got[0])
 				var ended []string
 				for _, r := range got[1:] {
@@ -372,11 +453,11 @@ func TestResolveOneWithoutKind(t *testing.T) {
 		bikes := segment.ID{SiteGroup: "site-a", Name: "bikes"}
 		require.NoError(t, a.Tell(t.Context(), []segment.Alert{capped(cars)}, []segment.Alert{{Segment: cars}, capped(bikes)}))
 		got := s.got()
-		require.Equal(t, []string{"GET", "POST", "POST"}, []string{got[0].method, got[1].method, got[2].method}, "the resolved in one request, before what fires")
-		over := got[1].alerts
+		require.Equal(t, []string{"POST", "GET", "POST"}, []string{got[0].method, got[1].method, got[2].method}, "the resolved in one request, after what fires")
+		over := got[2].alerts
 		require.Equal(t, []string{"short", "capped"}, []string{over[0].Labels["kind"], over[1].Labels["kind"]})
 		require.Equal(t, []string{"site-a/cars", "site-a/bikes"}, []string{over[0].Labels["segment"], over[1].Labels["segment"]})
-		require.Equal(t, "site-a/cars", got[2].alerts[0].Labels["segment"])
+		require.Equal(t, "site-a/cars", got[0].alerts[0].Labels["segment"])
 	})
 }
 
@@ -391,19 +472,26 @@ func TestResolveWithoutKindFails(t *testing.T) {
 		require.ErrorContains(t, a.Tell(t.Context(), []segment.Alert{manyCapped()}, []segment.Alert{{Segment: cars}}), "answered 404 Not Found")
 		got := s.got()
 		require.Len(t, got, 2)
-		require.Equal(t, "incident/copy capped build-7", got[1].alerts[0].Labels["segment"])
+		require.Equal(t, manyID, got[0].alerts[0].Labels["incident"])
 	})
 }
 
 func TestOpen(t *testing.T) {
-	ours := []string{"alertname", "SegmentAffected", "site_group", "site-a", "severity", "page", "job_kind", "copy", "kind", "capped", "build", "build-7"}
-	since := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC)
-	want := segment.Alert{
-		Segment: cars, Urgency: segment.Page, Kind: validate.Capped, Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7", Since: since,
+	ours := []string{
+		"alertname", "SegmentAffected", "site_group", "site-a", "store", "redis", "severity", "page", "job_kind", "copy", "kind", "capped",
+		"level", "lost 1%", "build", "build-7", "incident", "x", "ledger", "ledger-1",
 	}
-	anIncident := want
-	anIncident.Segment, anIncident.Incident = segment.ID{SiteGroup: "incident", Name: "copy capped build-7"}, &segment.Incident{}
-	bare := segment.Alert{Segment: segment.ID{SiteGroup: "a/b", Name: ""}, Since: since}
+	told := time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC)
+	want := segment.Alert{
+		Segment: cars, Store: "redis", Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelLost1,
+		Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7", Incident: "x", Ledger: "ledger-1", Told: told, Since: told,
+	}
+	anIncident := []string{"alertname", "SegmentIncident", "site_group", "a/b", "segment", "", "severity", "ticket", "ring", "100", "incident", "x"}
+	wantIncident := segment.Alert{
+		Segment: segment.ID{SiteGroup: "a/b", Name: "x"}, Urgency: segment.Ticket, Incident: "x", Ring: 100, Told: told, Since: told,
+		About: &segment.Incident{ID: "x"},
+	}
+	bare := segment.Alert{Segment: segment.ID{SiteGroup: "a/b", Name: ""}, Told: told, Since: told}
 	for _, c := range []struct {
 		reason    string
 		siteGroup string
@@ -413,10 +501,7 @@ func TestOpen(t *testing.T) {
 	}{
 		{reason: "nothing is open"},
 		{reason: "an alert is what its labels tell", open: []string{listed(ours...)}, want: []segment.Alert{want}},
-		{
-			reason: "an incident is known by its name", open: []string{listed(append(ours, "alertname", "SegmentIncident", "segment", "incident/copy capped build-7")...)},
-			want: []segment.Alert{anIncident},
-		},
+		{reason: "an incident is known by its ID and its ring", open: []string{listed(anIncident...)}, want: []segment.Alert{wantIncident}},
 		{
 			reason: "of a site group, in the order of the answer", siteGroup: "site-a",
 			open: []string{listed(ours...), listed("segment", "a%2Fb/")}, want: []segment.Alert{want, bare},
@@ -424,8 +509,9 @@ func TestOpen(t *testing.T) {
 		{reason: "not what another Alerter fired, with labels of its own", open: []string{listed(append(ours, "team", "x")...), listed(ours...)}, want: []segment.Alert{want}},
 		{
 			reason: "what cannot be read ends the list, so that nobody takes the rest for over", open: []string{listed(ours...), listed("segment", "cars"), listed(ours...)},
-			want: []segment.Alert{want}, err: `alertmanager: open alert: `,
+			want: []segment.Alert{want}, err: "alertmanager: GET http://host/prefix/api/v2/alerts: open alert: ",
 		},
+		{reason: "a ring that is none", open: []string{listed("alertname", "SegmentIncident", "ring", "x")}, err: "alertmanager: GET http://host/prefix/api/v2/alerts: open alert: "},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, having(c.open...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
@@ -446,6 +532,107 @@ func TestOpen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was posted is what is listed.
+func TestOpenYieldsWhatWasFired(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, a *alertmanager.Alerter, s *server) {
+		var all []posted
+		s.answer = func(n int, w http.ResponseWriter, r *http.Request) {
+			all = append(all, s.got()[n].alerts...)
+			if r.Method == http.MethodGet {
+				assert.NoError(t, json.NewEncoder(w).Encode(all))
+			}
+		}
+		fired := []segment.Alert{manyCapped(), capped(cars), capped(segment.ID{Name: "cars"})}
+		fired[2].Unconfirmed, fired[2].Told = true, since
+		require.NoError(t, a.Tell(t.Context(), fired, nil))
+		found, err := collect(a.Open(t.Context(), ""))
+		require.NoError(t, err)
+		for i := range fired {
+			x := &fired[i]
+			want := segment.Alert{
+				Segment: x.Segment, Store: x.Store, Urgency: x.Urgency, Kind: x.Kind, Level: x.Level, Job: segment.Job{Kind: x.Job.Kind}, Build: x.Build,
+				Incident: x.Incident, Ring: x.Ring, Ledger: x.Ledger, Unconfirmed: x.Unconfirmed, Since: x.Since.UTC(), Told: time.Now().UTC(),
+			}
+			if x.About != nil {
+				want.Kind, want.About = "", &segment.Incident{ID: x.About.ID}
+			}
+			require.Equal(t, want, found[i])
+		}
+	})
+}
+
+// Of twenty thousand alerts one is held at a time.
+func TestOpenHoldsOneAlert(t *testing.T) {
+	const alerts, size = 20_000, 2_000
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for i := range alerts {
+			_, _ = io.WriteString(w, "[,"[min(i, 1):min(i, 1)+1]+listed("alertname", "SegmentAffected", "segment", fmt.Sprintf("site-a/%d%0*d", i, size, 0)))
+		}
+		_, _ = io.WriteString(w, "]")
+	}))
+	defer s.Close()
+	a, err := alertmanager.New(alertmanager.Config{URL: s.URL, Labels: map[string]string{"env": `"prod"`}})
+	require.NoError(t, err)
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	found, most := 0, uint64(0)
+	for _, err := range a.Open(t.Context(), "") {
+		require.NoError(t, err)
+		if found++; found%1000 == 0 {
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			most = max(most, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
+		}
+	}
+	require.Equal(t, alerts, found)
+	t.Logf("%d alerts of %d bytes: %d KiB held at most, with what the server makes", alerts, size, most>>10)
+	require.Less(t, most, uint64(alerts*size/4))
+}
+
+// A list that breaks off ends with an error, and is not asked for again: what came
+// was taken.
+func TestOpenBreaksOff(t *testing.T) {
+	for reason, c := range map[string]struct{ answer, want string }{
+		"between two":      {"[" + listed(), "unexpected EOF"},
+		"within one":       {"[" + listed() + "," + listed()[:20], "unexpected EOF"},
+		"no list":          {"{}", "it begins with {"},
+		"one without end":  {"[" + listed() + `,{"labels":{"segment":"` + strings.Repeat("x", 2<<20), "longer than 1048576 bytes"},
+		"blanks, no end":   {"[" + listed() + strings.Repeat(" ", 2<<20), "longer than 1048576 bytes"},
+		"of another shape": {"[" + listed() + `,{"labels":7}]`, "cannot unmarshal"},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			inBubble(t, replies(reply{200, c.answer}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+				found, err := collect(a.Open(t.Context(), ""))
+				require.ErrorContains(t, err, c.want)
+				require.LessOrEqual(t, len(found), 1)
+				require.Len(t, s.got(), 1)
+			})
+		})
+	}
+}
+
+// Who lists may take its time, Alertmanager not.
+func TestOpenIsSlow(t *testing.T) {
+	inBubble(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "["+listed()+strings.Repeat(","+listed(), 100))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}, func(t *testing.T, a *alertmanager.Alerter, _ *server) {
+		start, found := time.Now(), 0
+		for _, err := range a.Open(t.Context(), "") {
+			if err != nil {
+				require.ErrorContains(t, err, "no answer within 1m0s")
+				break
+			}
+			found++
+			time.Sleep(time.Minute)
+		}
+		require.GreaterOrEqual(t, found, 100)
+		require.Equal(t, time.Duration(found+1)*time.Minute, time.Since(start))
+	})
 }
 
 // collect returns the alerts of a sequence and its error, which must end it.
@@ -476,6 +663,15 @@ func TestOpenStops(t *testing.T) {
 		}
 		require.Len(t, s.got(), 2, "it is asked anew each time")
 	})
+}
+
+// What was told may get other labels only as long as there is time to tell them.
+func TestGroupWait(t *testing.T) {
+	for set, want := range map[time.Duration]time.Duration{0: 30 * time.Second, 4 * time.Second: 2 * time.Second} {
+		a, err := alertmanager.New(alertmanager.Config{URL: "http://a", GroupWait: set})
+		require.NoError(t, err)
+		require.Equal(t, want, a.GroupWait())
+	}
 }
 
 // The labels are those that the config had.

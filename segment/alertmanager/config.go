@@ -1,6 +1,7 @@
 package alertmanager
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -22,16 +23,13 @@ type Config struct {
 	// redirects: a redirected post arrives as a question, and is answered well.
 	// nil: one with the default transport.
 	Client *http.Client
-	// Labels are added to every alert, and only alerts that have them are
-	// resolved: two Alerters of one Alertmanager need different ones.
+	// Labels are added to every alert, and only alerts that have them, and no
+	// others beside the package's own, are listed and resolved.
 	Labels map[string]string
-	// KeepFor is how long an alert stands if it is not fired again, so that what
-	// nobody watches any more goes away. A monitor's sweep fires all that are
-	// open: let it be a few sweeps. Zero: 7 days.
-	KeepFor time.Duration
+	// GroupWait is the route's group_wait, in which an incident that forms takes
+	// in what was told before. Zero: 1 minute.
+	GroupWait time.Duration
 }
-
-const week = 7 * 24 * time.Hour
 
 // New returns an Alerter, or a *validate.InputError about what is wrong with the
 // config. It does not ask whether the Alertmanager is there.
@@ -45,11 +43,8 @@ func New(c Config) (*Alerter, error) {
 			return nil, err
 		}
 	}
-	if c.KeepFor < 0 {
-		return nil, badInput("Config.KeepFor", c.KeepFor, "above 0, or 0 for 7 days")
-	}
-	if c.KeepFor == 0 {
-		c.KeepFor = week
+	if c.GroupWait < 0 {
+		return nil, badInput("Config.GroupWait", c.GroupWait, "above 0, or 0 for 1 minute")
 	}
 	client := http.Client{}
 	if c.Client != nil {
@@ -59,11 +54,11 @@ func New(c Config) (*Alerter, error) {
 	user := address.User
 	address.User = nil // where it is not, no error can show it
 	return &Alerter{
-		client:  &client,
-		alerts:  address.JoinPath("api", "v2", "alerts"),
-		user:    user,
-		labels:  maps.Clone(c.Labels),
-		keepFor: c.KeepFor,
+		client: &client,
+		alerts: address.JoinPath("api", "v2", "alerts"),
+		user:   user,
+		labels: maps.Clone(c.Labels),
+		wait:   cmp.Or(c.GroupWait, time.Minute) / 2,
 	}, nil
 }
 

@@ -42,6 +42,7 @@ func Example() {
 	// env="prod"
 	// job_kind="copy"
 	// kind="empty"
+	// level="protected"
 	// segment="site-b/cars"
 	// severity="page"
 	// site_group="site-b"
@@ -57,6 +58,7 @@ func show(_ http.ResponseWriter, r *http.Request) {
 	}
 	for _, alert := range alerts {
 		var lines []string
+		delete(alert.Labels, "ledger") // the identity of this ledger: another one each time
 		for name, value := range alert.Labels {
 			lines = append(lines, fmt.Sprintf("%s=%q", name, value))
 		}

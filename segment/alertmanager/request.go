@@ -14,39 +14,40 @@ import (
 )
 
 const (
-	timeout   = 10 * time.Second
-	maxAnswer = 16 << 20 // bytes; the alerts of one segment are a few thousand
-	maxShown  = 512      // bytes of what went wrong
+	timeout     = 10 * time.Second
+	listTimeout = time.Minute // Alertmanager makes a list of all alerts before it sends the first
+	maxShown    = 512         // bytes of what went wrong
 )
-
-var errTimeout = errors.New("no answer within " + timeout.String())
 
 // tries are at most 4 and wait some 7 seconds in all: the same alert twice is one
 // alert.
 var tries = retry.Policy{Tries: 4, Wait: time.Second, Retryable: passing}
 
 // ask sends a request, several times if Alertmanager is out of reach or out of
-// order.
-func (a *Alerter) ask(ctx context.Context, method, query string, body []byte) (answer []byte, err error) {
-	err = tries.Do(ctx, func() (err error) {
-		answer, err = a.try(ctx, method, query, body)
-		return err
-	})
+// order, and calls read with what it answers, once. A nil read wants no answer.
+func (a *Alerter) ask(ctx context.Context, method, query string, body []byte, read func(io.Reader) error) error {
+	err := tries.Do(ctx, func() error { return a.try(ctx, method, query, body, read) })
 	if err != nil {
-		return nil, fmt.Errorf("alertmanager: %s %s: %w", method, a.alerts, because(ctx, err))
+		return fmt.Errorf("alertmanager: %s %s: %w", method, a.alerts, because(ctx, err))
 	}
-	return answer, nil
+	return nil
 }
 
 // try sends a request once.
-func (a *Alerter) try(ctx context.Context, method, query string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
-	defer cancel()
+func (a *Alerter) try(ctx context.Context, method, query string, body []byte, read func(io.Reader) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	wait := timeout
+	if read != nil {
+		wait = listTimeout
+	}
+	late := time.AfterFunc(wait, func() { cancel(fmt.Errorf("no answer within %s", wait)) })
+	defer late.Stop()
 	address := *a.alerts
 	address.RawQuery = query
 	request, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if a.user != nil {
@@ -55,20 +56,41 @@ func (a *Alerter) try(ctx context.Context, method, query string, body []byte) ([
 	}
 	response, err := a.client.Do(request)
 	if err != nil {
-		return nil, because(ctx, err)
+		return because(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	switch {
-	case response.StatusCode != http.StatusOK:
-		return nil, &statusError{response.StatusCode, response.Status, shown(answer)}
-	case err != nil:
-		return nil, because(ctx, err)
-	case len(answer) > maxAnswer:
-		return nil, &statusError{response.StatusCode, response.Status, fmt.Sprintf("the answer is longer than %d bytes", maxAnswer)}
+	if response.StatusCode != http.StatusOK {
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, maxShown+1))
+		return &statusError{response.StatusCode, response.Status, shown(answer)}
 	}
-	return answer, nil
+	if read == nil {
+		return nil
+	}
+	if err := read(&answer{response.Body, late, wait}); err != nil {
+		return &readError{because(ctx, err)}
+	}
+	return nil
 }
+
+// An answer is what Alertmanager answers with. It must go on within a time,
+// however long its reader takes in between.
+type answer struct {
+	body io.Reader
+	late *time.Timer
+	wait time.Duration
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	a.late.Reset(a.wait)
+	defer a.late.Stop()
+	return a.body.Read(p)
+}
+
+// A readError is why an answer was not read to its end. Some of it was, so it is
+// not asked for again.
+type readError struct{ error }
+
+func (e *readError) Unwrap() error { return e.error }
 
 // because adds why the context ended, where that is what went wrong.
 func because(ctx context.Context, err error) error {
@@ -104,6 +126,9 @@ func (e *statusError) Error() string {
 // passing reports whether trying again may help: the server said that it is out
 // of order, or nothing.
 func passing(err error) bool {
+	if _, begun := errors.AsType[*readError](err); begun {
+		return false
+	}
 	status, ok := errors.AsType[*statusError](err)
 	return !ok || status.code >= http.StatusInternalServerError
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,9 +89,9 @@ func TestAnswers(t *testing.T) {
 		want    string
 	}{
 		{"asking is tried again, too", []reply{{500, ""}, {200, "[]"}}, ""},
-		{"no alerts", []reply{{200, "<html>"}}, "alertmanager: http://host/prefix/api/v2/alerts: not the alerts that were asked for: invalid character '<' looking for beginning of value"},
-		{"nothing", []reply{{200, ""}}, "alertmanager: http://host/prefix/api/v2/alerts: not the alerts that were asked for: unexpected end of JSON input"},
-		{"more than can be", []reply{{200, "[" + strings.Repeat(" ", 16<<20) + "]"}}, get + "answered 200 OK: the answer is longer than 16777216 bytes"},
+		{"no alerts", []reply{{200, "<html>"}}, get + "not the alerts that were asked for: invalid character '<' looking for beginning of value"},
+		{"nothing", []reply{{200, ""}}, get + "not the alerts that were asked for: unexpected EOF"},
+		{"more than can be", []reply{{200, "[" + strings.Repeat(" ", 16<<20) + "]"}}, get + "an alert of the answer is longer than 1048576 bytes"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			inBubble(t, replies(c.replies...), func(t *testing.T, a *alertmanager.Alerter, _ *server) {
@@ -111,24 +112,28 @@ func TestAnswers(t *testing.T) {
 // A batch in which alerts are refused does not keep back the next one; an
 // Alertmanager that is out of reach is not asked for each.
 func TestBatchFails(t *testing.T) {
-	tell := func(ctx context.Context, a *alertmanager.Alerter) error {
-		return a.Tell(ctx, []segment.Alert{manyCapped(), capped(cars)}, []segment.Alert{capped(cars)})
+	var many []segment.Alert
+	for i := range 1200 {
+		many = append(many, capped(segment.ID{Name: strconv.Itoa(i)}))
 	}
-	inBubble(t, replies(reply{400, "bad"}, reply{400, "bad"}, reply{200, ""}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-		err := tell(t.Context(), a)
-		require.Equal(t, 2, strings.Count(err.Error(), "400 Bad Request: bad"))
-		require.Len(t, s.got(), 3)
-	})
-	inBubble(t, replies(reply{400, "bad"}, reply{503, "down"}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-		err := tell(t.Context(), a)
-		require.ErrorContains(t, err, "400 Bad Request: bad\n")
-		require.ErrorContains(t, err, "503 Service Unavailable: down")
-		require.Len(t, s.got(), 1+4)
-	})
-	inBubble(t, replies(reply{401, ""}), func(t *testing.T, a *alertmanager.Alerter, s *server) {
-		require.ErrorContains(t, tell(t.Context(), a), "401 Unauthorized")
-		require.Len(t, s.got(), 1)
-	})
+	for _, c := range []struct {
+		replies []reply
+		want    []string
+		tries   int
+	}{
+		{[]reply{{400, "bad"}, {400, "bad"}, {200, ""}}, []string{"400 Bad Request: bad\n", "400 Bad Request: bad"}, 3},
+		{[]reply{{400, "bad"}, {503, "down"}}, []string{"400 Bad Request: bad\n", "503 Service Unavailable: down"}, 1 + 4},
+		{[]reply{{401, ""}}, []string{"401 Unauthorized"}, 1},
+	} {
+		inBubble(t, replies(c.replies...), func(t *testing.T, a *alertmanager.Alerter, s *server) {
+			err := a.Tell(t.Context(), many, []segment.Alert{capped(cars)})
+			require.Equal(t, len(c.want), strings.Count(err.Error(), "answered"))
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+			require.Len(t, s.got(), c.tries, "and nothing is said to be over")
+		})
+	}
 }
 
 // silent is a server that never answers.

@@ -51,20 +51,21 @@ var alerterRules = []alerterRule{
 		check: func(a *alerterTrial) {
 			a.wantOpen()
 			a.fire(capped(cars))
-			a.wantOpen(cars)
+			a.wantOpen(capped(cars))
 			a.fire(capped(bikes))
-			a.wantOpen(cars, bikes)
+			a.wantOpen(capped(cars), capped(bikes))
 		},
 	},
 	{
 		name:        "fires again",
-		explanation: "an alert that is fired again is one alert",
+		explanation: "an alert that is fired again is one alert, whatever it says now",
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars))
 			again := capped(cars)
-			again.Text, again.At, again.RunID = "still capped", again.At.Add(time.Minute), "run-2"
+			again.Text, again.At, again.RunID, again.Users = "still capped", again.At.Add(time.Minute), "run-2", 7
+			again.Told, again.Report.Name = again.At, "another report"
 			a.fire(again)
-			a.wantOpen(cars)
+			a.wantOpen(capped(cars))
 		},
 	},
 	{
@@ -73,14 +74,25 @@ var alerterRules = []alerterRule{
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars), capped(bikes))
 			a.resolve(capped(cars))
-			a.wantOpen(bikes)
+			a.wantOpen(capped(bikes))
+		},
+	},
+	{
+		name:        "resolves by the mark",
+		explanation: "of what is over nobody knows more than its mark, and of an incident's members none is left",
+		check: func(a *alerterTrial) {
+			a.fire(capped(cars), capped(bikes), manyCapped(3))
+			over := manyCapped(3)
+			over.Kind, over.Text, over.Good, over.About = "", "", nil, &segment.Incident{ID: over.Incident}
+			a.resolve(markOf(capped(cars)), over)
+			a.wantOpen(capped(bikes))
 		},
 	},
 	{
 		name:        "resolves what is not open",
 		explanation: "resolving an alert that is not open does nothing",
 		check: func(a *alerterTrial) {
-			a.resolve(capped(cars))
+			a.resolve(capped(cars), manyCapped(3))
 			a.fire(capped(bikes))
 			a.resolve(capped(cars))
 			a.resolve(capped(bikes))
@@ -93,12 +105,21 @@ var alerterRules = []alerterRule{
 		explanation: "an alert without a kind stands for all alerts of its segment: a guard without a ledger does not know what was told before",
 		check: func(a *alerterTrial) {
 			a.resolve(segment.Alert{Segment: cars})
-			a.fire(capped(cars), capped(bikes))
+			a.fire(alone(capped(cars)), alone(capped(bikes)))
 			a.resolve(segment.Alert{Segment: cars})
-			a.wantOpen(bikes)
-			a.fire(dropped(bikes))
+			a.wantOpen(alone(capped(bikes)))
+			a.fire(alone(dropped(bikes)))
 			a.resolve(segment.Alert{Segment: bikes})
 			a.wantOpen()
+		},
+	},
+	{
+		name:        "resolves a segment of no ledger",
+		explanation: "a guard without a ledger ends no alert that a ledger holds",
+		check: func(a *alerterTrial) {
+			a.fire(alone(capped(cars)), capped(cars))
+			a.resolve(segment.Alert{Segment: cars})
+			a.wantOpen(capped(cars))
 		},
 	},
 	{
@@ -111,31 +132,62 @@ var alerterRules = []alerterRule{
 			}
 			a.wantOpen()
 			a.fire(capped(cars))
-			a.wantOpen(cars)
+			a.wantOpen(capped(cars))
 		},
 	},
 	{
-		name:        "fires another fault",
-		explanation: "a fault that took another's place is fired, the other one resolved as it was fired, and one alert stays",
+		name:        "fires what is worse beside",
+		explanation: "what becomes worse is a further alert beside the earlier ones, and each says of itself what it is; all end together",
 		check: func(a *alerterTrial) {
-			a.fire(capped(cars))
-			a.tell([]segment.Alert{dropped(cars)}, []segment.Alert{capped(cars)})
-			a.wantOpen(cars)
-			a.resolve(dropped(cars))
+			all := worsening()
+			for i := range all {
+				a.fire(all[i])
+				a.wantOpen(all[:i+1]...)
+			}
+			a.fire(all...)
+			a.wantOpen(all...)
+			a.resolve(all...)
 			a.wantOpen()
+		},
+	},
+	{
+		name:        "resolves one of several",
+		explanation: "an alert is over by itself, whatever else is open of its segment",
+		check: func(a *alerterTrial) {
+			all := worsening()
+			a.fire(all...)
+			for i := range all {
+				a.resolve(all[i])
+				a.wantOpen(all[i+1:]...)
+			}
+		},
+	},
+	{
+		name:        "is told new labels",
+		explanation: "what has not rung yet may become a member of an incident: the alert under its new labels is open, and the one under the old ones is not",
+		check: func(a *alerterTrial) {
+			member := capped(cars)
+			member.Incident = manyCapped(3).Incident
+			a.fire(capped(cars))
+			a.tell([]segment.Alert{manyCapped(3), member}, []segment.Alert{capped(cars)})
+			a.wantOpen(manyCapped(3), member)
+			a.resolve(member)
+			a.wantOpen(manyCapped(3))
 		},
 	},
 	{
 		name:        "fires on any id",
 		explanation: "an id is any UTF-8 text, and never mistaken for another one",
 		check: func(a *alerterTrial) {
-			for _, id := range anyIDs {
-				a.fire(capped(id))
-			}
-			a.wantOpen(anyIDs...)
+			all := make([]segment.Alert, len(anyIDs))
 			for i, id := range anyIDs {
-				a.resolve(capped(id))
-				a.wantOpen(anyIDs[i+1:]...)
+				all[i] = capped(id)
+				a.fire(all[i])
+			}
+			a.wantOpen(all...)
+			for i := range all {
+				a.resolve(all[i])
+				a.wantOpen(all[i+1:]...)
 			}
 		},
 	},
@@ -143,12 +195,53 @@ var alerterRules = []alerterRule{
 		name:        "fires an incident",
 		explanation: "an incident is an alert beside those of its segments, and is over by itself",
 		check: func(a *alerterTrial) {
-			a.fire(capped(cars), manyCapped(), capped(bikes))
-			a.wantOpen(cars, bikes, incident)
-			a.resolve(manyCapped(), capped(bikes))
-			a.wantOpen(cars)
-			a.tell([]segment.Alert{manyCapped()}, []segment.Alert{capped(cars)})
-			a.wantOpen(incident)
+			a.fire(capped(cars), manyCapped(3), capped(bikes))
+			a.wantOpen(capped(cars), capped(bikes), manyCapped(3))
+			a.resolve(manyCapped(3), capped(bikes))
+			a.wantOpen(capped(cars))
+			a.tell([]segment.Alert{manyCapped(3)}, []segment.Alert{capped(cars)})
+			a.wantOpen(manyCapped(3))
+		},
+	},
+	{
+		name:        "rings an incident again",
+		explanation: "each ring of an incident is an alert beside the earlier ones, and all end together",
+		check: func(a *alerterTrial) {
+			rings := []segment.Alert{manyCapped(3), manyCapped(10), manyCapped(10), manyCapped(10), manyCapped(100)}
+			rings[2].Level, rings[3].Segment.SiteGroup = segment.LevelLost100, ""
+			for i := range rings {
+				a.fire(rings[i])
+				a.wantOpen(rings[:i+1]...)
+			}
+			a.resolve(rings...)
+			a.wantOpen()
+		},
+	},
+	{
+		name:        "keeps ledgers apart",
+		explanation: "two ledgers may tell one Alerter of the same segment, and each ends its own alerts",
+		check: func(a *alerterTrial) {
+			other, many := capped(cars), manyCapped(3)
+			other.Ledger, many.Ledger = "ledger-2", "ledger-2"
+			a.fire(capped(cars), other, manyCapped(3), many)
+			a.wantOpen(capped(cars), other, manyCapped(3), many)
+			a.resolve(capped(cars), manyCapped(3))
+			a.wantOpen(other, many)
+		},
+	},
+	{
+		name:        "is told of what is unconfirmed",
+		explanation: "an alert that no ledger holds yet is open, and is the same one once a ledger does",
+		check: func(a *alerterTrial) {
+			unconfirmed := capped(cars)
+			unconfirmed.Unconfirmed = true
+			a.fire(unconfirmed)
+			a.wantOpen(unconfirmed)
+			a.fire(capped(cars))
+			a.wantOpen(capped(cars))
+			a.fire(unconfirmed)
+			a.resolve(capped(cars))
+			a.wantOpen()
 		},
 	},
 	{
@@ -158,9 +251,9 @@ var alerterRules = []alerterRule{
 			a.fire(capped(bikes))
 			ctx, cancel := context.WithCancel(a.t.Context())
 			cancel()
-			want := bikes
+			want := capped(bikes)
 			if a.Tell(ctx, []segment.Alert{capped(cars)}, []segment.Alert{capped(bikes)}) == nil {
-				want = cars
+				want = capped(cars)
 			}
 			a.wantOpen(want)
 		},
@@ -176,10 +269,10 @@ var alerterRules = []alerterRule{
 				}
 				return a.Tell(a.t.Context(), nil, x)
 			})
-			var want []segment.ID
+			var want []segment.Alert
 			for i := range 16 {
 				if i%2 == 0 {
-					want = append(want, nthSegment(i))
+					want = append(want, capped(nthSegment(i)))
 				}
 			}
 			a.wantOpen(want...)
@@ -192,25 +285,23 @@ var alerterRules = []alerterRule{
 			a.fire(capped(cars))
 			a.tell(nil, nil)
 			a.tell([]segment.Alert{}, []segment.Alert{})
-			a.wantOpen(cars)
+			a.wantOpen(capped(cars))
 		},
 	},
 	{
 		name:        "is told of many",
-		explanation: "a sweep tells of every open alert at once, and of all again with the next",
+		explanation: "a sweep tells of many alerts at once, and of all again where it does not know what the Alerter heard",
 		check: func(a *alerterTrial) {
 			var alerts []segment.Alert
-			var ids []segment.ID
 			for i := range 1201 {
-				ids = append(ids, nthSegment(i))
-				alerts = append(alerts, capped(ids[i]))
+				alerts = append(alerts, capped(nthSegment(i)))
 			}
 			for range 2 {
 				a.tell(alerts, nil)
-				a.wantOpen(ids...)
+				a.wantOpen(alerts...)
 			}
 			a.tell(nil, alerts[1:])
-			a.wantOpen(ids[0])
+			a.wantOpen(alerts[0])
 		},
 	},
 	{
@@ -219,16 +310,18 @@ var alerterRules = []alerterRule{
 		check: func(a *alerterTrial) {
 			a.fire(capped(cars), capped(bikes))
 			a.tell([]segment.Alert{capped(boats), capped(bikes)}, []segment.Alert{capped(cars), capped(planes)})
-			a.wantOpen(boats, bikes)
+			a.wantOpen(capped(boats), capped(bikes))
 		},
 	},
 	{
 		name:        "lists a site group",
-		explanation: "the open alerts of one site group are those of its segments",
+		explanation: "the open alerts of one site group are those of its segments, and of the incidents that have no other members",
 		check: func(a *alerterTrial) {
-			a.fire(capped(cars), capped(boats), capped(bikes))
-			a.wantOpenIn("site-a", cars, bikes)
-			a.wantOpenIn("site-b", boats)
+			everywhere, here := manyCapped(3), manyCapped(10)
+			everywhere.Segment.SiteGroup, here.Segment.SiteGroup = "", "site-a"
+			a.fire(capped(cars), capped(boats), capped(bikes), everywhere, here)
+			a.wantOpenIn("site-a", capped(cars), capped(bikes), here)
+			a.wantOpenIn("site-b", capped(boats))
 			a.wantOpenIn("site")
 		},
 	},
@@ -246,17 +339,18 @@ var alerterRules = []alerterRule{
 		},
 	},
 	{
-		name:        "lists alerts as they were fired",
-		explanation: "an open alert is recognised by segment, urgency, kind, kind of job and build",
+		name:        "lists when it told",
+		explanation: "what is open and in no ledger may have been told just now, by who has not written it down yet: an open alert says when it was told",
 		check: func(a *alerterTrial) {
-			a.fire(capped(cars), dropped(bikes))
+			told := capped(bikes)
+			told.Told = since
+			a.fire(capped(cars), told)
 			for _, x := range a.open("") {
-				want := capped(cars)
 				if x.Segment == bikes {
-					want = dropped(bikes)
+					require.WithinDuration(a.t, told.Told, x.Told, time.Second, a.explanation)
+				} else {
+					require.False(a.t, x.Told.IsZero(), a.explanation)
 				}
-				require.Equal(a.t, []any{want.Urgency, want.Kind, want.Job.Kind, want.Build, want.Incident == nil},
-					[]any{x.Urgency, x.Kind, x.Job.Kind, x.Build, x.Incident == nil}, "%s: %s", x.Segment, a.explanation)
 			}
 		},
 	},
@@ -299,24 +393,35 @@ func (a *alerterTrial) together(n int, call func(i int) error) {
 	}
 }
 
-// wantOpen wants just these segments to have an alert, each one.
-func (a *alerterTrial) wantOpen(want ...segment.ID) {
+// wantOpen wants just these alerts to be open, each once.
+func (a *alerterTrial) wantOpen(want ...segment.Alert) {
 	a.t.Helper()
 	a.wantOpenIn("", want...)
 }
 
-// wantOpenIn wants just these segments of a site group to have an alert, each one.
-func (a *alerterTrial) wantOpenIn(siteGroup string, want ...segment.ID) {
+// wantOpenIn wants just these alerts of a site group to be open, each once.
+func (a *alerterTrial) wantOpenIn(siteGroup string, want ...segment.Alert) {
 	a.t.Helper()
 	if a.lister == nil {
 		return
 	}
-	open := []string{}
-	for _, x := range a.open(siteGroup) {
-		open = append(open, x.Segment.String())
+	require.Equal(a.t, recognised(want), recognised(a.open(siteGroup)), "the alerts that are open: %s", a.explanation)
+}
+
+// recognised returns what alerts are recognised by, in order.
+func recognised(alerts []segment.Alert) []string {
+	found := make([]string, len(alerts))
+	for i := range alerts {
+		x := &alerts[i]
+		kind, about := string(x.Kind), ""
+		if x.About != nil { // its members have kinds
+			kind, about = "", fmt.Sprintf("incident, ring %d: ", x.Ring)
+		}
+		found[i] = fmt.Sprintf("%s%s in store %q: %s %s %s, %s jobs of build %q, in incident %q, of ledger %q, unconfirmed %t",
+			about, x.Segment, x.Store, x.Urgency, kind, x.Level, x.Job.Kind, x.Build, x.Incident, x.Ledger, x.Unconfirmed)
 	}
-	slices.Sort(open)
-	require.Equal(a.t, texts(want), open, "the segments with an open alert: %s", a.explanation)
+	slices.Sort(found)
+	return found
 }
 
 func (a *alerterTrial) open(siteGroup string) (open []segment.Alert) {
@@ -331,22 +436,11 @@ func (a *alerterTrial) open(siteGroup string) (open []segment.Alert) {
 	return open
 }
 
-// texts returns the texts of ids, sorted.
-func texts(ids []segment.ID) []string {
-	found := make([]string, len(ids))
-	for i, id := range ids {
-		found[i] = id.String()
-	}
-	slices.Sort(found)
-	return found
-}
-
 var (
-	cars     = segment.ID{SiteGroup: "site-a", Name: "cars"}
-	bikes    = segment.ID{SiteGroup: "site-a", Name: "bikes"}
-	boats    = segment.ID{SiteGroup: "site-b", Name: "cars"}
-	planes   = segment.ID{SiteGroup: "site-b", Name: "planes"}
-	incident = segment.ID{SiteGroup: "incident", Name: "copy capped build-7"}
+	cars   = segment.ID{SiteGroup: "site-a", Name: "cars"}
+	bikes  = segment.ID{SiteGroup: "site-a", Name: "bikes"}
+	boats  = segment.ID{SiteGroup: "site-b", Name: "cars"}
+	planes = segment.ID{SiteGroup: "site-b", Name: "planes"}
 )
 
 // anyIDs differ by what an implementation may take for a mark of its own.
@@ -390,6 +484,7 @@ func capped(id segment.ID) segment.Alert {
 		Segment: id,
 		Urgency: segment.Page,
 		Kind:    validate.Capped,
+		Level:   segment.LevelProtected,
 		Text:    id.String() + ": stored 10,000 users of 12,310",
 		Job:     segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}),
 		RunID:   "run-1",
@@ -399,6 +494,8 @@ func capped(id segment.ID) segment.Alert {
 		Runbook: "https://example.org/runbook",
 		Since:   since,
 		At:      since,
+		Users:   12_310,
+		Ledger:  "ledger-1",
 	}
 }
 
@@ -409,20 +506,54 @@ func dropped(id segment.ID) segment.Alert {
 		Segment: id,
 		Urgency: segment.Ticket,
 		Kind:    validate.Dropped,
+		Level:   segment.LevelLost10,
 		Text:    id.String() + ": 41% below its lowest of the last week",
 		Since:   since.Add(time.Minute),
 		At:      since.Add(time.Minute),
+		Ledger:  "ledger-1",
 	}
 }
 
-func manyCapped() segment.Alert {
+// alone returns an alert as a guard without a ledger fires it.
+func alone(a segment.Alert) segment.Alert {
+	a.Ledger = ""
+	return a
+}
+
+// markOf returns what a ledger still knows of an alert that is over.
+func markOf(a segment.Alert) segment.Alert {
+	return segment.Alert{
+		Segment: a.Segment, Store: a.Store, Urgency: a.Urgency, Kind: a.Kind, Level: a.Level,
+		Job: segment.Job{Kind: a.Job.Kind}, Build: a.Build, Incident: a.Incident, Ledger: a.Ledger, Told: a.At,
+	}
+}
+
+// worsening returns alerts of one segment that differ by one thing each.
+func worsening() []segment.Alert {
+	all := make([]segment.Alert, 8)
+	for i := range all {
+		all[i] = capped(cars)
+	}
+	all[0].Urgency = segment.Ticket
+	all[2].Kind = validate.Empty
+	all[3].Level = segment.LevelLost100
+	all[4].Job.Kind = segment.JobKindLookalike
+	all[5].Build = "build-8"
+	all[6].Incident = manyCapped(3).Incident
+	all[7].Store = "redis"
+	return all
+}
+
+// manyCapped returns the alert of an incident that rang for so many members.
+func manyCapped(ring int) segment.Alert {
 	i := segment.Incident{
-		JobKind: segment.JobKindCopy, Kind: validate.Capped, Build: "build-7", Urgency: segment.Page,
-		Segments: 5000, SiteGroups: 12, Users: 61_550_000, Since: since,
-		Cause: "read exactly 10,000 users", Next: "https://example.org/runbook",
+		ID: "copy jobs of build build-7 since today", Cause: segment.Cause{JobKind: segment.JobKindCopy, Build: "build-7"},
+		Begun: since, Last: since, Likely: "read exactly 10,000 users",
+		Members: segment.Members{Segments: 5000, Pages: 5000, SiteGroups: 12, Users: 61_550_000},
 	}
 	return segment.Alert{
-		Segment: incident, Urgency: i.Urgency, Kind: i.Kind, Text: i.String(),
-		Job: segment.Job{Kind: i.JobKind}, Build: i.Build, Since: since, At: since, Incident: &i,
+		Segment: segment.ID{SiteGroup: "site-c", Name: i.ID}, Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelProtected,
+		Incident: i.ID, Text: i.String(), Job: segment.Job{Kind: i.Cause.JobKind}, Build: i.Cause.Build,
+		Since: since, At: since, Users: i.Members.Users, Ledger: "ledger-1", About: &i, Ring: ring,
 	}
 }

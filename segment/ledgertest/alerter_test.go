@@ -3,6 +3,7 @@ package ledgertest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/ledgertest"
@@ -32,10 +34,32 @@ func TestGoodAlerter(t *testing.T) {
 // A table is an Alerter that keeps to the rules.
 type table struct {
 	mu     sync.Mutex
-	alerts map[segment.ID][]segment.Alert // those of a segment are of different kinds
+	alerts map[key]segment.Alert
 }
 
-func newTable() *table { return &table{alerts: map[segment.ID][]segment.Alert{}} }
+// A key is what an alert is recognised by.
+type key struct {
+	segment         segment.ID
+	store           string
+	urgency         segment.Urgency
+	kind            validate.Kind
+	level           segment.Level
+	job             segment.JobKind
+	build, incident string
+	ring            int
+	ledger          string
+	about           bool
+}
+
+func keyOf(a segment.Alert) key {
+	k := key{a.Segment, a.Store, a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident, a.Ring, a.Ledger, a.About != nil}
+	if k.about {
+		k.kind = ""
+	}
+	return k
+}
+
+func newTable() *table { return &table{alerts: map[key]segment.Alert{}} }
 
 func (t *table) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
 	t.mu.Lock()
@@ -44,13 +68,16 @@ func (t *table) Tell(ctx context.Context, firing, resolved []segment.Alert) erro
 		return err
 	}
 	for _, over := range resolved {
-		t.alerts[over.Segment] = only(t.alerts[over.Segment], func(open segment.Alert) bool {
-			return over.Kind != "" && open.Kind != over.Kind
+		delete(t.alerts, keyOf(over))
+		maps.DeleteFunc(t.alerts, func(k key, _ segment.Alert) bool {
+			return isKindless(over) && k.segment == over.Segment && k.ledger == over.Ledger
 		})
 	}
 	for _, a := range firing {
-		others := only(t.alerts[a.Segment], func(open segment.Alert) bool { return open.Kind != a.Kind })
-		t.alerts[a.Segment] = append(others, a)
+		if a.Told.IsZero() {
+			a.Told = time.Now()
+		}
+		t.alerts[keyOf(a)] = a
 	}
 	return nil
 }
@@ -69,13 +96,10 @@ func (t *table) Open(ctx context.Context, siteGroup string) iter.Seq2[segment.Al
 	}
 }
 
-func (t *table) open() (open []segment.Alert) {
+func (t *table) open() []segment.Alert {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, alerts := range t.alerts {
-		open = append(open, alerts...)
-	}
-	return open
+	return slices.Collect(maps.Values(t.alerts))
 }
 
 // A badAlerter breaks one rule.
@@ -130,17 +154,33 @@ func only(alerts []segment.Alert, keep func(segment.Alert) bool) []segment.Alert
 	return slices.DeleteFunc(slices.Clone(alerts), func(a segment.Alert) bool { return !keep(a) })
 }
 
-// renamed returns an Alerter that gives segments names of its own.
-func renamed(rename func(segment.ID) segment.ID) func() segment.Alerter {
-	edit := func(alerts []segment.Alert) []segment.Alert {
+// edited returns an Alerter that keeps something else than it is told.
+func edited(edit func(*segment.Alert)) func() segment.Alerter {
+	all := func(alerts []segment.Alert) []segment.Alert {
 		alerts = slices.Clone(alerts)
 		for i := range alerts {
-			alerts[i].Segment = rename(alerts[i].Segment)
+			edit(&alerts[i])
 		}
 		return alerts
 	}
 	return telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
-		return t.Tell(ctx, edit(firing), edit(resolved))
+		return t.Tell(ctx, all(firing), all(resolved))
+	})
+}
+
+// renamed returns an Alerter that gives segments names of its own.
+func renamed(rename func(segment.ID) segment.ID) func() segment.Alerter {
+	return edited(func(a *segment.Alert) { a.Segment = rename(a.Segment) })
+}
+
+// listingEdited returns an Alerter that lists something else than it was told.
+func listingEdited(edit func(*segment.Alert)) func() segment.Alerter {
+	return listingAlerts(func(t *table, siteGroup string) []segment.Alert {
+		found := only(t.open(), func(a segment.Alert) bool { return siteGroup == "" || a.Segment.SiteGroup == siteGroup })
+		for i := range found {
+			edit(&found[i])
+		}
+		return found
 	})
 }
 
@@ -184,7 +224,7 @@ func overwritesAlerts() func() segment.Alerter {
 
 func anything(segment.Alert) bool { return true }
 
-func isKindless(a segment.Alert) bool { return a.Kind == "" }
+func isKindless(a segment.Alert) bool { return a.Kind == "" && a.About == nil }
 
 var badAlerters = []struct {
 	name, reason string
@@ -192,27 +232,99 @@ var badAlerters = []struct {
 	broken       string // a rule that must fail
 }{
 	{"forgets", "an alert is dropped without an error", firingOnly(func(segment.Alert) bool { return false }), "fires"},
-	{"never replaces", "each run's alert is one of its own", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
-		err := t.Tell(ctx, nil, resolved)
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		for _, a := range firing {
-			t.alerts[a.Segment] = append(t.alerts[a.Segment], a)
-		}
-		return err
-	}), "fires_again"},
+	{"never replaces", "each run's alert is one of its own", func() segment.Alerter {
+		told := 0
+		return telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+			firing = slices.Clone(firing)
+			for i := range firing {
+				told++
+				firing[i].Store = fmt.Sprint(told)
+			}
+			return t.Tell(ctx, firing, resolved)
+		})()
+	}, "fires_again"},
+	{"knows runs", "another run's alert is another one", edited(func(a *segment.Alert) { a.Store += a.RunID }), "fires_again"},
+	{"knows an alert by its text", "what is over is not found by its mark", edited(func(a *segment.Alert) { a.Store += a.Text }), "resolves_by_the_mark"},
+	{"knows an incident by its kinds", "an incident whose members are gone is never over", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+		return t.Tell(ctx, firing, only(resolved, func(a segment.Alert) bool { return a.Kind != "" || a.About == nil }))
+	}), "resolves_by_the_mark"},
 	{"leaves what was replaced", "a segment has two alerts, one of which is never over", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
 		return t.Tell(ctx, firing, only(resolved, func(over segment.Alert) bool {
 			return !slices.ContainsFunc(firing, func(a segment.Alert) bool { return a.Segment == over.Segment })
 		}))
-	}), "fires_another_fault"},
-	{"resolves last, by segment", "a fault that took another's place is resolved with it", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+	}), "is_told_new_labels"},
+	{"resolves last, by segment", "an alert that got new labels is resolved with the old ones", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
 		resolved = slices.Clone(resolved)
 		for i := range resolved {
-			resolved[i].Kind = ""
+			if resolved[i].About == nil {
+				resolved[i].Kind = ""
+			}
 		}
 		return errors.Join(t.Tell(ctx, firing, nil), t.Tell(ctx, nil, resolved))
-	}), "fires_another_fault"},
+	}), "is_told_new_labels"},
+	{"one alert a segment", "what is worse takes the place of what was told before", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+		fired := map[segment.ID]bool{}
+		for _, a := range firing {
+			fired[a.Segment] = a.About == nil
+		}
+		return t.Tell(ctx, firing, append(only(t.open(), func(a segment.Alert) bool { return fired[a.Segment] }), resolved...))
+	}), "fires_what_is_worse_beside"},
+	{"knows no urgency", "a page rings as a ticket", edited(func(a *segment.Alert) { a.Urgency = segment.Ticket }), "fires_what_is_worse_beside"},
+	{"knows no kinds", "graver is the same", edited(func(a *segment.Alert) {
+		if a.Kind != "" {
+			a.Kind = validate.Capped
+		}
+	}), "fires_what_is_worse_beside"},
+	{"knows no levels", "a segment that fell to nothing rings no more than one that lost some", edited(func(a *segment.Alert) { a.Level = "" }), "fires_what_is_worse_beside"},
+	{"knows no jobs", "what holds back a job's alerts holds back all", edited(func(a *segment.Alert) { a.Job.Kind = "" }), "fires_what_is_worse_beside"},
+	{"knows no builds", "nobody sees which build it was", edited(func(a *segment.Alert) { a.Build = "" }), "fires_what_is_worse_beside"},
+	{"knows no members", "no incident holds its members back", edited(func(a *segment.Alert) {
+		if a.About == nil {
+			a.Incident = ""
+		}
+	}), "fires_what_is_worse_beside"},
+	{"knows no stores", "a segment that is well in one store ends the alert about the other", edited(func(a *segment.Alert) { a.Store = "" }), "fires_what_is_worse_beside"},
+	{"rings once", "an incident that grows is the same alert", edited(func(a *segment.Alert) { a.Ring = min(a.Ring, 3) }), "rings_an_incident_again"},
+	{"ends what was less grave", "the latest ring takes the place of the earlier ones, which are announced as over", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+		rang := map[string]int{}
+		for _, a := range firing {
+			rang[a.Incident] = max(rang[a.Incident], a.Ring)
+		}
+		return t.Tell(ctx, firing, append(only(t.open(), func(a segment.Alert) bool { return a.About != nil && a.Ring < rang[a.Incident] }), resolved...))
+	}), "rings_an_incident_again"},
+	{"resolves all of a segment", "what stands is over with what does not", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+		over := map[segment.ID]bool{}
+		for _, a := range resolved {
+			over[a.Segment] = true
+		}
+		return t.Tell(ctx, firing, append(only(t.open(), func(a segment.Alert) bool { return over[a.Segment] }), resolved...))
+	}), "resolves_one_of_several"},
+	{"knows one ledger", "one ledger ends what the other told", edited(func(a *segment.Alert) {
+		if a.Ledger != "" {
+			a.Ledger = "ledger"
+		}
+	}), "keeps_ledgers_apart"},
+	{"resolves a segment of any ledger", "a guard without a ledger ends what a monitor watches", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+		over := map[segment.ID]bool{}
+		for _, a := range resolved {
+			over[a.Segment] = over[a.Segment] || isKindless(a)
+		}
+		return t.Tell(ctx, firing, append(only(t.open(), func(a segment.Alert) bool { return over[a.Segment] && a.About == nil }), resolved...))
+	}), "resolves_a_segment_of_no_ledger"},
+	{"drops what is unconfirmed", "while the ledger is away nobody is told", firingOnly(func(a segment.Alert) bool { return !a.Unconfirmed }), "is_told_of_what_is_unconfirmed"},
+	{"knows what is unconfirmed by its labels", "what the ledger holds rings again beside it", edited(func(a *segment.Alert) {
+		if a.Unconfirmed {
+			a.Level = ""
+		}
+	}), "is_told_of_what_is_unconfirmed"},
+	{"never confirms", "what the ledger holds ends by itself", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
+		for _, open := range t.open() {
+			for i := range firing {
+				firing[i].Unconfirmed = firing[i].Unconfirmed || open.Unconfirmed && open.Segment == firing[i].Segment
+			}
+		}
+		return t.Tell(ctx, firing, resolved)
+	}), "is_told_of_what_is_unconfirmed"},
 	{"never resolves", "resolving does nothing", resolvingOnly(func(segment.Alert) bool { return false }), "resolves"},
 	{"resolves all", "resolving one resolves the whole site group", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
 		over := map[string]bool{}
@@ -224,14 +336,14 @@ var badAlerters = []struct {
 	{"resolves only what is open", "resolving what is not open is an error", errorUnlessOpen(anything), "resolves_what_is_not_open"},
 	{"resolves only kinds", "a guard without a ledger ends no alert", resolvingOnly(func(a segment.Alert) bool { return !isKindless(a) }), "resolves_a_segment"},
 	{"resolves one kind", "of two alerts of a segment one stays", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
-		last := map[segment.ID]validate.Kind{}
+		last := map[segment.ID]segment.Alert{}
 		for _, open := range t.open() {
-			last[open.Segment] = open.Kind
+			last[open.Segment] = open
 		}
 		resolved = slices.Clone(resolved)
 		for i, over := range resolved {
 			if isKindless(over) {
-				resolved[i].Kind = last[over.Segment]
+				resolved[i] = last[over.Segment]
 			}
 		}
 		return t.Tell(ctx, firing, resolved)
@@ -262,9 +374,9 @@ var badAlerters = []struct {
 	{"trims", "spaces around a name are lost", renamed(func(id segment.ID) segment.ID {
 		return segment.ID{SiteGroup: id.SiteGroup, Name: strings.TrimSpace(id.Name)}
 	}), "fires_on_any_id"},
-	{"knows no incidents", "an incident is dropped", firingOnly(func(a segment.Alert) bool { return a.Incident == nil }), "fires_an_incident"},
+	{"knows no incidents", "an incident is dropped", firingOnly(func(a segment.Alert) bool { return a.About == nil }), "fires_an_incident"},
 	{"ends segments with their incident", "a segment that is still affected rings for nobody", telling(func(t *table, ctx context.Context, firing, resolved []segment.Alert) error {
-		if slices.ContainsFunc(resolved, func(a segment.Alert) bool { return a.Incident != nil }) {
+		if slices.ContainsFunc(resolved, func(a segment.Alert) bool { return a.About != nil }) {
 			resolved = t.open()
 		}
 		return t.Tell(ctx, firing, resolved)
@@ -290,13 +402,11 @@ var badAlerters = []struct {
 	{"lists what begins alike", "the alerts of site-10 are taken for those of site-1", listingAlerts(func(t *table, siteGroup string) []segment.Alert {
 		return only(t.open(), func(a segment.Alert) bool { return strings.HasPrefix(a.Segment.SiteGroup, siteGroup) })
 	}), "lists_a_site_group"},
-	{"lists names", "an open alert cannot be told from another one of its segment", listingAlerts(func(t *table, siteGroup string) []segment.Alert {
-		found := only(t.open(), func(a segment.Alert) bool { return siteGroup == "" || a.Segment.SiteGroup == siteGroup })
-		for i := range found {
-			found[i] = segment.Alert{Segment: found[i].Segment, Kind: found[i].Kind}
-		}
-		return found
-	}), "lists_alerts_as_they_were_fired"},
+	{"lists names", "an open alert cannot be told from another one of its segment", listingEdited(func(a *segment.Alert) {
+		*a = segment.Alert{Segment: a.Segment, Kind: a.Kind, Told: a.Told}
+	}), "fires"},
+	{"lists no times", "what was told just now is taken for something that nobody holds", listingEdited(func(a *segment.Alert) { a.Told = time.Time{} }), "lists_when_it_told"},
+	{"lists its own times", "nobody sees for how long people know", listingEdited(func(a *segment.Alert) { a.Told = time.Now() }), "lists_when_it_told"},
 	{"lists nothing when it is late", "all that is open is taken for over", func() segment.Alerter { return &badAlerter{table: newTable(), deaf: true} }, "lists_until_it_is_cancelled"},
 }
 

@@ -54,6 +54,15 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"goes live refuses", testGoesLiveRefuses},
 		{"overlapped", testOverlapped},
 		{"cancelled", testCancelled},
+		{"identity", testIdentity},
+		{"alert", testAlertState},
+		{"selected alerts", testSelectedAlerts},
+		{"incidents", testIncidents},
+		{"members of an incident", testMembers},
+		{"incident changed at once", testIncidentChangedAtOnce},
+		{"mutes", testMutes},
+		{"log of alerts", testLogOfAlerts},
+		{"alerts, cancelled", testAlertsCancelled},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}
@@ -226,7 +235,8 @@ func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
 	t.Helper()
 	require.NoError(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
 		s.Alert.Open = &segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Short, Text: "text", Since: start, At: start, Report: report(false)}
-		s.Alert.Told = s.Alert.Open
+		mark := segment.Mark{Urgency: segment.Page, Kind: validate.Short}
+		s.Alert.Marks, s.Alert.Told = []segment.Mark{mark}, []segment.Told{{Mark: mark, At: start}}
 		return nil
 	}))
 }
@@ -470,9 +480,9 @@ func testChange(t *testing.T, l segment.Ledger) {
 	openAlert(t, l, b)
 	claimed := start.Add(time.Minute)
 	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
-		s.Alert.Told, s.Alert.Claimed = nil, claimed
+		s.Alert.Told, s.Alert.Trying, s.Alert.Claimed = nil, s.Alert.Marks, claimed
 		s.Alert.Open.Job, s.Alert.Open.Build, s.Alert.Open.Upstream = segment.Copy(a, b), "7", b
-		s.Alert.Open.Incident = &segment.Incident{JobKind: segment.JobKindCopy, Segments: 3, Since: start}
+		s.Alert.Incident, s.Alert.Marks[0].Level = "an incident", segment.LevelLost10
 		return nil
 	}))
 	states := alerts(t, l)
@@ -482,17 +492,19 @@ func testChange(t *testing.T, l segment.Ledger) {
 	require.True(t, claimed.Equal(states[0].Alert.Claimed), "who is telling the alerter is known to all")
 	open := states[0].Alert.Open
 	require.NotNil(t, open, "an alert is open until it is closed")
-	require.NotNil(t, open.Incident, "an alert is kept whole")
-	require.Equal(t, []any{"text", "7", segment.Copy(a, b), b, 3, true}, []any{open.Text, open.Build, open.Job, open.Upstream, open.Incident.Segments, start.Equal(open.Since)})
+	require.Equal(t, []any{"text", "7", segment.Copy(a, b), b, true}, []any{open.Text, open.Build, open.Job, open.Upstream, start.Equal(open.Since)})
+	require.Equal(t, "an incident", states[0].Alert.Incident)
+	require.Equal(t, []segment.Mark{{Urgency: segment.Page, Kind: validate.Short, Level: segment.LevelLost10}}, states[0].Alert.Marks)
+	require.Len(t, states[0].Alert.Trying, 1)
 	require.ErrorIs(t, &validate.Error{Report: open.Report}, validate.Short, "an alert is kept whole")
 	require.NotNil(t, states[1].Alert.Told, "the other segment's was not asked for")
 	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
-		s.Alert.Open = nil
+		s.Alert.Open, s.Alert.Marks = nil, nil
 		return nil
 	}))
 	require.Len(t, alerts(t, l), 2, "the alerter may have heard of it: that is to be told yet")
 	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
-		s.Alert.Claimed = time.Time{}
+		s.Alert.Trying, s.Alert.Claimed = nil, time.Time{}
 		return nil
 	}))
 	require.Len(t, tracked(t, l), 1, "a state with nothing in it is gone")

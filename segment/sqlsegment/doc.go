@@ -114,24 +114,40 @@
 //
 // # The ledger
 //
-// [Ledger.Migrate] makes five tables in the schema that unqualified names mean:
+// [Ledger.Migrate] makes these tables in the schema that unqualified names mean:
 //
 //   - segmentguard_segments has one row a segment: its state (the last sizes, the
 //     last record and what is live), packed, so that a sweep over a million
 //     segments reads a million rows and not thirty million; and its alert, as JSON
-//     and in columns for queries of your own: affected (an alert is open, or the
-//     alerter was told of one), alert_kind, alert_severity and alert_since (of the
-//     one that is open). An incident has a row of its own, in the site group
-//     "incident".
+//     and in columns for queries of your own.
+//   - segmentguard_incidents has one row an incident, as JSON and in columns: begun,
+//     ended, severity, level and its cause. Its members are counted from their own
+//     rows.
+//   - segmentguard_mutes has the mutes.
 //   - segmentguard_log has one row for each state of an attempt that was recorded,
-//     and for each decision. It grows until [Ledger.Prune] deletes old records. It
-//     has indexes by segment, by run, by build and by time.
+//     for what became of each alert, and for each decision. It grows until
+//     [Ledger.Prune] deletes old entries. It has indexes by segment, by run, by build,
+//     by time, and by action for all that is no record.
 //   - segmentguard_commits has the commit row of each segment, by which its runs go
 //     live one after another (segment.CommitRow): who is about to, since when, and
 //     how often one did. A job's transaction that holds one for long keeps neither
 //     sweeps nor people from the segment.
 //   - segmentguard_numbers has the last number that a run was given.
+//   - segmentguard_ledger has the ledger's name, by which an alerter of several
+//     ledgers knows whose an alert is. A copy of a database that alerts, too, needs
+//     another one.
 //   - segmentguard_schema has the versions of the schema.
+//
+// The view segmentguard_open_alerts has a row for each segment that is affected now:
+// segment, site_group, store, severity, kind and level (the worst since it became
+// affected), since (UTC), users (at stake), incident, job_kind, build, pending (the
+// alerter is to be told of something) and text. What to look at first is
+//
+//	SELECT segment, severity, kind, level, users, text
+//	FROM segmentguard_open_alerts
+//	WHERE severity = 'page' AND level <> 'protected'
+//	ORDER BY users DESC
+//	LIMIT 20
 //
 // A change of a segment and its entries in the log are one transaction.
 //
@@ -155,6 +171,9 @@
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_log TO guard;
 //	GRANT SELECT, INSERT, UPDATE ON segmentguard_commits TO guard;
 //	GRANT SELECT, UPDATE ON segmentguard_numbers TO guard;
+//	GRANT SELECT, INSERT, UPDATE ON segmentguard_incidents TO guard;
+//	GRANT SELECT, INSERT, DELETE ON segmentguard_mutes TO guard;
+//	GRANT SELECT, UPDATE ON segmentguard_ledger TO guard;
 //
 // # Transactions
 //

@@ -8,15 +8,21 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// logColumns are all columns of segmentguard_log but its id. Those from attempt on
-// are NULL where an entry has no record.
-const logColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
+// logColumns are all columns of segmentguard_log but its id. Of recordColumns those
+// from attempt on are NULL where an entry has no record; kind and build may also be
+// those of its mark. Of markColumns those to label are NULL where it has none.
+const (
+	recordColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
+	markColumns   = "severity, alert_kind, level, label, incident, said"
+	logColumns    = recordColumns + ", " + markColumns
+)
 
 // newest yields what an attempt is compared with: the newest attempt of its run,
 // and the state of this very one if that is live.
@@ -132,7 +138,7 @@ func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment
 			}
 			args = append(args, values...)
 		}
-		insert := "INSERT INTO segmentguard_log (" + logColumns + ") VALUES " + list("("+list("?", 19)+")", len(entries))
+		insert := "INSERT INTO segmentguard_log (" + logColumns + ") VALUES " + list("("+list("?", strings.Count(logColumns, ",")+1)+")", len(entries))
 		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
 			return err
 		}
@@ -153,11 +159,23 @@ func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
 		return nil, err
 	}
 	values := []any{key, d.time(e.At), string(e.Action), e.RunID, e.By, e.Why}
-	r := e.Record
-	if r == nil {
-		return append(values, make([]any, 13)...), nil
+	record, err := recordValues(d, e.Record)
+	if err != nil {
+		return nil, err
 	}
-	err = cmp.Or(
+	mark, err := markValues(d, e)
+	if e.Record == nil && e.Mark != nil {
+		record[3], record[4] = string(e.Mark.JobKind), e.Mark.Build
+	}
+	return slices.Concat(values, record, mark), err
+}
+
+// recordValues returns recordColumns from attempt on.
+func recordValues(d ledgerDialect, r *segment.Record) ([]any, error) {
+	if r == nil {
+		return make([]any, 13), nil
+	}
+	err := cmp.Or(
 		d.storable("Record.JobID", r.JobID), d.storable("Record.JobKind", string(r.JobKind)),
 		d.storableKey("Record.Build", r.Build), d.storable("Record.Counter", r.Counter),
 	)
@@ -172,7 +190,22 @@ func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
 		}
 		report = string(text)
 	}
-	return append(values, r.Attempt, string(r.State), r.JobID, string(r.JobKind), r.Build, r.Users, r.Read, r.Counter, r.Live, report, r.Number, r.Overlapped, r.Settled), nil
+	return []any{r.Attempt, string(r.State), r.JobID, string(r.JobKind), r.Build, r.Users, r.Read, r.Counter, r.Live, report, r.Number, r.Overlapped, r.Settled}, nil
+}
+
+// markValues returns markColumns.
+func markValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
+	values := []any{nil, nil, nil, nil, unlessEmpty(e.Incident), unlessEmpty(e.Text)}
+	err := cmp.Or(d.storableKey("LogEntry.Incident", e.Incident), d.storable("LogEntry.Text", e.Text))
+	m := e.Mark
+	if m == nil {
+		return values, err
+	}
+	values[0], values[1], values[2], values[3] = string(m.Urgency), string(m.Kind), string(m.Level), m.Incident
+	return values, cmp.Or(err,
+		d.storable("Mark.Urgency", string(m.Urgency)), d.storable("Mark.Kind", string(m.Kind)), d.storable("Mark.Level", string(m.Level)),
+		d.storable("Mark.Incident", m.Incident), d.storable("Mark.JobKind", string(m.JobKind)), d.storableKey("Mark.Build", m.Build),
+	)
 }
 
 // A loggedEntry is an entry and where it stands in the log.
@@ -201,12 +234,20 @@ func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 	var attempt, users, read, number sql.NullInt64
 	var state, job, kind, build, counter sql.NullString
 	var live, overlapped, settled sql.NullBool
-	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled)
+	var severity, alertKind, level, label, incident, text sql.NullString
+	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled,
+		&severity, &alertKind, &level, &label, &incident, &text)
 	if err != nil { // which names the column; what stands before it is read
 		e.Segment, _ = segment.ParseID(string(key))
 		return e, "of another type", err
 	}
-	e.At = at.Time
+	e.At, e.Incident, e.Text = at.Time, incident.String, text.String
+	if severity.Valid {
+		e.Mark = &segment.Mark{
+			Urgency: segment.Urgency(severity.String), Kind: validate.Kind(alertKind.String), Level: segment.Level(level.String),
+			JobKind: segment.JobKind(kind.String), Build: build.String, Incident: label.String,
+		}
+	}
 	if e.Segment, err = segment.ParseID(string(key)); err != nil || !attempt.Valid {
 		return e, "segment", err
 	}
@@ -229,13 +270,17 @@ func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 // pruned is how many rows are deleted at a time, so that nobody waits for long.
 const pruned = 5000
 
-// pruneByID is ledgerDialect.prune where a DELETE has no LIMIT.
-const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segmentguard_log WHERE at < ? AND action = 'recorded' LIMIT ?)"
+// pruneable selects what nobody decided, from before a time.
+const pruneable = "at < ? AND action IN ('recorded', 'opened', 'worse', 'told', 'over')"
 
-// Prune deletes from the log the records from before a time, and returns how many
-// those were. The state of each segment stays, and so does what people decided. But
-// a size of a run that is gone cannot be accepted any more, and an attempt at it is
-// not compared with older ones.
+// pruneByID is ledgerDialect.prune where a DELETE has no LIMIT.
+const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segmentguard_log WHERE " + pruneable + " LIMIT ?)"
+
+// Prune deletes from the log the records from before a time, and what became of
+// alerts, and returns how many entries those were. The state of each segment stays,
+// and so does what people decided. But a size of a run that is gone cannot be accepted
+// any more, and an attempt at it is not compared with older ones. Keep at least 28
+// days: how many segments became affected in them says how many are an incident.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (total int64, err error) {
 	for {
 		var n int64

@@ -2,9 +2,7 @@ package sqlsegment
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
 )
@@ -63,13 +61,13 @@ FROM segmentguard_words w`
 	if earlier["segmentguard_words.word"] {
 		all += fmt.Sprintf(words, list("NULL", 13))
 	}
-	return "INSERT INTO segmentguard_log (" + logColumns + ") SELECT " + logColumns + " FROM (" + all + ") entries ORDER BY place, decided, turn"
+	return "INSERT INTO segmentguard_log (" + recordColumns + ") SELECT " + recordColumns + " FROM (" + all + ") entries ORDER BY place, decided, turn"
 }
 
 // moveFromLog makes the state of each segment from its records, as if they were
 // recorded now.
 func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
-	return inChunks(ctx, s, d, "segmentguard_log", func(ids []segment.ID) error {
+	return inChunks(ctx, s, d, "segmentguard_log", "TRUE", func(ids []segment.ID) error {
 		keys, err := texts(d, ids)
 		if err != nil {
 			return err
@@ -100,7 +98,7 @@ func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
 
 // moveAlerts puts alerts where the rest is known of their segments.
 func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
-	return inChunks(ctx, s, d, "segmentguard_alerts", func(ids []segment.ID) error {
+	return inChunks(ctx, s, d, "segmentguard_alerts", "TRUE", func(ids []segment.ID) error {
 		keys, err := texts(d, ids)
 		if err != nil {
 			return err
@@ -114,7 +112,7 @@ func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
 			}
 			id, err := segment.ParseID(string(key))
 			if err == nil {
-				alerts[id], err = earlierAlert(state)
+				alerts[id], err = readAlert(state)
 			}
 			return err
 		})
@@ -128,9 +126,10 @@ func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
 	})
 }
 
-// inChunks calls do with the segments of a table, some at a time.
-func inChunks(ctx context.Context, s session, d ledgerDialect, table string, do func([]segment.ID) error) error {
-	query := d.bind("SELECT DISTINCT segment FROM " + table + " WHERE segment > ? ORDER BY segment LIMIT ?")
+// inChunks calls do with the segments of those rows of a table for which a condition
+// holds, some at a time.
+func inChunks(ctx context.Context, s session, d ledgerDialect, table, condition string, do func([]segment.ID) error) error {
+	query := d.bind("SELECT DISTINCT segment FROM " + table + " WHERE segment > ? AND " + condition + " ORDER BY segment LIMIT ?")
 	for after := ""; ; {
 		var ids []segment.ID
 		err := each(ctx, s, query, []any{after, chunk}, func(scan scanner) error {
@@ -162,55 +161,4 @@ func changeNow(ctx context.Context, s session, d ledgerDialect, ids []segment.ID
 		return err
 	}
 	return saveRows(ctx, s, d, locked, changed)
-}
-
-// earlierAlert reads an alert in which a run was called run, not run_id, and the
-// kind of an incident's job was called job.
-func earlierAlert(state []byte) (found segment.AlertState, err error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(state, &fields); err != nil {
-		return found, err
-	}
-	for _, name := range []string{"open", "told"} {
-		err := rename(fields, name, func(alert map[string]json.RawMessage) error {
-			move(alert, "run", "run_id")
-			return rename(alert, "incident", func(incident map[string]json.RawMessage) error {
-				move(incident, "job", "job_kind")
-				return nil
-			})
-		})
-		if err != nil {
-			return found, err
-		}
-	}
-	state, err = json.Marshal(fields)
-	if err == nil {
-		err = json.Unmarshal(state, &found)
-	}
-	return found, err
-}
-
-// rename changes the fields of an object in another one, if it is there.
-func rename(fields map[string]json.RawMessage, name string, change func(map[string]json.RawMessage) error) error {
-	raw, ok := fields[name]
-	if !ok || strings.TrimSpace(string(raw)) == "null" {
-		return nil
-	}
-	var inner map[string]json.RawMessage
-	err := json.Unmarshal(raw, &inner)
-	if err == nil {
-		err = change(inner)
-	}
-	if err == nil {
-		fields[name], err = json.Marshal(inner)
-	}
-	return err
-}
-
-// move gives a field its new name, unless there is one of that name.
-func move(fields map[string]json.RawMessage, before, after string) {
-	if value, ok := fields[before]; ok && fields[after] == nil {
-		fields[after] = value
-		delete(fields, before)
-	}
 }

@@ -112,20 +112,46 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments
 	CHANGE COLUMN packed state longblob NOT NULL,
 	ADD COLUMN affected boolean NOT NULL DEFAULT FALSE,
-	ADD COLUMN alert_kind varbinary(1024),
-	ADD COLUMN alert_severity varbinary(1024),
+	ADD COLUMN alert_kind varbinary(64),
+	ADD COLUMN alert_severity varbinary(64),
 	ADD COLUMN alert_since bigint,
+	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_incident varbinary(1024),
+	ADD COLUMN alert_level varbinary(64),
+	ADD COLUMN alert_users bigint,
+	ADD COLUMN alert_site_group varbinary(1024),
+	ADD COLUMN alert_store longblob,
+	ADD COLUMN alert_job_kind longblob,
+	ADD COLUMN alert_build varbinary(1024),
 	ADD COLUMN alert longblob,
-	ADD KEY segmentguard_segments_affected (affected, segment)`, "segmentguard_segments.packed"},
+	ADD KEY segmentguard_segments_affected (affected, segment),
+	ADD KEY segmentguard_segments_pending (alert_pending, segment),
+	ADD KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
+	ADD KEY segmentguard_segments_build (alert_build, segment)`, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
-	segment        varbinary(1024) PRIMARY KEY,
-	state          longblob NOT NULL,
-	affected       boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
-	alert_kind     varbinary(1024), -- of the alert that is open
-	alert_severity varbinary(1024),
-	alert_since    bigint,
-	alert          longblob, -- JSON
-	KEY segmentguard_segments_affected (affected, segment)
+	segment          varbinary(1024) PRIMARY KEY,
+	state            longblob NOT NULL,
+	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
+	alert_open       boolean NOT NULL DEFAULT FALSE,
+	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
+	alert_flapping   boolean NOT NULL DEFAULT FALSE, -- opened three times within a day
+	alert_kind       varbinary(64), -- this and below: of the alert that is open; kind, severity and level at their worst
+	alert_severity   varbinary(64),
+	alert_level      varbinary(64),
+	alert_since      bigint,
+	alert_users      bigint, -- at stake
+	alert_incident   varbinary(1024), -- that it is a member of
+	alert_site_group varbinary(1024),
+	alert_store      longblob,
+	alert_job_kind   longblob,
+	alert_build      varbinary(1024),
+	alert            longblob, -- JSON
+	KEY segmentguard_segments_affected (affected, segment),
+	KEY segmentguard_segments_pending (alert_pending, segment),
+	KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
+	KEY segmentguard_segments_build (alert_build, segment)
 ) ENGINE=InnoDB`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_log (
 	id         bigint AUTO_INCREMENT PRIMARY KEY,
@@ -135,7 +161,7 @@ var mySQLMigrations = []migration{
 	run        varbinary(1024) NOT NULL,
 	by_whom    longblob NOT NULL,
 	why        longblob NOT NULL,
-	attempt    bigint, -- this and all below: of a record only
+	attempt    bigint, -- this and all to settled: of a record; kind and build also of an alert
 	state      varbinary(1024),
 	job        longblob,
 	kind       longblob,
@@ -148,10 +174,17 @@ var mySQLMigrations = []migration{
 	number     bigint,
 	overlapped boolean,
 	settled    boolean,
+	severity   longblob, -- this and those to label: of an alert
+	alert_kind longblob,
+	level      longblob,
+	label      longblob,
+	incident   longblob, -- that it is about
+	said       longblob,
 	KEY segmentguard_log_segment (segment, id),
 	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
 	KEY segmentguard_log_build (build, id),
-	KEY segmentguard_log_at (at)
+	KEY segmentguard_log_at (at),
+	KEY segmentguard_log_action (action, id, at)
 ) ENGINE=InnoDB`, ""},
 	}},
 	{version: 4, statements: dropEarlier},
@@ -175,6 +208,67 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN number bigint`, "!segmentguard_log.number"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped boolean`, "!segmentguard_log.overlapped"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
+	}},
+	{version: 6, move: moveToIncidents, statements: []statement{
+		{`ALTER TABLE segmentguard_segments
+	MODIFY COLUMN alert_kind varbinary(64),
+	MODIFY COLUMN alert_severity varbinary(64),
+	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_incident varbinary(1024),
+	ADD COLUMN alert_level varbinary(64),
+	ADD COLUMN alert_users bigint,
+	ADD COLUMN alert_site_group varbinary(1024),
+	ADD COLUMN alert_store longblob,
+	ADD COLUMN alert_job_kind longblob,
+	ADD COLUMN alert_build varbinary(1024),
+	ADD KEY segmentguard_segments_pending (alert_pending, segment),
+	ADD KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
+	ADD KEY segmentguard_segments_build (alert_build, segment)`, "!segmentguard_segments.alert_open"},
+		{`ALTER TABLE segmentguard_log
+	ADD COLUMN severity longblob,
+	ADD COLUMN alert_kind longblob,
+	ADD COLUMN level longblob,
+	ADD COLUMN label longblob,
+	ADD COLUMN incident longblob,
+	ADD COLUMN said longblob,
+	ADD KEY segmentguard_log_action (action, id, at)`, "!segmentguard_log.severity"},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
+	id         varbinary(1024) PRIMARY KEY,
+	begun      bigint NOT NULL,
+	ended      bigint, -- NULL: it goes on
+	active     boolean NOT NULL, -- goes on, or the alerter is to be told that it does not
+	severity   longblob NOT NULL, -- of its last ring
+	level      longblob NOT NULL, -- the same
+	job_kind   longblob NOT NULL, -- this and all to store: its cause
+	build      longblob NOT NULL,
+	site_group longblob NOT NULL,
+	listing    boolean NOT NULL,
+	stale      boolean NOT NULL,
+	store      longblob NOT NULL,
+	incident   longblob NOT NULL, -- JSON
+	KEY segmentguard_incidents_begun (begun, id),
+	KEY segmentguard_incidents_active (active, begun, id)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_ledger (
+	id       bigint PRIMARY KEY,
+	identity longblob NOT NULL -- no other ledger has it
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
+	place      bigint PRIMARY KEY,
+	segment    varbinary(1024), -- this one alone; NULL: any
+	site_group longblob NOT NULL, -- empty: any
+	kind       longblob NOT NULL, -- empty: any
+	until      bigint NOT NULL,
+	by_whom    longblob NOT NULL,
+	mute       longblob NOT NULL -- JSON
+) ENGINE=InnoDB`, ""},
+		{`CREATE OR REPLACE VIEW segmentguard_open_alerts AS
+SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(alert_site_group USING utf8mb4) AS site_group, CONVERT(alert_store USING utf8mb4) AS store, CONVERT(alert_severity USING utf8mb4) AS severity, CONVERT(alert_kind USING utf8mb4) AS kind, CONVERT(alert_level USING utf8mb4) AS level,
+	TIMESTAMPADD(MICROSECOND, alert_since, '1970-01-01 00:00:00.000000') AS since, alert_users AS users, CONVERT(alert_incident USING utf8mb4) AS incident, CONVERT(alert_job_kind USING utf8mb4) AS job_kind, CONVERT(alert_build USING utf8mb4) AS build,
+	alert_pending AS pending, JSON_UNQUOTE(JSON_EXTRACT(CONVERT(alert USING utf8mb4), '$.open.text')) AS text
+FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`, ""},
 	}},
 }
 
@@ -226,7 +320,7 @@ func (mySQL) overwrite(_ string, columns []string) string {
 
 // prune names no rows by id: MySQL does not read from what it deletes from.
 func (mySQL) prune() string {
-	return "DELETE FROM segmentguard_log WHERE at < ? AND action = 'recorded' LIMIT ?"
+	return "DELETE FROM segmentguard_log WHERE " + pruneable + " LIMIT ?"
 }
 
 func (mySQL) time(t time.Time) any { return microseconds(t) }

@@ -25,14 +25,7 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 	if !f.After.IsZero() {
 		from = f.After.String()
 	}
-	if f.SiteGroup != "" { // its segments are neighbours: "group/…", up to "group0"
-		first := segment.ID{SiteGroup: f.SiteGroup}.String()
-		q.where("segment >= ?", first)
-		q.where("segment < ?", strings.TrimSuffix(first, "/")+"0")
-	}
-	if f.Affected {
-		q.where("affected = TRUE") // in these words the index knows it
-	}
+	q.segments(&f, l.dialect)
 	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.key })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {
@@ -49,9 +42,33 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 
 // Log implements segment.Ledger.
 func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
-	q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id"}
+	return func(yield func(segment.LogEntry, error) bool) {
+		q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id", limit: f.Limit}
+		q.log(&f)
+		from, err := l.spanOf(ctx, &q, &f)
+		if err == nil && f.Limit > 0 {
+			from, err = l.beforeLatest(ctx, &q, from)
+		}
+		if err != nil {
+			yield(segment.LogEntry{}, wrap("reading the log", err))
+			return
+		}
+		entries := pages(ctx, l, "reading the log", q, any(from), scanEntry, func(e *loggedEntry) any { return e.id })
+		for e, err := range entries {
+			if !yield(e.LogEntry, err) {
+				return
+			}
+		}
+	}
+}
+
+// log selects the entries of f, but for its times and Limit.
+func (q *selection) log(f *segment.LogFilter) {
 	if !f.Segment.IsZero() {
 		q.where("segment = ?", f.Segment.String())
+	}
+	if f.SiteGroup != "" {
+		q.siteGroup(f.SiteGroup)
 	}
 	if f.RunID != "" {
 		q.where("run = ?", f.RunID)
@@ -62,6 +79,22 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 	if f.JobKind != "" {
 		q.where("kind = ?", string(f.JobKind))
 	}
+	if f.Action != "" {
+		q.where("action = ?", string(f.Action))
+	}
+	if rare(f.Action) {
+		q.where("action <> 'recorded'") // in these words the index knows it
+	}
+}
+
+// rare reports whether the log has few entries of an action. An index has them.
+func rare(a segment.Action) bool { return a != "" && a != segment.ActionRecorded }
+
+// spanOf adds the times of f to what is selected of the log, and returns the entry
+// before the first that may be of them. The index of times tells where those entries
+// are: entries are read in the order in which they were written, and all of them
+// would be.
+func (l *Ledger) spanOf(ctx context.Context, q *selection, f *segment.LogFilter) (from int64, err error) {
 	var times selection
 	if !f.Since.IsZero() {
 		times.where("at >= ?", l.dialect.time(f.Since))
@@ -69,43 +102,30 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 	if !f.Until.IsZero() {
 		times.where("at < ?", l.dialect.time(f.Until))
 	}
-	return func(yield func(segment.LogEntry, error) bool) {
-		q := q // which may be asked again
-		q.conditions, q.args = slices.Clip(q.conditions), slices.Clip(q.args)
-		from, err := l.spanOf(ctx, &q, &times)
-		if err != nil {
-			yield(segment.LogEntry{}, wrap("reading the log", err))
-			return
-		}
-		entries := pages(ctx, l, "reading the log", q, from, scanEntry, func(e *loggedEntry) any { return e.id })
-		for e, err := range entries {
-			if !yield(e.LogEntry, err) {
-				return
-			}
-		}
-	}
-}
-
-// spanOf adds times to what is selected of the log, and returns the entry before the
-// first that may be of them. The index of times tells where those entries are: entries
-// are read in the order in which they were written, and all of them would be.
-func (l *Ledger) spanOf(ctx context.Context, q, times *selection) (from any, err error) {
-	if len(times.conditions) == 0 {
-		return int64(-1), nil
+	q.conditions, q.args = append(q.conditions, times.conditions...), append(q.args, times.args...)
+	if len(times.conditions) == 0 || rare(f.Action) {
+		return -1, nil
 	}
 	var first, last sql.NullInt64
 	err = l.read(ctx, func(s session) error {
 		return one(ctx, s, l.dialect.bind(spanQuery+strings.Join(times.conditions, " AND ")), times.args, &first, &last)
 	})
-	for i, condition := range times.conditions {
-		q.where(condition, times.args[i])
-	}
 	q.where("id <= ?", last.Int64) // 0 where there are none
 	return first.Int64 - 1, err
 }
 
 // spanQuery has no plain min(id): a database may look for that from the first entry on.
 const spanQuery = "SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE "
+
+// beforeLatest returns the entry before the latest that q selects after another one.
+func (l *Ledger) beforeLatest(ctx context.Context, q *selection, from int64) (id int64, err error) {
+	latest := "SELECT id FROM segmentguard_log WHERE " + strings.Join(append([]string{"id > ?"}, q.conditions...), " AND ") + " ORDER BY id DESC LIMIT ?"
+	err = l.read(ctx, func(s session) error {
+		query := l.dialect.bind("SELECT coalesce(min(id), 0) - 1 FROM (" + latest + ") AS latest" + l.dialect.unlimited())
+		return one(ctx, s, query, slices.Concat([]any{from}, q.args, []any{q.limit}), &id)
+	})
+	return max(id, from), err
+}
 
 // A selection is of rows of a table, in the order of a key.
 type selection struct {
@@ -140,8 +160,13 @@ func pages[T any](ctx context.Context, l *Ledger, doing string, q selection, fro
 		})
 		return page, wrap(doing, err)
 	}
+	return flat(ahead(ctx, from, q.limit, read, key))
+}
+
+// flat yields the items of pages.
+func flat[T any](pages iter.Seq2[[]T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for page, err := range ahead(ctx, from, q.limit, read, key) {
+		for page, err := range pages {
 			if err != nil {
 				var none T
 				yield(none, err)

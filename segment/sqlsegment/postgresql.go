@@ -134,15 +134,35 @@ var postgreSQLMigrations = []migration{
 	ADD COLUMN alert_kind text,
 	ADD COLUMN alert_severity text,
 	ADD COLUMN alert_since timestamptz,
+	ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE,
+	ADD COLUMN alert_incident text COLLATE "C",
+	ADD COLUMN alert_level text,
+	ADD COLUMN alert_users bigint,
+	ADD COLUMN alert_site_group text COLLATE "C",
+	ADD COLUMN alert_store text,
+	ADD COLUMN alert_job_kind text,
+	ADD COLUMN alert_build text COLLATE "C",
 	ADD COLUMN alert json`, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
-	segment        text COLLATE "C" PRIMARY KEY,
-	state          bytea NOT NULL,
-	affected       boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
-	alert_kind     text, -- of the alert that is open
-	alert_severity text,
-	alert_since    timestamptz,
-	alert          json
+	segment          text COLLATE "C" PRIMARY KEY,
+	state            bytea NOT NULL,
+	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
+	alert_open       boolean NOT NULL DEFAULT FALSE,
+	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
+	alert_flapping   boolean NOT NULL DEFAULT FALSE, -- opened three times within a day
+	alert_kind       text, -- this and below: of the alert that is open; kind, severity and level at their worst
+	alert_severity   text,
+	alert_level      text,
+	alert_since      timestamptz,
+	alert_users      bigint, -- at stake
+	alert_incident   text COLLATE "C", -- that it is a member of
+	alert_site_group text COLLATE "C",
+	alert_store      text,
+	alert_job_kind   text,
+	alert_build      text COLLATE "C",
+	alert            json
 )`, ""},
 		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected`, ""},
 		{`CREATE TABLE segmentguard_log (
@@ -153,7 +173,7 @@ var postgreSQLMigrations = []migration{
 	run        text COLLATE "C" NOT NULL,
 	by_whom    text NOT NULL,
 	why        text NOT NULL,
-	attempt    bigint, -- this and all below: of a record only
+	attempt    bigint, -- this and all to settled: of a record; kind and build also of an alert
 	state      text,
 	job        text,
 	kind       text,
@@ -165,7 +185,13 @@ var postgreSQLMigrations = []migration{
 	report     json,
 	number     bigint,
 	overlapped boolean,
-	settled    boolean
+	settled    boolean,
+	severity   text, -- this and those to label: of an alert
+	alert_kind text,
+	level      text,
+	label      text,
+	incident   text, -- that it is about
+	said       text
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -193,6 +219,62 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN number bigint`, "!segmentguard_log.number"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped boolean`, "!segmentguard_log.overlapped"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
+	}},
+	{version: 6, move: moveToIncidents, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_open"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_pending"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_flapping"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident text COLLATE "C"`, "!segmentguard_segments.alert_incident"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level text`, "!segmentguard_segments.alert_level"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users bigint`, "!segmentguard_segments.alert_users"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_site_group text COLLATE "C"`, "!segmentguard_segments.alert_site_group"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_store text`, "!segmentguard_segments.alert_store"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_job_kind text`, "!segmentguard_segments.alert_job_kind"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_build text COLLATE "C"`, "!segmentguard_segments.alert_build"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN severity text`, "!segmentguard_log.severity"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN alert_kind text`, "!segmentguard_log.alert_kind"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN level text`, "!segmentguard_log.level"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN label text`, "!segmentguard_log.label"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN incident text`, "!segmentguard_log.incident"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN said text`, "!segmentguard_log.said"},
+		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending`, ""},
+		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
+	id         text COLLATE "C" PRIMARY KEY,
+	begun      timestamptz NOT NULL,
+	ended      timestamptz, -- NULL: it goes on
+	active     boolean NOT NULL, -- goes on, or the alerter is to be told that it does not
+	severity   text NOT NULL, -- of its last ring
+	level      text NOT NULL, -- the same
+	job_kind   text NOT NULL, -- this and all to store: its cause
+	build      text NOT NULL,
+	site_group text NOT NULL,
+	listing    boolean NOT NULL,
+	stale      boolean NOT NULL,
+	store      text NOT NULL,
+	incident   json NOT NULL
+)`, ""},
+		{`CREATE INDEX segmentguard_incidents_begun ON segmentguard_incidents (begun, id)`, ""},
+		{`CREATE INDEX segmentguard_incidents_active ON segmentguard_incidents (begun, id) WHERE active`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_ledger (
+	id       bigint PRIMARY KEY,
+	identity text NOT NULL -- no other ledger has it
+)`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
+	place      bigint PRIMARY KEY,
+	segment    text COLLATE "C", -- this one alone; NULL: any
+	site_group text NOT NULL, -- empty: any
+	kind       text NOT NULL, -- empty: any
+	until      timestamptz NOT NULL,
+	by_whom    text NOT NULL,
+	mute       json NOT NULL
+)`, ""},
+		{`CREATE OR REPLACE VIEW segmentguard_open_alerts AS
+SELECT segment, alert_site_group AS site_group, alert_store AS store, alert_severity AS severity, alert_kind AS kind, alert_level AS level, alert_since AS since,
+	alert_users AS users, alert_incident AS incident, alert_job_kind AS job_kind, alert_build AS build, alert_pending AS pending, alert -> 'open' ->> 'text' AS text
+FROM segmentguard_segments WHERE affected AND alert_open`, ""},
 	}},
 }
 

@@ -2,7 +2,6 @@ package sqlsegment
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -229,9 +228,8 @@ func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, cha
 	return addToLog(ctx, s, d, log)
 }
 
-// savedColumns are all columns of segmentguard_segments but its key. What people
-// ask for of an alert stands beside its JSON.
-var savedColumns = []string{"state", "affected", "alert_kind", "alert_severity", "alert_since", "alert"}
+// savedColumns are all columns of segmentguard_segments but its key.
+var savedColumns = append([]string{"state"}, alertColumns...)
 
 // overwriteRows writes rows that are there already, as they were locked.
 func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []changedRow) error {
@@ -244,8 +242,8 @@ func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []chang
 			}
 			args = append(args, values...)
 		}
-		insert := "INSERT INTO segmentguard_segments (segment, state, affected, alert_kind, alert_severity, alert_since, alert) VALUES " +
-			list("(?, ?, ?, ?, ?, ?, ?)", len(rows)) + d.overwrite("segment", savedColumns)
+		insert := "INSERT INTO segmentguard_segments (segment, " + strings.Join(savedColumns, ", ") + ") VALUES " +
+			list("("+list("?", 1+len(savedColumns))+")", len(rows)) + d.overwrite("segment", savedColumns)
 		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
 			return err
 		}
@@ -265,17 +263,8 @@ func (r *changedRow) values(d ledgerDialect) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := []any{key, r.row.state, r.alert != nil, nil, nil, nil, nil}
-	if open := r.state.Alert.Open; open != nil {
-		if err := cmp.Or(d.storable("Alert.Kind", string(open.Kind)), d.storable("Alert.Urgency", string(open.Urgency))); err != nil {
-			return nil, err
-		}
-		values[3], values[4], values[5] = string(open.Kind), string(open.Urgency), d.time(open.Since)
-	}
-	if r.alert != nil {
-		values[6] = string(r.alert)
-	}
-	return values, nil
+	alert, err := alertValues(d, &r.state, r.alert)
+	return append([]any{key, r.row.state}, alert...), err
 }
 
 // deleteRows deletes the rows of some segments.

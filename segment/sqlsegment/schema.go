@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +17,7 @@ import (
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 5
+const version = 6
 
 // A migration takes the schema to a version from the one before.
 type migration struct {
@@ -226,6 +227,9 @@ var usedTables = []usedTable{
 	{"segmentguard_log", strings.Split("id, "+logColumns, ", "), []string{"SELECT", "INSERT", "DELETE"}},
 	{"segmentguard_commits", append([]string{"segment"}, commitColumns...), []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_numbers", []string{"number"}, []string{"SELECT", "UPDATE"}},
+	{"segmentguard_incidents", append(slices.Clone(incidentColumns), "id"), []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_ledger", []string{"identity"}, []string{"SELECT", "UPDATE"}},
+	{"segmentguard_mutes", []string{"place", "segment", "site_group", "kind", "until", "by_whom", "mute"}, []string{"SELECT", "INSERT", "DELETE"}},
 }
 
 // checkRights does with no row what is done with rows.

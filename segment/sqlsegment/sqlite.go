@@ -127,15 +127,35 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_kind TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_severity TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_since INTEGER`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_site_group TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_store TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_job_kind TEXT`, "segmentguard_segments.packed"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_build TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert TEXT`, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
-	segment        TEXT PRIMARY KEY,
-	state          BLOB NOT NULL,
-	affected       INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
-	alert_kind     TEXT, -- of the alert that is open
-	alert_severity TEXT,
-	alert_since    INTEGER,
-	alert          TEXT -- JSON
+	segment          TEXT PRIMARY KEY,
+	state            BLOB NOT NULL,
+	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
+	alert_open       INTEGER NOT NULL DEFAULT 0,
+	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
+	alert_flapping   INTEGER NOT NULL DEFAULT 0, -- opened three times within a day
+	alert_kind       TEXT, -- this and below: of the alert that is open; kind, severity and level at their worst
+	alert_severity   TEXT,
+	alert_level      TEXT,
+	alert_since      INTEGER,
+	alert_users      INTEGER, -- at stake
+	alert_incident   TEXT, -- that it is a member of
+	alert_site_group TEXT,
+	alert_store      TEXT,
+	alert_job_kind   TEXT,
+	alert_build      TEXT,
+	alert            TEXT -- JSON
 ) WITHOUT ROWID`, ""},
 		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected = TRUE`, ""},
 		{`CREATE TABLE segmentguard_log (
@@ -146,7 +166,7 @@ var sqLiteMigrations = []migration{
 	run        TEXT NOT NULL,
 	by_whom    TEXT NOT NULL,
 	why        TEXT NOT NULL,
-	attempt    INTEGER, -- this and all below: of a record only
+	attempt    INTEGER, -- this and all to settled: of a record; kind and build also of an alert
 	state      TEXT,
 	job        TEXT,
 	kind       TEXT,
@@ -158,7 +178,13 @@ var sqLiteMigrations = []migration{
 	report     TEXT, -- JSON
 	number     INTEGER,
 	overlapped INTEGER,
-	settled    INTEGER
+	settled    INTEGER,
+	severity   TEXT, -- this and those to label: of an alert
+	alert_kind TEXT,
+	level      TEXT,
+	label      TEXT,
+	incident   TEXT, -- that it is about
+	said       TEXT
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
@@ -186,6 +212,63 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN number INTEGER`, "!segmentguard_log.number"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped INTEGER`, "!segmentguard_log.overlapped"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled INTEGER`, "!segmentguard_log.settled"},
+	}},
+	{version: 6, move: moveToIncidents, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_open"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_pending"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_flapping"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_incident TEXT`, "!segmentguard_segments.alert_incident"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "!segmentguard_segments.alert_level"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "!segmentguard_segments.alert_users"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_site_group TEXT`, "!segmentguard_segments.alert_site_group"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_store TEXT`, "!segmentguard_segments.alert_store"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_job_kind TEXT`, "!segmentguard_segments.alert_job_kind"},
+		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_build TEXT`, "!segmentguard_segments.alert_build"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN severity TEXT`, "!segmentguard_log.severity"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN alert_kind TEXT`, "!segmentguard_log.alert_kind"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN level TEXT`, "!segmentguard_log.level"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN label TEXT`, "!segmentguard_log.label"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN incident TEXT`, "!segmentguard_log.incident"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN said TEXT`, "!segmentguard_log.said"},
+		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending = TRUE`, ""},
+		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
+	id         TEXT PRIMARY KEY,
+	begun      INTEGER NOT NULL,
+	ended      INTEGER, -- NULL: it goes on
+	active     INTEGER NOT NULL, -- goes on, or the alerter is to be told that it does not
+	severity   TEXT NOT NULL, -- of its last ring
+	level      TEXT NOT NULL, -- the same
+	job_kind   TEXT NOT NULL, -- this and all to store: its cause
+	build      TEXT NOT NULL,
+	site_group TEXT NOT NULL,
+	listing    INTEGER NOT NULL,
+	stale      INTEGER NOT NULL,
+	store      TEXT NOT NULL,
+	incident   TEXT NOT NULL -- JSON
+)`, ""},
+		{`CREATE INDEX segmentguard_incidents_begun ON segmentguard_incidents (begun, id)`, ""},
+		{`CREATE INDEX segmentguard_incidents_active ON segmentguard_incidents (begun, id) WHERE active = TRUE`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_ledger (
+	id       INTEGER PRIMARY KEY,
+	identity TEXT NOT NULL -- no other ledger has it
+)`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
+	place      INTEGER PRIMARY KEY,
+	segment    TEXT, -- this one alone; NULL: any
+	site_group TEXT NOT NULL, -- empty: any
+	kind       TEXT NOT NULL, -- empty: any
+	until      INTEGER NOT NULL,
+	by_whom    TEXT NOT NULL,
+	mute       TEXT NOT NULL -- JSON
+)`, ""},
+		{`CREATE VIEW IF NOT EXISTS segmentguard_open_alerts AS
+SELECT segment, alert_site_group AS site_group, alert_store AS store, alert_severity AS severity, alert_kind AS kind, alert_level AS level,
+	strftime('%Y-%m-%d %H:%M:%f', alert_since / 1e6, 'unixepoch') AS since, alert_users AS users, alert_incident AS incident, alert_job_kind AS job_kind, alert_build AS build,
+	alert_pending AS pending, json_extract(alert, '$.open.text') AS text
+FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`, ""},
 	}},
 }
 

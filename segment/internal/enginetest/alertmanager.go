@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,27 +23,41 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/alertmanager"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 )
 
 const alertmanagerName = "alertmanager"
 
+// Waits are the times of a route that tests make short.
+type Waits struct{ Group, Interval time.Duration }
+
+// Short waits suit some hundred groups of alerts: Alertmanager looks at each once
+// in an interval.
+var Short = Waits{Group: 2 * time.Second, Interval: time.Second}
+
 // An Alertmanager runs with the configuration that its package documents, but
-// for waits of a second, and sends its notifications to this process.
+// for waits of seconds, and sends its notifications to this process.
 type Alertmanager struct {
 	URL    string
+	waits  Waits
 	server *servertest.Server
 
 	mu       sync.Mutex
 	notified []Notification
 }
 
-// A Notification is one that Alertmanager sent.
+// A Notification is one that Alertmanager sent, about a group of alerts.
 type Notification struct {
 	Receiver string `json:"-"` // "pages" or "tickets"
+	Status   string // "firing", or "resolved" where all alerts are
 	Alerts   []OpenAlert
+}
+
+// String returns the notification in a few words, as "pages firing site-a/cars",
+// or "pages firing copy jobs of build 7: 10" for an incident that rang for ten.
+func (n Notification) String() string {
+	return n.Receiver + " " + n.Status + " " + n.Alerts[0].String()
 }
 
 // An OpenAlert is one as Alertmanager shows it.
@@ -48,6 +65,14 @@ type OpenAlert struct {
 	Labels, Annotations map[string]string
 	StartsAt, EndsAt    time.Time
 	Status              AlertStatus
+}
+
+// String returns the segment, or the cause of an incident and for how many it rang.
+func (x *OpenAlert) String() string {
+	if ring := x.Labels["ring"]; ring != "" {
+		return x.Annotations["cause"] + ": " + ring
+	}
+	return x.Labels["segment"]
 }
 
 // AlertStatus is "firing" or "resolved" in a notification, and more elsewhere.
@@ -66,7 +91,7 @@ func (s *AlertStatus) UnmarshalJSON(data []byte) error {
 }
 
 // StartAlertmanager starts one that is gone when the test ends.
-func StartAlertmanager(t testing.TB) *Alertmanager {
+func StartAlertmanager(t testing.TB, waits Waits) *Alertmanager {
 	t.Helper()
 	only(t, alertmanagerName)
 	binary, err := servertest.Find("prometheus-alertmanager", "prometheus-alertmanager")
@@ -74,7 +99,7 @@ func StartAlertmanager(t testing.TB) *Alertmanager {
 	port, err := servertest.Port()
 	require.NoError(t, err)
 	address := servertest.Address(port)
-	a := &Alertmanager{URL: "http://" + address}
+	a := &Alertmanager{URL: "http://" + address, waits: waits}
 	a.server, err = servertest.New("alertmanager", "")
 	require.NoError(t, err)
 	config := filepath.Join(a.server.Folder, "alertmanager.yml")
@@ -94,8 +119,8 @@ func (a *Alertmanager) config(t testing.TB, receiver string) string {
 	require.NoError(t, err)
 	config := string(documented)
 	for _, change := range [][2]string{
-		{"group_wait: 1m", "group_wait: 1s"},
-		{"group_interval: 5m", "group_interval: 1s"},
+		{"group_wait: 1m", "group_wait: " + a.waits.Group.String()},
+		{"group_interval: 5m", "group_interval: " + a.waits.Interval.String()},
 		{"url: http://127.0.0.1:9095/pages", "url: " + receiver + "/pages"},
 		{"url: http://127.0.0.1:9095/tickets", "url: " + receiver + "/tickets"},
 	} {
@@ -147,7 +172,7 @@ func (a *Alertmanager) Restart(t testing.TB) {
 // Alerter posts to it.
 func (a *Alertmanager) Alerter(t testing.TB, labels map[string]string) *alertmanager.Alerter {
 	t.Helper()
-	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels})
+	alerter, err := alertmanager.New(alertmanager.Config{URL: a.URL, Labels: labels, GroupWait: a.waits.Group})
 	require.NoError(t, err)
 	return alerter
 }
@@ -157,19 +182,12 @@ func (a *Alertmanager) Open(ctx context.Context, filters ...string) (open []Open
 	return open, a.get(ctx, "/api/v2/alerts?"+url.Values{"filter": filters}.Encode(), &open)
 }
 
-// Firing returns the segments of the alerts that it has.
-func (a *Alertmanager) Firing(ctx context.Context, filters ...string) ([]segment.ID, error) {
-	open, err := a.Open(ctx, filters...)
-	if err != nil {
-		return nil, err
+// End ends alerts, as a person does who thinks that they are no longer wanted.
+func (a *Alertmanager) End(ctx context.Context, alerts ...OpenAlert) error {
+	for i := range alerts {
+		alerts[i].EndsAt = time.Now()
 	}
-	ids := make([]segment.ID, len(open))
-	for i := range open {
-		if ids[i], err = segment.ParseID(open[i].Labels["segment"]); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
+	return a.Post(ctx, alerts...)
 }
 
 // Groups returns how many groups of alerts it keeps. It looks for empty ones twice a
@@ -185,26 +203,81 @@ func (a *Alertmanager) Groups(ctx context.Context) (groups float64, err error) {
 	return strconv.ParseFloat(value, 64)
 }
 
-// Notified returns what it sent so far, each as "pages firing site-a/cars".
-func (a *Alertmanager) Notified() (texts []string) {
+// Notified returns what it sent so far.
+func (a *Alertmanager) Notified() []Notification {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, n := range a.notified {
-		for _, x := range n.Alerts {
-			texts = append(texts, n.Receiver+" "+x.Status.State+" "+x.Labels["segment"])
-		}
-	}
-	return texts
+	return slices.Clone(a.notified)
 }
 
-// Post posts an alert as it is.
-func (a *Alertmanager) Post(ctx context.Context, x OpenAlert) error {
-	body, err := json.Marshal([]map[string]any{{"labels": x.Labels, "annotations": x.Annotations, "startsAt": x.StartsAt, "endsAt": x.EndsAt}})
+// Post posts alerts as they are.
+func (a *Alertmanager) Post(ctx context.Context, alerts ...OpenAlert) error {
+	posts := make([]map[string]any, len(alerts))
+	for i, x := range alerts {
+		posts[i] = map[string]any{"labels": x.Labels, "annotations": x.Annotations, "startsAt": x.StartsAt, "endsAt": x.EndsAt}
+	}
+	body, err := json.Marshal(posts)
 	if err != nil {
 		return err
 	}
 	_, err = a.ask(ctx, http.MethodPost, "/api/v2/alerts", body)
 	return err
+}
+
+// A Gate stands before an Alertmanager and counts what is posted.
+type Gate struct {
+	URL  string
+	Held chan struct{} // is closed when a post is held back
+
+	mu    sync.Mutex
+	posts map[string]int // how often each alert was posted, by its labels
+}
+
+// Gate returns one that holds back the post, for ever, that hold selects by the
+// alerts in it.
+func (a *Alertmanager) Gate(t testing.TB, hold func([]OpenAlert) bool) *Gate {
+	t.Helper()
+	g := &Gate{Held: make(chan struct{}), posts: map[string]int{}}
+	target, err := url.Parse(a.URL)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	held := sync.OnceFunc(func() { close(g.Held) })
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if r.Method == http.MethodPost {
+			if alerts := g.count(body); hold(alerts) {
+				held()
+				<-r.Context().Done()
+				return
+			}
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	g.URL = s.URL
+	return g
+}
+
+func (g *Gate) count(body []byte) (alerts []OpenAlert) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if json.Unmarshal(body, &alerts) == nil {
+		for i := range alerts {
+			g.posts[fmt.Sprint(alerts[i].Labels)]++
+		}
+	}
+	return alerts
+}
+
+// Posts returns how often each alert was posted.
+func (g *Gate) Posts() map[string]int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.posts)
 }
 
 func (a *Alertmanager) get(ctx context.Context, path string, answer any) error {

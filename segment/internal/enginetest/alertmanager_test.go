@@ -1,10 +1,11 @@
 package enginetest_test
 
 import (
-	"context"
 	"fmt"
-	"iter"
+	"os/exec"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,300 +13,208 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/segment/alertmanager"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest/servertest"
 	"github.com/segmentguard/segmentguard/segment/ledgertest"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// An observed alerter says which alerts its Alertmanager has.
-type observed struct {
-	*alertmanager.Alerter
-	at     *enginetest.Alertmanager
-	filter string
-}
-
-func (o observed) Firing(ctx context.Context) ([]segment.ID, error) {
-	return o.at.Firing(ctx, o.filter)
-}
-
 func TestAlertmanager(t *testing.T) {
-	at, tests := enginetest.StartAlertmanager(t), 0
+	at, tests := enginetest.StartAlertmanager(t, enginetest.Short), 0
 	ledgertest.TestAlerter(t, func(t *testing.T) segment.Alerter {
 		tests++
-		name := fmt.Sprint(tests)
-		return observed{at.Alerter(t, map[string]string{"test": name}), at, `test="` + name + `"`}
+		return at.Alerter(t, map[string]string{"test": fmt.Sprint(tests)})
 	})
 }
 
-// A fleet is segments under a monitor, with a history of a month.
-type fleet struct {
-	monitor *segment.Monitor
-	names   []segment.ID // in byte order
-	users   map[segment.ID]int64
-}
-
-func newFleet(t *testing.T, at *enginetest.Alertmanager, segments int) *fleet {
-	t.Helper()
-	f := &fleet{users: map[segment.ID]int64{}}
-	var imported []segment.SizeImport
-	var jobs []segment.Job
-	today := time.Now().UTC()
-	for i := range segments {
-		id := segment.ID{SiteGroup: fmt.Sprintf("site-%02d", i/500), Name: fmt.Sprintf("cars %04d", i)}
-		f.names = append(f.names, id)
-		sizes := make([]validate.Size, 30)
-		for day := range sizes {
-			sizes[day] = validate.Size{Users: healthy(i, day), At: today.AddDate(0, 0, day-30)}
+// The route is one that Alertmanager's own tool finds right, and pages arrive where
+// pages are read.
+func TestAlertmanagerRoute(t *testing.T) {
+	const file = "../../alertmanager/alertmanager.yml"
+	tool, err := servertest.Find("amtool", "prometheus-alertmanager")
+	servertest.Require(t, err)
+	out, err := exec.CommandContext(t.Context(), tool, "check-config", file).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for severity, receiver := range map[segment.Urgency]string{segment.Page: "pages", segment.Ticket: "tickets"} {
+		for _, name := range []string{"SegmentAffected", "SegmentIncident"} {
+			out, err := exec.CommandContext(t.Context(), tool, "config", "routes", "test", "--config.file="+file, "--verify.receivers="+receiver,
+				"alertname="+name, "severity="+string(severity)).CombinedOutput()
+			require.NoError(t, err, "%s", out)
 		}
-		imported = append(imported, segment.SizeImport{Segment: id, Sizes: sizes})
-		jobs = append(jobs, segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}))
-		f.users[id] = healthy(i, 30)
 	}
-	ledger := segment.NewMemory()
-	require.NoError(t, segment.Import(t.Context(), ledger, imported))
-	var err error
-	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Jobs: jobs, Alerter: at.Alerter(t, nil)})
-	require.NoError(t, err)
-	return f
-}
-
-// healthy is the size of a segment on a day.
-func healthy(i, day int) int64 { return int64(20_000 + 37*i + (i*7+day*13)%200) }
-
-// sweep judges the segments with what some of them hold instead.
-func (f *fleet) sweep(t *testing.T, held map[segment.ID]int64) (segment.Sweep, error) {
-	t.Helper()
-	sizes := iter.Seq2[segment.CurrentSize, error](func(yield func(segment.CurrentSize, error) bool) {
-		for _, id := range f.names {
-			users, ok := held[id]
-			if !ok {
-				users = f.users[id]
-			}
-			if !yield(segment.CurrentSize{Segment: id, Stored: validate.Count(users)}, nil) {
-				return
-			}
-		}
-	})
-	return f.monitor.Sweep(t.Context(), sizes)
-}
-
-// capped is all but the first two segments at 10,000 users, up to n.
-func (f *fleet) capped(n int) map[segment.ID]int64 {
-	held := map[segment.ID]int64{}
-	for _, id := range f.names[2:n] {
-		held[id] = 10_000
-	}
-	return held
 }
 
 // notified waits until Alertmanager sent just this, in any order.
 func notified(t *testing.T, at *enginetest.Alertmanager, want ...string) {
 	t.Helper()
-	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.ElementsMatch(c, want, at.Notified()) }, time.Minute, 50*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var got []string
+		for _, n := range at.Notified() {
+			got = append(got, n.String())
+		}
+		assert.ElementsMatch(c, want, got)
+	}, time.Minute, 50*time.Millisecond)
 }
 
-// quiet waits for two pages of its own, one after the other. By then whatever
-// else is to ring has rung: Alertmanager looks at every group once a second, in
-// the tests' route, and waits as long with a new one. It returns what was sent.
+// quiet waits until whatever is to ring has rung. It returns what was sent.
 func quiet(t *testing.T, at *enginetest.Alertmanager, name string, want ...string) []string {
 	t.Helper()
-	want = slices.Clone(want)
-	for _, turn := range []string{"first ", "second "} {
-		last := segment.ID{SiteGroup: "sentinel", Name: turn + name}
-		require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{{
-			Segment: last, Urgency: segment.Page, Kind: validate.Different, Since: time.Now(),
-		}}, nil))
-		want = append(want, "pages firing "+last.String())
-		notified(t, at, want...)
-	}
+	want = append(slices.Clone(want), sentinel(t, at, name)...)
+	notified(t, at, want...)
 	return want
 }
 
-// Five thousand segments that stopped at one number are one page, and the two
-// that have faults of their own are theirs.
-func TestIncidentIsOnePage(t *testing.T) {
-	const segments = 5002
-	at := enginetest.StartAlertmanager(t)
-	f := newFleet(t, at, segments)
-	held := f.capped(segments)
-	held[f.names[0]], held[f.names[1]] = 0, f.users[f.names[1]]/2
-	sweep, err := f.sweep(t, held)
-	require.NoError(t, err)
-	require.Len(t, sweep.Findings, segments)
-	require.Len(t, sweep.Incidents, 1)
-	require.Equal(t, segments-2, sweep.Incidents[0].Segments)
-	pages := []string{"pages firing incident/copy capped", "pages firing " + f.names[0].String(), "tickets firing " + f.names[1].String()}
-	notified(t, at, pages...)
-	open, err := at.Open(t.Context())
-	require.NoError(t, err)
-	require.Len(t, open, segments+1)
-	inhibited := 0
-	for i := range open {
-		inhibited += len(open[i].Status.InhibitedBy)
+// sentinel fires two pages, one after the other has rung, and returns what was sent
+// of them. By then whatever else is to ring has rung: Alertmanager looks at a group
+// more often, in the tests' route, than it waits with a new one.
+func sentinel(t *testing.T, at *enginetest.Alertmanager, name string) (sent []string) {
+	t.Helper()
+	for _, turn := range []string{"first ", "second "} {
+		last := segment.ID{SiteGroup: "sentinel", Name: turn + name}
+		require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{{Segment: last, Urgency: segment.Page, Kind: validate.Different}}, nil))
+		sent = append(sent, "pages firing "+last.String())
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			assert.True(c, slices.ContainsFunc(at.Notified(), func(n enginetest.Notification) bool { return n.String() == sent[len(sent)-1] }))
+		}, 2*time.Minute, 50*time.Millisecond)
 	}
-	require.Equal(t, segments-2, inhibited, "those of the incident, and no others")
-
-	_, err = f.sweep(t, held)
-	require.NoError(t, err)
-	pages = quiet(t, at, "after the second sweep", pages...)
-
-	for _, id := range f.names[10:] { // most of them: the incident stands for the others
-		delete(held, id)
-	}
-	_, err = f.sweep(t, held)
-	require.NoError(t, err)
-	pages = quiet(t, at, "after most recovered", pages...)
-
-	// Dropping thousands of groups takes a busy Alertmanager seconds, in which it
-	// would hold the last segments for open and their incident for over.
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		groups, err := at.Groups(t.Context())
-		assert.NoError(c, err)
-		assert.Less(c, groups, 100.)
-	}, 2*time.Minute, 100*time.Millisecond)
-
-	sweep, err = f.sweep(t, nil)
-	require.NoError(t, err)
-	require.Empty(t, sweep.Findings)
-	pages = append(pages, "pages resolved incident/copy capped", "pages resolved "+f.names[0].String(), "tickets resolved "+f.names[1].String())
-	notified(t, at, pages...)
-	quiet(t, at, "at the end", pages...)
-	left, err := at.Firing(t.Context(), `site_group!="sentinel"`)
-	require.NoError(t, err)
-	require.Empty(t, left)
+	return sent
 }
 
-// Alertmanager keeps alerts in memory, and on disk what it notified of. Whatever
-// is found while it is away is told when it is back, what it forgot comes back,
-// and nothing rings twice.
-func TestAlertmanagerStopped(t *testing.T) {
-	at := enginetest.StartAlertmanager(t)
-	f := newFleet(t, at, 42)
-	sweepWithout := func(held map[segment.ID]int64, affected int) {
-		t.Helper()
-		at.Stop(t)
-		sweep, err := f.sweep(t, held)
-		require.ErrorContains(t, err, "alertmanager: POST "+at.URL)
-		require.Len(t, sweep.Findings, affected, "the sweep is valid")
-		at.Restart(t)
+// fault returns an alert as a ledger has it told.
+func fault(name string, kind validate.Kind, incident, ledger string) segment.Alert {
+	return segment.Alert{
+		Segment: segment.ID{SiteGroup: "site", Name: name}, Urgency: segment.Page, Kind: kind, Level: segment.LevelLive,
+		Incident: incident, Ledger: ledger, Text: name + " is affected",
 	}
-	sweepWith := func(held map[segment.ID]int64, open int) {
-		t.Helper()
-		_, err := f.sweep(t, held)
-		require.NoError(t, err)
-		alerts, err := at.Open(t.Context(), `site_group!="sentinel"`)
-		require.NoError(t, err)
-		require.Len(t, alerts, open)
-	}
-	const incident = "incident/copy capped"
-
-	sweepWithout(f.capped(22), 20)
-	sweepWith(f.capped(22), 21)
-	notified(t, at, "pages firing "+incident)
-
-	at.Stop(t)
-	at.Restart(t)
-	sweepWith(f.capped(22), 21)
-	pages := quiet(t, at, "after it forgot", "pages firing "+incident)
-
-	sweepWithout(f.capped(32), 30)
-	sweepWith(f.capped(32), 31)
-	pages = quiet(t, at, "after more came while it was away", pages...)
-
-	sweepWithout(nil, 0)
-	sweepWith(nil, 0)
-	pages = append(pages, "pages resolved "+incident)
-	notified(t, at, pages...)
-	quiet(t, at, "at the end", pages...)
 }
 
-// An incident holds back the segments with its job kind, kind and build, those
-// too for which one of these is not known.
+// ring returns a ring of an incident.
+func ring(incident, ledger string, members int) segment.Alert {
+	return segment.Alert{
+		Segment: segment.ID{SiteGroup: "site", Name: incident}, Urgency: segment.Page, Level: segment.LevelLive, Incident: incident, Ledger: ledger,
+		Text: "an incident", Ring: members, About: &segment.Incident{ID: incident, Cause: segment.Cause{SiteGroup: incident}},
+	}
+}
+
+// An incident holds back its members and nothing else, whatever jobs, builds and
+// kinds they are of.
 func TestInhibition(t *testing.T) {
-	at := enginetest.StartAlertmanager(t)
-	fault := func(job segment.JobKind, kind validate.Kind, build string) segment.Alert {
-		return segment.Alert{Urgency: segment.Page, Kind: kind, Job: segment.Job{Kind: job}, Build: build, Since: time.Now()}
-	}
-	var firing []segment.Alert
-	cases := []struct {
-		reason            string
-		incident, segment segment.Alert
-		want              bool
-	}{
-		{"all the same", fault("copy", validate.Capped, "1"), fault("copy", validate.Capped, "1"), true},
-		{"no build", fault("copy", validate.Empty, ""), fault("copy", validate.Empty, ""), true},
-		{"no job", fault("", validate.Gap, ""), fault("", validate.Gap, ""), true},
-		{"another job", fault("lookalike", validate.Short, "1"), fault("copy", validate.Short, "1"), false},
-		{"another kind", fault("lookalike", validate.Repeated, "1"), fault("lookalike", validate.Different, "1"), false},
-		{"another build", fault("export", validate.Capped, "1"), fault("export", validate.Capped, "2"), false},
-		{"an incident without a build is not one of all builds", fault("import", validate.Capped, ""), fault("import", validate.Capped, "2"), false},
-	}
-	for i, c := range cases {
-		c.incident.Segment = segment.ID{SiteGroup: "incident", Name: c.reason}
-		c.incident.Incident = &segment.Incident{}
-		c.segment.Segment = segment.ID{SiteGroup: "site", Name: fmt.Sprint(i)}
-		firing = append(firing, c.segment, c.incident)
-	}
-	require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), firing, nil))
-	var want []string
-	for i, c := range cases {
-		want = append(want, "pages firing incident/"+c.reason)
-		if !c.want {
-			want = append(want, fmt.Sprint("pages firing site/", i))
-		}
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	other := fault("another job", validate.Empty, "one", "ledger")
+	other.Build, other.Job.Kind, other.Urgency, other.Store, other.Level = "7", segment.JobKindCopy, segment.Ticket, "redis", segment.LevelLost50
+	require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{
+		fault("member", validate.Capped, "one", "ledger"), other, fault("of none", validate.Capped, "", "ledger"), fault("of no ledger", validate.Capped, "", ""),
+		fault("of another", validate.Capped, "two", "ledger"), fault("of another ledger", validate.Capped, "one", "ledger 2"),
+		ring("one", "ledger", 3),
+	}, nil))
+	want := []string{
+		"pages firing site group one: 3", "pages firing site/of none", "pages firing site/of no ledger", "pages firing site/of another", "pages firing site/of another ledger",
 	}
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
 }
 
-// Without an incident every segment rings, and what is new in it rings again.
-func TestEachSegmentRings(t *testing.T) {
-	at := enginetest.StartAlertmanager(t)
+// Rings of an incident are told beside one another, and each is over once.
+func TestRings(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	alerter := at.Alerter(t, nil)
+	rings := []segment.Alert{ring("one", "ledger", 3), ring("one", "ledger", 10), ring("one", "ledger", 100)}
+	require.NoError(t, alerter.Tell(t.Context(), rings[:1], nil))
+	want := []string{"pages firing site group one: 3"}
+	notified(t, at, want...)
+	require.NoError(t, alerter.Tell(t.Context(), rings, nil))
+	want = append(want, "pages firing site group one: 10", "pages firing site group one: 100")
+	notified(t, at, want...)
+	want = quiet(t, at, "as it goes on", want...)
+	require.NoError(t, alerter.Tell(t.Context(), nil, rings))
+	want = append(want, "pages resolved site group one: 3", "pages resolved site group one: 10", "pages resolved site group one: 100")
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+}
+
+// Without an incident every segment rings. What becomes worse rings again, beside
+// what was told, and all is over in one notification.
+func TestWorse(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
 	var firing []segment.Alert
 	var want []string
 	for i := range 20 {
-		id := segment.ID{SiteGroup: "site", Name: fmt.Sprint(i)}
-		firing = append(firing, segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Dropped, Since: time.Now()})
-		want = append(want, "pages firing "+id.String())
+		firing = append(firing, fault(fmt.Sprint(i), validate.Short, "", "ledger"))
+		want = append(want, fmt.Sprintf("pages firing site/%d", i))
 	}
 	require.NoError(t, alerter.Tell(t.Context(), firing, nil))
 	notified(t, at, want...)
 
-	graver := firing[0]
-	graver.Kind, graver.Since = validate.Empty, time.Now()
-	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{graver}, firing[:1]))
-	want = append(want, "pages firing site/0", "pages resolved site/0")
+	marks := []segment.Alert{firing[0], firing[0], firing[0]}
+	marks[1].Level = segment.LevelLost50
+	marks[2].Level, marks[2].Kind = segment.LevelLost100, validate.Empty
+	for i := range marks[1:] {
+		marks[i+1].Told = time.Now().Add(-time.Hour) // when the segment was first told
+		require.NoError(t, alerter.Tell(t.Context(), marks[i+1:i+2], nil))
+		want = append(want, "pages firing site/0")
+		notified(t, at, want...)
+	}
+	last := at.Notified()[len(want)-1]
+	require.Len(t, last.Alerts, 3, "all marks stand")
+	want = quiet(t, at, "after it fell", want...)
+
+	require.NoError(t, alerter.Tell(t.Context(), nil, marks))
+	want = append(want, "pages resolved site/0")
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
 }
 
-// Of a batch Alertmanager takes what it does not refuse.
-func TestAlertIsRefused(t *testing.T) {
-	at := enginetest.StartAlertmanager(t)
-	good := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "good"}, Urgency: segment.Page, Kind: validate.Capped, Since: time.Now()}
-	bad := good
-	bad.Segment.Name, bad.Since = "bad", time.Now().AddDate(1, 0, 0)
-	err := at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{bad, good}, nil)
-	require.ErrorContains(t, err, "answered 400 Bad Request")
-	require.ErrorContains(t, err, "start time must be before end time")
-	open, err := at.Firing(t.Context())
+// What was not told to people yet may become a member: it is under its new labels
+// before it is over under the old ones, and nobody is told of either.
+func TestNewLabels(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	alerter := at.Alerter(t, nil)
+	single, member := fault("cars", validate.Short, "", "ledger"), fault("cars", validate.Short, "one", "ledger")
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{single}, nil))
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{member, ring("one", "ledger", 3)}, []segment.Alert{single}))
+	want := []string{"pages firing site group one: 3"}
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+	open, err := at.Open(t.Context(), `site_group="site"`)
 	require.NoError(t, err)
-	require.Equal(t, []segment.ID{good.Segment}, open)
+	require.Len(t, open, 2)
+}
+
+// Of a batch Alertmanager takes what it does not refuse. What refers to an
+// incident that it did not take is not told.
+func TestAlertIsRefused(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	good := enginetest.OpenAlert{Labels: map[string]string{"alertname": "good"}, EndsAt: time.Now().Add(time.Hour)}
+	bad := enginetest.OpenAlert{Labels: map[string]string{"alertname": "bad"}, StartsAt: time.Now(), EndsAt: time.Now().Add(-time.Hour)}
+	err := at.Post(t.Context(), bad, good)
+	require.ErrorContains(t, err, "400 Bad Request")
+	require.ErrorContains(t, err, "start time must be before end time")
+	open, err := at.Open(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, 1)
+	require.Equal(t, good.Labels, open[0].Labels)
 }
 
 // Why an alert ends a minute ago: an end that is still to come, for an
 // Alertmanager whose clock is behind ours, ends nothing.
 func TestEndToCome(t *testing.T) {
-	at := enginetest.StartAlertmanager(t)
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
-	alert := segment.Alert{Segment: segment.ID{SiteGroup: "site", Name: "cars"}, Urgency: segment.Page, Kind: validate.Capped, Since: time.Now().Add(-time.Hour)}
+	alert := fault("cars", validate.Capped, "", "")
+	alert.Told = time.Now().Add(-time.Hour)
 	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{alert}, nil))
 	open, err := at.Open(t.Context())
 	require.NoError(t, err)
 	require.Len(t, open, 1)
 	keeps := open[0].EndsAt
+	require.WithinDuration(t, time.Now().AddDate(0, 0, 30), keeps, time.Hour)
 
 	open[0].EndsAt = time.Now().Add(10 * time.Second)
 	require.NoError(t, at.Post(t.Context(), open[0]))
@@ -318,4 +227,48 @@ func TestEndToCome(t *testing.T) {
 	open, err = at.Open(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, open)
+}
+
+// Twenty thousand open alerts are listed without being held.
+func TestOpenTwentyThousand(t *testing.T) {
+	t.Parallel()
+	const alerts = 20_000
+	at := enginetest.StartAlertmanager(t, enginetest.Waits{Group: time.Minute, Interval: 5 * time.Minute}) // as documented: to look at so many each second keeps it busy
+	alerter := at.Alerter(t, nil)
+	firing := make([]segment.Alert, alerts)
+	for i := range firing {
+		firing[i] = fault(fmt.Sprint(i), validate.Short, "one", "ledger")
+		firing[i].Text = strings.Repeat("It is what it is. ", 100)
+	}
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{ring("one", "ledger", 10_000)}, nil))
+	require.NoError(t, alerter.Tell(t.Context(), firing, nil))
+	firing = nil
+	start := time.Now()
+	held, found := heldBy(func(sample func()) (found int) {
+		for _, err := range alerter.Open(t.Context(), "site") {
+			require.NoError(t, err)
+			if found++; found%2000 == 0 {
+				sample()
+			}
+		}
+		return found
+	})
+	require.Equal(t, alerts+1, found)
+	t.Logf("%d open alerts, each of some 2 KB, in %s: %d KiB held at most", alerts, time.Since(start), held>>10)
+	require.Less(t, held, uint64(8<<20))
+}
+
+// heldBy runs a function that samples how much memory is in use, and returns the
+// most that was more than before, and what the function returned.
+func heldBy[T any](run func(sample func()) T) (most uint64, result T) {
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.GC() // and what pools kept
+	runtime.ReadMemStats(&before)
+	result = run(func() {
+		runtime.GC()
+		runtime.ReadMemStats(&now)
+		most = max(most, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
+	})
+	return most, result
 }

@@ -126,7 +126,9 @@ func TestSweepOverDamage(t *testing.T) {
 			require.NoError(t, segment.Repair(t.Context(), h, id, decision))
 			_, err = db.ExecContext(t.Context(), d.Bind("UPDATE segmentguard_segments SET state = ? WHERE segment = ?"), before, id.String())
 			require.NoError(t, err) // as it was, to go on
-			require.Equal(t, n, sweep().Healthy)
+			for range 2 {           // in a row
+				require.Equal(t, n, sweep().Healthy)
+			}
 			require.Equal(t, []int{0, 1}, told.news(), "it is over")
 		}
 	})
@@ -180,7 +182,9 @@ func TestDropDamagedRows(t *testing.T) {
 		require.ErrorContains(t, h.Drop(t.Context(), segment.Damage{Table: "segmentguard_segments", Row: sizes[0].Segment.String()}, decision), "can be read")
 		require.ErrorContains(t, h.Drop(t.Context(), segment.Damage{Table: "users", Row: "1"}, decision), "Damage.Table")
 		require.ErrorContains(t, h.Drop(t.Context(), *damaged, segment.Decision{}), "Decision.By")
-		require.Empty(t, sweep().Affected)
+		for range 2 { // in a row
+			require.Empty(t, sweep().Affected)
+		}
 		require.Equal(t, []int{0, 1}, told.news())
 		require.Equal(t, int64(1), number(t, db, "SELECT count(*) FROM segmentguard_log WHERE action = 'repaired' AND by_whom = 'ann'"))
 	})

@@ -13,6 +13,8 @@ func TestMain(m *testing.M) {
 		"race":    raceChild,
 		"guard":   guardChild,
 		"load":    loadChild,
+		"storm":   stormChild,
+		"killed":  killedChild,
 		"vanish":  vanishChild,
 	})
 }

@@ -24,10 +24,9 @@ import (
 
 // The segments of the fixtures.
 var (
-	fixtureCars     = segment.ID{SiteGroup: "site/a", Name: "cars"}
-	fixtureBoats    = segment.ID{SiteGroup: "site-b", Name: `boats 'n "more"\`}
-	fixtureBikes    = segment.ID{SiteGroup: "site-c", Name: "bikes"}
-	fixtureIncident = segment.ID{SiteGroup: "incident", Name: "copy short v2"}
+	fixtureCars  = segment.ID{SiteGroup: "site/a", Name: "cars"}
+	fixtureBoats = segment.ID{SiteGroup: "site-b", Name: `boats 'n "more"\`}
+	fixtureBikes = segment.ID{SiteGroup: "site-c", Name: "bikes"}
 )
 
 func day(n int) time.Time { return time.Date(2024, 3, 18+n, 10, 44, 0, 123_456_000, time.UTC) }
@@ -174,26 +173,96 @@ func requireSecondSchema(t *testing.T, h *sqlsegment.Ledger) {
 		`boats 'n "more"\ monday suspected by bob: "a limit" Mar 22 10:44:00.123456`,
 	}, logLines(t, h), "decisions stand where they were taken")
 	found := states(t, h)
-	require.ElementsMatch(t, []segment.ID{fixtureBikes, fixtureBoats, fixtureCars, fixtureIncident}, slices.Collect(maps.Keys(found)))
-	cars, boats, bikes, incident := found[fixtureCars], found[fixtureBoats], found[fixtureBikes], found[fixtureIncident]
+	require.ElementsMatch(t, []segment.ID{fixtureBikes, fixtureBoats, fixtureCars}, slices.Collect(maps.Keys(found)), "an incident is no segment any more")
+	cars, boats, bikes := found[fixtureCars], found[fixtureBoats], found[fixtureBikes]
 	require.Equal(t, []validate.Size{{Users: 400, Read: 401, Counter: "index", At: day(1)}, {Users: 410, Read: 411, Counter: "index", At: day(3)}}, cars.Sizes)
 	require.Equal(t, &segment.Decision{By: "ann", Why: "a merger\n", At: day(2)}, cars.Accepted)
 	require.Equal(t, []any{"wednesday", segment.RunCommitted, int64(410)}, []any{cars.Last.RunID, cars.Last.State, cars.Live.Users})
 	require.Empty(t, boats.Sizes, "the only size was suspected")
 	require.Equal(t, []validate.Size{{Users: 7, At: day(0), Unguarded: true}, {Users: 8, At: day(1), Unguarded: true}}, bikes.Sizes)
 
+	short := segment.Mark{Urgency: segment.Page, Kind: validate.Short, Level: segment.LevelLost50, JobKind: segment.JobKindCopy, Build: "v2"}
 	require.Nil(t, cars.Alert.Open, "it was accepted")
-	require.Equal(t, "tuesday", cars.Alert.Told.RunID, "of which the alerter is still to be told")
+	require.Empty(t, cars.Alert.Marks)
+	require.Equal(t, []segment.Told{{Mark: short, At: day(1)}}, cars.Alert.Told, "of which the alerter is still to be told")
+	require.True(t, cars.Alert.Pending())
 	require.Equal(t, "tuesday", boats.Alert.Open.RunID)
 	require.Equal(t, segment.Copy(fixtureBoats, fixtureBikes), boats.Alert.Open.Job)
 	require.ErrorIs(t, &validate.Error{Report: boats.Alert.Open.Report}, validate.Short, "the report is kept whole")
-	require.Equal(t, boats.Alert.Open, boats.Alert.Told)
-	require.True(t, day(1).Equal(boats.Alert.Claimed))
-	require.Equal(t, &segment.Incident{
-		JobKind: segment.JobKindCopy, Kind: validate.Short, Build: "v2", Urgency: segment.Page,
-		Segments: 2, SiteGroups: 2, Users: 9_007_199_254_740_993, Since: day(0),
-	}, incident.Alert.Open.Incident, "to the last digit")
-	require.ElementsMatch(t, []segment.ID{fixtureBoats, fixtureCars, fixtureIncident}, affected(t, h))
+	require.Equal(t, []segment.Mark{short}, boats.Alert.Marks)
+	require.Equal(t, []segment.Told{{Mark: short, At: day(1)}}, boats.Alert.Told, "people were told of it, and are not again")
+	require.False(t, boats.Alert.Pending())
+	require.ElementsMatch(t, []segment.ID{fixtureBoats, fixtureCars}, affected(t, h))
+}
+
+func TestMigrateFifthSchema(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		require.True(t, fixture(t, d, 5))
+		requireFifthSchema(t, d.History(t))
+	})
+}
+
+// requireFifthSchema wants what the fixture of the fifth schema tells.
+func requireFifthSchema(t *testing.T, h *sqlsegment.Ledger) {
+	t.Helper()
+	require.Equal(t, []string{
+		`cars monday recorded 1 started 0 of 1 "v1" "index" Mar 18 10:44:00.123456`,
+		`cars monday recorded 1 passed 1000 of 1001 "v1" "index" Mar 18 10:44:00.123456`,
+		`cars monday recorded 1 committed 1000 of 1001 "v1" "index" Mar 18 10:44:00.123456`,
+		`boats 'n "more"\ monday recorded 1 committed 50 of 51 "v1" "index" Mar 18 10:44:00.123456`,
+		`boats 'n "more"\ tuesday recorded 1 rejected 20 of 21 "v2" "index" Mar 19 10:44:00.123456`,
+	}, logLines(t, h))
+	planes, trains, ships := segment.ID{SiteGroup: "site/a", Name: "planes"}, segment.ID{SiteGroup: "site/a", Name: "trains"}, segment.ID{SiteGroup: "incident", Name: "a site group of that name"}
+	found := states(t, h)
+	require.ElementsMatch(t, []segment.ID{fixtureBikes, fixtureBoats, fixtureCars, planes, trains, ships}, slices.Collect(maps.Keys(found)), "incidents are no segments any more")
+	require.Len(t, affected(t, h), 6)
+	mark := func(u segment.Urgency, k validate.Kind, l segment.Level, build string) segment.Mark {
+		return segment.Mark{Urgency: u, Kind: k, Level: l, JobKind: segment.JobKindCopy, Build: build}
+	}
+	for _, c := range []struct {
+		id      segment.ID
+		since   time.Time // zero: nothing is open
+		marks   []segment.Mark
+		told    []segment.Mark
+		pending bool
+		reason  string
+	}{
+		{
+			fixtureBoats, day(1), []segment.Mark{mark("page", validate.Short, segment.LevelProtected, "v2")},
+			[]segment.Mark{mark("page", validate.Short, segment.LevelProtected, "v2")}, false, "what stands was told, and is not again",
+		},
+		{fixtureCars, time.Time{}, nil, []segment.Mark{mark("page", validate.Short, segment.LevelLost50, "v2")}, true, "what is over is to be told"},
+		{fixtureBikes, day(2), []segment.Mark{mark("ticket", validate.Dropped, segment.LevelLive, "")}, nil, true, "what was being told is told again"},
+		{
+			planes, day(2), []segment.Mark{mark("ticket", validate.Dropped, segment.LevelProtected, "v1"), mark("page", validate.Short, segment.LevelLost1, "v1")},
+			[]segment.Mark{mark("ticket", validate.Dropped, segment.LevelProtected, "v1")}, true, "what is worse than what was told rings beside it",
+		},
+		{
+			trains, day(1), []segment.Mark{mark("page", validate.Short, segment.LevelLost100, "v1")},
+			[]segment.Mark{mark("page", validate.Short, segment.LevelLost100, "v1")}, false, "what is milder than what was told does not ring",
+		},
+		{ships, day(1), []segment.Mark{mark("page", validate.Short, segment.LevelLive, "v1")}, nil, true, "a site group may be called so"},
+	} {
+		a := found[c.id].Alert
+		var told []segment.Mark
+		for _, m := range a.Told {
+			told = append(told, m.Mark)
+		}
+		require.Equal(t, []any{c.marks, told, c.pending}, []any{a.Marks, told, a.Pending()}, c.reason)
+		require.Equal(t, c.told, told, c.reason)
+		require.Equal(t, c.since.IsZero(), a.Open == nil, c.reason)
+		if a.Open != nil {
+			require.True(t, c.since.Equal(a.Open.Since), c.reason)
+			require.Equal(t, c.id.String()+" is "+string(a.Open.Kind), a.Open.Text, "an alert is kept whole")
+			require.Equal(t, []time.Time{found[c.id].Alert.Opened[0]}, a.Opened)
+		}
+	}
+	require.Equal(t, int64(1000), found[planes].Alert.Open.Users)
+	require.Equal(t, []bool{true, false}, []bool{found[planes].Alert.Swept, found[trains].Alert.Swept})
+	require.Equal(t, found[fixtureBikes].Alert.Marks, found[fixtureBikes].Alert.Trying, "what was being told may have been heard")
+	start, err := h.Next(t.Context(), fixtureCars)
+	require.NoError(t, err)
+	require.Equal(t, segment.Start{Number: 4, Generation: 1}, start, "it goes on from there")
 }
 
 // However a database came to its schema, it has the same one.
@@ -202,7 +271,7 @@ func TestSchemasAreTheSame(t *testing.T) {
 		d.History(t)
 		want := definitions(t, d)
 		require.Contains(t, strings.Join(want, "\n"), "segmentguard_log")
-		for _, version := range []int{1, 2} {
+		for _, version := range []int{1, 2, 5} {
 			t.Run(fmt.Sprint(version), func(t *testing.T) {
 				e := enginetestEngine(t, d)
 				if !fixture(t, e, version) {
@@ -254,12 +323,12 @@ func definitions(t *testing.T, d enginetest.Database) (found []string) {
 	return found
 }
 
-// Ten processes find the first or the second schema, or nothing, at the same time.
+// Ten processes find an earlier schema, or nothing, at the same time.
 func TestMigrateEarlierInTenProcesses(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
-		for version, want := range []func(*testing.T, *sqlsegment.Ledger){
-			func(t *testing.T, h *sqlsegment.Ledger) { require.Empty(t, states(t, h)) },
-			requireFirstSchema, requireSecondSchema,
+		for version, want := range map[int]func(*testing.T, *sqlsegment.Ledger){
+			0: func(t *testing.T, h *sqlsegment.Ledger) { require.Empty(t, states(t, h)) },
+			1: requireFirstSchema, 2: requireSecondSchema, 5: requireFifthSchema,
 		} {
 			t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
 				e := enginetestEngine(t, d)
@@ -272,7 +341,8 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(3), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(4), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
 	})
@@ -284,13 +354,13 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 5: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 6: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (6, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 6, and this program knows versions up to 5: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (7, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 7, and this program knows versions up to 6: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
@@ -339,6 +409,26 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 			}
 			return last
 		}),
+		"Incidents": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Incidents(t.Context(), segment.IncidentFilter{}) {
+				last = err
+			}
+			return last
+		}),
+		"ChangeIncident": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			return h.ChangeIncident(t.Context(), "i", func(*segment.Incident) error { return nil })
+		}),
+		"Mutes": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.Mutes(t.Context())
+			return err
+		}),
+		"ChangeMutes": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			return h.ChangeMutes(t.Context(), func(m []segment.Mute) ([]segment.Mute, error) { return m, nil })
+		}),
+		"Identity": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.Identity(t.Context())
+			return err
+		}),
 		"Log": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
 			for _, err := range h.Log(t.Context(), segment.LogFilter{}) {
 				last = err
@@ -359,6 +449,7 @@ func TestCheckNamesAMissingColumn(t *testing.T) {
 		require.NoError(t, h.Check(t.Context()))
 		execute(t, db, "ALTER TABLE segmentguard_log DROP COLUMN counter")
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_log: column counter is missing")
+		execute(t, db, "DROP VIEW segmentguard_open_alerts")
 		execute(t, db, "DROP TABLE segmentguard_segments")
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column segment is missing")
 	})
@@ -385,6 +476,9 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			grant("SELECT, INSERT", "segmentguard_log")
 			grant("SELECT, INSERT, UPDATE", "segmentguard_commits")
 			grant("SELECT, UPDATE", "segmentguard_numbers")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_incidents")
+			grant("SELECT, UPDATE", "segmentguard_ledger")
+			grant("SELECT, INSERT, DELETE", "segmentguard_mutes")
 			err = h.Check(t.Context())
 			require.ErrorContains(t, err, "table segmentguard_log: DELETE is not possible: ")
 			grant("DELETE", "segmentguard_log")
@@ -397,6 +491,11 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			require.NoError(t, segment.Forget(t.Context(), h, idS))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
+			_, err = h.Identity(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, h.ChangeIncident(t.Context(), "i", func(i *segment.Incident) error { i.Begun = start; return nil }))
+			require.NoError(t, h.ChangeMutes(t.Context(), func([]segment.Mute) ([]segment.Mute, error) { return []segment.Mute{{Until: start}}, nil }))
+			require.NoError(t, h.ChangeMutes(t.Context(), func([]segment.Mute) ([]segment.Mute, error) { return nil, nil }))
 		})
 	}
 }

@@ -1,0 +1,296 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// errTelling says that somebody else is telling the alerter: what it is not told by
+// then, the next one tells.
+var errTelling = errors.New("another process is telling people")
+
+// deliver tells the alerter what it does not know of some segments: of the
+// incidents that they are members of first, in a call of its own, then of them.
+// A guard leaves the members of an incident to a sweep, where the alerter does not
+// keep together what belongs together.
+func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	name, err := n.identity(ctx)
+	if err != nil {
+		return err
+	}
+	mutes, err := n.ledger.Mutes(ctx)
+	if err != nil {
+		return wrap("reading the mutes", err)
+	}
+	due, incidents, now := map[ID]AlertState{}, map[string]bool{}, n.now()
+	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
+		delete(due, s.Segment)
+		if !s.hasAlert() {
+			return nil
+		}
+		if len(mutes) > 0 || s.Alert.Muted != nil {
+			s.mute(mutes, now)
+		}
+		if s.Alert.Incident != "" && s.Alert.Pending() {
+			incidents[s.Alert.Incident] = true
+		}
+		if n.due(&s.Alert, sweeping) && s.Alert.claim(now, now.Add(claimFor)) {
+			due[s.Segment] = s.Alert.clone()
+		}
+		return nil
+	})
+	if err != nil {
+		return wrap("claiming the telling", err)
+	}
+	var failures []error
+	for _, id := range slices.Sorted(maps.Keys(incidents)) {
+		failures = append(failures, n.ring(ctx, id))
+	}
+	if err := joinFew(failures); err != nil { // without it, its members would ring
+		return join(err, n.written(ctx, due, false))
+	}
+	firing, resolved := dueAlerts(due, name, n.keeps() != nil)
+	stop := n.renew(ctx, due)
+	err = n.say(ctx, firing, resolved)
+	stop()
+	return join(wrap("telling", err), n.written(ctx, due, err == nil))
+}
+
+// renew renews the claims on some segments as long as a sweep tells the alerter of
+// them, until stop is called: a slow alerter is asked by one. A guard is done long
+// before they run out.
+func (n *notifier) renew(ctx context.Context, due map[ID]AlertState) (stop func()) {
+	if n.patience > 0 || len(due) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for sleep(ctx, claimFor/3) == nil {
+			until := n.now().Add(claimFor)
+			_ = n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error { // the next one may work
+				if was := due[s.Segment]; s.Alert.Claimed.Equal(was.Claimed) || s.Alert.Claimed.Equal(until) {
+					s.Alert.Claimed, was.Claimed = until, until
+					due[s.Segment] = was
+				}
+				return nil
+			})
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// due reports whether the alerter is to be told something of a segment, by a guard
+// or by a sweep.
+func (n *notifier) due(s *AlertState, sweeping bool) bool {
+	keeps := n.keeps() != nil
+	if sweeping || keeps {
+		return s.Pending() || sweeping && keeps && s.outworn(n.now())
+	}
+	return len(s.outdated()) > 0 || slices.ContainsFunc(s.fresh(), func(m Mark) bool { return m.Incident == "" })
+}
+
+// mostOthers is of how many segments a guard tells what others did not.
+const mostOthers = 100
+
+// deliverOthers tells what others left untold, as far as a job's way allows.
+func (n *notifier) deliverOthers(ctx context.Context) error {
+	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: mostOthers})
+	if err != nil {
+		return err
+	}
+	return n.deliver(ctx, ids, false)
+}
+
+// deliverAll tells the alerter what it does not know of incidents and segments. It
+// waits for others who are at it: what they do not tell, it tells when their claims
+// ran out.
+func (n *notifier) deliverAll(ctx context.Context) error {
+	for waited := time.Duration(0); ; waited += time.Second {
+		if err := n.deliverOnce(ctx); err != nil && !errors.Is(err, errTelling) {
+			return err
+		}
+		left, err := n.untold(ctx)
+		switch {
+		case err != nil || !left:
+			return err
+		case waited >= 2*claimFor:
+			return errTelling
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// untold reports whether the alerter is to be told of anything.
+func (n *notifier) untold(ctx context.Context) (bool, error) {
+	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: 1})
+	left := len(ids) > 0
+	for i, failure := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
+		left, err = left || i.Pending(), join(err, failure)
+	}
+	return left, err
+}
+
+// deliverOnce tells the alerter what it does not know, but what others are telling.
+func (n *notifier) deliverOnce(ctx context.Context) error {
+	var failures []error
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
+		if err != nil {
+			return wrap("reading the incidents", err)
+		}
+		failures = append(failures, n.ring(ctx, i.ID))
+	}
+	f := SegmentFilter{Pending: true, Limit: tellAtOnce}
+	for {
+		ids, err := n.ids(ctx, f)
+		if err != nil || len(ids) == 0 {
+			return join(joinFew(failures), err)
+		}
+		failures = append(failures, n.deliver(ctx, ids, true))
+		f.After = ids[len(ids)-1]
+	}
+}
+
+// dueAlerts returns what the alerter is to be told. One that keeps alerts is told
+// again of what it knows, as the text may be another.
+func dueAlerts(due map[ID]AlertState, ledger string, keeps bool) (firing, resolved []Alert) {
+	for _, id := range sorted(due) {
+		s := due[id]
+		fires := s.fresh()
+		for _, t := range s.Told {
+			if keeps && slices.Contains(s.Marks, t.Mark) {
+				fires = append(fires, t.Mark)
+			}
+		}
+		for _, m := range fires {
+			firing = append(firing, s.alert(id, m))
+			firing[len(firing)-1].Ledger = ledger
+		}
+		for _, m := range s.outdated() {
+			resolved = append(resolved, s.alert(id, m))
+			resolved[len(resolved)-1].Ledger = ledger
+		}
+	}
+	return firing, resolved
+}
+
+// written writes down what the alerter knows now. Where it was not told, the next
+// one need not wait for the claim to run out.
+func (n *notifier) written(ctx context.Context, due map[ID]AlertState, told bool) error {
+	if len(due) == 0 {
+		return nil
+	}
+	now := n.now()
+	return wrap("writing down what the alerter was told", n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
+		was := due[s.Segment]
+		if s.Alert.Claimed.Equal(was.Claimed) { // and nobody took over
+			s.Alert.Claimed = time.Time{}
+		}
+		if told {
+			s.told(&was, now)
+		}
+		return nil
+	}))
+}
+
+// told takes in that the alerter was told what there was to tell.
+func (s *SegmentState) told(was *AlertState, now time.Time) {
+	over, fresh := was.outdated(), was.fresh()
+	s.Alert.Heard = now
+	s.Alert.Reworded = s.Alert.Open != nil && was.Open != nil && s.Alert.Open.Text != was.Open.Text
+	s.Alert.Told = slices.DeleteFunc(s.Alert.Told, func(t Told) bool { return slices.Contains(over, t.Mark) })
+	s.Alert.Trying = slices.DeleteFunc(s.Alert.Trying, func(m Mark) bool { return slices.Contains(over, m) || slices.Contains(fresh, m) })
+	for _, m := range fresh {
+		if s.Alert.told(m) {
+			continue
+		}
+		s.Alert.Told = append(s.Alert.Told, Told{m, now})
+		s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionTold, RunID: was.Open.RunID, Mark: &m, Incident: was.Incident})
+	}
+	if len(s.Alert.Told)+len(s.Alert.Trying) == 0 {
+		s.Alert.Over = ""
+	}
+}
+
+// ring tells the alerter of an incident what it does not know. Another one may be
+// telling it: then its members wait until it was told once.
+func (n *notifier) ring(ctx context.Context, id string) error {
+	name, err := n.identity(ctx)
+	if err != nil {
+		return err
+	}
+	var due *Incident
+	now := n.now()
+	if same, err := n.same(ctx, id, now); err != nil || same {
+		return err
+	}
+	err = n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
+		due = nil
+		i.note(i.observe(i.Members, now), now)
+		i.note(i.end(now), now)
+		if i.claim(now, now.Add(claimFor)) {
+			due = new(*i)
+		} else if len(i.Told) == 0 && i.Over.IsZero() && len(i.Rings) > 0 {
+			return errTelling
+		}
+		return nil
+	})
+	if err != nil || due == nil {
+		return wrap("writing down the incident", err)
+	}
+	var firing, resolved []Alert
+	for _, r := range due.standing() {
+		firing = append(firing, due.alert(r))
+		firing[len(firing)-1].Ledger = name
+	}
+	if len(firing) == 0 {
+		for _, r := range due.Rings { // also those that it may have heard of
+			resolved = append(resolved, due.alert(r))
+			resolved[len(resolved)-1].Ledger = name
+		}
+	}
+	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })
+	return join(wrap("telling of an incident", told), wrap("writing down that the incident was told", n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
+		if i.Claimed = n.now(); told != nil {
+			return nil
+		}
+		i.Claimed, i.Told = time.Time{}, due.standing()
+		if i.First.IsZero() {
+			i.First = now
+		}
+		return nil
+	})))
+}
+
+// same reports whether there is nothing to write down of an incident: very many
+// guards ask at once.
+func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, error) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{ID: id}) {
+		if err != nil {
+			return false, wrap("reading the incident", err)
+		}
+		last := i.Last
+		rings := len(i.observe(i.Members, now)) > 0 || i.Pending()
+		return !rings && len(i.end(now)) == 0 && now.Sub(last).Abs() < time.Hour/2, nil
+	}
+	return false, nil
+}
+
+// note adds to the log what became of the incident.
+func (i *Incident) note(actions []Action, now time.Time) {
+	for _, action := range actions {
+		i.Log = append(i.Log, LogEntry{At: now, Action: action, Incident: i.ID, Text: i.String()})
+	}
+}

@@ -1,0 +1,217 @@
+package segment
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// labels are what tells the alerts of an alerter that keeps them apart.
+type labels struct {
+	segment  ID
+	store    string
+	urgency  Urgency
+	kind     validate.Kind
+	level    Level
+	jobKind  JobKind
+	build    string
+	incident string
+	ring     int
+}
+
+// labels returns those of an alert. The segment of an incident's is a name only,
+// and its kind changes.
+func (a *Alert) labels() labels {
+	l := labels{a.Segment, a.Store, a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident, a.Ring}
+	if a.Ring > 0 {
+		l.segment.Name, l.kind = "", ""
+	}
+	return l
+}
+
+// heard is what an alerter has of this ledger's alerts, by the hashes of their
+// labels.
+type heard struct {
+	seed maphash.Seed
+	has  map[uint64]bool
+}
+
+func (h *heard) hash(a *Alert) uint64 { return maphash.Comparable(h.seed, a.labels()) }
+
+// takes reports whether the alerter has an alert, and takes it off the list.
+func (h *heard) takes(a *Alert) bool {
+	hash := h.hash(a)
+	found := h.has[hash]
+	delete(h.has, hash)
+	return found
+}
+
+// reconcile compares what an alerter keeps with what the ledger knows that it was
+// told. What it lost is to be told again. What only the alerter has is over, as long
+// as it is of this ledger, and not of a moment ago: whoever told it may not have
+// written that down yet.
+func (n *notifier) reconcile(ctx context.Context) error {
+	open := n.keeps()
+	if open == nil {
+		return nil
+	}
+	name, err := n.identity(ctx)
+	if err != nil {
+		return err
+	}
+	h := &heard{maphash.MakeSeed(), map[uint64]bool{}}
+	for a, err := range open(ctx, "") { // the alerter first: what is told meanwhile is in the ledger only
+		if err != nil {
+			return wrap("reading the alerter's alerts", err)
+		}
+		if a.Ledger == name {
+			h.has[h.hash(&a)] = true
+		}
+	}
+	if err := join(n.lostIncidents(ctx, h), n.lostSegments(ctx, h)); err != nil || len(h.has) == 0 {
+		return err
+	}
+	var orphans []Alert
+	for a, err := range open(ctx, "") {
+		if err != nil {
+			return wrap("reading the alerter's alerts", err)
+		}
+		if a.Ledger == name && h.has[h.hash(&a)] && n.now().Sub(a.Told) > 2*claimFor {
+			orphans = append(orphans, a)
+		}
+		if len(orphans) == tellAtOnce {
+			if err := n.endOrphans(ctx, orphans); err != nil {
+				return err
+			}
+			orphans = nil
+		}
+	}
+	return n.endOrphans(ctx, orphans)
+}
+
+// lostIncidents finds the incidents that the alerter was told of and does not have.
+func (n *notifier) lostIncidents(ctx context.Context, h *heard) error {
+	var lost []string
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+		if err != nil {
+			return wrap("reading the incidents", err)
+		}
+		misses := false
+		for _, r := range i.Rings {
+			if !h.takes(new(i.alert(r))) && slices.Contains(i.Told, r) {
+				misses = true
+			}
+		}
+		if misses {
+			lost = append(lost, i.ID)
+		}
+	}
+	for _, id := range lost {
+		err := n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
+			i.Told = nil
+			return nil
+		})
+		if err != nil {
+			return wrap("writing down what the alerter lost", err)
+		}
+	}
+	return nil
+}
+
+// lostSegments finds the segments that the alerter was told of and does not have.
+// Many of them, of which each would ring, come back as one incident.
+func (n *notifier) lostSegments(ctx context.Context, h *heard) error {
+	var lost []ID
+	var alone onsets
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return wrap("reading the alerts", err)
+		}
+		misses := false
+		for _, t := range s.Alert.Told {
+			if !h.takes(new(s.Alert.alert(s.Segment, t.Mark))) && slices.Contains(s.Alert.Marks, t.Mark) {
+				misses = true
+			}
+		}
+		for _, m := range s.Alert.Trying {
+			h.takes(new(s.Alert.alert(s.Segment, m)))
+		}
+		if !misses {
+			continue
+		}
+		if lost = append(lost, s.Segment); s.Alert.Incident == "" {
+			alone.add(s.Alert.Open)
+		}
+	}
+	for chunk := range slices.Chunk(lost, tellAtOnce) {
+		_, err := n.change(ctx, chunk, func(*SegmentState) []observation { return []observation{{event: aLoss, at: n.now()}} })
+		if err != nil {
+			return err
+		}
+	}
+	if len(alone.ids) < fewest {
+		return nil
+	}
+	alone.begun = n.now()
+	_, err := n.begin(ctx, Cause{Lost: true}, &alone)
+	return err
+}
+
+// endOrphans ends alerts that the ledger does not know, asking it once more.
+func (n *notifier) endOrphans(ctx context.Context, orphans []Alert) error {
+	var over []Alert
+	for _, a := range orphans {
+		known := false
+		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: a.Segment, Affected: true}) {
+			if err != nil {
+				return wrap("reading the alerts", err)
+			}
+			known = slices.ContainsFunc(slices.Concat(s.Alert.Marks, s.Alert.Trying), func(m Mark) bool { return m == a.mark() })
+		}
+		for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, ID: a.Incident}) {
+			if err != nil {
+				return wrap("reading the incidents", err)
+			}
+			known = known || a.Ring > 0 && i.Over.IsZero()
+		}
+		if !known {
+			a.Text = "the ledger knows nothing of it"
+			over = append(over, a)
+		}
+	}
+	return wrap("ending what the ledger does not know", n.say(ctx, nil, over))
+}
+
+// remind tells an alerter that keeps alerts again of those whose text changed, and
+// of all twice a day, so that none runs out.
+func (n *notifier) remind(ctx context.Context) error {
+	if n.keeps() == nil {
+		return nil
+	}
+	var failures []error
+	var ids []ID
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			failures = append(failures, wrap("reading the alerts", err))
+			break
+		}
+		if s.Alert.outworn(n.now()) {
+			ids = append(ids, s.Segment)
+		}
+	}
+	for chunk := range slices.Chunk(ids, tellAtOnce) {
+		failures = append(failures, n.deliver(ctx, chunk, true))
+	}
+	return joinFew(failures)
+}
+
+const remindAfter = 12 * time.Hour
+
+// outworn reports whether an alerter that keeps alerts should be told again of what
+// it knows.
+func (s *AlertState) outworn(now time.Time) bool {
+	return s.Open != nil && len(s.Told) > 0 && (s.Reworded || now.Sub(s.Heard).Abs() >= remindAfter)
+}

@@ -1,0 +1,421 @@
+package segment
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// The table: what an observation (a row) leads to, by what is open (a column).
+//
+//	nothing   no alert is open
+//	page      a guard rejected a run: users are proven to be missing, the live segment is protected
+//	ticket    a guard could not verify a run
+//	size      a guard rejected a size that is off its history
+//	sweep's   a sweep found that users are missing from the live segment
+//	unknown   a commit failed: its users are live or not
+//	member    a page in an incident
+//	flapping  a page that opened three times within a day
+//	muted     a page, which was muted when it had been told
+//
+// What follows: "opens" a page or a ticket; "over"; "counts" towards its being over;
+// "joins" and "leaves" the incident, or is "in the incident" again; "rings" by itself; "incident rings". Where a cell
+// is empty, all stays as it is.
+const table = `
+observation                          | nothing             | page                      | ticket                    | size                  | sweep's               | unknown               | member                              | flapping | muted
+the same fault, equal or better      | opens page, rings   |                           |                           |                       |                       |                       |                                     |          |
+worse: live, half of the users lost  | opens page, rings   | rings                     | rings                     | rings                 | rings                 | rings                 | incident rings                      | rings    | rings
+another kind, graver                 | opens page, rings   | rings                     | rings                     | rings                 | rings                 | rings                 |                                     | rings    | rings
+another kind, milder                 | opens page, rings   |                           | rings                     | rings                 |                       | rings                 |                                     |          |
+a run passes                         |                     | over                      | over                      | counts                | counts                |                       | over, leaves                        |          | over
+runs pass on two days                |                     | over                      | over                      | over                  | counts                |                       | over, leaves                        | over     | over
+a run passes that began earlier      |                     |                           |                           |                       |                       |                       |                                     |          |
+passes, off its history              | opens ticket, rings | over, opens ticket, rings | over, opens ticket, rings |                       |                       | rings                 | over, opens ticket, in the incident |          | over, opens ticket
+passes, with what only explains it   |                     | over                      | over                      | counts                | counts                |                       | over, leaves                        |          | over
+ends unverified                      | opens ticket, rings |                           |                           |                       |                       |                       |                                     |          |
+ends unverified, live                | opens page, rings   | rings                     | rings                     | rings                 |                       | rings                 | incident rings                      | rings    | rings
+rejected, with an older number       |                     |                           |                           |                       |                       |                       |                                     |          |
+rejected, with an older number, live | opens page, rings   | rings                     | rings                     | rings                 |                       | rings                 | incident rings                      | rings    | rings
+a sweep finds it healthy             |                     |                           |                           |                       | counts                | over                  |                                     |          |
+healthy in two sweeps                |                     |                           |                           |                       | over                  | over                  |                                     |          |
+healthy, and a later run is live     |                     | over                      | over                      | counts                | counts                | over                  | over, leaves                        |          | over
+the same on two days                 |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
+healthy, but not half-way inside     |                     |                           |                           |                       |                       |                       |                                     |          |
+a sweep cannot count it              | opens ticket, rings |                           |                           |                       |                       |                       |                                     |          |
+missing from the listing             | opens page, rings   | rings                     | rings                     | rings                 | rings                 | rings                 | incident rings                      | rings    | rings
+an incident forms                    | incident rings      | joins, incident rings     | joins, incident rings     | joins, incident rings | joins, incident rings | joins, incident rings |                                     |          | joins, incident rings
+its size is accepted                 |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
+the segment is forgotten             |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
+called a false alarm                 |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
+its size is excused for a while      |                     |                           |                           | over                  |                       |                       |                                     |          |
+a mute begins                        |                     |                           |                           |                       |                       |                       |                                     |          |
+a mute ends                          |                     |                           |                           |                       |                       |                       |                                     |          |
+ended by hand in the alerter         |                     | rings                     | rings                     | rings                 | rings                 | rings                 |                                     | rings    |
+the outcome is unknown               | opens ticket, rings | rings                     | rings                     | rings                 |                       |                       | incident rings                      |          | rings
+`
+
+// observations are the rows.
+var observations = map[string]func(*room){
+	"the same fault, equal or better": func(r *room) {
+		again := r.fault(validate.Short, Page, LevelProtected, 30)
+		if a := r.state().Alert.Open; a != nil {
+			again = *a
+			again.Number, again.Since, again.At = 30, r.now, r.now
+		}
+		r.observe(again)
+	},
+	"worse: live, half of the users lost": func(r *room) { r.observe(r.swept(validate.Short, Page, LevelLost50)) },
+	"another kind, graver":                func(r *room) { r.observe(r.fault(validate.Empty, Page, LevelProtected, 30)) },
+	"another kind, milder":                func(r *room) { r.observe(r.fault(validate.Surplus, Page, LevelProtected, 30)) },
+	"a run passes":                        func(r *room) { r.pass(30, nil) },
+	"runs pass on two days":               func(r *room) { r.pass(30, nil); r.now = r.now.Add(25 * time.Hour); r.pass(40, nil) },
+	"a run passes that began earlier":     func(r *room) { r.pass(1, nil) },
+	"passes, off its history": func(r *room) {
+		r.pass(30, new(r.fault(validate.Dropped, Ticket, LevelProtected, 30)))
+	},
+	"passes, with what only explains it": func(r *room) { r.pass(30, nil, validate.Short, validate.Unverified) },
+	"ends unverified":                    func(r *room) { r.observe(r.fault(validate.Unverified, Ticket, LevelProtected, 30)) },
+	"ends unverified, live":              func(r *room) { r.observe(r.fault(validate.Unverified, Page, LevelLive, 30)) },
+	"rejected, with an older number": func(r *room) {
+		r.goesLive(50)
+		r.observe(r.fault(validate.Empty, Page, LevelProtected, 30))
+	},
+	"rejected, with an older number, live": func(r *room) {
+		r.goesLive(50)
+		r.observe(r.fault(validate.Short, Page, LevelLive, 30))
+	},
+	"a sweep finds it healthy": func(r *room) { r.healthy(true, false) },
+	"healthy in two sweeps":    func(r *room) { r.healthy(true, false); r.healthy(true, false) },
+	"healthy, and a later run is live": func(r *room) {
+		r.healthy(true, true)
+	},
+	"the same on two days": func(r *room) {
+		r.healthy(true, true)
+		r.now = r.now.Add(25 * time.Hour)
+		r.healthy(true, true)
+	},
+	"healthy, but not half-way inside": func(r *room) { r.healthy(false, true); r.healthy(false, true) },
+	"a sweep cannot count it":          func(r *room) { r.observe(r.swept(validate.Unverified, Ticket, LevelLive)) },
+	"missing from the listing": func(r *room) {
+		a := r.swept(validate.Unverified, Page, LevelLost100)
+		a.Missing = true
+		r.observe(a)
+	},
+	"an incident forms": func(r *room) {
+		r.others("u", "v", "w")
+	},
+	"its size is accepted": func(r *room) {
+		r.change(func(s *SegmentState) { s.accept(validate.Size{Users: 7, At: r.now}, r.decision()) })
+	},
+	"the segment is forgotten": func(r *room) { require.NoError(r.t, Forget(r.t.Context(), r.ledger, theOne)) },
+	"called a false alarm": func(r *room) {
+		err := FalseAlarm(r.t.Context(), r.ledger, theOne, r.decision())
+		if err != nil {
+			require.ErrorContains(r.t, err, "no alert is open for site-a/one")
+		}
+	},
+	"its size is excused for a while": func(r *room) {
+		r.change(func(s *SegmentState) { s.observe(observation{event: anExcuse, at: r.now, why: "a migration"}) })
+	},
+	"a mute begins": func(r *room) { r.mute(5 * time.Hour) },
+	"a mute ends": func(r *room) {
+		require.NoError(r.t, UnmuteAlerts(r.t.Context(), r.ledger, Mute{Segment: theOne, Decision: r.decision()}))
+	},
+	"ended by hand in the alerter": func(r *room) {
+		for l := range r.keeper.alerts {
+			if l.segment == theOne {
+				delete(r.keeper.alerts, l)
+			}
+		}
+		require.NoError(r.t, r.n.reconcile(r.t.Context()))
+	},
+	"the outcome is unknown": func(r *room) {
+		a := r.fault(validate.Unverified, Ticket, LevelLive, 30)
+		a.State = RunUnknown
+		r.observe(a)
+	},
+}
+
+// openings bring about what is open, the columns.
+var openings = map[string]func(*room){
+	"nothing": func(*room) {},
+	"page":    func(r *room) { r.observe(r.fault(validate.Short, Page, LevelProtected, 10)) },
+	"ticket":  func(r *room) { r.observe(r.fault(validate.Unverified, Ticket, LevelProtected, 10)) },
+	"size":    func(r *room) { r.observe(r.fault(validate.Dropped, Ticket, LevelProtected, 10)) },
+	"sweep's": func(r *room) { r.observe(r.swept(validate.Short, Page, LevelLost10)) },
+	"unknown": func(r *room) {
+		a := r.fault(validate.Unverified, Ticket, LevelLive, 10)
+		a.State = RunUnknown
+		r.observe(a)
+	},
+	"member": func(r *room) {
+		r.others("x", "y", "z")
+		r.observe(r.fault(validate.Short, Page, LevelProtected, 10))
+	},
+	"flapping": func(r *room) {
+		for n := range int64(3) {
+			r.pass(2*n+2, nil)
+			r.observe(r.fault(validate.Short, Page, LevelProtected, 2*n+3))
+		}
+	},
+	"muted": func(r *room) {
+		r.observe(r.fault(validate.Short, Page, LevelProtected, 10))
+		r.mute(100 * time.Hour)
+	},
+}
+
+// TestTable holds every cell.
+func TestTable(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	columns := cells(lines[0])
+	require.Len(t, openings, len(columns)-1)
+	require.Len(t, observations, len(lines)-1, "each row is in the table")
+	for _, line := range lines[1:] {
+		row := cells(line)
+		require.Len(t, row, len(columns), line)
+		for i, column := range columns[1:] {
+			t.Run(row[0]+"/"+column, func(t *testing.T) {
+				r := newRoom(t)
+				openings[column](r)
+				r.deliver()
+				require.Equal(t, column != "nothing", r.state().Alert.Open != nil)
+				r.now = r.now.Add(time.Hour) // what was told has rung
+				require.Equal(t, row[i+1], r.follows(observations[row[0]]))
+				r.agrees()
+			})
+		}
+	}
+}
+
+func cells(line string) []string {
+	all := strings.Split(line, "|")
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
+}
+
+// theOne is the segment that the table is about.
+var theOne = ID{SiteGroup: "site-a", Name: "one"}
+
+// A room is a ledger, an alerter that keeps alerts, and who tells it.
+type room struct {
+	t      *testing.T
+	now    time.Time
+	ledger *Memory
+	keeper *keeper
+	n      *notifier
+	store  map[ID]int64 // as a sweep lists it
+	config MonitorConfig
+}
+
+func newRoom(t *testing.T) *room {
+	r := &room{t: t, now: time.Date(2024, 3, 18, 2, 0, 0, 0, time.UTC), ledger: NewMemory(), keeper: &keeper{alerts: map[labels]Alert{}}, store: map[ID]int64{}}
+	r.keeper.now = func() time.Time { return r.now }
+	r.config = MonitorConfig{Ledger: r.ledger, Alerter: r.keeper, Now: r.keeper.now}
+	r.n = newNotifier(r.ledger, r.keeper, defaultTimeout, 2*time.Second, func() time.Time { return r.now })
+	return r
+}
+
+// A keeper keeps alerts by their labels. A new one rings, unless the incident holds it
+// back that it is a member of.
+type keeper struct {
+	alerts map[labels]Alert
+	rang   []string
+	fail   error
+	now    func() time.Time
+}
+
+func (k *keeper) Tell(_ context.Context, firing, resolved []Alert) error {
+	if k.fail != nil {
+		return k.fail
+	}
+	for i := range firing {
+		a := &firing[i]
+		_, known := k.alerts[a.labels()]
+		if a.Told.IsZero() {
+			a.Told = k.now()
+		}
+		k.alerts[a.labels()] = *a
+		switch {
+		case known || a.Incident != "" && a.Ring == 0 && k.holdsBack(a.Incident):
+		case a.Ring > 0:
+			k.rang = append(k.rang, "incident")
+		default:
+			k.rang = append(k.rang, a.Segment.Name)
+		}
+	}
+	for i := range resolved {
+		delete(k.alerts, resolved[i].labels())
+	}
+	return nil
+}
+
+func (k *keeper) holdsBack(incident string) bool {
+	for l := range k.alerts {
+		if l.ring > 0 && l.incident == incident {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *keeper) Open(context.Context, string) iter.Seq2[Alert, error] {
+	return func(yield func(Alert, error) bool) {
+		for _, a := range k.alerts {
+			if !yield(a, nil) {
+				return
+			}
+		}
+	}
+}
+
+// fault is what a guard found; the run began as the number says.
+func (r *room) fault(kind validate.Kind, u Urgency, l Level, number int64) Alert {
+	return Alert{
+		Segment: theOne, Urgency: u, Kind: kind, Level: l, RunID: "run", State: RunRejected, Number: number,
+		Job: Job{Kind: JobKindCopy, To: theOne}, Build: "7", Since: r.now, At: r.now, Users: 1000, Text: string(kind),
+	}
+}
+
+// swept is what a sweep found.
+func (r *room) swept(kind validate.Kind, u Urgency, l Level) Alert {
+	a := r.fault(kind, u, l, 5)
+	a.RunID, a.State = "", ""
+	return a
+}
+
+// observe has a guard or a sweep tell.
+func (r *room) observe(a Alert) { require.NoError(r.t, r.n.fire(r.t.Context(), a)) }
+
+// others has guards find faults of other segments, by the same job kind and build.
+func (r *room) others(names ...string) {
+	for _, name := range names {
+		a := r.fault(validate.Short, Page, LevelProtected, 10)
+		a.Segment.Name = name
+		r.observe(a)
+	}
+}
+
+// pass has a run pass, with a warning that people are told of, or with findings that
+// they are not.
+func (r *room) pass(number int64, warning *Alert, explains ...validate.Kind) {
+	var report validate.Report
+	for _, kind := range explains {
+		report.Findings = append(report.Findings, validate.Finding{Kind: kind, Severity: validate.Warn})
+	}
+	if warning != nil {
+		warning.State = RunCommitted
+		report.Findings = append(report.Findings, validate.Finding{Kind: warning.Kind, Severity: validate.Warn})
+	}
+	require.NoError(r.t, r.n.passed(r.t.Context(), theOne, number, &report, warning))
+}
+
+// goesLive has a run go live, with a number.
+func (r *room) goesLive(number int64) {
+	require.NoError(r.t, r.ledger.Record(r.t.Context(), Record{Segment: theOne, RunID: "later", State: RunCommitted, Number: number, Users: 1000, At: r.now}))
+}
+
+// healthy has a sweep find nothing. later says that a run that began later than the
+// alert's is live.
+func (r *room) healthy(inside, later bool) {
+	r.change(func(s *SegmentState) {
+		s.observe(observation{event: aHealthySweep, at: r.now, inside: inside, known: true, later: later})
+	})
+	r.deliver()
+}
+
+func (r *room) mute(d time.Duration) {
+	require.NoError(r.t, MuteAlerts(r.t.Context(), r.ledger, Mute{Segment: theOne, Until: r.now.Add(d), Decision: r.decision()}))
+}
+
+func (r *room) decision() Decision { return Decision{By: "ann", Why: "she looked", At: r.now} }
+
+func (r *room) change(change func(*SegmentState)) {
+	require.NoError(r.t, r.ledger.Change(r.t.Context(), []ID{theOne}, func(s *SegmentState) error { change(s); return nil }))
+}
+
+func (r *room) deliver() { require.NoError(r.t, r.n.deliverAll(r.t.Context())) }
+
+func (r *room) state() SegmentState {
+	for s, err := range r.ledger.Segments(r.t.Context(), SegmentFilter{Segment: theOne}) {
+		require.NoError(r.t, err)
+		return s
+	}
+	return SegmentState{Segment: theOne}
+}
+
+// follows returns what an observation leads to.
+func (r *room) follows(see func(*room)) string {
+	before := r.state()
+	entries := r.logged()
+	r.keeper.rang = nil
+	see(r)
+	r.deliver()
+	after := r.state()
+	var all []string
+	for _, e := range r.logged()[len(entries):] {
+		switch e.Action { //nolint:exhaustive // the rest is not of the table
+		case ActionOver:
+			all = append(all, "over")
+		case ActionOpened:
+			all = append(all, "opens "+string(e.Mark.Urgency))
+		}
+	}
+	count := func(s *AlertState) (n int) {
+		if s.Passed {
+			n++
+		}
+		return n + s.Healthy + len(s.Days)
+	}
+	if after.Alert.Open != nil && count(&after.Alert) > count(&before.Alert) {
+		all = append(all, "counts")
+	}
+	switch {
+	case before.Alert.Incident != "" && after.Alert.Incident == "":
+		all = append(all, "leaves")
+	case before.Alert.Incident != "" && slices.Contains(all, "over"):
+		all = append(all, "in the incident")
+	case before.Alert.Incident == "" && after.Alert.Incident != "":
+		all = append(all, "joins")
+	}
+	for _, rang := range r.keeper.rang {
+		switch rang {
+		case theOne.Name:
+			all = append(all, "rings")
+		case "incident":
+			all = append(all, "incident rings")
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func (r *room) logged() (all []LogEntry) {
+	for e, err := range r.ledger.Log(r.t.Context(), LogFilter{Segment: theOne}) {
+		require.NoError(r.t, err)
+		all = append(all, e)
+	}
+	return all
+}
+
+// agrees holds that the alerter has just what the ledger says that it was told.
+func (r *room) agrees() {
+	s := r.state()
+	has := 0
+	for l := range r.keeper.alerts {
+		if l.segment == theOne {
+			has++
+		}
+	}
+	require.Len(r.t, s.Alert.Told, has)
+	for _, told := range s.Alert.Told {
+		require.Contains(r.t, r.keeper.alerts, new(s.Alert.alert(theOne, told.Mark)).labels())
+	}
+}

@@ -1,0 +1,157 @@
+package enginetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+const (
+	stormSegments  = 5_000
+	stormProcesses = 8
+)
+
+// stormWaits leave a busy Alertmanager time to look at each of so many groups.
+var stormWaits = enginetest.Waits{Group: 20 * time.Second, Interval: 10 * time.Second}
+
+// stormChild has its share of the segments fail, or be repaired, each time that it
+// is told to: "fail", or "repair 2500".
+func stormChild(c *enginetest.Child) error {
+	db, ledger, err := c.Open()
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(8)
+	f, err := newCommand(ledger, c.Args[0], stormWaits)
+	if err != nil {
+		return err
+	}
+	process, err := strconv.Atoi(c.Args[1])
+	for err == nil {
+		var order string
+		if order, err = c.Listen(); err == nil {
+			err = errors.Join(f.storm(order, process), c.Say("done"))
+		}
+	}
+	return err
+}
+
+func (c *command) storm(order string, process int) error {
+	what, first, _ := strings.Cut(order, " ")
+	from, _ := strconv.Atoi(first)
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := from + process; i < stormSegments; i += stormProcesses {
+		group.Go(func() error {
+			if what == "repair" {
+				c.build = "2"
+				return c.run(context.Background(), i, 20_000)
+			}
+			err := c.run(context.Background(), i, 10_000)
+			if verdict, ok := errors.AsType[*validate.Error](err); !ok || verdict.Error() != err.Error() {
+				return fmt.Errorf("%s: %w", commanded(i), err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Five thousand guards in eight processes find their segments capped within
+// minutes. People hear of it a few times, and as often that it is over; nobody is
+// told that a segment is well which is not.
+func TestStorm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("five thousand runs, twice")
+	}
+	at := enginetest.StartAlertmanager(t, stormWaits)
+	d := enginetest.PostgreSQL.New(t)
+	ledger := d.History(t)
+	var all []*enginetest.Process
+	for i := range stormProcesses {
+		all = append(all, d.Start(t, "storm", at.URL, strconv.Itoa(i)))
+	}
+	together := func(order string) {
+		t.Helper()
+		start := time.Now()
+		for _, p := range all {
+			p.Say(t, order)
+		}
+		for _, p := range all {
+			p.Expect(t, "done")
+		}
+		t.Logf("%s: %s", order, time.Since(start))
+	}
+	open := func(want int) {
+		t.Helper()
+		alerts, err := at.Open(t.Context(), `alertname="SegmentAffected"`)
+		require.NoError(t, err)
+		seen, twice := map[string]map[string]string{}, []any{}
+		for _, x := range alerts {
+			if other := seen[x.String()]; other != nil {
+				twice = append(twice, other, x.Labels)
+			}
+			seen[x.String()] = x.Labels
+		}
+		require.Empty(t, twice, "segments with two alerts")
+		require.Equal(t, want, len(alerts)) //nolint:testifylint // it would print five thousand
+	}
+
+	f, err := newCommand(ledger, at.URL, stormWaits)
+	require.NoError(t, err)
+	f.total = stormSegments
+	sweep := func(ahead time.Duration) { // tells what a guard did not have the time for
+		t.Helper()
+		f.ahead = ahead
+		sweep, err := f.sweep(t.Context(), 0)
+		require.NoError(t, err)
+		require.True(t, sweep.Complete)
+	}
+
+	together("fail")
+	sweep(5 * time.Minute)
+	open(stormSegments)
+	first := rung(t, at)
+	told := len(first)
+	require.Positive(t, told)
+	require.LessOrEqual(t, told, 10, first)
+
+	together("repair 2500")
+	sweep(10 * time.Minute)
+	open(2_500)
+	require.Len(t, rung(t, at), told, "the incident stands for the others")
+	together("repair 0")
+	sweep(15 * time.Minute)
+	open(0)
+	require.Len(t, rung(t, at), told, "and a day longer than the last of them")
+
+	sweep(25 * time.Hour)
+	texts := rung(t, at)
+	require.Len(t, texts, 2*told)
+	for i := range told {
+		require.Contains(t, texts, strings.Replace(texts[i], "firing", "resolved", 1))
+	}
+	t.Logf("%d notifications that fire, as many that it is over: %s", told, strings.Join(texts, "; "))
+}
+
+// rung waits until whatever is to ring has rung, and returns what Alertmanager sent.
+func rung(t *testing.T, at *enginetest.Alertmanager) (texts []string) {
+	t.Helper()
+	sentinel(t, at, fmt.Sprint("number ", len(at.Notified())))
+	for _, n := range at.Notified() {
+		if n.Alerts[0].Labels["site_group"] != "sentinel" {
+			texts = append(texts, n.String())
+		}
+	}
+	return texts
+}
