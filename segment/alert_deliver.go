@@ -161,7 +161,7 @@ func (n *notifier) deliverAll(ctx context.Context) error {
 func (n *notifier) untold(ctx context.Context) (bool, error) {
 	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: 1})
 	left := len(ids) > 0
-	for i, failure := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+	for i, failure := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
 		left, err = left || i.Pending(), join(err, failure)
 	}
 	return left, err
@@ -170,7 +170,7 @@ func (n *notifier) untold(ctx context.Context) (bool, error) {
 // deliverOnce tells the alerter what it does not know, but what others are telling.
 func (n *notifier) deliverOnce(ctx context.Context) error {
 	var failures []error
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
 		if err != nil {
 			return wrap("reading the incidents", err)
 		}
@@ -257,6 +257,9 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 	}
 	var due *Incident
 	now := n.now()
+	if same, err := n.same(ctx, id, now); err != nil || same {
+		return err
+	}
 	err = n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
 		due = nil
 		i.note(i.observe(i.Members, now), now)
@@ -293,6 +296,20 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 		}
 		return nil
 	})))
+}
+
+// same reports whether there is nothing to write down of an incident: very many
+// guards ask at once.
+func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, error) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{ID: id}) {
+		if err != nil {
+			return false, wrap("reading the incident", err)
+		}
+		last := i.Last
+		rings := len(i.observe(i.Members, now)) > 0 || i.Pending()
+		return !rings && len(i.end(now)) == 0 && now.Sub(last).Abs() < time.Hour/2, nil
+	}
+	return false, nil
 }
 
 // note adds to the log what became of the incident.

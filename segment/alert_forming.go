@@ -26,12 +26,12 @@ func (n *notifier) form(ctx context.Context, a *Alert) ([]ID, error) {
 		return nil, nil
 	}
 	c := a.cause()
-	id, err := n.going(ctx, c)
+	i, err := n.going(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if id != "" {
-		return []ID{a.Segment}, n.join(ctx, id, []ID{a.Segment}, a)
+	if i != nil {
+		return []ID{a.Segment}, n.join(ctx, i, []ID{a.Segment}, a)
 	}
 	found, err := n.onsets(ctx, SegmentFilter{JobKind: c.JobKind, Build: c.Build}, func(a *Alert) bool { return a.cause() == c })
 	if err != nil {
@@ -96,11 +96,10 @@ func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]ID, er
 // begin makes onsets members of a new incident, or of one that somebody else began
 // meanwhile.
 func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]ID, error) {
-	id, err := n.going(ctx, c)
-	if err == nil && id == "" {
-		i := newIncident(c, found.begun)
-		id = i.ID
-		err = wrap("writing down the incident", n.ledger.ChangeIncident(ctx, id, func(known *Incident) error {
+	i, err := n.going(ctx, c)
+	if err == nil && i == nil {
+		i = new(newIncident(c, found.begun))
+		err = wrap("writing down the incident", n.ledger.ChangeIncident(ctx, i.ID, func(known *Incident) error {
 			if known.Begun.IsZero() {
 				known.Cause, known.Begun, known.Last = i.Cause, i.Begun, i.Last
 			}
@@ -110,21 +109,21 @@ func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]ID, err
 	if err != nil {
 		return nil, err
 	}
-	return found.ids, n.join(ctx, id, found.ids, &found.most)
+	return found.ids, n.join(ctx, i, found.ids, &found.most)
 }
 
-// going returns the ID of the incident that goes on for a cause and began within
-// six hours; empty: there is none.
-func (n *notifier) going(ctx context.Context, c Cause) (string, error) {
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Cause: c, Open: true, Since: n.now().Add(-formsWithin)}) {
+// going returns the incident that goes on for a cause and began within six hours;
+// nil: there is none.
+func (n *notifier) going(ctx context.Context, c Cause) (*Incident, error) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Cause: c, Open: true, Since: n.now().Add(-formsWithin)}) {
 		if err != nil {
-			return "", wrap("reading the incidents", err)
+			return nil, wrap("reading the incidents", err)
 		}
 		if i.Cause == c && i.Over.IsZero() {
-			return i.ID, nil
+			return &i, nil
 		}
 	}
-	return "", nil
+	return nil, nil //nolint:nilnil // none is no error
 }
 
 // usual returns the onsets of the last 28 days before a time that were of no
@@ -132,7 +131,7 @@ func (n *notifier) going(ctx context.Context, c Cause) (string, error) {
 func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found []time.Time, err error) {
 	from := until.Add(-surprisesFrom)
 	var incidents []Incident
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Since: from}) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Since: from}) {
 		if err != nil {
 			return nil, wrap("reading the incidents", err)
 		}
@@ -156,16 +155,19 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 
 // join makes segments members of an incident, and keeps what people are told of
 // the one with the most users.
-func (n *notifier) join(ctx context.Context, incident string, ids []ID, a *Alert) error {
+func (n *notifier) join(ctx context.Context, i *Incident, ids []ID, a *Alert) error {
 	for chunk := range slices.Chunk(ids, tellAtOnce) {
 		_, err := n.change(ctx, chunk, func(*SegmentState) []observation {
-			return []observation{{event: aMembership, at: n.now(), incident: incident, groupWait: n.groupWait}}
+			return []observation{{event: aMembership, at: n.now(), incident: i.ID, groupWait: n.groupWait}}
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return wrap("writing down the incident", n.ledger.ChangeIncident(ctx, incident, func(i *Incident) error {
+	if i.Likely != "" && a.Users <= i.Most {
+		return nil
+	}
+	return wrap("writing down the incident", n.ledger.ChangeIncident(ctx, i.ID, func(i *Incident) error {
 		i.describe(a)
 		return nil
 	}))
@@ -250,12 +252,12 @@ func (n *notifier) formCause(ctx context.Context, c Cause) error {
 	if err != nil || len(found.ids) == 0 {
 		return err
 	}
-	id, err := n.going(ctx, c)
+	i, err := n.going(ctx, c)
 	if err != nil {
 		return err
 	}
-	if id != "" {
-		return n.join(ctx, id, found.ids, &found.most)
+	if i != nil {
+		return n.join(ctx, i, found.ids, &found.most)
 	}
 	_, err = n.formOf(ctx, c, &found)
 	return err
@@ -275,7 +277,7 @@ func (n *notifier) joinUpstream(ctx context.Context) error {
 	for i := range made {
 		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: made[i].Upstream, Affected: true}) {
 			if err == nil && s.Alert.Incident != "" {
-				err = n.join(ctx, s.Alert.Incident, []ID{made[i].Segment}, &made[i])
+				err = n.join(ctx, &Incident{ID: s.Alert.Incident}, []ID{made[i].Segment}, &made[i])
 			}
 			failures = append(failures, err)
 		}

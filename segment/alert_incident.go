@@ -84,19 +84,16 @@ func (m *Members) Add(s *SegmentState) {
 	if worst.Level.Compare(m.Level) > 0 {
 		m.Level = worst.Level
 	}
-	if m.Kinds == nil {
-		m.Kinds = map[validate.Kind]int{}
+	if m.groups == nil {
+		m.Kinds, m.groups = map[validate.Kind]int{}, map[string]bool{}
 	}
 	m.Kinds[worst.Kind]++
-	switch {
-	case m.groups == nil:
-		m.groups = map[string]bool{}
+	m.groups[s.Segment.SiteGroup] = true
+	if m.SiteGroups = len(m.groups); m.SiteGroups == 1 {
 		m.SiteGroup = s.Segment.SiteGroup
-	case m.SiteGroup != s.Segment.SiteGroup:
+	} else {
 		m.SiteGroup = ""
 	}
-	m.groups[s.Segment.SiteGroup] = true
-	m.SiteGroups = len(m.groups)
 }
 
 // A Ring is by what people are told of an incident.

@@ -171,7 +171,7 @@ func (n *notifier) endOrphans(ctx context.Context, orphans []Alert) error {
 			}
 			known = slices.ContainsFunc(slices.Concat(s.Alert.Marks, s.Alert.Trying), func(m Mark) bool { return m == a.mark() })
 		}
-		for i, err := range n.ledger.Incidents(ctx, IncidentFilter{ID: a.Incident}) {
+		for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, ID: a.Incident}) {
 			if err != nil {
 				return wrap("reading the incidents", err)
 			}

@@ -82,17 +82,21 @@ func (s *AlertState) Affected() bool {
 }
 
 // Pending reports whether the alerter is to be told of something.
-func (s *AlertState) Pending() bool { return len(s.fresh()) > 0 || len(s.outdated()) > 0 }
+func (s *AlertState) Pending() bool {
+	return slices.ContainsFunc(s.Marks, s.isFresh) || len(s.Told)+len(s.Trying) > 0 && len(s.outdated()) > 0
+}
 
 // fresh returns the marks that the alerter is to be told.
 func (s *AlertState) fresh() (marks []Mark) {
 	for _, m := range s.Marks {
-		if !s.told(m) && (s.Muted == nil || m.worse(s.Muted)) {
+		if s.isFresh(m) {
 			marks = append(marks, m)
 		}
 	}
 	return marks
 }
+
+func (s *AlertState) isFresh(m Mark) bool { return !s.told(m) && (s.Muted == nil || m.worse(s.Muted)) }
 
 // worse reports whether any of urgency, kind and level is worse.
 func (m *Mark) worse(than *Mark) bool {

@@ -212,10 +212,14 @@ type room struct {
 	ledger *Memory
 	keeper *keeper
 	n      *notifier
+	store  map[ID]int64 // as a sweep lists it
+	config MonitorConfig
 }
 
 func newRoom(t *testing.T) *room {
-	r := &room{t: t, now: time.Date(2024, 3, 18, 2, 0, 0, 0, time.UTC), ledger: NewMemory(), keeper: &keeper{alerts: map[labels]Alert{}}}
+	r := &room{t: t, now: time.Date(2024, 3, 18, 2, 0, 0, 0, time.UTC), ledger: NewMemory(), keeper: &keeper{alerts: map[labels]Alert{}}, store: map[ID]int64{}}
+	r.keeper.now = func() time.Time { return r.now }
+	r.config = MonitorConfig{Ledger: r.ledger, Alerter: r.keeper, Now: r.keeper.now}
 	r.n = newNotifier(r.ledger, r.keeper, 2*time.Second, func() time.Time { return r.now })
 	return r
 }
@@ -226,6 +230,7 @@ type keeper struct {
 	alerts map[labels]Alert
 	rang   []string
 	fail   error
+	now    func() time.Time
 }
 
 func (k *keeper) Tell(_ context.Context, firing, resolved []Alert) error {
@@ -235,6 +240,9 @@ func (k *keeper) Tell(_ context.Context, firing, resolved []Alert) error {
 	for i := range firing {
 		a := &firing[i]
 		_, known := k.alerts[a.labels()]
+		if a.Told.IsZero() {
+			a.Told = k.now()
+		}
 		k.alerts[a.labels()] = *a
 		switch {
 		case known || a.Incident != "" && a.Ring == 0 && k.holdsBack(a.Incident):

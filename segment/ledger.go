@@ -132,6 +132,7 @@ type LogFilter struct {
 
 // An IncidentFilter selects incidents; the zero IncidentFilter selects all.
 type IncidentFilter struct {
+	Bare  bool      // without their members counted, which takes time
 	ID    string    // this one; empty: any
 	Cause Cause     // of this cause; zero: of any
 	Open  bool      // that are not over, or that the alerter was told of

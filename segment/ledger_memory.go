@@ -161,10 +161,18 @@ func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[Segmen
 	return yieldAll(ctx, func() (found []SegmentState) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		for _, id := range sorted(m.segments) {
-			if s := m.segments[id]; f.Match(s) && (f.Limit == 0 || len(found) < f.Limit) {
-				found = append(found, s.clone())
+		if s, ok := m.segments[f.Segment]; ok && f.Match(s) {
+			return append(found, s.clone())
+		}
+		var ids []ID
+		for id, s := range m.segments {
+			if f.Segment.IsZero() && f.Match(s) {
+				ids = append(ids, id)
 			}
+		}
+		slices.SortFunc(ids, ID.Compare)
+		for _, id := range ids[:min(len(ids), cmp.Or(f.Limit, len(ids)))] {
+			found = append(found, m.segments[id].clone())
 		}
 		return found
 	})
@@ -210,7 +218,7 @@ func (m *Memory) Incidents(ctx context.Context, f IncidentFilter) iter.Seq2[Inci
 		defer m.mu.Unlock()
 		for _, i := range m.incidents {
 			if f.Match(i) {
-				found = append(found, m.counted(i))
+				found = append(found, m.counted(i, f.Bare))
 			}
 		}
 		slices.SortFunc(found, func(a, b Incident) int { return cmp.Or(a.Begun.Compare(b.Begun), cmp.Compare(a.ID, b.ID)) })
@@ -229,7 +237,7 @@ func (m *Memory) ChangeIncident(ctx context.Context, id string, change func(*Inc
 	if known == nil {
 		known = &Incident{ID: id}
 	}
-	changed := m.counted(known)
+	changed := m.counted(known, false)
 	if err := change(&changed); err != nil {
 		return err
 	}
@@ -239,12 +247,13 @@ func (m *Memory) ChangeIncident(ctx context.Context, id string, change func(*Inc
 	return nil
 }
 
-// counted returns a copy of an incident with its members counted.
-func (m *Memory) counted(i *Incident) Incident {
+// counted returns a copy of an incident with its members counted, unless it is
+// wanted bare.
+func (m *Memory) counted(i *Incident, bare bool) Incident {
 	c := *i
 	c.Rings, c.Told, c.Members = slices.Clone(i.Rings), slices.Clone(i.Told), Members{}
 	for _, s := range m.segments {
-		if s.Alert.Incident == i.ID {
+		if !bare && s.Alert.Incident == i.ID {
 			c.Members.Add(s)
 		}
 	}
