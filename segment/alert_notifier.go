@@ -86,7 +86,7 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	n.mu.Lock()
 	a.Unconfirmed, a.Ledger = true, n.name // people must know all the same
 	n.mu.Unlock()
-	a.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself in minutes, unless a sweep finds the fault")
+	a.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself, unless a sweep finds the fault")
 	return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
 }
 
