@@ -103,13 +103,17 @@ func TestInhibition(t *testing.T) {
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	other := fault("another job", validate.Empty, "one", "ledger")
 	other.Build, other.Job.Kind, other.Urgency, other.Store, other.Level = "7", segment.JobKindCopy, segment.Ticket, "redis", segment.LevelLost50
+	nameless := enginetest.OpenAlert{EndsAt: time.Now().Add(time.Hour), Labels: map[string]string{
+		"alertname": "SegmentIncident", "severity": "page", "segment": "of no name", "ledger": "ledger",
+	}}
+	require.NoError(t, at.Post(t.Context(), nameless))
 	require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{
 		fault("member", validate.Capped, "one", "ledger"), other, fault("of none", validate.Capped, "", "ledger"), fault("of no ledger", validate.Capped, "", ""),
 		fault("of another", validate.Capped, "two", "ledger"), fault("of another ledger", validate.Capped, "one", "ledger 2"),
 		ring(3),
 	}, nil))
 	want := []string{
-		"pages firing site group one: 3", "pages firing site/of none", "pages firing site/of no ledger", "pages firing site/of another", "pages firing site/of another ledger",
+		"pages firing of no name", "pages firing site group one: 3", "pages firing site/of none", "pages firing site/of no ledger", "pages firing site/of another", "pages firing site/of another ledger",
 	}
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
