@@ -54,6 +54,15 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"goes live refuses", testGoesLiveRefuses},
 		{"overlapped", testOverlapped},
 		{"cancelled", testCancelled},
+		{"identity", testIdentity},
+		{"alert", testAlertState},
+		{"selected alerts", testSelectedAlerts},
+		{"incidents", testIncidents},
+		{"members of an incident", testMembers},
+		{"incident changed at once", testIncidentChangedAtOnce},
+		{"mutes", testMutes},
+		{"log of alerts", testLogOfAlerts},
+		{"alerts, cancelled", testAlertsCancelled},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}

@@ -44,6 +44,11 @@ type badLedger struct {
 	log      func(*memory, segment.LogFilter) iter.Seq[segment.LogEntry]
 	lock     func(*memory, segment.ID, locking) error
 	next     func(*memory, segment.ID) (segment.Start, error)
+
+	identity       func(*memory) (string, error)
+	incidents      func(*memory, segment.IncidentFilter) iter.Seq[segment.Incident]
+	changeIncident func(*memory, string, func(*segment.Incident) error) error
+	changeMutes    func(*memory, func([]segment.Mute) ([]segment.Mute, error)) error
 }
 
 var background = context.Background()
@@ -202,11 +207,14 @@ func changed(spoil func(before segment.SegmentState, s *segment.SegmentState)) *
 	}}
 }
 
-var badLedgers = []struct {
+// A badLedgerOf breaks one rule.
+type badLedgerOf struct {
 	name, reason string
 	ledger       *badLedger
 	broken       string // the subtest that says so
-}{
+}
+
+var badLedgers = []badLedgerOf{
 	{"misses the unknown", "a first run fails, for want of earlier sizes", &badLedger{sizes: func(m *memory, id segment.ID, n int) ([]validate.Size, error) {
 		sizes, err := m.Sizes(background, id, n)
 		if len(sizes) == 0 && n > 0 {

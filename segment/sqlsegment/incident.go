@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -133,49 +132,61 @@ func readIncidents(ctx context.Context, s session, d ledgerDialect, query string
 	if err != nil {
 		return found, err
 	}
-	of := make(map[string]*segment.Members, len(found))
+	members, err := withMembers(ctx, s, d, found)
 	for k := range found {
-		of[found[k].ID] = &found[k].Members
-	}
-	for ids := range slices.Chunk(slices.Collect(maps.Keys(of)), chunk) {
-		if err := countMembers(ctx, s, d, ids, of); err != nil {
-			return found, err
+		if err == nil && members[found[k].ID] {
+			err = countMembers(ctx, s, d, &found[k])
 		}
 	}
-	return found, nil
+	return found, err
 }
 
-// countMembers counts the members of some incidents.
-func countMembers(ctx context.Context, s session, d ledgerDialect, ids []string, of map[string]*segment.Members) error {
-	const by = "alert_incident, alert_site_group, alert_kind, alert_severity, alert_level" // as the index has them
-	query := "SELECT " + by + ", count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident IN (" + list("?", len(ids)) +
-		") AND alert_severity IS NOT NULL GROUP BY " + by + d.unlimited()
-	type group struct{ incident, siteGroup string }
-	groups := map[group]bool{}
-	args := make([]any, len(ids))
-	for k, id := range ids {
-		args[k] = id
+// withMembers returns which of some incidents have members: of many few do. One alone
+// is counted at once.
+func withMembers(ctx context.Context, s session, d ledgerDialect, incidents []segment.Incident) (map[string]bool, error) {
+	have := map[string]bool{}
+	if len(incidents) == 1 {
+		have[incidents[0].ID] = true
+		return have, nil
 	}
-	return each(ctx, s, d.bind(query), args, func(scan scanner) error {
-		var in group
+	for some := range slices.Chunk(incidents, chunk) {
+		ids := make([]any, len(some))
+		for k := range some {
+			ids[k] = some[k].ID
+		}
+		query := "SELECT alert_incident FROM segmentguard_segments WHERE alert_incident IN (" + list("?", len(ids)) + ") GROUP BY alert_incident" + d.unlimited()
+		err := each(ctx, s, d.bind(query), ids, func(scan scanner) error {
+			var id string
+			err := scan(&id)
+			have[id] = true
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return have, nil
+}
+
+// countMembers counts the members of an incident. It groups by what the index has
+// next, or MariaDB would sort.
+func countMembers(ctx context.Context, s session, d ledgerDialect, i *segment.Incident) error {
+	const by = "alert_site_group, alert_kind, alert_severity, alert_level"
+	query := "SELECT " + by + ", count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident = ? AND alert_severity IS NOT NULL GROUP BY " + by + d.unlimited()
+	groups, m := map[string]bool{}, &i.Members
+	err := each(ctx, s, d.bind(query), []any{i.ID}, func(scan scanner) error {
 		var worst segment.Mark
 		var n int
 		var users int64
-		if err := scan(&in.incident, &in.siteGroup, &worst.Kind, &worst.Urgency, &worst.Level, &n, &users); err != nil {
-			return err
-		}
-		m := of[in.incident]
-		if !groups[in] {
-			groups[in] = true
-			m.SiteGroups++
-			m.SiteGroup = in.siteGroup
-		}
-		if m.SiteGroups > 1 {
-			m.SiteGroup = ""
-		}
+		err := scan(&m.SiteGroup, &worst.Kind, &worst.Urgency, &worst.Level, &n, &users)
+		groups[m.SiteGroup] = true
 		addMembers(m, n, users, worst)
-		return nil
+		return err
 	})
+	if m.SiteGroups = len(groups); m.SiteGroups > 1 {
+		m.SiteGroup = ""
+	}
+	return err
 }
 
 // addMembers adds n members whose worst mark is the same.

@@ -118,21 +118,22 @@ func TestQueriesUseIndexes(t *testing.T) {
 			execute(t, db, "ANALYZE")
 		}
 		for query, index := range map[string]string{
-			"SELECT segment FROM segmentguard_segments WHERE segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000":                                                                        "segmentguard_segments_affected",
-			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_pending = TRUE ORDER BY segment LIMIT 1000":                                                                     "segmentguard_segments_pending",
-			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_incident = 'none' ORDER BY segment LIMIT 1000":                                                                  "segmentguard_segments_incident",
-			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_job_kind = 'copy' AND alert_build = 'v' ORDER BY segment LIMIT 1000":                                            "segmentguard_segments_build",
-			"SELECT alert_kind, count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident IN ('none', 'nor') AND alert_severity IS NOT NULL GROUP BY alert_incident, alert_kind": "segmentguard_segments_incident",
-			"SELECT segment FROM segmentguard_open_alerts WHERE severity = 'page'":                                                                                                                "segmentguard_segments_affected",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND action = 'opened' AND action <> 'recorded' AND at >= " + d.SQL("'2000-01-01'", "0") + " ORDER BY id LIMIT 1000":                 "segmentguard_log_action",
-			"SELECT incident FROM segmentguard_incidents WHERE begun >= " + d.SQL("'2030-01-01'", "9999999999999999") + " ORDER BY begun, id LIMIT 1000":                                          "segmentguard_incidents_begun",
-			"SELECT incident FROM segmentguard_incidents WHERE active = TRUE ORDER BY begun, id LIMIT 1000":                                                                                       "segmentguard_incidents_active",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND build = '7' ORDER BY id LIMIT 1000":                                                                                             "segmentguard_log_build",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND run = '7' ORDER BY id LIMIT 1000":                                                                                               "segmentguard_log_run",
-			"SELECT report FROM segmentguard_log WHERE id > 0 AND segment = 'g/7' ORDER BY id LIMIT 1000":                                                                                         "segmentguard_log_segment",
-			"SELECT max(attempt) FROM segmentguard_log WHERE segment = 'g/7' AND run = '7'":                                                                                                       "segmentguard_log_",
-			"SELECT count(*) FROM segmentguard_log WHERE at < " + d.SQL("'2020-01-01'", "0"):                                                                                                      "segmentguard_log_at",
-			"SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE at >= " + d.SQL("'2030-01-01'", "2000000000000000"):                                                                      "segmentguard_log_at",
+			"SELECT segment FROM segmentguard_segments WHERE segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000":                                                                                  "segmentguard_segments_affected",
+			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_pending = TRUE ORDER BY segment LIMIT 1000":                                                                               "segmentguard_segments_pending",
+			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_incident = 'none' ORDER BY segment LIMIT 1000":                                                                            "segmentguard_segments_incident",
+			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_job_kind = 'copy' AND alert_build = 'v' ORDER BY segment LIMIT 1000":                                                      "segmentguard_segments_build",
+			"SELECT alert_site_group, alert_kind, count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident = 'none' AND alert_severity IS NOT NULL GROUP BY alert_site_group, alert_kind": "segmentguard_segments_incident",
+			"SELECT alert_incident FROM segmentguard_segments WHERE alert_incident IN ('none', 'nor') GROUP BY alert_incident":                                                                              "segmentguard_segments_incident",
+			"SELECT segment FROM segmentguard_open_alerts WHERE severity = 'page'":                                                                                                                          "segmentguard_segments_affected",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND action = 'opened' AND action <> 'recorded' AND at >= " + d.SQL("'2000-01-01'", "0") + " ORDER BY id LIMIT 1000":                           "segmentguard_log_action",
+			"SELECT incident FROM segmentguard_incidents WHERE begun >= " + d.SQL("'2030-01-01'", "9999999999999999") + " ORDER BY begun, id LIMIT 1000":                                                    "segmentguard_incidents_begun",
+			"SELECT incident FROM segmentguard_incidents WHERE active = TRUE ORDER BY begun, id LIMIT 1000":                                                                                                 "segmentguard_incidents_active",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND build = '7' ORDER BY id LIMIT 1000":                                                                                                       "segmentguard_log_build",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND run = '7' ORDER BY id LIMIT 1000":                                                                                                         "segmentguard_log_run",
+			"SELECT report FROM segmentguard_log WHERE id > 0 AND segment = 'g/7' ORDER BY id LIMIT 1000":                                                                                                   "segmentguard_log_segment",
+			"SELECT max(attempt) FROM segmentguard_log WHERE segment = 'g/7' AND run = '7'":                                                                                                                 "segmentguard_log_",
+			"SELECT count(*) FROM segmentguard_log WHERE at < " + d.SQL("'2020-01-01'", "0"):                                                                                                                "segmentguard_log_at",
+			"SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE at >= " + d.SQL("'2030-01-01'", "2000000000000000"):                                                                                "segmentguard_log_at",
 		} {
 			require.Contains(t, explained(t, d, db, query), index, query)
 		}
