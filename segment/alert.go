@@ -3,6 +3,7 @@ package segment
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -145,9 +146,11 @@ func urgencyOf(r *validate.Report) Urgency {
 }
 
 func warnings(r *validate.Report) string {
-	texts := make([]string, len(r.Findings))
-	for i, f := range r.Findings {
-		texts[i] = string(f.Kind) + ": " + f.Detail
+	var texts []string
+	for _, f := range r.Findings {
+		if !errors.Is(f.Cause, errNumberless) {
+			texts = append(texts, string(f.Kind)+": "+f.Detail)
+		}
 	}
 	return strings.Join(texts, "; ")
 }

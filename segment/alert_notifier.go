@@ -26,10 +26,11 @@ type notifier struct {
 	others time.Time // when it was last looked for what others did not tell
 }
 
-// newNotifier returns a notifier. Its times are as a ledger keeps them. What a plain alerter is told rings at once; one
-// that keeps alerts waits for more of a kind first.
-func newNotifier(ledger Ledger, alerter Alerter, patience time.Duration, now func() time.Time) *notifier {
-	n := &notifier{others: now(), ledger: ledger, alerter: alerter, timeout: defaultTimeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
+// newNotifier returns a notifier, whose times are as a ledger keeps them. What a
+// plain alerter is told rings at once; one that keeps alerts waits for more of a kind
+// first.
+func newNotifier(ledger Ledger, alerter Alerter, timeout, patience time.Duration, now func() time.Time) *notifier {
+	n := &notifier{others: now(), ledger: ledger, alerter: alerter, timeout: timeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
 	if n.keeps() != nil {
 		n.groupWait = time.Minute
 	}

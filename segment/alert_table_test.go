@@ -220,7 +220,7 @@ func newRoom(t *testing.T) *room {
 	r := &room{t: t, now: time.Date(2024, 3, 18, 2, 0, 0, 0, time.UTC), ledger: NewMemory(), keeper: &keeper{alerts: map[labels]Alert{}}, store: map[ID]int64{}}
 	r.keeper.now = func() time.Time { return r.now }
 	r.config = MonitorConfig{Ledger: r.ledger, Alerter: r.keeper, Now: r.keeper.now}
-	r.n = newNotifier(r.ledger, r.keeper, 2*time.Second, func() time.Time { return r.now })
+	r.n = newNotifier(r.ledger, r.keeper, defaultTimeout, 2*time.Second, func() time.Time { return r.now })
 	return r
 }
 

@@ -71,7 +71,7 @@ func passing(f validate.Finding) bool {
 	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // no retry mends bad input
 		return false
 	}
-	if _, damaged := errors.AsType[*Damage](f.Cause); damaged { // nor what cannot be read
+	if _, damaged := errors.AsType[*Damage](f.Cause); damaged || errors.Is(f.Cause, ErrNotReady) { // nor what somebody must mend
 		return false
 	}
 	_, out := errors.AsType[*outage](f.Cause)

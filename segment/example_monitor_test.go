@@ -56,8 +56,8 @@ func ExampleMonitor_Sweep() {
 	fmt.Println(len(plan.Steps), "jobs to run again, first", plan.Steps[0].Job.ID)
 	// Output:
 	// 2 segments: 0 healthy, 2 affected.
-	// page: site-a/cars-like: nothing is stored, and nothing vouches for that; off its history: 0 users, after 41,000 before
-	// page: site-b/cars-like: nothing is stored, and nothing vouches for that; off its history: 0 users, after 38,000 before; it is made from site-a/cars-like, which is affected itself
+	// page: site-a/cars-like: nothing is stored, and nothing vouches for that; off its history: 0 users, where there were 41,000 before
+	// page: site-b/cars-like: nothing is stored, and nothing vouches for that; off its history: 0 users, where there were 38,000 before; it is made from site-a/cars-like, which is affected itself
 	// 2 jobs to run again, first lookalike site-a/cars to site-a/cars-like
 }
 

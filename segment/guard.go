@@ -61,6 +61,8 @@ type Guard struct {
 	validator *validate.Validator
 	silent    *validate.Validator // judges readings of a store that lags; only the last one counts
 	tracer    trace.Tracer
+	waits     metric.Float64Histogram
+	runs      metric.Int64Counter
 	notifier  *notifier
 }
 
@@ -76,6 +78,10 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
 	silent, err := newSilent()
+	if err != nil {
+		return nil, fmt.Errorf("segment: new guard: %w", err)
+	}
+	runs, err := runCounter(c.MeterProvider)
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
@@ -95,12 +101,18 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if c.TracerProvider == nil {
 		c.TracerProvider = otel.GetTracerProvider()
 	}
+	waits, err := waitHistogram(c.MeterProvider)
+	if err != nil {
+		return nil, fmt.Errorf("segment: new guard: %w", err)
+	}
 	return &Guard{
 		config:    c,
 		validator: validator,
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		notifier:  newNotifier(c.Ledger, c.Alerter, c.AlertTimeout, c.Now),
+		waits:     waits,
+		runs:      runs,
+		notifier:  newNotifier(c.Ledger, c.Alerter, c.Timeout, c.AlertTimeout, c.Now),
 	}, nil
 }
 
@@ -155,6 +167,9 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		}
 		if span.IsRecording() {
 			annotate(span, r, err)
+		}
+		if g.runs.Enabled(ctx) && (!r.admitting || err != nil) { // what was admitted has yet to end
+			r.count(ctx, err)
 		}
 		if err != nil {
 			r.log(ctx, "run failed", err)

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -116,7 +117,15 @@ func (r *guardedRun) judge(ctx context.Context) {
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
 	}
+	if r.start.Number == 0 && r.guard.config.Ledger != nil && !r.admitting && r.rule.Mode != Observe && r.report.Passed() {
+		r.report.Findings = append(r.report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Warn, Cause: errNumberless, Detail: errNumberless.Error(),
+		})
+	}
 }
+
+// errNumberless only explains: it is no news about the segment.
+var errNumberless = errors.New("the run has no number, so that a later run of the segment does not hold it back: take Guard.Do, or call Guard.Begin before the job reads its source")
 
 // readSizes reads earlier sizes in the job's transaction, if there is one, and
 // returns the finding where it cannot.
@@ -186,7 +195,9 @@ func (r *guardedRun) publish(ctx context.Context) error {
 		return r.cancelled(ctx)
 	}
 	r.committing = true
-	if err := r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number)); err != nil {
+	r.lookout.reached(committing)
+	err = r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number))
+	if r.lookout.reached(known); err != nil {
 		return r.commitFailed(ctx, err)
 	}
 	r.live = true
@@ -254,6 +265,14 @@ func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
 
 func (r *guardedRun) record(state RunState) Record {
 	report := r.report
+	users, most := report.Stored.Range()
+	if users < most { // a lower bound would read as what is there
+		users = 0
+	}
+	read, most := report.Read.Range()
+	if read < most {
+		read = 0
+	}
 	return Record{
 		Segment: r.run.Job.To,
 		RunID:   r.run.ID,
@@ -263,8 +282,8 @@ func (r *guardedRun) record(state RunState) Record {
 		JobID:   r.run.Job.ID,
 		JobKind: r.run.Job.Kind,
 		Build:   r.run.Build,
-		Users:   r.report.Stored.Users(),
-		Read:    r.report.Read.Users(),
+		Users:   users,
+		Read:    read,
 		Counter: r.run.Counter,
 		Live:    (state == RunRejected || state == RunFailed) && r.unprotected(),
 		At:      r.at,
@@ -285,3 +304,9 @@ func (r *guardedRun) after() time.Time {
 	}
 	return t
 }
+
+// yields reports whether another run of the segment is in the way.
+func yields(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrOvertaken) }
+
+// unprotected reports that the output is live, whatever is judged.
+func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }

@@ -35,6 +35,7 @@ func (r *guardedRun) reject(ctx context.Context) error {
 // the ledger, or may be what the ledger waited for in vain, it must be over first;
 // where that was not known, recording is tried again.
 func (r *guardedRun) drop(ctx context.Context, record func() error) error {
+	r.lookout.reached(known)
 	tx := r.run.Staging.Tx
 	alone, ok := tx.(interface{ Exclusive() bool })
 	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
@@ -53,9 +54,6 @@ func (r *guardedRun) drop(ctx context.Context, record func() error) error {
 	}
 	return join(r.leftover, recorded)
 }
-
-// yields reports whether another run of the segment is in the way.
-func yields(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrOvertaken) }
 
 // overtaken reports whether the check may have failed by another run of the
 // segment, which went live while this one was on its way. What failed before the
@@ -168,9 +166,6 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 	r.unverified(&outage{"the job was cancelled before its commit", context.Cause(ctx)})
 	return r.reject(ctx)
 }
-
-// unprotected reports that the output is live, whatever is judged.
-func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }
 
 // warning returns what people are told of a run that is live, though not without
 // findings; nil: nothing. Some findings explain why it passed, and are no news:

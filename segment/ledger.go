@@ -19,6 +19,10 @@ var ErrSuperseded = errors.New("superseded")
 // connection of its pool. Those may be the job's own.
 var ErrBusy = errors.New("busy")
 
+// ErrNotReady says that a ledger or a store needs somebody to set it up: a right or a
+// table is missing, or a newer program. Running the job again does not help.
+var ErrNotReady = errors.New("not ready")
+
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {
@@ -244,8 +248,8 @@ type Record struct {
 	JobID   string           `json:"job_id"`
 	JobKind JobKind          `json:"job_kind"`
 	Build   string           `json:"build,omitempty"`
-	Users   int64            `json:"users"`          // stored; 0 where that was not read back
-	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured
+	Users   int64            `json:"users"`          // stored; 0 where that was not read back, or only within bounds (validate.Bounded)
+	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured, or only within bounds
 	Counter string           `json:"counter,omitempty"`
 	Live    bool             `json:"live,omitempty"` // rejected or failed, and live all the same, in a store without staging
 	At      time.Time        `json:"at"`
@@ -275,9 +279,9 @@ func (r *Record) Superseded(newest int, state RunState) error {
 }
 
 // InBaseline reports whether later sizes are judged by this one: it is live,
-// and nothing was wrong with it.
+// nothing was wrong with it, and it is more than bounds.
 func (r *Record) InBaseline() bool {
-	return r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()
+	return (r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()) && (r.Report == nil || !ranges(&r.Report.Stored))
 }
 
 // Size returns the record as a point of the baseline.
@@ -285,14 +289,19 @@ func (r *Record) Size() validate.Size {
 	return validate.Size{Users: r.Users, Read: r.Read, At: r.At, Counter: r.Counter}
 }
 
-// measured reports whether the size was read back.
+// measured reports whether the size was read back as a number.
 func (r *Record) measured() bool {
-	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown()
+	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown() && !ranges(&r.Report.Stored)
 }
 
-// entry returns the record as an entry of the log.
-func (r Record) entry() LogEntry {
-	return LogEntry{Segment: r.Segment, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r}
+// exact reports whether a side is one number, and not an estimate, or bounds. A size
+// that is less than that is no sign of which run is live.
+func exact(side *validate.Summary) bool { return side.RelErr() == 0 && !ranges(side) }
+
+// ranges reports whether no more than bounds are known of a side.
+func ranges(side *validate.Summary) bool {
+	lower, upper := side.Range()
+	return lower < upper
 }
 
 // KeptSizes is how many sizes of a segment's baseline a ledger keeps at hand:
@@ -359,12 +368,12 @@ func (s *SegmentState) Record(r Record) {
 func (s *SegmentState) older(number int64) bool { return number != 0 && number < s.Number }
 
 // setLive keeps what is live after an attempt. A run that was rejected leaves
-// what was live before; what was estimated, or not counted, is not known, nor is
-// what overlapped with another run.
+// what was live before; what was estimated, known within bounds or not counted is
+// not known, nor is what overlapped with another run.
 func (s *SegmentState) setLive(r *Record) {
 	switch {
 	case r.State == RunRejected && !r.Live, r.State == RunPassed:
-	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || r.Report.Stored.RelErr() == 0):
+	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || exact(&r.Report.Stored)):
 		size := r.Size()
 		s.Live = &size
 	default:

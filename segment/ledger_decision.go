@@ -32,11 +32,12 @@ func (d Decision) Validate() error {
 
 // Accept makes the size of a run the start of a new baseline, whatever was
 // judged, and closes the segment's alert. The size is that of the run's last
-// recorded attempt. Accept returns an error if it was never read back.
+// recorded attempt. Accept returns an error if it was never read back, or is
+// known within bounds only.
 func Accept(ctx context.Context, l Ledger, id ID, runID string, d Decision) error {
 	r, err := decided(ctx, l, id, runID, d)
 	if err == nil && !r.measured() {
-		err = fmt.Errorf("run %q: its size was never read back", runID)
+		err = fmt.Errorf("run %q: its size was never read back as a number", runID)
 	}
 	if err == nil {
 		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {

@@ -39,6 +39,19 @@ func (w *sweeper) writeDown(ctx context.Context) error {
 	return joinFew(failures)
 }
 
+// show puts what was found into the sweep. It returns the findings whose details
+// the sweep shows.
+func (w *sweeper) show() map[*found]bool {
+	shown := map[*found]bool{}
+	for _, f := range slices.SortedFunc(maps.Values(w.findings), gravestFirst) {
+		w.sweep.Affected = append(w.sweep.Affected, Affected{Segment: f.current.Segment, Users: f.users})
+		if len(shown) < mostShown {
+			shown[f] = true
+		}
+	}
+	return shown
+}
+
 // writeSome writes down what was found of some segments.
 func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 	alerts := map[ID]Alert{}

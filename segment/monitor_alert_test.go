@@ -61,7 +61,7 @@ func TestSweepInChunks(t *testing.T) {
 	require.LessOrEqual(t, scale.told, 1000)
 	require.NotNil(t, scale.first[0].About, "before the segments that it holds back")
 	for i, c := range s.Findings {
-		require.Equal(t, s.Affected[i], segment.Affected{Segment: c.Segment, Users: c.Users})
+		require.Equal(t, segment.Affected{Segment: c.Segment, Users: c.Users}, s.Affected[i])
 		require.NotEmpty(t, c.Sizes)
 		require.NotEmpty(t, c.Report.Findings)
 		require.NotEmpty(t, c.Text)

@@ -22,7 +22,7 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	asked := w.askAgain(ctx)
 	w.findLimits()
 	w.traceUpstream()
-	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), asked)
+	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.countOpen(ctx), asked)
 }
 
 // damagedRows is where rows of the ledger have an alert of which nobody knows whose
@@ -67,7 +67,7 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 	var failures []error
 	for id, f := range w.findings {
 		stored := &f.current.Stored
-		if f.listed != 1 || f.details == nil || stored.IsUnknown() || stored.RelErr() > 0 {
+		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(stored) {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
@@ -126,7 +126,7 @@ func (w *sweeper) fallen(f *fall) *found {
 	}
 	w.sweep.Healthy--
 	delete(w.healthy, f.segment)
-	details := newFinding(&SegmentState{Last: Record{RunID: f.run, JobKind: f.jobKind}}, f.segment, f.report())
+	details := newFinding(&SegmentState{Last: Record{RunID: f.run}}, f.segment, f.report())
 	fresh := newFound(CurrentSize{Stored: validate.Count(f.now)}, 1, &details)
 	fresh.details, fresh.limited = nil, &limited{fell: new(*f)}
 	w.findings[f.segment] = fresh

@@ -3,7 +3,6 @@ package segment
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -21,7 +20,6 @@ type found struct {
 	urgency  Urgency
 	kind     validate.Kind
 	users    int64
-	jobKind  JobKind
 	upstream *found          // nil: none explains it
 	limited  *limited        // nil: not
 	damaged  *Damage         // a row of which nobody knows whose it is
@@ -36,7 +34,7 @@ type limited struct {
 }
 
 func newFound(current CurrentSize, listed int, details *SegmentFinding) *found {
-	f := &found{current: current, listed: listed, jobKind: details.Last.JobKind, details: details}
+	f := &found{current: current, listed: listed, details: details}
 	f.current.Segment = details.Segment
 	f.urgency, f.kind, f.users = details.Urgency, details.Kind, details.Users
 	return f
@@ -79,19 +77,6 @@ func (w *sweeper) hold(f *found) {
 	w.detailed = w.detailed[:mostShown]
 }
 
-// show puts what was found into the sweep. It returns the findings whose details
-// the sweep shows.
-func (w *sweeper) show() map[*found]bool {
-	shown := map[*found]bool{}
-	for _, f := range slices.SortedFunc(maps.Values(w.findings), gravestFirst) {
-		w.sweep.Affected = append(w.sweep.Affected, Affected{Segment: f.current.Segment, Users: f.users})
-		if len(shown) < mostShown {
-			shown[f] = true
-		}
-	}
-	return shown
-}
-
 // detail fills in the details that were left out of some findings, by what the
 // ledger holds of their segments now.
 func (w *sweeper) detail(ctx context.Context, some []ID) error {
@@ -125,9 +110,9 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 	switch {
 	case f.damaged != nil:
 		s.Damaged = f.damaged
-		return damagedFinding(s), nil
+		return damagedFinding(s), nil //nolint:nilerr // it is what was found
 	case s.Damaged != nil:
-		return damagedFinding(s), nil
+		return damagedFinding(s), nil //nolint:nilerr // it is what was found
 	case f.limited != nil && f.limited.fell != nil:
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
 	case f.listed == 0 && !w.monitor.config.AbsentIsEmpty:

@@ -20,10 +20,11 @@ type sweeper struct {
 
 	mu       sync.Mutex
 	findings map[ID]*found
-	detailed []*found        // of the findings, those with details
-	damaged  []*Damage       // rows of the ledger of which nobody knows whose they are
-	untold   map[ID]Alert    // that the ledger cannot keep
-	healthy  map[ID]wellness // of the segments with an alert
+	detailed []*found             // of the findings, those with details
+	damaged  []*Damage            // rows of the ledger of which nobody knows whose they are
+	untold   map[ID]Alert         // that the ledger cannot keep
+	healthy  map[ID]wellness      // of the segments with an alert
+	counted  map[alertGroup]int64 // the alerts that are open when it ends; nil: not known
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
@@ -133,7 +134,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	if p.state.Damaged != nil {
 		t.segments += min(p.listed, 1)
 		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
-		return nil
+		return nil //nolint:nilerr // it is what was found
 	}
 	if p.listed == 0 {
 		switch {
@@ -376,15 +377,15 @@ func (e *examination) falls(t *tally) {
 		return s.Users
 	}
 	id, last := e.pair.current.Segment, &e.pair.state.Last
-	if stored := &e.out.Stored; stored.RelErr() == 0 {
+	if stored := &e.out.Stored; exact(stored) {
 		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
-			t.stored = append(t.stored, fall{was, stored.Users(), id, last.RunID, last.JobKind, e.kept(), last.Users == stored.Users()})
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last.RunID, e.kept(), last.Users == stored.Users()})
 		}
 	}
 	if read := last.Read; read > 0 && last.State.live() {
 		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
 		if ok && fell(was, read) {
-			t.read = append(t.read, fall{was, read, id, last.RunID, last.JobKind, e.kept(), true})
+			t.read = append(t.read, fall{was, read, id, last.RunID, e.kept(), true})
 		}
 	}
 }
@@ -451,7 +452,7 @@ func (e *examination) live(t *tally, last Record) {
 // it, and long after that.
 func (e *examination) sure() bool {
 	last, stored := &e.pair.state.Last, &e.out.Stored
-	return !stored.IsUnknown() && !stored.IsZero() && stored.RelErr() == 0 && last.Counter == e.out.Counter && e.at.Sub(last.At) >= uncertain
+	return !stored.IsUnknown() && !stored.IsZero() && exact(stored) && last.Counter == e.out.Counter && e.at.Sub(last.At) >= uncertain
 }
 
 // previous returns the size before the last run; -1: there was none.

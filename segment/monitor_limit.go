@@ -13,9 +13,8 @@ type fall struct {
 	was, now int64
 	segment  ID
 	run      string // the last one
-	jobKind  JobKind
-	kept     bool // the baseline holds the last run's size
-	brought  bool // which is now
+	kept     bool   // the baseline holds the last run's size
+	brought  bool   // which is now
 }
 
 // fell reports whether going from was to now is a fall.

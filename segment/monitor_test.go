@@ -386,7 +386,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 		{
 			name: "an estimate", reason: "a counter that may be off by more than the segment may drift decides nothing",
 			set:      func(f *fleet) { f.runs(seg("cars"), 1000, 1000); f.sizes[seg("cars")] = validate.Estimate(1000, 0.01) },
-			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: stored about 1,000 users ± 1% of 1,000 users: the counters' error of 30 users is too wide where exactly 1,000 are allowed; an exact count or a tolerance of 3.0% would decide it"},
+			segments: 1, cases: []string{"ticket unverified site-a/cars: could not be verified: stored about 1,000 users ± 1% where 1,000 were expected: the counters' error of 30 users (three standard errors) is too wide where exactly 1,000 are allowed; an exact count or a tolerance of 3.0% would decide it"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

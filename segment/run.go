@@ -45,7 +45,7 @@ type Staging struct {
 
 // check returns what keeps the run from being judged; stored says that its output
 // must be there.
-func (r *Run) check(stored bool) error {
+func (r *Run) check(stored bool) error { //nolint:cyclop // one condition after the other
 	if err := r.Job.To.check(); err != nil {
 		return err
 	}

@@ -201,7 +201,7 @@ func TestRepeatsInAStoreThatKeepsAUserOnce(t *testing.T) {
 	}
 	report, err := judged(t, validate.Policy{Distinct: true}, rows, users)
 	require.ErrorIs(t, err, validate.Unverified)
-	require.Contains(t, detail(t, report, validate.Unverified).Detail, "to ask the store for these (Summary.WithRemeasure, InQuestion) would decide it")
+	require.Contains(t, detail(t, report, validate.Unverified).Detail, "to ask the store for these (Summary.WithRemeasure, InQuestion), or to digest each once (TeeOnce), would decide it")
 }
 
 func commas(n int) string {
@@ -234,6 +234,8 @@ func TestLookThatAnswersAnotherQuestion(t *testing.T) {
 
 var intervalOf = regexp.MustCompile(`by the sample likely ([\d.]+)% to ([\d.]+)% of the source are missing`)
 
+var firstOf = regexp.MustCompile(`(?:after|after about|exactly) the first ([\d,]+) of`)
+
 var rangeOf = regexp.MustCompile(`([\d,]+)–([\d,]+)`)
 
 // holds reports whether a cause that is claimed is there all the same, as a shard may
@@ -241,7 +243,7 @@ var rangeOf = regexp.MustCompile(`([\d,]+)–([\d,]+)`)
 // stored.
 func holds(text string, source []string, there map[string]int) bool {
 	if m := firstOf.FindStringSubmatch(text); m != nil {
-		return !slices.ContainsFunc(source[num(m[2]):], func(u string) bool { return there[u] > 0 })
+		return !slices.ContainsFunc(source[num(m[1]):], func(u string) bool { return there[u] > 0 })
 	}
 	runs := rangeOf.FindAllStringSubmatch(text, -1)
 	for _, m := range runs {

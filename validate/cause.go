@@ -117,9 +117,9 @@ func (d *mismatch) prefixes(marks []sketch.Checkpoint) (cause, bool) {
 		case times == 1 && !all && (m.Users >= capLevel && isCap(m.Users, nil) || !d.endLost().plausible()):
 			return cause{Truncated, fmt.Sprintf("exactly the first %s of %s", thousands(m.Users), counted(d.source.users, "user")), m.Users}, true
 		case times > 1 && all:
-			return cause{Repeated, fmt.Sprintf("all %s are %s %s", counted(m.Users, "user"), d.verb, often(times)), 0}, true
+			return cause{Repeated, fmt.Sprintf("all %s %s %s %s", counted(m.Users, "user"), areOrIs(m.Users), d.verb, often(times)), 0}, true
 		case times > 1:
-			return cause{Repeated, fmt.Sprintf("the source's first %s are %s %s, and no others", counted(m.Users, "user"), d.verb, often(times)), m.Users}, true
+			return cause{Repeated, fmt.Sprintf("the source's first %s %s %s %s, and no others", counted(m.Users, "user"), areOrIs(m.Users), d.verb, often(times)), m.Users}, true
 		}
 	}
 	return cause{}, false
@@ -325,10 +325,13 @@ func (d *mismatch) lost(c *comparison) (causes []cause) {
 	if len(missing) > 1 {
 		what = "runs of users are"
 	}
+	var sampled int64
 	for i, r := range missing {
+		sampled += r.users()
 		missing[i] = run{from: c.users[r.from].first, to: c.users[r.to-1].first + 1}
 	}
-	detail := fmt.Sprintf("likely %s missing, all sampled ones within users %s of the source (by chance: %s)", what, places(missing), chance)
+	detail := fmt.Sprintf("likely %s missing, within users %s of the source: of %s there none is %s (by chance: %s)",
+		what, places(missing), counted(sampled, "sampled one"), d.verb, chance)
 	if c.whole {
 		detail = list(missing) + " missing"
 	}

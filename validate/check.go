@@ -133,9 +133,9 @@ func judged(ctx context.Context, admitting bool, p *Policy, out *Output, report 
 	case report.Passed() || !j.again && j.ask == nil && j.places == nil:
 	case !j.again && j.ask == nil && compareInPlace(ctx, p, out, report, admitting, j.places):
 	case j.ask != nil:
-		lookAgain(ctx, p, out, report, *j.ask)
+		lookAgain(ctx, p, out, report, admitting, *j.ask)
 	default:
-		lookAgain(ctx, p, out, report, Difference{})
+		lookAgain(ctx, p, out, report, admitting, Difference{})
 	}
 }
 
@@ -154,7 +154,7 @@ func NoFindings(p *Policy, out *Output) bool {
 // that. It decides what could not be verified before; but what was proven stands if
 // the second look does not find it, as then the sides have changed in between. What
 // users the digests of a first look leave in doubt, a second one asks for.
-func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, ask Difference) {
+func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, admitting bool, ask Difference) {
 	closer := *out
 	for range 2 {
 		var present []sketch.User
@@ -169,7 +169,7 @@ func lookAgain(ctx context.Context, p *Policy, out *Output, report *Report, ask 
 			return
 		}
 		var next Report
-		j := judge{policy: p, out: &closer, report: &next, present: present}
+		j := judge{policy: p, out: &closer, report: &next, admitting: admitting, present: present}
 		j.output()
 		if next.Proven() || !report.Proven() {
 			*report = next
@@ -221,10 +221,11 @@ func (s *Summary) those(ctx context.Context, ask *Difference) ([]sketch.User, er
 	return append([]sketch.User{}, d.users...), nil
 }
 
-// remeasure measures the sides again that say how.
+// remeasure measures the sides again that say how, and of which nobody knows more than
+// a number and a fingerprint.
 func (out *Output) remeasure(ctx context.Context) error {
 	for _, side := range []*Summary{&out.Expected, &out.Read, &out.Written, &out.Stored} {
-		if side.remeasure == nil {
+		if side.remeasure == nil || side.digest != nil {
 			continue
 		}
 		s, err := side.remeasure.look(ctx)

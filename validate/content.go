@@ -59,7 +59,7 @@ func (j *judge) users(p *pair) {
 	case p.before.fingerprint != p.after.fingerprint:
 		j.differs(p)
 	case p.before.lower != p.after.lower:
-		j.unverified(p.stage, "equal fingerprints of %s and %s cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
+		j.unverified(p.stage, "%s and %s have equal fingerprints, which cannot be: one side was measured wrongly", p.before.amount(), p.after.amount())
 	case p.stage == storing:
 		j.vouch(p)
 	}
@@ -103,7 +103,7 @@ func (s *step) sameUsers() bool {
 // the steps between the two may lose.
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
-	p.from, p.named = j.whence(before)
+	p.from, p.named = j.whence(before, p.distinct)
 	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
@@ -374,14 +374,14 @@ func (j *judge) countDistinct(p *pair, x *extent) {
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s of %s%s (%s short, %s allowed)", verb, thousands(p.users-fewer),
 			counted(p.users, noun), taken(p.from, p.named), percent(float64(fewer), float64(p.users)), thousands(p.short))})
 	case fewer > p.short:
-		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s fewer than the about %s%s (%s allowed)", verb, counted(fewer, noun),
-			thousands(p.users), taken(p.from, p.named), thousands(p.short))})
+		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s fewer than the about %s that were %s (%s allowed)", verb, counted(fewer, noun),
+			thousands(p.users), given(p.from), thousands(p.short))})
 	case more > p.surplus && x.exact:
 		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s where %s were %s (%s allowed)", verb,
 			counted(p.users+more, noun), thousands(p.users), given(p.from), thousands(p.surplus))})
 	case more > p.surplus:
-		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s more than the about %s%s (%s allowed)", verb, counted(more, noun),
-			thousands(p.users), taken(p.from, p.named), thousands(p.surplus))})
+		j.add(Finding{Kind: Surplus, Step: p.stage.String(), Detail: fmt.Sprintf("%s at least %s more than the about %s that were %s (%s allowed)", verb, counted(more, noun),
+			thousands(p.users), given(p.from), thousands(p.surplus))})
 	}
 }
 
@@ -424,6 +424,12 @@ func (j *judge) exchanged(p *pair, x *extent, d *mismatch) {
 		}
 		j.unverified(p.stage, "%s", text+d.sampled(x))
 	}
+}
+
+// unsure reports whether it was said, if only as a warning, that a step could not be
+// verified.
+func (j *judge) unsure(at stage) bool {
+	return slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.Kind == Unverified && f.Step == at.String() })
 }
 
 // doubted reports whether it was said that a step could not be verified.
@@ -470,7 +476,10 @@ func (j *judge) difference(p *pair, x *extent, d *mismatch) string {
 	if none := d.strangers(); none != "" {
 		return text + ": " + none
 	}
-	if !x.exact && x.missing.least <= 1 && x.foreign.least <= 1 {
+	switch {
+	case !x.exact && (p.before.digest == nil || p.after.digest == nil):
+		return text + ": their fingerprints differ, and a Digest on both sides would tell by how many"
+	case !x.exact && x.missing.least <= 1 && x.foreign.least <= 1:
 		return text // nobody knows more than that
 	}
 	return text + ": " + p.lack(x) + " and " + p.excess(x) + d.sampled(x)
@@ -502,16 +511,25 @@ func (j *judge) unclear(p *pair, x *extent) string {
 	switch {
 	case p.before.digest == nil || p.after.digest == nil:
 		if p.distinct {
-			return "fingerprints say nothing about distinct users: a Digest on both sides does"
+			return "fingerprints do not tell distinct users from repeats: a Digest on both sides does"
 		}
-		return "the users differ, and fingerprints alone cannot show by how many, " + within + ": a Digest on both sides can"
+		return "the users differ, and fingerprints alone cannot show by how many: " + within + "; a Digest on both sides would decide it"
 	case x.unsure > 0:
-		return fmt.Sprintf("%s came more often than %s, and nobody knows if once too often or if they are missing, so that %s: to ask the store for these (Summary.WithRemeasure, InQuestion) would decide it",
+		return fmt.Sprintf("%s came more often than %s, as repeats or because they are missing, which digests do not tell, so that %s: to ask the store for these (Summary.WithRemeasure, InQuestion), or to digest each once (TeeOnce), would decide it",
 			counted(x.unsure, "user"), p.stage.done(), within)
 	case p.distinct:
-		return "too many users came more often than " + p.stage.done() + ", or are missing, to tell them one by one, so that " + within + ": Digest.Resolve on both sides would decide it"
+		return "too many users came more often than " + p.stage.done() + ", or are missing, to tell them one by one, so that " + within +
+			": to digest each once (TeeOnce), or Digest.Resolve on both sides and a store that can be asked (Summary.WithRemeasure, InQuestion), would decide it"
 	}
-	return "more users differ than could be told one by one, so that " + within + ": Digest.Resolve on both sides would decide it"
+	return "more users differ than could be told one by one, so that " + within + ": " + x.resolve()
+}
+
+// resolve says what tells all users that differ, where too many do.
+func (x *extent) resolve() string {
+	if n := plus(x.missing.most, x.foreign.most); n <= sketch.MaxReach {
+		return fmt.Sprintf("Digest.Resolve(%d) on both sides would decide it", n)
+	}
+	return "they are more than Digest.Resolve takes, and the ids themselves must be compared"
 }
 
 // noun says what the pair counts.
@@ -528,7 +546,7 @@ func (d *mismatch) strangers() string {
 	if d == nil || d.common == nil || d.common.absent < len(d.common.users) || len(d.common.users) == 0 || d.users == 0 {
 		return ""
 	}
-	return fmt.Sprintf("of %s of the source none is %s; ids written in another way (case, spaces, a prefix) are other users", d.common.looked(), d.verb)
+	return fmt.Sprintf("of %s of the source none is %s: these are others, or their ids are written in another way (case, spaces, a prefix)", d.common.looked(), d.verb)
 }
 
 // sampled adds what the sample tells of how many are missing, where that is not known

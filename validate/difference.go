@@ -118,7 +118,7 @@ func (d *Difference) decode(a, b *snapshot) {
 	decoded := d.table.Decode()
 	d.users, d.exact = decoded.Users, decoded.Complete
 	more, fewer := decoded.More, decoded.Fewer
-	unseen := min((decoded.Most-more-fewer)/2, a.users-more, b.users-fewer) // as many missing as foreign
+	unseen := max(0, min((decoded.Most-more-fewer)/2, a.users-more, b.users-fewer)) // as many missing as foreign
 	d.missing, d.foreign = rows{more, more + unseen}, rows{fewer, fewer + unseen}
 }
 

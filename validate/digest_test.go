@@ -234,18 +234,18 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 		says   string
 		reason string
 	}{
-		{"failed", func(d *validate.Digest) { drain(validate.Tee(d, broken)) }, "its stream failed after 40 users: connection reset", "users that came with an error are none"},
+		{"failed", func(d *validate.Digest) { drain(validate.Tee(d, broken)) }, "its stream failed: connection reset", "users that came with an error are none"},
 		{"left", func(d *validate.Digest) {
 			for range validate.Tee(d, stream(source)) {
 				break
 			}
-		}, "its stream was left after 1 user, before its end", "a loop that breaks"},
+		}, "its stream was left before its end", "a loop that breaks"},
 		{"panic", func(d *validate.Digest) {
 			defer func() { recover() }()
 			for range validate.Tee(d, stream(source)) {
 				panic("job")
 			}
-		}, "its stream was left after 1 user", "a loop that panics"},
+		}, "its stream was left before its end", "a loop that panics"},
 		{"never read", func(d *validate.Digest) { validate.Tee(d, stream(source)) }, "its stream was not read to the end", "a job that forgot"},
 		{"one of two", func(d *validate.Digest) {
 			drain(validate.Tee(d, stream(source)))
@@ -257,7 +257,7 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 			if err := d.Merge(&shard); err != nil {
 				panic(err)
 			}
-		}, "its stream failed after 40 users: connection reset", "travels through Merge"},
+		}, "its stream failed: connection reset", "travels through Merge"},
 		{"marshalled", func(d *validate.Digest) {
 			var shard validate.Digest
 			drain(validate.Tee(&shard, broken))
@@ -265,7 +265,7 @@ func TestTeeTellsOfStreamsThatDidNotEnd(t *testing.T) {
 			if err = errors.Join(err, d.UnmarshalBinary(data)); err != nil {
 				panic(err)
 			}
-		}, "its stream failed after 40 users: connection reset", "travels through the binary form"},
+		}, "its stream failed: connection reset", "travels through the binary form"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var d validate.Digest

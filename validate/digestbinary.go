@@ -103,11 +103,8 @@ func readContents(r *sketch.Reader) *Digest {
 		d.incomplete = errors.New(why)
 	}
 	d.users, d.page = r.Number("users", math.MaxInt64), r.Number("page", math.MaxInt64)
-	r.Words(d.sum[:])
-	if d.algorithm == sketch.XXH3 && (d.sum[2] != 0 || d.sum[3] != 0) {
-		r.Fail("sum: %d numbers, want 2", len(d.sum))
-	}
-	d.checkpoints = r.Checkpoints(d.users, cmp.Or(d.page, defaultPage), d.sum)
+	d.sum = r.Sum(d.algorithm, d.users)
+	d.checkpoints = r.Checkpoints(d.users, cmp.Or(d.page, defaultPage), d.algorithm, d.sum)
 	for i, c := range d.checkpoints.List {
 		if c.At == sketch.AtCap && !isCap(c.Users, nil) { // of a build that knows other limits
 			d.checkpoints.List[i].At = sketch.AtPage

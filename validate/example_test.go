@@ -104,7 +104,7 @@ func ExampleEstimate() {
 		fmt.Println(err)
 	}
 	// Output:
-	// site-b/cars: could not be verified: stored about 99,300 users ± 0.81% of 100,000 users: the counters' error of 2,412 users is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 3.2% would decide it
+	// site-b/cars: could not be verified: stored about 99,300 users ± 0.81% where 100,000 were expected: the counters' error of 2,412 users (three standard errors) is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 3.2% would decide it
 	// <nil>
 }
 

@@ -111,7 +111,7 @@ var faults = []fault{
 	{"a page missing", 2_000_000, without(40_000, 41_000), kinds(gap, short), "users 40,001–41,000 of the source are missing", "a difference of two checkpoints"},
 	{"the first page missing", 50_000, without(0, 1000), kinds(gap, short), "users 1–1,000 of the source are missing", ""},
 	{"a run of pages missing", 2_000_000, without(40_000, 60_000), kinds(gap, short), "users 40,001–60,000 of the source are missing", ""},
-	{"a run off the pages", 2_000_000, without(40_123, 91_234), kinds(gap, short), "likely a run of users is missing, all sampled ones within users 41,", ""},
+	{"a run off the pages", 2_000_000, without(40_123, 91_234), kinds(gap, short), "likely a run of users is missing, within users 41,", ""},
 	{"a run of few", 5000, without(2345, 2400), kinds(gap, short), "users 2,346–2,400 of the source are missing", ""},
 	{"three pages missing", 500_000, func(s []string) []string {
 		return slices.Concat(s[:10_000], s[11_000:200_000], s[201_000:333_000], s[334_000:])
@@ -121,7 +121,7 @@ var faults = []fault{
 	}, kinds(truncated, gap, short), "nothing after the first 400,000 of 500,000 users; users 10,001–11,000 of the source are missing", "more than one cause"},
 	{"three runs off the pages", 100_000, func(s []string) []string {
 		return slices.Concat(s[:12_513], s[17_513:33_410], s[38_410:75_005], s[80_005:])
-	}, kinds(gap, short), "likely runs of users are missing, all sampled ones within users 12,5", "all that are unlikely are told, not the first"},
+	}, kinds(gap, short), "likely runs of users are missing, within users 12,5", "all that are unlikely are told, not the first"},
 	{"a run and 1% of few lost", 8000, func(s []string) []string {
 		return lose(0.01)(slices.Concat(s[:2000], s[4000:7999]))
 	}, kinds(gap, short), "users 2,001–4,000 of the source are missing", "the last user is lost, too, which is no lost end"},
@@ -170,7 +170,7 @@ var faults = []fault{
 		}
 		return all
 	}, kinds(short), "short, 0 allowed", "no run of users: a shard to which every other one goes"},
-	{"case changed", 100_000, rewritten(strings.ToLower), kinds(different), "none is stored; ids written in another way (case, spaces, a prefix) are other users", ""},
+	{"case changed", 100_000, rewritten(strings.ToLower), kinds(different), "none is stored: these are others, or their ids are written in another way (case, spaces, a prefix)", ""},
 	{"spaces added to some", 100_000, func(s []string) []string {
 		return rewritten(func(u string) string {
 			if strings.HasSuffix(u, "7") {
@@ -415,7 +415,7 @@ func TestDistinctUsers(t *testing.T) {
 		{"many lost", distinct(validate.Within(0.03)), mixed(many), digest(many[:50_000]).Summary(), kinds(truncated, capped, short), "nothing after about the first 99,9", "10,000 of 60,000 are more than the error"},
 		{"many exchanged", distinct(validate.Within(0.03)), twice(many), digest(users(60_000, 2)).Summary(), kinds(different), "none is stored", "the number is right"},
 		{"kept once, a page lost", distinct(validate.Tolerance{}), twice(few), digest(slices.Concat(few[:1000], few[2100:])).Summary(), kinds(gap, short), ": users 1,001–2,100 of the source are missing", "what is not repeated is not missing"},
-		{"kept once, a run of many lost", distinct(validate.Within(0.03)), twice(many), digest(many[6000:]).Summary(), kinds(gap, short), "likely a run of users is missing, all sampled ones within users", "the repeats are no run of their own"},
+		{"kept once, a run of many lost", distinct(validate.Within(0.03)), twice(many), digest(many[6000:]).Summary(), kinds(gap, short), "likely a run of users is missing, within users", "the repeats are no run of their own"},
 		{"few of many exchanged", distinct(validate.Within(0.03)), twice(many), digest(append(users(300, 9), many[300:]...)).Summary(), nil, "", "0.5% are within 3%"},
 		{"kept once, no such policy", validate.Policy{}, twice(few), digest(few).Summary(), kinds(short), "Policy.Distinct compares distinct users", "says what to do"},
 		{"kept once, fingerprinted, many", distinct(validate.Within(0.03)), twice(many), validate.Fingerprinted(60_000, digest(many).Summary().Fingerprint()), kinds(unverified), "a Digest on both sides does", "fingerprints of repeats tell nothing"},
@@ -454,7 +454,7 @@ func TestDistinctUsersLostWhileReading(t *testing.T) {
 		})
 		require.Equal(t, c.fails, failing(report), "%s: %s", c.reason, report)
 		if err != nil {
-			require.ErrorContains(t, err, "as users that came again count once")
+			require.ErrorContains(t, err, "users that came again count once")
 			require.ErrorContains(t, err, "lost while reading")
 		}
 	}

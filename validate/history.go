@@ -45,7 +45,7 @@ func (j *judge) emptied() {
 		if size.Users == 0 {
 			continue
 		}
-		j.dropped(severity, "0 users, after %s before", thousands(size.Users))
+		j.dropped(severity, "0 users, where there were %s before", thousands(size.Users))
 		if severity == Fail && !j.found(Empty) {
 			j.add(Finding{Kind: Empty, Step: sizing.String(), Detail: "nothing is stored"})
 		}
@@ -62,7 +62,7 @@ func (j *judge) noHistory() {
 	if j.out.Counter != "" {
 		by = " by " + j.out.Counter
 	}
-	j.unverified(sizing, "the size is vouched for by nothing: expected is unknown, and there is no earlier size above zero%s", by)
+	j.unverified(sizing, "nothing vouches for the size: expected is not known, and there is no earlier size above zero%s", by)
 }
 
 func (j *judge) inBand(s *Summary, band *Band) {

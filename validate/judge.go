@@ -151,13 +151,13 @@ func (j *judge) fresh() bool {
 	if j.out.Stored.form == unknown || !complete.Before(written) {
 		return true
 	}
-	upTo := "does not say up to when it is complete (AsOf)"
-	if !complete.IsZero() {
-		upTo = "is complete up to " + complete.Format(time.RFC3339Nano)
+	upTo := "is complete up to " + complete.Format(time.RFC3339Nano)
+	if complete.IsZero() {
+		upTo = "does not say up to when it is complete (AsOf)"
 	}
 	j.add(Finding{
 		Kind: Unverified, Step: storing.String(), Cause: ErrLagging,
-		Detail: fmt.Sprintf("stored %s, the last write was acknowledged at %s", upTo, written.Format(time.RFC3339Nano)),
+		Detail: fmt.Sprintf("stored %s, and the last write was acknowledged at %s: read it back again later", upTo, written.Format(time.RFC3339Nano)),
 	})
 	return false
 }
@@ -178,8 +178,8 @@ func (j *judge) current() {
 }
 
 // whence returns the step after which a side was measured that is not Expected, and
-// whether its number must be told from that.
-func (j *judge) whence(side *Summary) (from stage, named bool) {
+// whether its number, which may be that of distinct users, must be told from that.
+func (j *judge) whence(side *Summary, distinct bool) (from stage, named bool) {
 	expected := &j.out.Expected
 	from = reading
 	switch side {
@@ -187,6 +187,10 @@ func (j *judge) whence(side *Summary) (from stage, named bool) {
 		return whole, false
 	case &j.out.Written:
 		from = mapping
+	}
+	if distinct {
+		before, after := expected.distinct(), side.distinct()
+		expected, side = &before, &after
 	}
 	return from, !expected.usable() || side.lower != expected.lower || side.upper != expected.upper
 }
@@ -204,7 +208,7 @@ func (j *judge) step(s step) {
 		return
 	}
 	if s.before != &j.out.Expected {
-		s.from, s.named = j.whence(s.before)
+		s.from, s.named = j.whence(s.before, false)
 	}
 	switch {
 	case !j.policy.Distinct:
@@ -238,6 +242,9 @@ func (j *judge) countOnce(s step) {
 	if s.before.digest == nil && s.before.identified() && after.lower < before.lower {
 		j.rowsOnly(&s)
 		return
+	}
+	if s.from != whole {
+		_, s.named = j.whence(s.before, true)
 	}
 	s.before, s.after, s.distinct = &before, &after, true
 	if l, noise := s.possible(), s.noise(); known && !above(l.lowest, after.upper, noise) && !above(after.lower, l.highest, noise) {
@@ -274,7 +281,7 @@ func (j *judge) repeats(s step) {
 	j.add(Finding{
 		Kind: Short, Step: s.stage.String(),
 		Detail: fmt.Sprintf("read %s%s of %s (%s allowed)", read, counted(most, "distinct user"), s.before.amount(), thousands(s.tolerance.Short.allowed(s.before.lower))),
-		Hint:   "as users that came again count once (Policy.Distinct), as they must in the source's own number",
+		Hint:   "users that came again count once (Policy.Distinct), and the source's own number must count them so",
 	})
 }
 
@@ -341,7 +348,7 @@ func (j *judge) short(s *step) Finding {
 		return f
 	}
 	if limit, times, ok := j.policy.limits().multiple(s.after.lower, s.before.lower); ok {
-		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have lost its rest",
+		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have been cut there",
 			thousands(times), thousands(limit.Users), limit.Origin)
 	}
 	return f
@@ -413,19 +420,24 @@ func (j *judge) empty() {
 	before := j.largest()
 	switch {
 	case stored.upper > 0:
-		if before != nil {
+		if before != nil && !j.unsure(storing) {
 			j.add(Finding{
 				Kind: Unverified, Step: storing.String(), Severity: j.doubt(before, stored),
 				Detail: "stored " + stored.amount() + ": nobody knows if anything is there",
 			})
 		}
-	case before != nil:
+	case before != nil && before.lower > 0:
 		j.add(Finding{Kind: Empty, Step: storing.String(), Detail: "nothing is stored"})
 		if !j.found(Short) {
 			s := step{stage: storing, before: before, after: stored}
-			s.from, s.named = j.whence(before)
+			s.from, s.named = j.whence(before, false)
 			j.add(s.short())
 		}
+	case before != nil && before.moved == nil && j.policy.AllowEmpty:
+		j.add(Finding{
+			Kind: Unverified, Step: storing.String(), Severity: j.doubt(before, stored),
+			Detail: fmt.Sprintf("nothing is stored, and of %s before nobody knows if there were any", before.amount()),
+		})
 	default:
 		j.nothing(storing, "nothing is stored")
 	}
@@ -442,14 +454,18 @@ func (j *judge) nothing(at stage, what string) {
 	}
 }
 
-// largest returns the first side that held users, nil if none did.
-func (j *judge) largest() *Summary {
+// largest returns the first side that held users; where none did for certain, the
+// first that may have, and else nil.
+func (j *judge) largest() (may *Summary) {
 	for _, s := range []*Summary{&j.out.Expected, &j.out.Read, &j.out.Written} {
-		if s.upper > 0 {
+		switch {
+		case s.lower > 0:
 			return s
+		case may == nil && s.upper > 0:
+			may = s
 		}
 	}
-	return nil
+	return may
 }
 
 func (j *judge) lastWasEmpty() bool {

@@ -208,5 +208,5 @@ func TestVerdictTexts(t *testing.T) {
 		require.ErrorContains(t, err, c.want, c.name)
 	}
 	_, err := validate.Check(t.Context(), validate.Policy{}, validate.Output{Expected: count(5), Stored: validate.Estimate(math.MaxInt64, 1)})
-	require.ErrorContains(t, err, "the counters' error of 9,223,372,036,854,775,807 users is too wide", "an error beyond int64 stays a number")
+	require.ErrorContains(t, err, "the counters' error of 9,223,372,036,854,775,807 users (three standard errors) is too wide", "an error beyond int64 stays a number")
 }

@@ -28,6 +28,9 @@ const (
 
 var byGravity = []Kind{Empty, Truncated, Capped, Gap, Repeated, Different, Short, Surplus, Dropped, Risen, Unverified}
 
+// Kinds returns all kinds, the gravest first.
+func Kinds() []Kind { return slices.Clone(byGravity) }
+
 // Error makes a Kind a target for errors.Is.
 func (k Kind) Error() string { return string(k) }
 

@@ -14,12 +14,19 @@ type churn struct {
 func (j *judge) moved(p *pair) {
 	m, verb := p.before.moved, p.stage.done()
 	if p.after.digest == nil {
+		j.again = j.again || p.after.remeasure != nil
+		if j.doubted(p.stage) { // by the numbers, with the same advice
+			return
+		}
 		j.unverified(p.stage, "the source moved from %s to %s, and a fingerprint alone cannot show who in the source before and after is missing: a Digest of what was %s can",
 			m.before.number(), m.after.amount(), verb)
 		return
 	}
 	c := newChurn(m.before.digest, m.after.digest, p.after.digest, p.distinct)
 	told := j.miscounted(p.stage, false)
+	if told && c.lost.least > p.short {
+		j.hint(p.stage, fmt.Sprintf("%s in the source before and after %s missing", c.lost.atLeast(), areOrIs(c.lost.least)))
+	}
 	if c.lost.least > p.short && !told {
 		j.add(Finding{Kind: Short, Step: p.stage.String(), Detail: fmt.Sprintf("%s %s, and %s in the source before and after %s missing (%s allowed)",
 			verb, p.after.amount(), c.lost.atLeast(), areOrIs(c.lost.least), thousands(p.short))})
@@ -34,14 +41,14 @@ func (j *judge) moved(p *pair) {
 			why = "repeats that the store does not keep look like missing users (TeeOnce leaves them out)"
 		}
 		j.unverified(p.stage, "%s %s of a source that moved from %s to %s (up to %s left, up to %s joined), and %s: of those in the source before and after %s may be missing, and %s may be there that it held neither before nor after (%s and %s allowed)",
-			verb, p.after.amount(), m.before.number(), m.after.number(), thousands(m.before.lower-m.common), thousands(m.all-m.before.lower), why,
+			verb, p.after.amount(), m.before.dashed(), m.after.dashed(), thousands(m.before.lower-m.common), thousands(m.all-m.before.lower), why,
 			c.lost, c.foreign, thousands(p.short), thousands(p.surplus))
 	}
 }
 
 // newChurn compares three digests by one hash. Where a store keeps a user once,
 // distinct counts each user once; the tables, which count rows, are then no more
-// than upper bounds.
+// than upper bounds, unless the source was digested so, too.
 func newChurn(before, after, side *snapshot, distinct bool) (c churn) {
 	var whole bool
 	if c, whole = sampledChurn(before, after, side, distinct); whole {
@@ -60,8 +67,11 @@ func newChurn(before, after, side *snapshot, distinct bool) (c churn) {
 		foreign += max(0, min(-u.Times, -other))
 	}
 	c.lost.most, c.foreign.most = lost, foreign
-	if !distinct {
+	switch {
+	case !distinct:
 		c.lost.least, c.foreign.least = lost, foreign
+	case before.once && after.once: // what is missing is no repeat
+		c.lost.least = lost
 	}
 	return c
 }

@@ -223,7 +223,7 @@ func (r *Report) where(losses []*Finding) string {
 // users are proven to be missing or too many, that nothing is stored and that
 // the size is off its history are no further news.
 func (r *Report) causes() (causes []string) {
-	counted := len(r.losses()) > 0
+	counted, unverified := len(r.losses()) > 0, "could not be verified: "
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if !f.fails() {
@@ -240,7 +240,8 @@ func (r *Report) causes() (causes []string) {
 				causes = append(causes, "off its history: "+text)
 			}
 		case Unverified:
-			causes = append(causes, "could not be verified: "+text)
+			causes = append(causes, unverified+text)
+			unverified = "" // it holds for the next one, too: they stand last
 		case Truncated, Capped, Gap, Repeated, Different:
 			causes = append(causes, text)
 		default: // of a later version
@@ -287,7 +288,15 @@ type plainReport Report
 
 // MarshalJSON writes counts, fingerprints and findings, never users.
 func (r Report) MarshalJSON() ([]byte, error) {
-	return json.Marshal(reportJSON{Outcome: r.outcome, plainReport: plainReport(r)})
+	return json.Marshal(reportJSON{Outcome: r.verdict(), plainReport: plainReport(r)})
+}
+
+// verdict returns the outcome, also after a caller added a finding that fails.
+func (r *Report) verdict() outcome {
+	if r.outcome == passed && r.fails() {
+		return failed
+	}
+	return r.outcome
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, and refuses what no check reports. A
@@ -297,20 +306,34 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return fmt.Errorf("validate: report: %w", err)
 	}
-	switch w.Outcome {
-	case passed, failed, unfinished:
-	default:
-		return fmt.Errorf("validate: report: verdict is %q, want %q or %q", w.Outcome, passed, failed)
+	read := Report(w.plainReport)
+	read.outcome = w.Outcome
+	read.outcome = read.verdict()
+	if bad := read.problem(); bad != "" {
+		return fmt.Errorf("validate: report: %s", bad)
 	}
-	if w.Outcome == passed && w.Expected.IsZero() {
-		return fmt.Errorf("validate: report: verdict is %q, and nothing was expected", passed)
-	}
-	if bad := w.Policy.problem(); bad != nil {
-		return fmt.Errorf("validate: report: %w", bad)
-	}
-	*r = Report(w.plainReport)
-	r.outcome = w.Outcome
+	*r = read
 	return nil
+}
+
+// problem returns why no check can have come to the report, empty if one can.
+func (r *Report) problem() string {
+	if bad := r.Policy.problem(); bad != nil {
+		return bad.Error()
+	}
+	switch {
+	case r.outcome != passed && r.outcome != failed && r.outcome != unfinished:
+		return fmt.Sprintf("verdict is %q, want %q or %q", r.outcome, passed, failed)
+	case r.outcome == passed && r.Expected.IsZero():
+		return fmt.Sprintf("verdict is %q, and nothing was expected", passed)
+	case r.outcome == failed && !r.fails():
+		return fmt.Sprintf("verdict is %q, and no finding fails", failed)
+	case r.SameUsers && !(r.Expected.identified() && r.Stored.identified()):
+		return "same_users is true, and nobody knows which users there were"
+	case r.Band.Low < 0 || r.Band.High < r.Band.Low || r.Band.Points < 0:
+		return fmt.Sprintf("band is %d to %d by %d sizes, want the higher bound last and none below 0", r.Band.Low, r.Band.High, r.Band.Points)
+	}
+	return ""
 }
 
 // An Error is a check that did not pass. It matches, with errors.Is, the Kind

@@ -69,7 +69,7 @@ func TestErrorText(t *testing.T) {
 			name:   "mapped to nobody knows how many",
 			policy: mapped,
 			output: out{Expected: count(1200), Written: validate.Estimate(1138, 0.01), Stored: validate.Estimate(1138, 0.01)},
-			want:   "could not be verified: mapped about 1,138 users ± 1% of 1,200 users: the counters' error of 34 users is too wide where 840 to 1,140 are allowed; an exact count would decide it; could not be verified: stored about 1,138 users ± 1% of about 1,138 users ± 1%: the counters' error of 48 users is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
+			want:   "could not be verified: mapped about 1,138 users ± 1% from 1,200 users: the counters' error of 34 users (three standard errors) is too wide where 840 to 1,140 are allowed; an exact count would decide it; stored about 1,138 users ± 1% where about 1,138 were mapped: the counters' error of 48 users (three standard errors) is too wide where exactly 1,138 are allowed; an exact count or a tolerance of 4.4% would decide it",
 		},
 		{
 			name:   "surplus",
@@ -85,7 +85,7 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "whole pages lost their rest",
 			output: out{Expected: count(812345), Stored: count(41000)},
-			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have lost its rest",
+			want:   "stored 41,000 of 812,345 users (95.0% short, 0 allowed), exactly 41 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have been cut there",
 		},
 		{
 			name:   "off its history",
@@ -115,17 +115,17 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "stale",
 			output: out{Expected: count(5), Stored: count(5).AsOf(noon), WrittenAt: noon.Add(time.Minute)},
-			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, the last write was acknowledged at 2024-03-18T12:01:00Z",
+			want:   "could not be verified: stored is complete up to 2024-03-18T12:00:00Z, and the last write was acknowledged at 2024-03-18T12:01:00Z: read it back again later",
 		},
 		{
 			name:   "too coarse",
 			output: out{Expected: count(100000), Stored: validate.Estimate(99700, 0.004)},
-			want:   "could not be verified: stored about 99,700 users ± 0.4% of 100,000 users: the counters' error of 1,196 users is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
+			want:   "could not be verified: stored about 99,700 users ± 0.4% where 100,000 were expected: the counters' error of 1,196 users (three standard errors) is too wide where exactly 100,000 are allowed; an exact count or a tolerance of 1.5% would decide it",
 		},
 		{
 			name:   "other users",
 			output: out{Expected: printed(5, md5Of(1)), Stored: printed(5, md5Of(2))},
-			want:   "stored as many users as expected, but not the same ones",
+			want:   "stored as many users as expected, but not the same ones: their fingerprints differ, and a Digest on both sides would tell by how many",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -204,6 +204,42 @@ func requireRoundTrip(t *testing.T, report validate.Report, err error) {
 var allKinds = []validate.Kind{
 	validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Repeated, validate.Different,
 	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
+}
+
+// TestReportsThatNoCheckWrites: what contradicts itself is refused, and leaves the
+// report as it was.
+func TestReportsThatNoCheckWrites(t *testing.T) {
+	five := `"expected":{"users":5},"stored":{"users":5}`
+	for text, says := range map[string]string{
+		`{"verdict":"good",` + five + `}`: `verdict is "good", want "passed" or "failed"`,
+		`{"verdict":"passed"}`:            "nothing was expected",
+		`{"verdict":"failed",` + five + `,"findings":[{"kind":"short","severity":"warn","detail":"d"}]}`: "no finding fails",
+		`{"verdict":"failed",` + five + `}`:                                                                         "no finding fails",
+		`{"verdict":"passed",` + five + `,"same_users":true}`:                                                       "nobody knows which users",
+		`{"verdict":"passed",` + five + `,"band":{"low":6,"high":5,"points":3}}`:                                    "band is 6 to 5",
+		`{"verdict":"passed",` + five + `,"band":{"low":-1,"high":5,"points":3}}`:                                   "band is -1 to 5",
+		`{"verdict":"passed",` + five + `,"band":{"low":1,"high":5,"points":-3}}`:                                   "by -3 sizes",
+		`{"verdict":"passed",` + five + `,"policy":{"tolerance":{"short":{"share":2}}}}`:                            "Policy.Tolerance.Short.Share is 2",
+		`{"verdict":"passed",` + five + `,"policy":{"mapping":{"min":2,"max":1}}}`:                                  "Policy.Mapping is 2 to 1",
+		`{"verdict":"passed","expected":{"users":5,"users_upper":4},"stored":{"users":5}}`:                          "users",
+		`{"verdict":"passed","expected":{"users":5,"fingerprint":"a:0-0-0-0"},"stored":{"users":5}}`:                "fingerprint",
+		`{"verdict":"passed","expected":{"users":5,"moving":[{"users":5},{"users":6}]},"stored":{"users":5}}`:       "of another side",
+		`{"verdict":"passed","expected":{"users":5,"rel_err":-1},"stored":{"users":5}}`:                             "relErr is -1",
+		`{"verdict":"passed","expected":{"users":5,"as_of":"2024-03-18T12:00:00Z","lag_unknown":true},"stored":{}}`: "of another side",
+	} {
+		before := validate.Report{Name: "as it was"}
+		r := before
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &r), says, text)
+		require.Equal(t, before, r)
+	}
+	for _, finding := range []string{`{"kind":"short","severity":"fail","detail":"d"}`, `{"kind":"short","detail":"d"}`, `{"kind":"later","severity":"grave","detail":"d"}`} {
+		var r validate.Report // as a caller may add findings to what passed
+		require.NoError(t, json.Unmarshal([]byte(`{"verdict":"passed",`+five+`,"findings":[`+finding+`]}`), &r))
+		require.Equal(t, validate.VerdictFailed, r.Verdict())
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"verdict":"failed"`)
+	}
 }
 
 // growing is n days, each so much larger than the one before.

@@ -119,6 +119,39 @@ func TestLookThatNamesNoUsers(t *testing.T) {
 	}
 }
 
+// TestLookBeforeTheWrite: Admit looks closer, too, and has nothing stored then, either.
+// A side of which there is a Digest is not measured again.
+func TestLookBeforeTheWrite(t *testing.T) {
+	source := users(1000, 1)
+	looks := 0
+	again := func(users []string) func(context.Context) (validate.Summary, error) {
+		return func(context.Context) (validate.Summary, error) { looks++; return digest(users).Summary(), nil }
+	}
+	bare := func(users []string) validate.Summary {
+		return printed(int64(len(users)), digest(users).Summary().Fingerprint())
+	}
+	for short, want := range map[int64][]string{29: {"truncated@read", "short@read"}, 30: {"truncated@read?"}} {
+		policy := validate.Policy{Reading: validate.Tolerance{Short: validate.Margin{Users: short}}}
+		for reason, expected := range map[string]validate.Summary{
+			"both are measured again":   bare(source).WithRemeasure(again(source)),
+			"one was digested at first": digest(source).Summary().WithRemeasure(again(source)),
+		} {
+			looks = 0
+			report, err := validate.Admit(t.Context(), policy, validate.Output{
+				Expected: expected, Read: bare(source[:970]).WithRemeasure(again(source[:970])),
+			})
+			require.Equal(t, want, found(report), "%s\n%v", reason, report)
+			require.Equal(t, short == 30, err == nil)
+		}
+	}
+	looks = 0
+	_, err := validate.Admit(t.Context(), validate.Policy{Reading: validate.Within(0.02)}, validate.Output{
+		Expected: digest(source).Summary().WithRemeasure(again(source)), Read: bare(source[5:]).WithRemeasure(again(source[5:])),
+	})
+	require.NoError(t, err)
+	require.LessOrEqual(t, looks, 1, "the source was digested")
+}
+
 // TestRepeatsWithinASurplus: users stored twice are in nobody's place.
 func TestRepeatsWithinASurplus(t *testing.T) {
 	source := users(20, 1)
@@ -318,7 +351,7 @@ func TestMovingVerdicts(t *testing.T) {
 		{
 			name: "stored by a bare fingerprint", reason: "it cannot show who is missing",
 			output: out{Expected: moving("abcdef", "abcd"), Stored: printed(5, letters("abcde").Fingerprint())},
-			want:   []string{"unverified@store", "unverified@store"},
+			want:   []string{"unverified@store"},
 		},
 		{
 			name: "stored once each", reason: "where a user counts once, both a are one",
@@ -393,12 +426,12 @@ func TestBounded(t *testing.T) {
 		{
 			name: "stored within, unknown where", reason: "an API says below 1,000 where 450 are expected: nobody knows",
 			output: out{Expected: count(450), Stored: below1000},
-			want:   []string{"unverified@store", "unverified@store"},
+			want:   []string{"unverified@store"},
 		},
 		{
 			name: "stored within, allowed", reason: "AllowPossible makes of it a warning",
 			policy: possible, output: out{Expected: count(450), Stored: below1000},
-			want: []string{"unverified@store?", "unverified@store?"},
+			want: []string{"unverified@store?"},
 		},
 		{
 			name: "stored outside", reason: "none of 0 to 999 is 1,000, whatever is allowed of the possible",
@@ -458,6 +491,26 @@ func TestBounded(t *testing.T) {
 			name: "below its history", reason: "none of the bounds is within",
 			policy: possible, output: out{Expected: validate.Unknown(), Stored: below1000, Sizes: flat(30, 5000)},
 			want: []string{"dropped@size"},
+		},
+		{
+			name: "nothing stored of what may be nothing", reason: "nobody knows if anything was expected, whatever the tolerance",
+			policy: validate.Policy{AllowEmpty: true, Tolerance: validate.Within(1)}, output: out{Expected: validate.Bounded(0, 7), Stored: count(0)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "nothing stored of what may be nothing, allowed", reason: "and that is all that is in doubt",
+			policy: validate.Policy{AllowEmpty: true, AllowPossible: true, Tolerance: validate.Within(1)}, output: out{Expected: validate.Bounded(0, 7), Stored: count(0)},
+			want: []string{"unverified@store?"},
+		},
+		{
+			name: "nothing stored where there must be somebody", reason: "that is proven, and not that somebody was lost",
+			policy: validate.Policy{AllowPossible: true}, output: out{Expected: validate.Bounded(0, 7), Stored: count(0)},
+			want: []string{"empty@store", "unverified@store?"},
+		},
+		{
+			name: "nothing stored of some", reason: "one user at least is missing",
+			policy: validate.Policy{AllowEmpty: true, AllowPossible: true, Tolerance: validate.Within(1)}, output: out{Expected: validate.Bounded(1, 7), Stored: count(0)},
+			want: []string{"empty@store", "short@store"},
 		},
 		{
 			name: "one number", reason: "bounds that are equal are a count",
@@ -783,6 +836,19 @@ func TestMovingAndKeptOnce(t *testing.T) {
 		if len(want) > 0 {
 			require.Contains(t, report.String(), "0 to 10 may be missing")
 			require.Contains(t, report.String(), "TeeOnce")
+		}
+	}
+	once := func(rows []string) validate.Summary {
+		var d validate.Digest
+		drain(validate.TeeOnce(&d, stream(rows), 50_000))
+		return d.Summary()
+	}
+	expected = validate.Moving(once(twice), once(append(slices.Clone(twice), users(5, 2)...)))
+	for lost, want := range map[int][]string{0: {}, 7: {"short@store"}, 3000: {"short@store"}} {
+		report, _ := validate.Check(t.Context(), validate.Policy{Distinct: true}, validate.Output{Expected: expected, Stored: digest(source[lost:]).Summary()})
+		require.Equal(t, want, found(report), "%d lost: %v", lost, report)
+		if lost > 0 {
+			require.Contains(t, report.String(), commas(lost)+" in the source before and after are missing")
 		}
 	}
 }

@@ -81,11 +81,13 @@ func Bounded(low, high int64) Summary {
 //	lost    = max(0, min(before − read, after − read))
 //	foreign = max(0, read − max(before, after))
 //
-// and the sums over all users are judged by Policy.Reading. Counts alone cannot
-// tell a user who left from one who was skipped: of a source of b users before and a
-// after, a read of r users may lack up to max(b, a) − r that were there all the
-// time, and hold up to r − min(b, a) twice. It passes where Policy.Reading allows
-// both, and is Unverified otherwise.
+// and the sums over all users are judged by Policy.Reading, its shares being of the
+// smaller number. Counts alone cannot tell a user who left from one who was skipped: of
+// a source of b users before and a after, a read of r users may lack up to max(b, a) − r
+// that were there all the time, and hold up to r − min(b, a) twice. It passes where
+// Policy.Reading allows both, is Short below both numbers and Surplus above both by more
+// than is allowed, and Unverified otherwise. Counts do not see that some leave while as
+// many join: take Digests where that matters.
 //
 // Where both measurements show the same users by their fingerprints, the source did
 // not move after all, and the side is as good as one measured once.
@@ -237,7 +239,8 @@ type remeasure struct {
 // WithRemeasure returns the side with a way to look at it again, should its users
 // turn out to be others than those of the side before or after it: look measures it
 // again with a [Digest], which says more than an engine's fingerprint. A check calls
-// look at most once, and never where the users are the same.
+// look never where the users are the same, and else at most twice: once for all users,
+// unless it has their Digest, and once for some ([InQuestion]).
 func (s Summary) WithRemeasure(look func(context.Context) (Summary, error)) Summary {
 	s.remeasure, s.comparer = nil, nil
 	if look != nil {
@@ -295,13 +298,10 @@ func (s Summary) String() string {
 func (s *Summary) amount() string { return s.amountOf("user") }
 
 func (s *Summary) amountOf(noun string) string {
-	switch {
-	case s.lower != s.upper:
-		return fmt.Sprintf("%s to %s%s", thousands(s.lower), counted(s.upper, noun), s.accuracy())
-	case s.relErr > 0:
-		return "about " + counted(s.lower, noun) + s.accuracy()
+	if s.upper != 1 {
+		noun += "s"
 	}
-	return counted(s.lower, noun)
+	return s.number() + " " + noun + s.accuracy()
 }
 
 func (s *Summary) accuracy() string {

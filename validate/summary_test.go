@@ -21,7 +21,7 @@ func TestSummaryText(t *testing.T) {
 		"812,345 users":                     count(812345),
 		"about 100,000 users ± 0.4%":        validate.Estimate(100000, 0.004),
 		"1,000 to 1,100 users":              validate.Moving(count(1100), count(1000)),
-		"990 to 1,000 users ± 0.81%":        validate.Moving(validate.Estimate(1000, 0.0081), count(990)),
+		"about 990 to 1,000 users ± 0.81%":  validate.Moving(validate.Estimate(1000, 0.0081), count(990)),
 		"invalid: -1 users, want 0 or more": count(-1),
 		"not measured: connection refused":  validate.Unmeasured(errors.New("connection refused")),
 	} {

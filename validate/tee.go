@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -40,9 +41,9 @@ func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64)
 		defer func() {
 			switch {
 			case failed != nil:
-				d.spoil(fmt.Errorf("its stream failed after %s: %w", counted(d.users, "user"), failed))
+				d.spoil(fmt.Errorf("its stream failed: %w", failed))
 			case left:
-				d.spoil(fmt.Errorf("its stream was left after %s, before its end", counted(d.users, "user")))
+				d.spoil(errors.New("its stream was left before its end"))
 			case !ended:
 				ended = true
 				d.streams--

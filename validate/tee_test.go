@@ -73,7 +73,7 @@ func TestTeeOnceOfStreamsThatDidNotEnd(t *testing.T) {
 	}
 	var d validate.Digest
 	drain(validate.TeeOnce(&d, broken, 10))
-	require.Contains(t, d.Summary().String(), "its stream failed after 1 user: connection reset")
+	require.Contains(t, d.Summary().String(), "its stream failed: connection reset")
 	var left validate.Digest
 	validate.TeeOnce(&left, stream(users(3, 1)), 10)
 	require.Contains(t, left.Summary().String(), "its stream was not read to the end")

@@ -56,14 +56,14 @@ func (s *step) short() Finding {
 // shortfall returns the clause for a side that is short of another by what this step
 // does not allow.
 func (s *step) shortfall(verb string, before, after *Summary) string {
-	return fmt.Sprintf("%s %s of %s%s (%s short, %s allowed)", verb, after.number(), before.amountOf(s.noun()), taken(s.from, s.named),
-		percent(difference(before.lower, after.upper), float64(before.lower)), thousands(s.tolerance.Short.allowed(before.lower)))
+	return fmt.Sprintf("%s %s of %s%s (%s%s short, %s allowed)", verb, after.number(), before.amountOf(s.noun()), taken(s.from, s.named),
+		surely(before, after), percent(difference(before.lower, after.upper), float64(before.lower)), thousands(s.tolerance.Short.allowed(before.lower)))
 }
 
 func (s *step) surplus() Finding {
 	share := ""
 	if s.before.upper > 0 {
-		share = percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)) + " surplus, "
+		share = surely(s.before, s.after) + percentAbove(difference(s.after.lower, s.before.upper), float64(s.before.upper)) + " surplus, "
 	}
 	detail := fmt.Sprintf("%s %s where %s %s (%s%s allowed)", s.stage.done(), s.after.amountOf(s.noun()), s.before.were(), given(s.from),
 		share, thousands(s.tolerance.Surplus.allowed(s.before.upper)))
@@ -71,6 +71,18 @@ func (s *step) surplus() Finding {
 		detail = s.mapped(s.after.lower, s.before.upper)
 	}
 	return Finding{Kind: Surplus, Step: s.stage.String(), Detail: detail}
+}
+
+// surely says what the share of a difference is where not both sides are one number.
+func surely(before, after *Summary) string {
+	switch {
+	case after.upper == 0: // none of any number is 100% short
+	case before.relErr > 0 || after.relErr > 0:
+		return "about "
+	case before.lower < before.upper || after.lower < after.upper:
+		return "at least "
+	}
+	return ""
 }
 
 // given says what was done to users before a step.
@@ -114,8 +126,12 @@ func (s *step) undecided(noise float64) string {
 	did, allowed := s.stage.done(), s.possible()
 	switch {
 	case noise > 0:
-		return fmt.Sprintf("%s %s of %s: the counters' error of %s is too wide where %s allowed; an exact count%s would decide it",
-			did, s.after.amountOf(s.noun()), s.before.amountOf(s.noun()), counted(wholeUsers(noise), "user"), allowed, s.deciding(noise))
+		of := "where " + s.before.were() + " " + given(s.from)
+		if s.banded() {
+			of = "from " + s.before.amount()
+		}
+		return fmt.Sprintf("%s %s %s: the counters' error of %s (three standard errors) is too wide where %s allowed; an exact count%s would decide it",
+			did, s.after.amountOf(s.noun()), of, counted(max(1, wholeUsers(noise)), "user"), allowed, s.deciding(noise))
 	case s.before.moved != nil:
 		return s.churned()
 	case s.before.bounded:
@@ -129,11 +145,22 @@ func (s *step) undecided(noise float64) string {
 // churned says what may be wrong with what was read of a source that moved. Its
 // counts cannot show it: whoever left may hide who was skipped.
 func (s *step) churned() string {
-	m := s.before.moved
-	return fmt.Sprintf("%s %s of a source that moved from %s to %s: of those in the source before and after up to %s may be missing, and up to %s may be there too often (%s and %s allowed); Digests of the source before and after, and of what was %s, would decide it",
-		s.stage.done(), s.after.amount(), m.before.number(), m.after.number(),
-		thousands(max(0, m.all-s.after.lower)), thousands(max(0, s.after.upper-m.common)),
+	m, by := s.before.moved, "by the counts "
+	if m.digested() {
+		by = ""
+	}
+	return fmt.Sprintf("%s %s of a source that moved from %s to %s: %sof those in the source before and after %s may be missing, and %s may be there too often (%s and %s allowed); Digests of the source before and after, and of what was %s, would decide it",
+		s.stage.done(), s.after.amount(), m.before.dashed(), m.after.dashed(), by,
+		upTo(m.all-s.after.lower), upTo(s.after.upper-m.common),
 		thousands(s.tolerance.Short.allowed(m.all)), thousands(s.tolerance.Surplus.allowed(m.common)), s.stage.done())
+}
+
+// upTo says how many users at most.
+func upTo(n int64) string {
+	if n <= 0 {
+		return "none"
+	}
+	return "up to " + thousands(n)
 }
 
 // deciding says which tolerance is as wide as the difference and its error, if
@@ -159,19 +186,23 @@ func (l limits) String() string {
 	if l.lowest < l.highest {
 		return thousands(max(l.lowest, 0)) + " to " + thousands(l.highest) + " are"
 	}
-	return "exactly " + thousands(l.highest) + " are"
+	return "exactly " + thousands(l.highest) + " " + areOrIs(l.highest)
 }
 
 // number returns the count without its noun.
 func (s *Summary) number() string {
-	if s.lower != s.upper {
-		return thousands(s.lower) + " to " + thousands(s.upper)
-	}
+	about := ""
 	if s.relErr > 0 {
-		return "about " + thousands(s.lower)
+		about = "about "
 	}
-	return thousands(s.lower)
+	if s.lower != s.upper {
+		return about + thousands(s.lower) + " to " + thousands(s.upper)
+	}
+	return about + thousands(s.lower)
 }
+
+// dashed returns the number as one word: bounds with a dash.
+func (s *Summary) dashed() string { return strings.Replace(s.number(), " to ", "–", 1) }
 
 func (s *Summary) were() string {
 	if s.lower == 1 && s.upper == 1 {

@@ -148,7 +148,7 @@ func TestWrongJobs(t *testing.T) {
 			job:    variant{},
 			tried:  []Fault{LagsAWhile, LagsForever, ShowsYesterday},
 			caught: []Fault{LagsAWhile},
-			of:     "LagsAWhile", says: "the job failed where it should have passed: site-b/cars: could not be verified: stored is complete up to 1999-12-31T23:59:00Z, the last write was acknowledged at 2000-01-01T00:00:00Z",
+			of:     "LagsAWhile", says: "the job failed where it should have passed: site-b/cars: could not be verified: stored is complete up to 1999-12-31T23:59:00Z, and the last write was acknowledged at 2000-01-01T00:00:00Z: read it back again later",
 		},
 		{
 			name: "says not when it wrote", reason: "yesterday's count looks like today's, and a late one like a lost upload",

@@ -16,6 +16,9 @@ const askFor = 2 * time.Second
 // waited adds to an error of what waited too long what it waited for: a connection
 // of the pool, or whoever holds the commit row of the segment key; "": no segment's.
 func (l *Ledger) waited(ctx context.Context, key string, err error) error {
+	if err != nil && l.dialect.unfit(err) {
+		return notReady{err}
+	}
 	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) && !l.dialect.busy(err) {
 		return err
 	}
@@ -37,6 +40,13 @@ func (l *Ledger) waited(ctx context.Context, key string, err error) error {
 	}
 	return fmt.Errorf("%w: %w: %s", segment.ErrBusy, err, strings.Join(reasons, "; "))
 }
+
+// A notReady error is segment.ErrNotReady, too.
+type notReady struct{ error }
+
+func (e notReady) Is(target error) bool { return target == segment.ErrNotReady }
+
+func (e notReady) Unwrap() error { return e.error }
 
 // ask returns the one answer to a question, "" if there is none or it may not be
 // asked.

@@ -173,5 +173,8 @@ func (r *txRecorder) failed(doing string, err error) error {
 	if err != nil && r.ledger.dialect.overtaken(err) {
 		err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)
 	}
+	if err != nil && r.ledger.dialect.unfit(err) {
+		err = notReady{err}
+	}
 	return wrap(doing, err)
 }

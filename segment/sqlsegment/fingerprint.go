@@ -34,7 +34,7 @@ func lanes(sql string, offsets ...any) []string {
 // fingerprint makes the engine count and add up.
 func (m *measurement) fingerprint(ctx context.Context, f formula) (s validate.Summary, p *printed, err error) {
 	if len(f.sums) == 0 {
-		s, err = m.stream(ctx, f.hash)
+		s, err = m.streamed(ctx, f.hash)
 		return s, nil, err
 	}
 	var rows, ids int64

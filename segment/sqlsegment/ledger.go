@@ -47,7 +47,7 @@ func (l *Ledger) Sizes(ctx context.Context, id segment.ID, n int) (found []valid
 
 // Record implements segment.Ledger.
 func (l *Ledger) Record(ctx context.Context, r segment.Record) error {
-	return recording(&r, l.waited(ctx, "", l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, &r) })))
+	return recording(&r, l.waited(ctx, "", l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) })))
 }
 
 // Change implements segment.Ledger. Where change changes nothing, as after most
@@ -124,7 +124,7 @@ func (r *txRecorder) Sizes(ctx context.Context, id segment.ID, n int) (found []v
 func (r *txRecorder) Record(ctx context.Context, rec segment.Record) error {
 	err := r.ready(ctx)
 	if err == nil {
-		err = record(ctx, r.tx, r.ledger.dialect, &rec)
+		err = record(ctx, r.tx, r.ledger.dialect, rec)
 	}
 	if err != nil && r.ledger.dialect.overtaken(err) {
 		err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)

@@ -31,23 +31,24 @@ SELECT max(attempt), max(CASE WHEN attempt = ? AND state IN ('committed', 'obser
 FROM segmentguard_log WHERE segment = ? AND run = ?`
 
 // record compares and keeps. From the lock to the commit everybody else who
-// records for the segment waits, and sees what was kept.
-func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
-	if err := cmp.Or(checkState(r.State), checkSize(r)); err != nil {
+// records for the segment waits, and sees what was kept. It may be called again with
+// the same record, where the transaction met another one.
+func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) error {
+	if err := cmp.Or(checkState(r.State), checkSize(&r)); err != nil {
 		return err
 	}
-	entry := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: r}
+	entry := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &r}
 	if _, err := logValues(d, &entry); err != nil { // before anything is locked
 		return err
 	}
 	if r.State == segment.RunStarted || r.State == segment.RunOvertaken { // lines of the log, which no transaction of a job need wait for
-		if err := superseded(ctx, s, d, r); err != nil {
+		if err := superseded(ctx, s, d, d.bind(newest), &r); err != nil {
 			return err
 		}
 		return addToLog(ctx, s, d, []segment.LogEntry{entry})
 	}
 	if r.State.GoesLive() {
-		if err := goLive(ctx, s, d, r); err != nil {
+		if err := goLive(ctx, s, d, &r); err != nil {
 			return err
 		}
 	}
@@ -56,14 +57,14 @@ func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	if err != nil {
 		return err
 	}
-	if err := superseded(ctx, s, d, r); err != nil {
+	if err := superseded(ctx, s, d, d.bind(d.latest(newest)), &r); err != nil {
 		return err
 	}
 	changed, err := changeRows(locked, func(s *segment.SegmentState) error {
 		s.Log = []segment.LogEntry{entry}
 		switch {
 		case !damagedIn(s, "state"):
-			s.Record(*r)
+			s.Record(r)
 		case r.State.GoesLive():
 			return s.Damaged
 		}
@@ -85,12 +86,13 @@ func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	return changeCommit(ctx, s, d, key, 0, func(c *segment.CommitRow) error { return c.GoLive(r) })
 }
 
-func superseded(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+// superseded compares the record with what newest yields.
+func superseded(ctx context.Context, s session, d ledgerDialect, newest string, r *segment.Record) error {
 	attempt := sql.NullInt64{Int64: -1}
 	var live sql.NullString
 	key, err := text(d, r.Segment)
 	if err == nil {
-		err = one(ctx, s, d.bind(d.latest(newest)), []any{r.Attempt, key, r.RunID}, &attempt, &live)
+		err = one(ctx, s, newest, []any{r.Attempt, key, r.RunID}, &attempt, &live)
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -367,6 +368,13 @@ func (mySQL) overtaken(err error) bool {
 }
 
 func (mySQL) busy(err error) bool { return strings.Contains(err.Error(), "Error 1205") }
+
+// unfit knows what is denied (1044, 1045, 1142, 1143), and tables that are missing.
+func (mySQL) unfit(err error) bool {
+	return slices.ContainsFunc([]string{"1044", "1045", "1142", "1143", "1146"}, func(number string) bool {
+		return strings.Contains(err.Error(), "Error "+number)
+	})
+}
 
 // holder names the oldest transaction that holds locks, as MySQL does not tell of
 // which rows they are. It tells only those with the right PROCESS.

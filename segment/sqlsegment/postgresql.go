@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -349,6 +350,12 @@ func (d postgreSQL) overtaken(err error) bool { return d.conflict(err) }
 func (postgreSQL) busy(err error) bool {
 	var state interface{ SQLState() string }
 	return errors.As(err, &state) && state.SQLState() == "55P03" // lock_timeout
+}
+
+// unfit knows missing rights, tables and columns, and a log-in that is refused.
+func (postgreSQL) unfit(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && slices.Contains([]string{"42501", "42P01", "42703", "28000", "28P01"}, state.SQLState())
 }
 
 // holder asks whose transaction the row's last lock is of. What other users do,

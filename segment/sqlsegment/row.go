@@ -183,7 +183,7 @@ func changeRows(rows []row, change func(*segment.SegmentState) error) (changed [
 			c.row.state = append([]byte{}, rows[i].state...) // no NULL
 		}
 		if damagedIn(&c.state, "alert") {
-			c.row.alert = rows[i].alert
+			c.alert = rows[i].alert
 		}
 		if len(c.state.Log) > 0 || !sameRows(rows[i:i+1], []row{c.row}) {
 			changed = append(changed, c)

@@ -318,6 +318,10 @@ func (sqLite) busy(err error) bool {
 	return strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked")
 }
 
+func (sqLite) unfit(err error) bool {
+	return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "readonly database")
+}
+
 // holder returns nothing: SQLite does not tell who writes.
 func (sqLite) holder(context.Context, session, string) string { return "" }
 

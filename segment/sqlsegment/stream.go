@@ -10,6 +10,12 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
+// streamed digests the users, and says how to ask for some of them.
+func (m *measurement) streamed(ctx context.Context, hash validate.Hash) (validate.Summary, error) {
+	s, err := m.stream(ctx, hash)
+	return s.WithRemeasure(m.again(hash)), err
+}
+
 // stream digests the users as they are read: all, or where a check asks for some
 // alone (validate.InQuestion) those.
 func (m *measurement) stream(ctx context.Context, hash validate.Hash) (validate.Summary, error) {

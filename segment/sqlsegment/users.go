@@ -88,7 +88,7 @@ func (u *Users) measured(ctx context.Context, q Queryer) (s validate.Summary, p 
 	case m.column.canonical == "":
 		return s, nil, badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
 	case u.Method == Stream:
-		s, err = m.stream(ctx, validate.XXH3)
+		s, err = m.streamed(ctx, validate.XXH3)
 		return s, nil, err
 	case u.Method == Portable:
 		return m.fingerprint(ctx, m.dialect.portable())

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -32,6 +33,85 @@ func stormChild(c *enginetest.Child) error {
 		return err
 	}
 	db.SetMaxOpenConns(8)
+	f, err := newCommand(ledger, c.Args[0], stormWaits)
+	if err != nil {
+		return err
+	}
+	process, err := strconv.Atoi(c.Args[1])
+	for err == nil {
+		var order string
+		if order, err = c.Listen(); err == nil {
+			err = errors.Join(f.storm(order, process), c.Say("done"))
+		}
+	}
+	return err
+}
+
+func (c *command) storm(order string, process int) error {
+	what, first, _ := strings.Cut(order, " ")
+	from, _ := strconv.Atoi(first)
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := from + process; i < stormSegments; i += stormProcesses {
+		group.Go(func() error {
+			if what == "repair" {
+				c.build = "2"
+				return c.run(context.Background(), i, 20_000)
+			}
+			err := c.run(context.Background(), i, 10_000)
+			if verdict, ok := errors.AsType[*validate.Error](err); !ok || verdict.Error() != err.Error() {
+				return fmt.Errorf("%s: %w", commanded(i), err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Five thousand guards in eight processes find their segments capped within
+// minutes. People hear of it a few times, and as often that it is over; nobody is
+// told that a segment is well which is not.
+func TestStorm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("five thousand runs, twice")
+	}
+	at := enginetest.StartAlertmanager(t, stormWaits)
+	d := enginetest.PostgreSQL.New(t)
+	ledger := d.History(t)
+	var all []*enginetest.Process
+	for i := range stormProcesses {
+		all = append(all, d.Start(t, "storm", at.URL, strconv.Itoa(i)))
+	}
+	together := func(order string) {
+		t.Helper()
+		start := time.Now()
+		for _, p := range all {
+			p.Say(t, order)
+		}
+		for _, p := range all {
+			p.Expect(t, "done")
+		}
+		t.Logf("%s: %s", order, time.Since(start))
+	}
+	open := func(want int) { // the first ones
+		t.Helper()
+		alerts, err := at.Open(t.Context(), `alertname="SegmentAffected"`)
+		require.NoError(t, err)
+		left := map[string]int{}
+		for _, x := range alerts {
+			left[x.Labels["segment"]]++
+		}
+		for i := range stormSegments {
+			id := commanded(i)
+			if n := left[id.String()]; (i < want) != (n == 1) || n > 1 {
+				for s, err := range ledger.Segments(t.Context(), segment.SegmentFilter{Segment: id}) {
+					require.NoError(t, err)
+					t.Errorf("%s has %d alerts; the ledger says %+v of run %+v", id, n, s.Alert, s.Last)
+				}
+			}
+		}
+		require.False(t, t.Failed())
+	}
 	f, err := newCommand(ledger, c.Args[0], stormWaits)
 	if err != nil {
 		return err

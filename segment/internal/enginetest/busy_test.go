@@ -197,3 +197,27 @@ func TestLedgerInTheJobsFile(t *testing.T) {
 		})
 	}
 }
+
+// What no retry mends is not tried again: a schema that is missing.
+func TestNotReady(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		missing, err := sqlsegment.NewLedger(d.Open(t), d.Dialect)
+		require.NoError(t, err)
+		dropped, db := d.History(t), d.Open(t)
+		require.NoError(t, dropped.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
+		execute(t, db, "DROP TABLE segmentguard_commits")
+		execute(t, db, "DROP TABLE segmentguard_segments")
+		for _, h := range []*sqlsegment.Ledger{dropped, missing} {
+			_, err := impatient(t, h, &teller{}).Commit(t.Context(), fiveUsers("r2", segment.Staging{Commit: func(context.Context) error { return nil }}))
+			require.ErrorIs(t, err, validate.Unverified)
+			require.ErrorIs(t, err, segment.ErrNotReady)
+			require.False(t, segment.Retryable(err))
+			execute(t, db, "DROP TABLE segmentguard_schema")
+			tx := opened(t, db)
+			_, err = h.Tx(tx).Sizes(t.Context(), idS, 1)
+			require.ErrorIs(t, err, segment.ErrNotReady)
+			require.NoError(t, tx.Rollback())
+			execute(t, db, "CREATE TABLE segmentguard_schema (version bigint)")
+		}
+	})
+}

@@ -126,7 +126,7 @@ func TestSweepOverDamage(t *testing.T) {
 			require.NoError(t, segment.Repair(t.Context(), h, id, decision))
 			_, err = db.ExecContext(t.Context(), d.Bind("UPDATE segmentguard_segments SET state = ? WHERE segment = ?"), before, id.String())
 			require.NoError(t, err) // as it was, to go on
-			for range 2 { // in a row
+			for range 2 {           // in a row
 				require.Equal(t, n, sweep().Healthy)
 			}
 			require.Equal(t, []int{0, 1}, told.news(), "it is over")

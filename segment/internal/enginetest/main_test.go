@@ -15,5 +15,6 @@ func TestMain(m *testing.M) {
 		"load":    loadChild,
 		"storm":   stormChild,
 		"killed":  killedChild,
+		"vanish":  vanishChild,
 	})
 }

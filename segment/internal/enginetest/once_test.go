@@ -13,27 +13,32 @@ import (
 )
 
 // TestStoreThatKeepsAUserOnce: of a source with repeats, a store that keeps each
-// user once is asked for the users in question alone, and the verdict is exact.
+// user once is asked for the users in question alone, on every engine and by every
+// method, and the verdict is exact.
 func TestStoreThatKeepsAUserOnce(t *testing.T) {
-	d := enginetest.PostgreSQL.New(t)
-	db := d.Open(t)
 	ids := make([]string, 40_000)
 	for i := range ids {
 		ids[i] = fmt.Sprint("user-", i)
 	}
-	create(t, d, db, "source", slices.Concat(ids, ids[:100]))
-	create(t, d, db, "whole", ids)
-	create(t, d, db, "short", ids[40:])
-	for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
-		source := summarize(t, d, db, m, "SELECT id FROM source")
-		_, err := validate.Check(t.Context(), validate.Policy{Distinct: true}, validate.Output{
-			Expected: source, Stored: summarize(t, d, db, m, "SELECT id FROM whole"),
+	for _, engine := range []enginetest.Engine{enginetest.PostgreSQL, enginetest.SQLite, enginetest.MariaDB, enginetest.ClickHouse} {
+		t.Run(engine.Name, func(t *testing.T) {
+			d := engine.New(t)
+			db := d.Open(t)
+			create(t, d, db, "source", slices.Concat(ids, ids[:100]))
+			create(t, d, db, "whole", ids)
+			create(t, d, db, "short", ids[40:])
+			for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable, sqlsegment.Stream} {
+				source := summarize(t, d, db, m, "SELECT id FROM source")
+				_, err := validate.Check(t.Context(), validate.Policy{Distinct: true}, validate.Output{
+					Expected: source, Stored: summarize(t, d, db, m, "SELECT id FROM whole"),
+				})
+				require.NoError(t, err, "nothing is lost")
+				_, err = validate.Check(t.Context(), validate.Policy{Distinct: true}, validate.Output{
+					Expected: source, Stored: summarize(t, d, db, m, "SELECT id FROM short"),
+				})
+				require.ErrorIs(t, err, validate.Short)
+				require.ErrorContains(t, err, "39,960 of 40,000")
+			}
 		})
-		require.NoError(t, err, "nothing is lost")
-		_, err = validate.Check(t.Context(), validate.Policy{Distinct: true}, validate.Output{
-			Expected: source, Stored: summarize(t, d, db, m, "SELECT id FROM short"),
-		})
-		require.ErrorIs(t, err, validate.Short)
-		require.ErrorContains(t, err, "39,960 of 40,000")
 	}
 }

@@ -41,7 +41,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -80,6 +79,8 @@ type process struct {
 	cancel context.CancelFunc
 	onKill []func()
 	thaws  atomic.Int64 // when the process goes on after a pause, in nanoseconds
+	number int64        // that the ledger gave it last
+	does   decision     // of a human
 }
 
 type processKey struct{}
@@ -103,7 +104,8 @@ type scheduler struct {
 	random  *rand.Rand
 	mu      sync.Mutex
 	waiting []*turn
-	running int // processes that have not ended
+	unused  []*turn // to wait with again
+	running int     // processes that have not ended
 	spawned int
 	round   int
 	arrived chan struct{}
@@ -128,14 +130,17 @@ func (s *scheduler) arrive() {
 
 // wait waits for the process's turn and returns the fault that is planned for it.
 func (s *scheduler) wait(ctx context.Context, p *process, what string) (fault, error) {
-	t := &turn{process: p, what: what, hand: make(chan fault)}
 	s.mu.Lock()
-	t.round = s.round
+	t := s.newTurn()
+	t.process, t.what, t.round = p, what, s.round
 	s.waiting = append(s.waiting, t)
 	s.mu.Unlock()
 	s.arrive()
 	select {
 	case f := <-t.hand:
+		s.mu.Lock()
+		s.unused = append(s.unused, t)
+		s.mu.Unlock()
 		return f, nil
 	case <-ctx.Done():
 		s.mu.Lock()
@@ -143,6 +148,16 @@ func (s *scheduler) wait(ctx context.Context, p *process, what string) (fault, e
 		s.mu.Unlock()
 		return "", context.Cause(ctx)
 	}
+}
+
+func (s *scheduler) newTurn() *turn {
+	n := len(s.unused)
+	if n == 0 {
+		return &turn{hand: make(chan fault)}
+	}
+	t := s.unused[n-1]
+	s.unused = s.unused[:n-1]
+	return t
 }
 
 // run hands over until all processes have ended.
@@ -192,12 +207,26 @@ func (s *scheduler) note(p *process, what string, f fault) {
 	if f != "" {
 		s.faults++
 	}
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%d %d %s %s %d", s.hash, p.id, what, f, time.Now().UnixNano())
-	s.hash = h.Sum64()
+	s.mix(uint64(p.id), uint64(time.Now().UnixNano()))
+	s.mixText(what)
+	s.mixText(string(f))
 	if s.keep {
 		s.trace = append(s.trace, fmt.Sprintf("%s %-10s %s %s", time.Now().UTC().Format("02 15:04:05.000"), p.name, what, f))
 	}
+}
+
+// mix adds numbers to the hash of all steps, by FNV-1a.
+func (s *scheduler) mix(numbers ...uint64) {
+	for _, n := range numbers {
+		s.hash = (s.hash ^ n) * 1099511628211
+	}
+}
+
+func (s *scheduler) mixText(text string) {
+	for i := range len(text) {
+		s.mix(uint64(text[i]))
+	}
+	s.mix(uint64(len(text)))
 }
 
 // say adds a line to the trace that is no step.

@@ -20,7 +20,7 @@ func (c *Checkpoints) Append(w *Writer) {
 }
 
 // Checkpoints reads those of so many users, in pages.
-func (r *Reader) Checkpoints(users, page int64, sum Sum) (c Checkpoints) {
+func (r *Reader) Checkpoints(users, page int64, a Algorithm, sum Sum) (c Checkpoints) {
 	c.Doublings = uint8(r.Number("doublings", 62)) //nolint:gosec // at most 62
 	if c.Stride(page)>>c.Doublings != page {
 		r.Fail("page: %d doubled %d times is too large", page, c.Doublings)
@@ -29,7 +29,7 @@ func (r *Reader) Checkpoints(users, page int64, sum Sum) (c Checkpoints) {
 	var last int64
 	for range n {
 		p := Checkpoint{Users: r.Number("checkpoint", users), At: Place(r.Number("place", int64(AtSeam)))} //nolint:gosec // at most AtSeam
-		r.Words(p.Sum[:])
+		p.Sum = r.Sum(a, p.Users)
 		switch {
 		case p.Users <= last:
 			r.Fail("checkpoint at %d after one at %d, want them in order", p.Users, last)
@@ -43,6 +43,22 @@ func (r *Reader) Checkpoints(users, page int64, sum Sum) (c Checkpoints) {
 		c.List = append(c.List, p)
 	}
 	return c
+}
+
+// Sum reads what the hashes of so many users add up to.
+func (r *Reader) Sum(a Algorithm, users int64) (sum Sum) {
+	r.Words(sum[:])
+	switch {
+	case a == XXH3 && (sum[2] != 0 || sum[3] != 0):
+		r.Fail("sum: %d numbers, want 2", len(sum))
+	case a == MD5 && users < 1<<32:
+		for _, lane := range sum {
+			if lane > uint64(users)*(1<<32-1) { //nolint:gosec // not negative
+				r.Fail("sum: %d of %d users, each below 2^32", lane, users)
+			}
+		}
+	}
+	return sum
 }
 
 // Append writes the sample. Equal samples are equal bytes.
@@ -93,13 +109,19 @@ func (r *Reader) Sample(users int64, a Algorithm, sum Sum) (s Sample) {
 	return s
 }
 
-// checkPositions fails where two users came at one place.
+// checkPositions fails where two users came at one place, or, of a sample that holds
+// all users, none did.
 func (s *Sample) checkPositions(r *Reader) {
-	users := s.ByPosition()
-	for i := 1; i < len(users); i++ {
-		if users[i].First == users[i-1].First {
-			r.Fail("sample: two users at place %d", users[i].First)
+	var last, rows int64 = -1, 0
+	for _, u := range s.ByPosition() {
+		switch {
+		case u.First == last:
+			r.Fail("sample: two users at place %d", u.First)
+		case u.First > rows && s.Whole():
+			r.Fail("sample: nobody came at place %d", rows)
 		}
+		last = u.First
+		rows += u.Count
 	}
 }
 

@@ -48,7 +48,7 @@ func TestWhatNoCheckpointsAre(t *testing.T) {
 	} {
 		list := Checkpoints{List: []Checkpoint{{Users: 2}, {Users: 4}}}
 		c.edit(&list)
-		err := read(list.Append, func(r *Reader) { r.Checkpoints(5, 2, Sum{7}) })
+		err := read(list.Append, func(r *Reader) { r.Checkpoints(5, 2, XXH3, Sum{7}) })
 		requireSays(t, err, c.says, c.reason)
 	}
 }
