@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -48,7 +49,7 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 		return wrap("claiming the telling", err)
 	}
 	var failures []error
-	for id := range incidents {
+	for _, id := range slices.Sorted(maps.Keys(incidents)) {
 		failures = append(failures, n.ring(ctx, id))
 	}
 	if err := joinFew(failures); err != nil { // without it, its members would ring

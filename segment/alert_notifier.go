@@ -84,11 +84,12 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	if err == nil && kept {
 		return n.tell(ctx, found)
 	}
+	told := a // what is written down late must not say so
 	n.mu.Lock()
-	a.Unconfirmed, a.Ledger = true, n.name // people must know all the same
+	told.Unconfirmed, told.Ledger = true, n.name // people must know all the same
 	n.mu.Unlock()
-	a.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself, unless a sweep finds the fault")
-	return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
+	told.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself, unless a sweep finds the fault")
+	return join(err, n.say(context.WithoutCancel(ctx), []Alert{told}, nil))
 }
 
 // passed says that a run of a segment passed, as far as one run can tell; warning

@@ -21,15 +21,18 @@ var planted = []struct {
 	{"a lease that was taken over counts", "ledger_commit.go", "	leased := r.Hold.Token != 0\n", "	leased := r.Hold.Token != 0\n	if leased {\n		r.Hold = Hold{c.Token, c.Generation}\n	}\n", 4000},
 	{"any run that went live meanwhile supersedes", "guard_lease.go", "r.start.Number < c.mayBeLive():", "r.start.Generation != c.Generation:", 200},
 	{"an older run goes over a later one that may be live", "ledger_commit.go", "return max(c.Number, c.Passed)", "return c.Number", 4000},
-	{"an older run's failure opens an alert", "alert_notifier.go", "if !a.Protected || !s.older(a.Number) {", "{", 4000},
-	{"a pass closes the alert of a later run", "alert_state.go", "(number == 0 || s.Open.Number <= number) && ", "", 4000},
-	{"a pass closes an unknown", "alert_state.go", "s.Open.State != RunUnknown && ", "", 4000},
+	{"an older run's failure opens an alert", "alert_notifier.go", "if kept = s.hasAlert(); a.Protected() && s.older(a.Number) {", "if kept = s.hasAlert(); false {", 4000},
+	{"a pass closes the alert of a later run", "alert_state.go", ", s.Unsettled, o.number != 0 && s.Open.Number > o.number:", ", s.Unsettled:", 4000},
+	{"a pass closes an unknown", "alert_state.go", "case s.Open == nil, s.Unsettled, ", "case s.Open == nil, ", 4000},
 	{"what overtakes is not noticed", "guard_reject.go", "r.unprotected() || r.admitting || !r.moved && !r.lease.mayBeGone(ctx)", "true", 200},
 	{"the generation stands still", "ledger_commit.go", "c.Generation++", "", 200},
 	{"a commit without an answer did not work", "guard_reject.go", "landed = landed || e.Record", "landed = false && e.Record", 2000},
 	{"an output of which nothing is known is discarded", "guard_reject.go", "recorded := r.recordAfter(ctx, RunUnknown)", "_, recorded := r.discard(ctx), r.recordAfter(ctx, RunUnknown)", 2000},
 	{"a wait without a bound", "guard_lease.go", "ctx, cancel := timeout(ctx, r.guard.config.Timeout)", "ctx, cancel := context.WithCancel(ctx)", 2000},
-	{"nobody ends what a later run made over", "monitor_judge.go", "return a.bySweep() || known && (a.State == RunUnknown || later)", "return a.bySweep() || known && a.State == RunUnknown && !later", 6000},
+	{"nobody ends what a later run made over", "monitor_judge.go", "return a.Number < l.number", "return false", 6000},
+	{"what is told is written down before", "alert_deliver.go", "			due[s.Segment] = s.Alert.clone()\n", "			due[s.Segment] = s.Alert.clone()\n			s.told(new(due[s.Segment]), now)\n", 4000},
+	{"what the alerter may have heard is forgotten", "alert_state.go", "			s.Trying = append(s.Trying, m)\n", "			_ = m\n", 4000},
+	{"a mark is lowered", "alert_state.go", "	s.Marks = append(s.Marks, is)\n", "	s.Marks = []Mark{is}\n", 4000},
 }
 
 // TestPlantedBugs builds the simulator over code with a bug in it, which must be

@@ -9,14 +9,12 @@ import (
 // A Simulator tries worlds over ledgers that open returns, each in the bubble of
 // synctest in which its world happens.
 type Simulator struct {
-	platform *platform
-	open     func(*testing.T) segment.Ledger // nil: a Memory
+	open func(*testing.T) segment.Ledger // nil: a Memory
 }
 
 // New returns a Simulator. With nil in place of open a world's ledger is a Memory.
 func New(open func(*testing.T) segment.Ledger) (*Simulator, error) {
-	f, err := newPlatform()
-	return &Simulator{f, open}, err
+	return &Simulator{open}, nil
 }
 
 // Violation lets the world of a seed happen. It returns the promise that it broke, or
@@ -30,5 +28,5 @@ func (s *Simulator) Violation(t *testing.T, seed uint64) (violation string, step
 
 func (s *Simulator) run(t *testing.T, p plan, keep bool) *world {
 	t.Helper()
-	return run(t, s.platform, p, keep, s.open)
+	return run(t, p, keep, s.open)
 }

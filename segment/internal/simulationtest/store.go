@@ -3,11 +3,9 @@ package simulationtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -259,12 +257,13 @@ func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment
 	p := of(ctx)
 	return p.call(ctx, "change", p.wait(), func() error {
 		return p.world.ledger.Change(context.WithoutCancel(ctx), ids, func(s *segment.SegmentState) error {
-			before := s.Alert.Open
+			before, unsettled, entries := s.Alert.Open, s.Alert.Unsettled, len(s.Log)
 			err := change(s)
 			if p.does != "" {
 				p.world.decided(p.does, before, s)
 			}
-			if before != nil && before.State == segment.RunUnknown && s.Alert.Open == nil && p.wait() > 0 {
+			p.world.changed(p, before, s, s.Log[entries:])
+			if unsettled && s.Alert.Open == nil && p.wait() > 0 {
 				p.world.violate("%s ended an alert that nobody knows what is live, and did not look: %s", p.name, before.Text)
 			}
 			if a := s.Alert.Open; a != nil && a.Protected() && a.Number != 0 && a.Number < s.Number && (before == nil || before.RunID != a.RunID) && p.wait() > 0 {
@@ -272,6 +271,42 @@ func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment
 			}
 			return err
 		})
+	})
+}
+
+func (ledger) Identity(ctx context.Context) (name string, err error) {
+	p := of(ctx)
+	err = p.call(ctx, "identity", p.wait(), func() error {
+		name, err = p.world.ledger.Identity(context.WithoutCancel(ctx))
+		return err
+	})
+	return name, err
+}
+
+func (ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.Seq2[segment.Incident, error] {
+	return listed(ctx, "incidents", func(m segment.Ledger) iter.Seq2[segment.Incident, error] { return m.Incidents(context.Background(), f) })
+}
+
+func (ledger) ChangeIncident(ctx context.Context, id string, change func(*segment.Incident) error) error {
+	p := of(ctx)
+	return p.call(ctx, "change incident", p.wait(), func() error {
+		return p.world.ledger.ChangeIncident(context.WithoutCancel(ctx), id, change)
+	})
+}
+
+func (ledger) Mutes(ctx context.Context) (mutes []segment.Mute, err error) {
+	p := of(ctx)
+	err = p.call(ctx, "mutes", p.wait(), func() error {
+		mutes, err = p.world.ledger.Mutes(context.WithoutCancel(ctx))
+		return err
+	})
+	return mutes, err
+}
+
+func (ledger) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([]segment.Mute, error)) error {
+	p := of(ctx)
+	return p.call(ctx, "change mutes", p.wait(), func() error {
+		return p.world.ledger.ChangeMutes(context.WithoutCancel(ctx), change)
 	})
 }
 
@@ -309,36 +344,6 @@ func listed[T any](ctx context.Context, what string, list func(segment.Ledger) i
 			yield(none, err)
 		}
 	}
-}
-
-// An alerter keeps what it was told, per segment and job, until that is over.
-type alerter struct{}
-
-func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
-	p := of(ctx)
-	bound := 2 * time.Second
-	if p.wait() == 0 {
-		bound = 0
-	}
-	return p.call(ctx, "alerter", bound, func() error {
-		for _, a := range resolved {
-			for fault := range p.world.open {
-				if fault == faultOf(&a) || a.Kind == "" && strings.HasPrefix(fault, a.Segment.String()+" ") {
-					delete(p.world.open, fault)
-				}
-			}
-		}
-		for _, a := range firing {
-			p.world.open[faultOf(&a)] = true
-			p.world.told = append(p.world.told, a)
-			p.say("tells: %s %s", a.Urgency, a.Text)
-		}
-		return nil
-	})
-}
-
-func faultOf(a *segment.Alert) string {
-	return fmt.Sprint(a.Segment, " ", a.Kind, " ", a.Urgency, " ", a.Job.Kind)
 }
 
 func sortedKeys[V any](m map[segment.ID]V) []segment.ID {
