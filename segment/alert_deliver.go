@@ -103,13 +103,38 @@ func (n *notifier) due(s *AlertState, sweeping bool) bool {
 // mostOthers is of how many segments a guard tells what others did not.
 const mostOthers = 100
 
-// deliverOthers tells what others left untold, as far as a job's way allows.
+// deliverOthers tells what others left untold, as far as a job's way allows. Who
+// found something a moment ago is about to see whether it is of an incident, and
+// tells it then; who died over that leaves it to the next one.
 func (n *notifier) deliverOthers(ctx context.Context) error {
-	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: mostOthers})
-	if err != nil {
-		return err
+	var ids []ID
+	var unformed []*Alert
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Pending: true, Limit: mostOthers}) {
+		if err != nil {
+			return wrap("reading the alerts", err)
+		}
+		if s.Alert.unformed() {
+			if n.now().Sub(s.Alert.Open.Since).Abs() < claimFor {
+				continue
+			}
+			unformed = append(unformed, s.Alert.Open)
+		}
+		ids = append(ids, s.Segment)
+	}
+	for _, a := range unformed {
+		joined, err := n.form(ctx, a)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, joined...)
 	}
 	return n.deliver(ctx, ids, false)
+}
+
+// unformed reports whether nobody was told of this onset, and it is of no incident:
+// who found it may not have looked for one.
+func (s *AlertState) unformed() bool {
+	return s.Open != nil && s.Incident == "" && len(s.Told)+len(s.Trying) == 0
 }
 
 // deliverAll tells the alerter what it does not know of incidents and segments. It

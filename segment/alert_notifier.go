@@ -88,7 +88,7 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	n.mu.Lock()
 	told.Unconfirmed, told.Ledger = true, n.name // people must know all the same
 	n.mu.Unlock()
-	told.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself in minutes, unless a sweep finds the fault")
+	told.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself, unless a sweep finds the fault")
 	return join(err, n.say(context.WithoutCancel(ctx), []Alert{told}, nil))
 }
 

@@ -347,7 +347,6 @@ func TestReconcileTwentyThousand(t *testing.T) {
 	open := f.open()
 	require.Equal(t, segments, len(open)) //nolint:testifylint // it would print them
 	require.NoError(t, at.End(t.Context(), open[7]))
-	open = nil
 
 	f.pass(time.Hour)
 	start := time.Now()

@@ -129,12 +129,11 @@ func failed(t *testing.T, err error) {
 
 // sweep judges the segments as they are live, but for what some of them hold
 // instead; those that hold less than nothing are not listed.
-func (f *fleet) sweep(held map[segment.ID]int64) segment.Sweep {
+func (f *fleet) sweep(held map[segment.ID]int64) {
 	f.t.Helper()
 	sweep, err := f.monitor.Sweep(f.t.Context(), f.listing(held))
 	require.NoError(f.t, err)
 	require.True(f.t, sweep.Complete)
-	return sweep
 }
 
 func (f *fleet) listing(held map[segment.ID]int64) iter.Seq2[segment.CurrentSize, error] {

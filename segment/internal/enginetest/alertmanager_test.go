@@ -88,11 +88,11 @@ func fault(name string, kind validate.Kind, incident, ledger string) segment.Ale
 	}
 }
 
-// ring returns a ring of an incident.
-func ring(incident, ledger string, members int) segment.Alert {
+// ring returns a ring of the incident "one".
+func ring(members int) segment.Alert {
 	return segment.Alert{
-		Segment: segment.ID{SiteGroup: "site", Name: incident}, Urgency: segment.Page, Level: segment.LevelLive, Incident: incident, Ledger: ledger,
-		Text: "an incident", Ring: members, About: &segment.Incident{ID: incident, Cause: segment.Cause{SiteGroup: incident}},
+		Segment: segment.ID{SiteGroup: "site", Name: "one"}, Urgency: segment.Page, Level: segment.LevelLive, Incident: "one", Ledger: "ledger",
+		Text: "an incident", Ring: members, About: &segment.Incident{ID: "one", Cause: segment.Cause{SiteGroup: "one"}},
 	}
 }
 
@@ -103,13 +103,17 @@ func TestInhibition(t *testing.T) {
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	other := fault("another job", validate.Empty, "one", "ledger")
 	other.Build, other.Job.Kind, other.Urgency, other.Store, other.Level = "7", segment.JobKindCopy, segment.Ticket, "redis", segment.LevelLost50
+	nameless := enginetest.OpenAlert{EndsAt: time.Now().Add(time.Hour), Labels: map[string]string{
+		"alertname": "SegmentIncident", "severity": "page", "segment": "of no name", "ledger": "ledger",
+	}}
+	require.NoError(t, at.Post(t.Context(), nameless))
 	require.NoError(t, at.Alerter(t, nil).Tell(t.Context(), []segment.Alert{
 		fault("member", validate.Capped, "one", "ledger"), other, fault("of none", validate.Capped, "", "ledger"), fault("of no ledger", validate.Capped, "", ""),
 		fault("of another", validate.Capped, "two", "ledger"), fault("of another ledger", validate.Capped, "one", "ledger 2"),
-		ring("one", "ledger", 3),
+		ring(3),
 	}, nil))
 	want := []string{
-		"pages firing site group one: 3", "pages firing site/of none", "pages firing site/of no ledger", "pages firing site/of another", "pages firing site/of another ledger",
+		"pages firing of no name", "pages firing site group one: 3", "pages firing site/of none", "pages firing site/of no ledger", "pages firing site/of another", "pages firing site/of another ledger",
 	}
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
@@ -120,7 +124,7 @@ func TestRings(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
 	alerter := at.Alerter(t, nil)
-	rings := []segment.Alert{ring("one", "ledger", 3), ring("one", "ledger", 10), ring("one", "ledger", 100)}
+	rings := []segment.Alert{ring(3), ring(10), ring(100)}
 	require.NoError(t, alerter.Tell(t.Context(), rings[:1], nil))
 	want := []string{"pages firing site group one: 3"}
 	notified(t, at, want...)
@@ -176,7 +180,7 @@ func TestNewLabels(t *testing.T) {
 	alerter := at.Alerter(t, nil)
 	single, member := fault("cars", validate.Short, "", "ledger"), fault("cars", validate.Short, "one", "ledger")
 	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{single}, nil))
-	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{member, ring("one", "ledger", 3)}, []segment.Alert{single}))
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{member, ring(3)}, []segment.Alert{single}))
 	want := []string{"pages firing site group one: 3"}
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
@@ -235,14 +239,15 @@ func TestOpenTwentyThousand(t *testing.T) {
 	const alerts = 20_000
 	at := enginetest.StartAlertmanager(t, enginetest.Waits{Group: time.Minute, Interval: 5 * time.Minute}) // as documented: to look at so many each second keeps it busy
 	alerter := at.Alerter(t, nil)
-	firing := make([]segment.Alert, alerts)
-	for i := range firing {
-		firing[i] = fault(fmt.Sprint(i), validate.Short, "one", "ledger")
-		firing[i].Text = strings.Repeat("It is what it is. ", 100)
+	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{ring(10_000)}, nil))
+	for part := range 20 {
+		var firing []segment.Alert
+		for i := range alerts / 20 {
+			firing = append(firing, fault(fmt.Sprint(part, " ", i), validate.Short, "one", "ledger"))
+			firing[i].Text = strings.Repeat("It is what it is. ", 100)
+		}
+		require.NoError(t, alerter.Tell(t.Context(), firing, nil))
 	}
-	require.NoError(t, alerter.Tell(t.Context(), []segment.Alert{ring("one", "ledger", 10_000)}, nil))
-	require.NoError(t, alerter.Tell(t.Context(), firing, nil))
-	firing = nil
 	start := time.Now()
 	held, found := heldBy(func(sample func()) (found int) {
 		for _, err := range alerter.Open(t.Context(), "site") {
