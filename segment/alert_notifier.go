@@ -17,6 +17,7 @@ type notifier struct {
 	ledger  Ledger // nil: nobody remembers what was told
 	alerter Alerter
 	timeout time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
+	bound   time.Duration // of the ledger, in a job's way
 }
 
 // claimFor is how long a notifier has for telling the alerter before another one
@@ -30,7 +31,7 @@ func (n notifier) fire(ctx context.Context, a Alert) error {
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
 	written, kept := false, true
-	err := afterwards(ctx, defaultTimeout, func(ctx context.Context) (err error) {
+	err := afterwards(ctx, n.bound, func(ctx context.Context) (err error) {
 		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) {
 			if kept = s.hasAlert(); !a.Protected || !s.older(a.Number) {
 				s.Alert.open(a)
@@ -55,7 +56,7 @@ func (n notifier) say(ctx context.Context, firing, resolved []Alert) error {
 // passed says that a run of a segment passed, so that nothing is wrong with it
 // any more, as far as one run can tell.
 func (n notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report) error {
-	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
+	return afterwards(ctx, n.bound, func(ctx context.Context) error {
 		if n.ledger == nil {
 			return n.say(ctx, nil, []Alert{{Segment: id}})
 		}

@@ -97,7 +97,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		waits:     waits,
-		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout},
+		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout, c.Timeout},
 	}, nil
 }
 

@@ -25,6 +25,8 @@ type guardedRun struct {
 	wrote      bool  // into the ledger, in the job's transaction
 	leftover   error // why discarding failed
 	discarded  bool
+	dropped    bool // told, or about to be
+	yielded    bool // to another run: what failed is no verdict
 	committing bool // Commit was called: what it did cannot be taken back
 	live       bool
 }
@@ -33,7 +35,7 @@ type guardedRun struct {
 func (r *guardedRun) decide(ctx context.Context) error {
 	err := r.prepare(ctx)
 	if err == nil && !r.admitting {
-		if err = r.lock(ctx); yields(err) {
+		if err = r.lock(ctx); yields(err) && !r.unprotected() {
 			return r.yield(ctx, err)
 		}
 		if err != nil {

@@ -1079,11 +1079,11 @@ func TestHanging(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
 				h := &hanging{Memory: b.ledger, at: at}
-				b.config.Ledger, b.config.Alerter, b.staged = h, h, 4100
+				b.config.Ledger, b.config.Alerter, b.staged, b.config.Timeout = h, h, 4100, 7*time.Second
 				b.run.Staging.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
 				_, err := b.commit()
 				require.ErrorIs(t, err, validate.Short)
-				require.ErrorContains(t, err, "gave up after "+map[bool]string{true: "2s", false: "30s"}[at == "fire"])
+				require.ErrorContains(t, err, "gave up after "+map[bool]string{true: "2s", false: "7s"}[at == "fire"])
 				require.Equal(t, told, len(h.alerts) == 1)
 				require.Equal(t, at == "rejected", !b.recorded())
 			})

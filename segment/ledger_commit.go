@@ -22,6 +22,7 @@ type Start struct {
 type Hold struct {
 	Token      int64 // of its lease; 0: none
 	Generation int64 // when it took the row
+	Observed   bool  // it did not take the row, and read the generation before it read back what is stored
 }
 
 // A CommitRow is what a ledger keeps of each segment so that its runs go live one
@@ -118,7 +119,7 @@ func (c *CommitRow) GoLive(r *Record) error {
 	leased := r.Hold.Token != 0
 	switch {
 	case r.State == RunObserved: // held back by nothing
-		r.Overlapped = r.Overlapped || c.held()
+		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
 	case r.Overlapped || r.Settled: // it is live, whatever came before or after
 	case leased && r.Hold.Token != c.Token:
 		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)

@@ -83,7 +83,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
 		affected:  affected,
-		notifier:  notifier{c.Ledger, c.Alerter, 0},
+		notifier:  notifier{c.Ledger, c.Alerter, 0, 0},
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
