@@ -83,6 +83,9 @@ func (r *guardedRun) observe(ctx context.Context) {
 
 // enter finds out from the row whether the run may go on, and takes it.
 func (r *guardedRun) enter(c *CommitRow) error {
+	if c.Damaged != nil {
+		return c.Damaged
+	}
 	if !r.begun {
 		r.begun, r.start.Generation = true, c.Seen
 	}
@@ -190,6 +193,9 @@ func (l *lease) renew(ctx context.Context) bool {
 	asked, lost := time.Now(), false
 	err := within(ctx, leaseFor/6, func(ctx context.Context) error {
 		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
+			if c.Damaged != nil {
+				return c.Damaged
+			}
 			if lost = c.Token != l.token || c.RunID == ""; !lost {
 				c.Until = c.Now.Add(leaseFor)
 			}

@@ -75,6 +75,8 @@ type CommitRow struct {
 
 	Now  time.Time `json:"-"` // by the ledger's clock, that of all leases
 	Seen int64     `json:"-"` // the generation before the ledger waited for the row
+
+	Damaged *Damage `json:"-"` // what cannot be read of it; nil: nothing
 }
 
 // leaseFor is how long a lease holds that is not renewed.
@@ -118,6 +120,8 @@ func (c *CommitRow) take(run string, attempt int) {
 func (c *CommitRow) GoLive(r *Record) error {
 	leased := r.Hold.Token != 0
 	switch {
+	case c.Damaged != nil:
+		return c.Damaged
 	case r.State == RunObserved: // held back by nothing
 		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
 	case r.Overlapped || r.Settled: // it is live, whatever came before or after
@@ -146,6 +150,17 @@ func (c *CommitRow) GoLive(r *Record) error {
 func (c *CommitRow) release(token int64) {
 	if c.Token == token {
 		c.RunID, c.Passed = "", 0
+	}
+}
+
+// repair makes a row that cannot be read one that nobody holds and whose last holder
+// may still go live: it and all who began earlier find that another one was there.
+// What is live is not known, then, until a sweep has seen the store.
+func (c *CommitRow) repair(number int64) {
+	anew := c.Now.UnixMicro() // beyond all that was counted
+	*c = CommitRow{
+		RunID: "lost", Since: c.Now, Until: c.Now, Now: c.Now, Number: number,
+		Token: max(c.Token+1, anew), Generation: max(c.Generation+1, anew),
 	}
 }
 

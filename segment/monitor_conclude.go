@@ -205,7 +205,13 @@ func (w *sweeper) remember(ctx context.Context) error {
 func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
 	held, begun := false, time.Now()
 	err := within(ctx, max(time.Second-w.waited/10, 10*time.Millisecond), func(ctx context.Context) error {
-		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error { held = c.held(); return nil })
+		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error {
+			if c.Damaged != nil {
+				return c.Damaged
+			}
+			held = c.held()
+			return nil
+		})
 	})
 	if err != nil {
 		w.waited += time.Since(begun)
