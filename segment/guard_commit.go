@@ -53,7 +53,7 @@ func (r *guardedRun) decide(ctx context.Context) error {
 	switch {
 	case !r.report.Passed() && r.rule.Mode != Observe:
 		if r.overtaken(ctx) {
-			return r.yield(ctx, fmt.Errorf("%s: run %s is %w by another run of the segment: what it read back is no verdict", r.run.Job.To, r.run.ID, ErrOvertaken))
+			return r.yield(ctx, r.noVerdict())
 		}
 		return r.reject(ctx)
 	case r.admitting:

@@ -105,6 +105,16 @@ func (r *guardedRun) overtaken(ctx context.Context) bool {
 	return err == nil
 }
 
+// noVerdict says what overtook the run.
+func (r *guardedRun) noVerdict() error {
+	for _, f := range r.report.Findings {
+		if errors.Is(f.Cause, ErrOvertaken) {
+			return fmt.Errorf("%s: run %s: %w", r.run.Job.To, r.run.ID, f.Cause)
+		}
+	}
+	return fmt.Errorf("%s: run %s is %w by another run of the segment: what it read back is no verdict", r.run.Job.To, r.run.ID, ErrOvertaken)
+}
+
 // yield drops the output of a run that another one superseded or overtook. That
 // is no news about the segment.
 func (r *guardedRun) yield(ctx context.Context, why error) error {
