@@ -218,8 +218,8 @@ func TestObservedRunsThatOverlap(t *testing.T) {
 		require.NotNil(t, b.state().Live)
 	}
 	slow := b.begin("slow")
-	slow.Staging.Commit = func(ctx context.Context) error {
-		_, err := b.guard().Commit(ctx, b.begin("quick"))
+	slow.Staging.Commit = func(context.Context) error {
+		_, err := b.guard().Commit(t.Context(), b.begin("quick"))
 		require.NotNil(t, b.state().Live)
 		return err
 	}

@@ -118,6 +118,27 @@ func (c *CommitRow) take(run string, attempt int) {
 // (ErrOvertaken). It marks a record as Overlapped where another run may have gone
 // live at the same time.
 func (c *CommitRow) GoLive(r *Record) error {
+	if err := c.check(r); err != nil {
+		return err
+	}
+	leased := r.Hold.Token != 0
+	if r.State == RunPassed {
+		if leased {
+			c.Until, c.Passed = c.Now.Add(leaseFor), r.Number
+		}
+		return nil
+	}
+	c.Generation++
+	c.Number = max(c.Number, r.Number)
+	if leased {
+		c.release(r.Hold.Token)
+	}
+	return nil
+}
+
+// check returns why a record must not go live, and marks one beside which another may
+// have.
+func (c *CommitRow) check(r *Record) error {
 	leased := r.Hold.Token != 0
 	switch {
 	case c.Damaged != nil:
@@ -131,17 +152,6 @@ func (c *CommitRow) GoLive(r *Record) error {
 		return c.superseded(r.Segment, r.RunID)
 	case leased && r.Hold.Generation != c.Generation: // one that was only observed
 		r.Overlapped = true
-	}
-	if r.State == RunPassed {
-		if leased {
-			c.Until, c.Passed = c.Now.Add(leaseFor), r.Number
-		}
-		return nil
-	}
-	c.Generation++
-	c.Number = max(c.Number, r.Number)
-	if leased {
-		c.release(r.Hold.Token)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 	}
 	var failures []error
 	for id, f := range w.findings {
-		stored := &f.current.Stored
+		stored := f.current().Stored
 		if f.listed != 1 || f.details == nil || stored.IsUnknown() || stored.RelErr() > 0 {
 			continue
 		}
