@@ -27,6 +27,10 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 	if err != nil {
 		r.release(ctx)
 	}
+	if err != nil && r.rule.Mode == Observe { // which refuses nothing
+		r.log(ctx, "the run has no number", err)
+		err = nil
+	}
 	if err != nil && !errors.Is(err, ErrSuperseded) && !refused(err) {
 		r.unverified(&outage{"beginning", err})
 		err = &validate.Error{Report: r.report}

@@ -24,6 +24,8 @@ type guardedRun struct {
 	wrote      bool  // into the ledger, in the job's transaction
 	leftover   error // why discarding failed
 	discarded  bool
+	dropped    bool // told, or about to be
+	yielded    bool // to another run: what failed is no verdict
 	committing bool // Commit was called: what it did cannot be taken back
 	live       bool
 	untold     error // why people could not be told: the next guard or sweep tells them
@@ -38,7 +40,7 @@ func (r *guardedRun) decide(ctx context.Context) error {
 		}
 	}
 	if err == nil && !r.admitting {
-		if err = r.lock(ctx); yields(err) {
+		if err = r.lock(ctx); yields(err) && !r.unprotected() {
 			return r.yield(ctx, err)
 		}
 		if err != nil {
@@ -56,7 +58,7 @@ func (r *guardedRun) decide(ctx context.Context) error {
 	switch {
 	case !r.report.Passed() && r.rule.Mode != Observe:
 		if r.overtaken(ctx) {
-			return r.yield(ctx, fmt.Errorf("%s: run %s is %w by another run of the segment: what it read back is no verdict", r.run.Job.To, r.run.ID, ErrOvertaken))
+			return r.yield(ctx, r.noVerdict())
 		}
 		return r.reject(ctx)
 	case r.admitting:

@@ -54,6 +54,7 @@ func (r *guardedRun) lock(ctx context.Context) error {
 	tx := r.run.Staging.Tx
 	switch {
 	case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil:
+		r.observe(ctx)
 		return nil
 	case tx == nil:
 		return r.waiting(ctx, "lease", r.takeLease)
@@ -111,8 +112,24 @@ func (r *guardedRun) onTheirWay(ctx context.Context) (began []*Record, _ error) 
 	return began, nil
 }
 
+// observe reads the generation of a run that is only observed, plainly: such a run takes
+// no lock, and its record tells whether another one went live since.
+func (r *guardedRun) observe(ctx context.Context) {
+	if r.rule.Mode != Observe || r.guard.config.Ledger == nil {
+		return
+	}
+	r.overlapped = within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		now, err := r.guard.config.Ledger.Next(ctx, r.run.Job.To)
+		r.hold = Hold{Generation: now.Generation, Observed: true}
+		return err
+	}) != nil
+}
+
 // enter finds out from the row whether the run may go on, and takes it.
 func (r *guardedRun) enter(c *CommitRow) error {
+	if c.Damaged != nil {
+		return c.Damaged
+	}
 	if !r.begun {
 		r.begun, r.start.Generation = true, c.Seen
 	}
@@ -131,7 +148,7 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	case r.overlapped: // so that whoever it was finds that the lease was taken
 		c.take("", 0)
 	}
-	r.hold = Hold{c.Token, c.Generation}
+	r.hold = Hold{Token: c.Token, Generation: c.Generation}
 	return nil
 }
 
@@ -220,6 +237,9 @@ func (l *lease) renew(ctx context.Context) bool {
 	asked, lost := time.Now(), false
 	err := within(ctx, leaseFor/6, func(ctx context.Context) error {
 		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
+			if c.Damaged != nil {
+				return c.Damaged
+			}
 			if lost = c.Token != l.token || c.RunID == ""; !lost {
 				c.Until = c.Now.Add(leaseFor)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -30,35 +31,73 @@ func (r *guardedRun) reject(ctx context.Context) error {
 	}))
 }
 
-// drop records and tells what is wrong, gives the segment's turn to others, and
-// discards the output. Where the job's transaction keeps others from writing into
-// the ledger, or may be what the ledger waited for in vain, it must be over first;
-// where that was not known, recording is tried again.
-func (r *guardedRun) drop(ctx context.Context, record func() error) error {
+// drop tells of what is wrong, gives the segment's turn to others, and discards
+// the output. Where the job's transaction keeps others from writing into the
+// ledger, or may be what the ledger waited for in vain, it must be over first; where
+// that was not known, telling is tried again. What becomes of discarding is told, too.
+func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
 	r.lookout.reached(known)
-	tx := r.run.Staging.Tx
-	alone, ok := tx.(interface{ Exclusive() bool })
-	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
-	if r.wrote || busy || ok && alone.Exclusive() {
-		r.leftover = r.discard(ctx)
-		return join(r.leftover, record())
+	r.dropped = true
+	told, said := errors.New("not told"), ""
+	first := true
+	tellNow := func() {
+		switch left := fmt.Sprint(r.leftover); {
+		case first, (told != nil || r.untold != nil) && r.run.Staging.Tx != nil:
+			told, said, first = tell(), left, false
+		case left != said && r.guard.config.Ledger != nil && !r.run.nameless() && !r.yielded && !r.report.Passed():
+			r.alert(ctx, RunRejected, r.text())
+			said = left
+		}
 	}
-	recorded := record()
+	if !r.discardFirst() {
+		tellNow()
+		r.release(ctx)
+	}
+	r.discardThen(ctx, tellNow)
 	r.release(ctx)
-	r.leftover = r.discard(ctx)
-	switch {
-	case (recorded != nil || r.untold != nil) && tx != nil:
-		recorded = record()
-	case r.leftover != nil && r.guard.config.Ledger != nil && !r.run.nameless() && !r.report.Passed():
-		r.alert(ctx, RunRejected, r.text())
-	}
-	return join(r.leftover, recorded)
+	return join(r.leftover, told)
+}
+
+func (r *guardedRun) discardFirst() bool {
+	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
+	return r.wrote || ok && alone.Exclusive() || r.hasCause(ErrBusy)
+}
+
+// hasCause reports whether a finding has a cause.
+func (r *guardedRun) hasCause(cause error) bool {
+	return slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, cause) })
+}
+
+var errHangs = errors.New("discarding does not return")
+
+// discardThen discards the output and calls then, also where Discard panics or ends
+// the goroutine. Where it does not return in time, then is called beside it, and again
+// when it returns.
+func (r *guardedRun) discardThen(ctx context.Context, then func()) {
+	over := make(chan struct{})
+	hangs := time.AfterFunc(r.guard.config.Timeout+graceful, func() {
+		defer close(over)
+		r.leftover = errHangs
+		then()
+	})
+	left := errEnded // unless it returns
+	defer func() {
+		if !hangs.Stop() {
+			<-over
+		}
+		r.leftover = left
+		then()
+	}()
+	left = r.discard(ctx)
 }
 
 // overtaken reports whether the check may have failed by another run of the
 // segment, which went live while this one was on its way. What failed before the
 // store was read back did not.
 func (r *guardedRun) overtaken(ctx context.Context) bool {
+	if !r.unprotected() && r.hasCause(ErrOvertaken) { // says the database of the job's transaction
+		return true
+	}
 	if r.unprotected() || r.admitting || !r.moved && !r.lease.mayBeGone(ctx) {
 		return false
 	}
@@ -68,9 +107,20 @@ func (r *guardedRun) overtaken(ctx context.Context) bool {
 	return err == nil
 }
 
+// noVerdict says what overtook the run.
+func (r *guardedRun) noVerdict() error {
+	for _, f := range r.report.Findings {
+		if errors.Is(f.Cause, ErrOvertaken) {
+			return fmt.Errorf("%s: run %s: %w", r.run.Job.To, r.run.ID, f.Cause)
+		}
+	}
+	return fmt.Errorf("%s: run %s is %w by another run of the segment: what it read back is no verdict", r.run.Job.To, r.run.ID, ErrOvertaken)
+}
+
 // yield drops the output of a run that another one superseded or overtook. That
 // is no news about the segment, unless it was live before anybody knew.
 func (r *guardedRun) yield(ctx context.Context, why error) error {
+	r.yielded = true
 	return join(why, r.drop(ctx, func() error {
 		err := r.recordAfter(ctx, RunOvertaken)
 		if errors.Is(err, ErrSuperseded) { // this attempt is live already
@@ -116,6 +166,9 @@ func (r *guardedRun) commitFailed(ctx context.Context, failure error) error {
 		return r.published(ctx)
 	}
 	r.committing, r.discarded = false, true
+	if errors.Is(failure, ErrOvertaken) {
+		return r.yield(ctx, fmt.Errorf("%s: run %s: committing: %w", r.run.Job.To, r.run.ID, failure))
+	}
 	r.unverified(&outage{"committing", failure})
 	return r.reject(ctx)
 }
@@ -139,6 +192,9 @@ func (r *guardedRun) abandoned(ctx context.Context) error {
 		return &LiveError{Segment: r.run.Job.To, RunID: r.run.ID, Err: errEnded}
 	case r.committing:
 		return r.unknown(ctx, errEnded)
+	case r.unprotected() && !r.dropped: // nobody knows what is live
+		r.unverified(&outage{"judging what is live", errEnded})
+		return r.reject(ctx)
 	}
 	r.release(ctx)
 	return join(errEnded, r.discard(ctx))

@@ -1106,12 +1106,12 @@ func TestHanging(t *testing.T) {
 				var log bytes.Buffer
 				b.config.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				h := &hanging{Memory: b.ledger, at: at}
-				b.config.Ledger, b.config.Alerter, b.staged = h, h, 4100
+				b.config.Ledger, b.config.Alerter, b.staged, b.config.Timeout = h, h, 4100, 7*time.Second
 				b.run.Staging.Discard = func(ctx context.Context) error { return h.hang(ctx, "discard") }
 				_, err := b.commit()
 				require.ErrorIs(t, err, validate.Short)
 				text := err.Error() + log.String()
-				require.Contains(t, text, "gave up after "+map[bool]string{true: "2s", false: "30s"}[at == "fire"])
+				require.Contains(t, text, "gave up after "+map[bool]string{true: "2s", false: "7s"}[at == "fire"])
 				require.Equal(t, told, len(h.alerts) == 1)
 				require.Equal(t, at == "alerts", told && h.alerts[0].Unconfirmed, "nobody wrote it down")
 				require.Equal(t, at == "rejected", !b.recorded())

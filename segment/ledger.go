@@ -45,7 +45,8 @@ type Recorder interface {
 	// what change made of it; if change returns an error, Lock keeps nothing and
 	// returns it. In a job's own transaction the row stays locked until that ends;
 	// elsewhere only until Lock returns. Where others were in the way, change may
-	// be called again. A transaction that reads the state of before another run
+	// be called again. A row of which something cannot be read (CommitRow.Damaged) stays
+	// as it is, unless change sets Damaged to nil. A transaction that reads the state of before another run
 	// went live, and cannot do otherwise, returns an error that is ErrOvertaken.
 	Lock(ctx context.Context, id ID, change func(*CommitRow) error) error
 }

@@ -22,6 +22,7 @@ type Start struct {
 type Hold struct {
 	Token      int64 // of its lease; 0: none
 	Generation int64 // when it took the row
+	Observed   bool  // it did not take the row, and read the generation before it read back what is stored
 }
 
 // A CommitRow is what a ledger keeps of each segment so that its runs go live one
@@ -74,6 +75,8 @@ type CommitRow struct {
 
 	Now  time.Time `json:"-"` // by the ledger's clock, that of all leases
 	Seen int64     `json:"-"` // the generation before the ledger waited for the row
+
+	Damaged *Damage `json:"-"` // what cannot be read of it; nil: nothing
 }
 
 // leaseFor is how long a lease holds that is not renewed.
@@ -115,18 +118,10 @@ func (c *CommitRow) take(run string, attempt int) {
 // (ErrOvertaken). It marks a record as Overlapped where another run may have gone
 // live at the same time.
 func (c *CommitRow) GoLive(r *Record) error {
-	leased := r.Hold.Token != 0
-	switch {
-	case r.State == RunObserved: // held back by nothing
-		r.Overlapped = r.Overlapped || c.held()
-	case r.Overlapped || r.Settled: // it is live, whatever came before or after
-	case leased && r.Hold.Token != c.Token:
-		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)
-	case r.Number != 0 && r.Number < c.Number:
-		return c.superseded(r.Segment, r.RunID)
-	case leased && r.Hold.Generation != c.Generation: // one that was only observed
-		r.Overlapped = true
+	if err := c.check(r); err != nil {
+		return err
 	}
+	leased := r.Hold.Token != 0
 	if r.State == RunPassed {
 		if leased {
 			c.Until, c.Passed = c.Now.Add(leaseFor), r.Number
@@ -141,10 +136,41 @@ func (c *CommitRow) GoLive(r *Record) error {
 	return nil
 }
 
+// check returns why a record must not go live, and marks one beside which another may
+// have.
+func (c *CommitRow) check(r *Record) error {
+	leased := r.Hold.Token != 0
+	switch {
+	case c.Damaged != nil:
+		return c.Damaged
+	case r.State == RunObserved: // held back by nothing
+		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
+	case r.Overlapped || r.Settled: // it is live, whatever came before or after
+	case leased && r.Hold.Token != c.Token:
+		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)
+	case r.Number != 0 && r.Number < c.Number:
+		return c.superseded(r.Segment, r.RunID)
+	case leased && r.Hold.Generation != c.Generation: // one that was only observed
+		r.Overlapped = true
+	}
+	return nil
+}
+
 // release gives a lease back, if it was not taken over.
 func (c *CommitRow) release(token int64) {
 	if c.Token == token {
 		c.RunID, c.Passed = "", 0
+	}
+}
+
+// repair makes a row that cannot be read one that nobody holds and whose last holder
+// may still go live: it and all who began earlier find that another one was there.
+// What is live is not known, then, until a sweep has seen the store.
+func (c *CommitRow) repair(number int64) {
+	anew := c.Now.UnixMicro() // beyond all that was counted
+	*c = CommitRow{
+		RunID: "lost", Since: c.Now, Until: c.Now, Now: c.Now, Number: number,
+		Token: max(c.Token+1, anew), Generation: max(c.Generation+1, anew),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A Damage says what a ledger holds and cannot read. It is an error.
@@ -29,17 +30,40 @@ func (s *SegmentState) intact() error {
 }
 
 // Repair drops what cannot be read of a segment, and keeps the rest. From then on
-// the segment is judged by what is left; where that is no size, by none. Repair
-// returns an error if nothing of the segment is damaged.
+// the segment is judged by what is left; where that is no size, by none. Of a commit
+// row that cannot be read nothing is left: what is live is not known, then, until a
+// sweep has seen the store. Repair returns an error if nothing of the segment is
+// damaged.
 func Repair(ctx context.Context, l Ledger, id ID, d Decision) error {
-	err := d.Validate()
-	if err == nil {
-		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
-			if s.Damaged == nil {
-				return errors.New("nothing of it is damaged")
+	if err := d.Validate(); err != nil {
+		return wrap("segment: repairing "+id.String(), err)
+	}
+	var row *Damage
+	var number int64
+	// A transaction may hold the row for ever, which keeps nobody from repairing the rest.
+	unseen := within(ctx, time.Second, func(ctx context.Context) error {
+		return l.Lock(ctx, id, func(c *CommitRow) error { row = c.Damaged; return nil })
+	})
+	err := l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+		if number = s.Number; s.Damaged == nil && row == nil {
+			return join(errors.New("nothing of it is damaged"), wrap("or in its commit row, which cannot be read now", unseen))
+		}
+		for _, damage := range []*Damage{s.Damaged, row} {
+			if damage != nil {
+				s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionRepaired, By: d.By, Why: d.Why + " (dropped what was " + damage.Error() + ")"})
 			}
-			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionRepaired, By: d.By, Why: d.Why + " (dropped what was " + s.Damaged.Error() + ")"})
-			s.repair()
+		}
+		if row != nil {
+			s.Live = nil
+		}
+		s.repair()
+		return nil
+	})
+	if err == nil && row != nil {
+		err = l.Lock(ctx, id, func(c *CommitRow) error {
+			if c.Damaged != nil {
+				c.repair(number)
+			}
 			return nil
 		})
 	}

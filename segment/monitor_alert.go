@@ -44,7 +44,7 @@ func (w *sweeper) writeDown(ctx context.Context) error {
 func (w *sweeper) show() map[*found]bool {
 	shown := map[*found]bool{}
 	for _, f := range slices.SortedFunc(maps.Values(w.findings), gravestFirst) {
-		w.sweep.Affected = append(w.sweep.Affected, Affected{Segment: f.current.Segment, Users: f.users})
+		w.sweep.Affected = append(w.sweep.Affected, Affected{Segment: f.segment, Users: f.users})
 		if len(shown) < mostShown {
 			shown[f] = true
 		}
@@ -62,7 +62,7 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 			continue
 		}
 		if f.upstream != nil {
-			f.details.Upstream = f.upstream.current.Segment
+			f.details.Upstream = f.upstream.segment
 		}
 		rule, err := w.monitor.rule(ctx, id, &f.details.Last)
 		failures = append(failures, err)

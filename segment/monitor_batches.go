@@ -8,7 +8,7 @@ import (
 // nothing. The first batches are smaller, as most sequences in tests are short.
 const (
 	firstBatch = 32
-	batchSize  = 1024
+	batchSize  = 256 // each segment has its sizes with it: some kilobytes
 )
 
 // batches hand on items from one goroutine to others, and are given back: making

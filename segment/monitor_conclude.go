@@ -66,8 +66,8 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 	}
 	var failures []error
 	for id, f := range w.findings {
-		stored := &f.current.Stored
-		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(stored) {
+		stored := f.current().Stored
+		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(&stored) {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
@@ -179,7 +179,7 @@ func (w *sweeper) remember(ctx context.Context) error {
 		if w.goingLive(ctx, r.Segment) {
 			continue
 		}
-		err := ledger.Record(ctx, r)
+		err := within(ctx, defaultTimeout, func(ctx context.Context) error { return ledger.Record(ctx, r) })
 		if errors.Is(err, ErrSuperseded) { // somebody else knew better meanwhile
 			err = nil
 		}
@@ -201,12 +201,21 @@ func (w *sweeper) remember(ctx context.Context) error {
 
 // goingLive reports whether a run of the segment may be about to go live: then it
 // knows better than what the store held before. A transaction may hold the commit
-// row for ever; a sweep does not wait for it.
+// row for ever; a sweep waits a second for it, and for many of them ten in all.
 func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
-	held := false
-	err := within(ctx, time.Second, func(ctx context.Context) error {
-		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error { held = c.held(); return nil })
+	held, begun := false, time.Now()
+	err := within(ctx, max(time.Second-w.waited/10, 10*time.Millisecond), func(ctx context.Context) error {
+		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error {
+			if c.Damaged != nil {
+				return c.Damaged
+			}
+			held = c.held()
+			return nil
+		})
 	})
+	if err != nil {
+		w.waited += time.Since(begun)
+	}
 	return err != nil || held
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -15,8 +16,11 @@ const mostShown = 1000
 // very many it holds no details, and judges them again by then: neither its memory
 // nor a transaction may grow with all that is known of each.
 type found struct {
-	current  CurrentSize
-	listed   int // how often the store's sizes name it; 0: it is missing
+	segment  ID
+	at       time.Time         // CurrentSize.At
+	counted  int64             // what is stored, where it is a bare count
+	stored   *validate.Summary // what is stored, where it is more than that
+	listed   int               // how often the store's sizes name it; 0: it is missing
 	urgency  Urgency
 	kind     validate.Kind
 	users    int64
@@ -34,10 +38,21 @@ type limited struct {
 }
 
 func newFound(current CurrentSize, listed int, details *SegmentFinding) *found {
-	f := &found{current: current, listed: listed, details: details}
-	f.current.Segment = details.Segment
+	f := &found{segment: details.Segment, at: current.At, listed: listed, details: details}
+	if f.counted = current.Stored.Users(); current.Stored != validate.Count(f.counted) {
+		f.stored = new(current.Stored)
+	}
 	f.urgency, f.kind, f.users = details.Urgency, details.Kind, details.Users
 	return f
+}
+
+// current returns the size that was found.
+func (f *found) current() CurrentSize {
+	c := CurrentSize{Segment: f.segment, At: f.at}
+	if c.Stored = validate.Count(f.counted); f.stored != nil {
+		c.Stored = *f.stored
+	}
+	return c
 }
 
 // gravestFirst puts the gravest finding first: by severity, kind, users at stake, name.
@@ -46,7 +61,7 @@ func gravestFirst(a, b *found) int {
 		cmp.Compare(a.urgency, b.urgency), // "page" before "ticket"
 		a.kind.Compare(b.kind),
 		cmp.Compare(b.users, a.users),
-		a.current.Segment.Compare(b.current.Segment),
+		a.segment.Compare(b.segment),
 	)
 }
 
@@ -66,7 +81,7 @@ func (f *found) limit(finding validate.Finding) {
 
 // hold takes in what was found, with the details of the gravest.
 func (w *sweeper) hold(f *found) {
-	w.findings[f.current.Segment] = f
+	w.findings[f.segment] = f
 	if w.detailed = append(w.detailed, f); len(w.detailed) < mostShown+mostShown/4 {
 		return
 	}
@@ -119,7 +134,7 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 		return missing(s), nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
-	e := w.examine(&pair{f.current, *s, f.listed}, &rule)
+	e := w.examine(&pair{f.current(), *s, f.listed}, &rule)
 	return newFinding(s, s.Segment, e.check(ctx, w.monitor.validator)), err
 }
 
@@ -132,9 +147,9 @@ func (f *found) limits() []validate.Finding {
 
 // undetailed returns what is known of a finding whose details could not be read.
 func (f *found) undetailed() SegmentFinding {
-	report := validate.Report{Name: f.current.Segment.String(), Stored: f.current.Stored, Findings: f.limits()}
+	report := validate.Report{Name: f.segment.String(), Stored: f.current().Stored, Findings: f.limits()}
 	return SegmentFinding{
-		Segment: f.current.Segment, Urgency: f.urgency, Kind: f.kind, Users: f.users, Report: report,
+		Segment: f.segment, Urgency: f.urgency, Kind: f.kind, Users: f.users, Report: report,
 		Text: report.Name + ": " + string(f.kind) + "; the details could not be read",
 	}
 }

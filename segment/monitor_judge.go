@@ -30,6 +30,7 @@ type sweeper struct {
 	settled  []Record // commits whose outcome was unknown
 	learned  []Record // after which nobody knew what is live
 	seen     []seenSize
+	waited   time.Duration // in vain, for commit rows
 }
 
 func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {

@@ -171,6 +171,17 @@ func testOverlapped(t *testing.T, l segment.Ledger) {
 	leased(t, l, id, "first", time.Hour)
 	put(t, l, id, "observed", 6, func(r *segment.Record) { r.State = segment.RunObserved })
 	require.Nil(t, known(t, l, id).Live, "while another one was about to go live")
+	alone := own(t, "alone")
+	for generation := range 2 {
+		put(t, l, alone, "observed", 6, func(r *segment.Record) {
+			r.Attempt, r.State, r.Hold = generation, segment.RunObserved, segment.Hold{Generation: int64(generation), Observed: true}
+		})
+		require.NotNil(t, known(t, l, alone).Live, "no other one went live since it read back")
+	}
+	put(t, l, alone, "slow", 6, func(r *segment.Record) {
+		r.State, r.Hold = segment.RunObserved, segment.Hold{Generation: 1, Observed: true}
+	})
+	require.Nil(t, known(t, l, alone).Live, "another one went live since it read back")
 	for e, err := range l.Log(t.Context(), segment.LogFilter{Segment: id, RunID: "observed"}) {
 		require.NoError(t, err)
 		require.True(t, e.Record.Overlapped)

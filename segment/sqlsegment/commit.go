@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,37 @@ func commitValues(d ledgerDialect, key string, c *segment.CommitRow) ([]any, err
 // nobody.
 func readGeneration(ctx context.Context, s session, d ledgerDialect, key string) (generation int64, err error) {
 	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE segment = ?"
-	return generation, one(ctx, s, d.bind(query), []any{key}, &generation)
+	damage, err := readCommit(ctx, s, d.bind(query), key, []string{"generation"}, &generation)
+	if damage != nil { // no typed nil
+		return 0, damage
+	}
+	return generation, err
+}
+
+// unreadable begins the error of a value that is none of its column's.
+const unreadable = "sql: Scan error on column index "
+
+// readCommit reads columns of a commit row, and returns what of it cannot be read.
+func readCommit(ctx context.Context, s session, query, key string, columns []string, dest ...any) (*segment.Damage, error) {
+	err := one(ctx, s, query, []any{key}, dest...)
+	if err == nil || !strings.HasPrefix(err.Error(), unreadable) {
+		return nil, err
+	}
+	var column int
+	if _, failed := fmt.Sscanf(err.Error(), unreadable+"%d", &column); failed == nil && column < len(columns) {
+		columns = columns[column : column+1]
+	}
+	return &segment.Damage{Table: "segmentguard_commits", Row: key, Columns: columns, What: err.Error()}, nil
+}
+
+// impossible returns what of a commit row can be read and cannot be.
+func impossible(key string, c *segment.CommitRow) *segment.Damage {
+	for column, n := range map[string]int64{"attempt": int64(c.Attempt), "token": c.Token, "passed": c.Passed, "generation": c.Generation, "number": c.Number} {
+		if n < 0 {
+			return &segment.Damage{Table: "segmentguard_commits", Row: key, Columns: []string{column}, What: fmt.Sprintf("it is %d", n)}
+		}
+	}
+	return nil
 }
 
 // lockCommit locks a segment's commit row, and returns it.
@@ -41,8 +72,12 @@ func lockCommit(ctx context.Context, s session, d ledgerDialect, key string) (c 
 	}
 	query := "SELECT " + strings.Join(commitColumns, ", ") + " FROM segmentguard_commits WHERE segment = ?"
 	var since, until, now instant
-	if err := one(ctx, s, d.bind(d.latest(query)), []any{key}, &c.RunID, &c.Attempt, &since, &until, &c.Token, &c.Passed, &c.Generation, &c.Number); err != nil {
+	c.Damaged, err = readCommit(ctx, s, d.bind(d.latest(query)), key, commitColumns, &c.RunID, &c.Attempt, &since, &until, &c.Token, &c.Passed, &c.Generation, &c.Number)
+	if err != nil {
 		return c, err
+	}
+	if c.Damaged == nil {
+		c.Damaged = impossible(key, &c)
 	}
 	err = one(ctx, s, "SELECT "+d.now(), nil, &now)
 	c.Since, c.Until, c.Now, c.Seen = since.Time, until.Time, now.Time, c.Generation
@@ -52,11 +87,11 @@ func lockCommit(ctx context.Context, s session, d ledgerDialect, key string) (c 
 // saveCommit keeps what was made of a commit row, if anything was.
 func saveCommit(ctx context.Context, s session, d ledgerDialect, key string, before, after *segment.CommitRow) error {
 	was, err := commitValues(d, key, before)
-	if err != nil {
+	if err != nil || after.Damaged != nil {
 		return err
 	}
 	values, err := commitValues(d, key, after)
-	if err != nil || slices.Equal(was, values) {
+	if err != nil || before.Damaged == nil && slices.Equal(was, values) {
 		return err
 	}
 	update := "UPDATE segmentguard_commits SET " + strings.Join(commitColumns, " = ?, ") + " = ? WHERE segment = ?"
@@ -91,7 +126,7 @@ func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.C
 	if err == nil {
 		err = l.read(ctx, func(s session) (err error) {
 			seen, err = readGeneration(ctx, s, l.dialect, key)
-			return err
+			return undamaged(err)
 		})
 	}
 	if err == nil {
@@ -101,6 +136,14 @@ func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.C
 		return refused
 	}
 	return wrap("locking the commit row of "+id.String(), l.waited(ctx, key, err))
+}
+
+// undamaged returns nil for what the lock of the row is to tell.
+func undamaged(err error) error {
+	if _, damaged := errors.AsType[*segment.Damage](err); damaged {
+		return nil
+	}
+	return err
 }
 
 // Next implements segment.Ledger.
@@ -138,6 +181,7 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	var seen int64
 	if err == nil {
 		seen, err = readGeneration(ctx, r.tx, d, key)
+		err = undamaged(err)
 	}
 	if err != nil {
 		return r.failed("locking the commit row of "+id.String(), err)
@@ -146,9 +190,9 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	err = changeCommit(ctx, r.tx, d, key, seen, func(c *segment.CommitRow) error {
 		sees, err := readGeneration(ctx, r.tx, d, key)
 		switch {
-		case err != nil:
+		case undamaged(err) != nil:
 			return err
-		case sees != c.Generation:
+		case c.Damaged == nil && sees != c.Generation:
 			return fmt.Errorf("%s: the transaction sees what was there before another run went live: %w", id, segment.ErrOvertaken)
 		}
 		refused = change(c)

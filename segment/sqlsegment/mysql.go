@@ -369,9 +369,10 @@ func (mySQL) overtaken(err error) bool {
 
 func (mySQL) busy(err error) bool { return strings.Contains(err.Error(), "Error 1205") }
 
-// unfit knows what is denied (1044, 1045, 1142, 1143), and tables that are missing.
+// unfit knows what is denied (1044, 1045, 1142, 1143), databases, tables and columns
+// that are missing (1049, 1146, 1054), and names too long (1406).
 func (mySQL) unfit(err error) bool {
-	return slices.ContainsFunc([]string{"1044", "1045", "1142", "1143", "1146"}, func(number string) bool {
+	return slices.ContainsFunc([]string{"1044", "1045", "1142", "1143", "1049", "1146", "1054", "1406"}, func(number string) bool {
 		return strings.Contains(err.Error(), "Error "+number)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"time"
 
@@ -20,8 +21,32 @@ import (
 const (
 	packed1 = 1 // Accepted begins with a run, and RunPassed was called "accepted"
 	packed2 = 2 // without numbers
-	packed3 = 3
+	packed3 = 3 // without a checksum
+	packed4 = 4
 )
+
+// checksumSize is the size of the checksum that ends the form: a bit that flipped may
+// leave what can be read, and is another number of users.
+const checksumSize = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal adds the checksum of all that is before it.
+func seal(data []byte) []byte {
+	return binary.LittleEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
+}
+
+// unseal returns what seal was given.
+func unseal(data []byte) ([]byte, error) {
+	n := len(data) - checksumSize
+	if n < 0 {
+		return nil, errCut
+	}
+	if crc32.Checksum(data[:n], castagnoli) != binary.LittleEndian.Uint32(data[n:]) {
+		return nil, errors.New("its checksum is of something else")
+	}
+	return data[:n], nil
+}
 
 const (
 	withLast byte = 1 << iota
@@ -54,7 +79,7 @@ func pack(s *segment.SegmentState) []byte {
 			flags |= flag
 		}
 	}
-	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed3, flags)
+	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed4, flags)
 	p.int(int64(len(p.names)))
 	for _, name := range p.names {
 		p.text(name)
@@ -75,7 +100,7 @@ func pack(s *segment.SegmentState) []byte {
 		p.int(l.At.UnixMicro())
 	}
 	p.int(s.Number)
-	return p.data
+	return seal(p.data)
 }
 
 // withoutReport returns what is packed of the last record. Its segment is the row's.
@@ -139,8 +164,13 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 	s := segment.SegmentState{Segment: id}
 	u := unpacker{data: data}
 	version := u.byte()
-	if u.err == nil && (version < packed1 || version > packed3) {
-		return s, fmt.Errorf("packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", version, packed1, packed3)
+	if u.err == nil && (version < packed1 || version > packed4) {
+		return s, fmt.Errorf("packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", version, packed1, packed4)
+	}
+	if version >= packed4 {
+		if u.data, u.err = unseal(data); u.err != nil {
+			return s, u.err
+		}
 	}
 	flags := u.byte()
 	s.Sizes = u.sizes(u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
@@ -167,7 +197,7 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 }
 
 func knownFlags(version, flags byte) bool {
-	known := map[byte]byte{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1}[version]
+	known := map[byte]byte{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1, packed4: lastSettled << 1}[version]
 	return flags < known && (flags < lastIsLive || flags&withLast != 0)
 }
 

@@ -85,8 +85,13 @@ func TestPackedForms(t *testing.T) {
 		"\x02a" + "\x02w" + "\x80\x89\x7a" + "\x0e"
 	numbered := want
 	numbered.Number, numbered.Last.Number, numbered.Last.Overlapped, numbered.Last.Settled = 7, 9, true, true
-	require.Equal(t, form3, string(pack(&numbered)))
 	got, err = unpack(packedID, []byte(form3))
+	require.NoError(t, err)
+	require.Equal(t, numbered, got)
+
+	form4 := "\x04" + form3[1:] + "\xba\xb2K\x11" // and the CRC-32C of that, as another program makes it
+	require.Equal(t, form4, string(pack(&numbered)))
+	got, err = unpack(packedID, []byte(form4))
 	require.NoError(t, err)
 	require.Equal(t, numbered, got)
 
@@ -108,19 +113,22 @@ func TestUnpackOfNothing(t *testing.T) {
 // A form that is not understood must not pass for a segment without a history.
 func TestUnpackRefuses(t *testing.T) {
 	full := fullState()
-	good := pack(&full)
+	good, empty := pack(&full), pack(&segment.SegmentState{})
+	body := good[:len(good)-checksumSize]
 	for _, c := range []struct {
 		reason string
 		data   []byte
 		want   string
 	}{
-		{"written by a newer version", append([]byte{4}, good[1:]...), "packed in version 4, and this program knows versions 1 to 3: a newer version of this library wrote it"},
+		{"written by a newer version", append([]byte{5}, good[1:]...), "packed in version 5, and this program knows versions 1 to 4: a newer version of this library wrote it"},
 		{"no version is 0", append([]byte{0}, good[1:]...), "packed in version 0, and this program knows"},
-		{"something follows", append(slices.Clone(good), 0), "unknown fields"},
-		{"a flag that nobody knows", append([]byte{packed3, good[1] | 64}, good[2:]...), "unknown fields"},
-		{"a flag that version 1 did not know", append([]byte{packed1, 8}, pack(&segment.SegmentState{})[2:]...), "unknown fields"},
-		{"a flag that version 2 did not know", append([]byte{packed2, good[1] | 16}, good[2:]...), "unknown fields"},
-		{"no last record is live", append([]byte{packed2, 8}, pack(&segment.SegmentState{})[2:]...), "unknown fields"},
+		{"something follows", seal(append(slices.Clone(body), 0)), "unknown fields"},
+		{"a flag that nobody knows", seal(append([]byte{packed4, good[1] | 64}, body[2:]...)), "unknown fields"},
+		{"a checksum of something else", append(slices.Clone(body), 0, 0, 0, 0), "its checksum is of something else"},
+		{"no checksum", []byte{packed4, 0, 0}, "it ends too early"},
+		{"a flag that version 1 did not know", append([]byte{packed1, 8}, empty[2:]...), "unknown fields"},
+		{"a flag that version 2 did not know", append([]byte{packed2, good[1] | 16}, body[2:]...), "unknown fields"},
+		{"no last record is live", append([]byte{packed2, 8}, empty[2:]...), "unknown fields"},
 		{"nothing but the version", []byte{packed2}, "it ends too early"},
 		{"more counters than bytes", numbers(0, 1000), "more items than bytes"},
 		{"fewer than none", numbers(0, -1), "more items than bytes"},
@@ -169,6 +177,22 @@ func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 	}
 }
 
+// A bit that flips anywhere is noticed.
+func TestUnpackRefusesAFlippedBit(t *testing.T) {
+	full := fullState()
+	good := pack(&full)
+	for i := range good {
+		for bit := range 8 {
+			flipped := slices.Clone(good)
+			if flipped[i] ^= 1 << bit; flipped[0] < packed4 && i == 0 { // a form that has no checksum
+				continue
+			}
+			_, err := unpack(packedID, flipped)
+			require.Error(t, err, "bit %d of byte %d", bit, i)
+		}
+	}
+}
+
 // FuzzUnpack reads anything: what is understood is written again as it was.
 func FuzzUnpack(f *testing.F) {
 	full := fullState()
@@ -176,18 +200,20 @@ func FuzzUnpack(f *testing.F) {
 		f.Add(pack(&t))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := unpack(packedID, data)
-		if err != nil {
-			require.Equal(t, segment.SegmentState{Segment: packedID}, got)
-			return
+		for _, data := range [][]byte{data, seal(slices.Clone(data))} { // which no chance would make
+			got, err := unpack(packedID, data)
+			if err != nil {
+				require.Equal(t, segment.SegmentState{Segment: packedID}, got)
+				continue
+			}
+			packed := pack(&got)
+			if data[0] == packed4 { // what is read of an earlier form is written in this one
+				require.Equal(t, data, packed, "%+v", got)
+			}
+			again, err := unpack(packedID, packed)
+			require.NoError(t, err)
+			require.Equal(t, got, again)
 		}
-		packed := pack(&got)
-		if data[0] == packed3 { // what is read of an earlier form is written in this one
-			require.Equal(t, data, packed, "%+v", got)
-		}
-		again, err := unpack(packedID, packed)
-		require.NoError(t, err)
-		require.Equal(t, got, again)
 	})
 }
 

@@ -352,10 +352,11 @@ func (postgreSQL) busy(err error) bool {
 	return errors.As(err, &state) && state.SQLState() == "55P03" // lock_timeout
 }
 
-// unfit knows missing rights, tables and columns, and a log-in that is refused.
+// unfit knows missing rights, databases, schemas, tables and columns, a log-in that is
+// refused, and names too long for an index (54000).
 func (postgreSQL) unfit(err error) bool {
 	var state interface{ SQLState() string }
-	return errors.As(err, &state) && slices.Contains([]string{"42501", "42P01", "42703", "28000", "28P01"}, state.SQLState())
+	return errors.As(err, &state) && slices.Contains([]string{"42501", "42P01", "42703", "28000", "28P01", "3D000", "3F000", "54000"}, state.SQLState())
 }
 
 // holder asks whose transaction the row's last lock is of. What other users do,

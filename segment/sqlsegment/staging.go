@@ -27,6 +27,8 @@ func Staging(tx *sql.Tx) segment.Staging {
 // database, goes live: the size is recorded with the data, or not at all.
 func (l *Ledger) Staging(tx *sql.Tx) segment.Staging {
 	s := Staging(tx)
-	s.Tx = l.Tx(tx)
+	r := &txRecorder{tx, l}
+	s.Tx = r
+	s.Commit = func(context.Context) error { return r.failed("committing", tx.Commit()) }
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -69,9 +70,20 @@ var (
 func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
 	summary, _, err := u.measured(ctx, q)
 	if err != nil {
+		if u.overtaken(q, err) {
+			err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)
+		}
 		return validate.Summary{}, fmt.Errorf("sqlsegment: users: %w", err)
 	}
 	return summary, nil
+}
+
+// overtaken reports whether the transaction that the users were read in met another
+// one, so that all of it begins anew.
+func (u *Users) overtaken(q Queryer, err error) bool {
+	_, inside := q.(*sql.Tx)
+	d, without := u.Dialect.ledger("")
+	return inside && without == nil && d.overtaken(err)
 }
 
 // measured also returns the users as the database fingerprinted them, nil where it did

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -24,10 +25,11 @@ func statesOf(d enginetest.Database) map[string]string {
 	}[d.Dialect]
 	hex := func(digits string) string { return d.SQL(`'\x`+digits+`'`, "x'"+digits+"'") }
 	return map[string]string{
-		"state of nothing":       "state = " + hex(""),
-		"a state of the future":  "state = " + hex("04"),
-		"a state cut off":        "state = " + cut,
-		"a state of other bytes": "state = " + hex("03ffffffffffffffffff"),
+		"state of nothing":             "state = " + hex(""),
+		"a state of the future":        "state = " + hex("05"),
+		"a state cut off":              "state = " + cut,
+		"a state of other bytes":       "state = " + hex("03ffffffffffffffffff"),
+		"a state without its checksum": "state = " + hex("0400000000"),
 	}
 }
 
@@ -274,5 +276,58 @@ func TestGuardOverDamage(t *testing.T) {
 		var none sql.NullString
 		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT alert FROM segmentguard_segments").Scan(&none))
 		require.True(t, none.Valid, "its alert is open until a run passes or a sweep sees it")
+	})
+}
+
+// A commit row that cannot be read keeps its segment from going live, and no other one;
+// a human can have it made anew. What was live is not known, then.
+func TestDamagedCommitRow(t *testing.T) {
+	damages := map[string]string{"token": "token = -1", "generation": "generation = -7"}
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		sets := maps.Clone(damages)
+		if d.Dialect == sqlsegment.SQLite { // where any column takes any type
+			for _, column := range []string{"attempt", "since", "until", "token", "passed", "generation", "number"} {
+				sets[column] = column + " = 'x'"
+			}
+		}
+		for column, set := range sets {
+			t.Run(column, func(t *testing.T) {
+				id, other := segment.ID{SiteGroup: "g", Name: column}, segment.ID{SiteGroup: "g", Name: column + " too"}
+				for _, id := range []segment.ID{id, other} {
+					require.NoError(t, h.Record(t.Context(), with(rec("r", 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Segment, r.Number = id, 7 })))
+				}
+				commit := func(id segment.ID, run string) error {
+					r := fiveUsers(run, segment.Staging{Commit: func(context.Context) error { return nil }})
+					r.Job.To = id
+					_, err := impatient(t, h, &teller{}).Commit(t.Context(), r)
+					return err
+				}
+				decision := segment.Decision{By: "ann", Why: "the disk was full", At: start}
+				require.ErrorContains(t, segment.Repair(t.Context(), h, id, decision), "nothing of it is damaged")
+				execute(t, db, d.Bind("UPDATE segmentguard_commits SET "+set+" WHERE segment = '"+id.String()+"'"))
+
+				err := commit(id, "next")
+				require.ErrorIs(t, err, validate.Unverified)
+				require.ErrorContains(t, err, `damaged: table segmentguard_commits, row "g/`+column+`", column `+column)
+				require.False(t, segment.Retryable(err), "no retry mends it")
+				require.NoError(t, commit(other, "next"))
+				require.ErrorContains(t, h.Record(t.Context(), with(rec("bare", 1, segment.RunCommitted, 2), func(r *segment.Record) { r.Segment = id })), "segmentguard_commits")
+
+				require.NoError(t, segment.Repair(t.Context(), h, id, decision))
+				require.Equal(t, int64(1), number(t, db, d.Bind("SELECT count(*) FROM segmentguard_log WHERE action = 'repaired' AND segment = '"+id.String()+"'")))
+				err = h.Record(t.Context(), with(rec("older", 1, segment.RunCommitted, 2), func(r *segment.Record) { r.Segment, r.Number = id, 6 }))
+				require.ErrorIs(t, err, segment.ErrSuperseded, "the number of what is live is known")
+				live := func() (size *validate.Size) {
+					require.NoError(t, h.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error { size = s.Live; return nil }))
+					return size
+				}
+				require.Nil(t, live())
+				require.NoError(t, commit(id, "again"))
+				require.Nil(t, live(), "who held the row may still go live")
+				require.NoError(t, commit(id, "and again"))
+				require.NotNil(t, live())
+			})
+		}
 	})
 }

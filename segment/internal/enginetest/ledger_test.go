@@ -207,7 +207,7 @@ func TestDamagedRow(t *testing.T) {
 		h, db := d.History(t), d.Open(t)
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
 		const named = `damaged: table segmentguard_segments, row "g/s", column state: `
-		for state, want := range map[string]string{d.SQL(`'\x04'`, "x'04'"): "packed in version 4, and this program knows versions 1 to 3", "''": "it ends too early"} {
+		for state, want := range map[string]string{d.SQL(`'\x05'`, "x'05'"): "packed in version 5, and this program knows versions 1 to 4", "''": "it ends too early"} {
 			execute(t, db, "UPDATE segmentguard_segments SET state = "+state)
 			_, err := h.Sizes(t.Context(), idS, 60)
 			require.ErrorContains(t, err, named+want)

@@ -3,7 +3,9 @@ package sdktest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
@@ -22,6 +24,17 @@ func (held) Lock(context.Context, segment.ID, func(*segment.CommitRow) error) er
 	return errors.New("held by another one")
 }
 
+// leased returns a ledger in which another run is about to go live.
+func leased(t *testing.T) segment.Ledger {
+	t.Helper()
+	l := segment.NewMemory()
+	require.NoError(t, l.Lock(t.Context(), segment.ID{SiteGroup: "site-b", Name: "cars"}, func(c *segment.CommitRow) error {
+		c.RunID, c.Since, c.Until, c.Token = "another", c.Now, c.Now.Add(time.Hour), 1
+		return nil
+	}))
+	return l
+}
+
 // TestDoSpans: a whole job is one span with those of its parts inside it, and each
 // wait for the segment has a span and a measurement, without names in the latter.
 func TestDoSpans(t *testing.T) {
@@ -30,17 +43,20 @@ func TestDoSpans(t *testing.T) {
 		name      string
 		write     error
 		ledger    segment.Ledger
-		live      bool
+		live, tx  bool
 		spans     []string // as they end
 		errorType any      // of the job; nil: passes
 		hold      string   // of the wait; empty: there was none
 		waitError any
 	}{
-		{"passes", nil, segment.NewMemory(), false, []string{"begin segment", "wait for segment", "check output", "commit segment", "do segment"}, nil, "lease", nil},
-		{"live", nil, segment.NewMemory(), true, []string{"wait for segment", "begin segment", "check output", "commit segment", "do segment"}, nil, "lease", nil},
-		{"write fails", failing, segment.NewMemory(), false, []string{"begin segment", "do segment"}, "unverified", "", nil},
-		{"waits in vain", nil, held{segment.NewMemory()}, false, []string{"begin segment", "wait for segment", "commit segment", "do segment"}, "unverified", "lease", "unverified"},
-		{"waits in vain to begin", nil, held{segment.NewMemory()}, true, []string{"wait for segment", "begin segment", "do segment"}, "unverified", "lease", "unverified"},
+		{"passes", nil, segment.NewMemory(), false, false, []string{"begin segment", "wait for segment", "check output", "commit segment", "do segment"}, nil, "lease", nil},
+		{"live", nil, segment.NewMemory(), true, false, []string{"wait for segment", "begin segment", "check output", "commit segment", "do segment"}, nil, "lease", nil},
+		{"write fails", failing, segment.NewMemory(), false, false, []string{"begin segment", "do segment"}, "unverified", "", nil},
+		{"waits in vain", nil, held{segment.NewMemory()}, false, false, []string{"begin segment", "wait for segment", "commit segment", "do segment"}, "unverified", "lease", "unverified"},
+		{"in its transaction", nil, segment.NewMemory(), false, true, []string{"begin segment", "wait for segment", "check output", "commit segment", "do segment"}, nil, "transaction", nil},
+		{"in its transaction, in vain", nil, held{segment.NewMemory()}, false, true, []string{"begin segment", "wait for segment", "commit segment", "do segment"}, "unverified", "transaction", "unverified"},
+		{"in its transaction, beside a lease", nil, leased(t), false, true, []string{"begin segment", "wait for segment", "commit segment", "do segment"}, "overtaken", "transaction", "overtaken"},
+		{"waits in vain to begin", nil, held{segment.NewMemory()}, true, false, []string{"wait for segment", "begin segment", "do segment"}, "unverified", "lease", "unverified"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
@@ -52,6 +68,9 @@ func TestDoSpans(t *testing.T) {
 			}
 			if !c.live {
 				run.Staging.Commit = func(context.Context) error { return nil }
+			}
+			if c.tx {
+				run.Staging.Tx, run.Staging.Discard = c.ledger, func(context.Context) error { return nil }
 			}
 			_, err = guard.Do(t.Context(), run, func(context.Context, *segment.Run) error { return c.write })
 			require.Equal(t, c.errorType == nil, err == nil, "%v", err)
@@ -80,7 +99,7 @@ func TestDoSpans(t *testing.T) {
 			}
 			want := []attribute.KeyValue{attribute.String("segmentguard.hold", c.hold), attribute.String("segmentguard.job.kind", "copy")}
 			if c.waitError != nil {
-				want = append(want, attribute.String("error.type", "unverified"))
+				want = append(want, attribute.String("error.type", fmt.Sprint(c.waitError)))
 			}
 			points := data.(metricdata.Histogram[float64]).DataPoints //nolint:forcetypeassert // of the instrument's own kind
 			require.Len(t, points, 1)
