@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -563,9 +562,9 @@ func TestPageFrom(t *testing.T) {
 		require.Error(t, r.commit(g, id, users, 900))
 		a := r.open()[id.Name].Open
 		require.Equal(t, users == 1001, a.Urgency == Page)
-		require.EqualValues(t, users, a.Good.Users)
+		require.Equal(t, users, a.Good.Users)
 		require.Contains(t, a.Text, "; see https://look; next: ")
-		require.True(t, strings.Contains(a.Text, fmt.Sprintf("; right last with %s at ", validate.Count(users))))
+		require.Contains(t, a.Text, fmt.Sprintf("; right last with %s at ", validate.Count(users)))
 	}
 }
 

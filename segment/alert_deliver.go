@@ -288,8 +288,9 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 	}
 	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })
 	return join(wrap("telling of an incident", told), wrap("writing down that the incident was told", n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
-		if i.Claimed = n.now(); told != nil {
-			return nil
+		if told != nil {
+			i.Claimed = n.now()
+			return nil //nolint:nilerr // that it may have heard is what is kept
 		}
 		i.Claimed, i.Told = time.Time{}, due.standing()
 		if i.First.IsZero() {

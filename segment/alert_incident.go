@@ -85,7 +85,7 @@ func (m *Members) Add(s *SegmentState) {
 		m.Level = worst.Level
 	}
 	if m.groups == nil {
-		m.Kinds, m.groups = map[validate.Kind]int{}, map[string]bool{}
+		m.Kinds, m.groups = make(map[validate.Kind]int), make(map[string]bool)
 	}
 	m.Kinds[worst.Kind]++
 	m.groups[s.Segment.SiteGroup] = true

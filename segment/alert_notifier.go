@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -21,16 +22,17 @@ type notifier struct {
 	groupWait time.Duration // of the alerter: what was told that long ago has rung
 	now       func() time.Time
 
+	others atomic.Int64 // when it was last looked for what others did not tell, in seconds
 	mu     sync.Mutex
-	name   string    // of the ledger; empty: not asked yet
-	others time.Time // when it was last looked for what others did not tell
+	name   string // of the ledger; empty: not asked yet
 }
 
 // newNotifier returns a notifier, whose times are as a ledger keeps them. What a
 // plain alerter is told rings at once; one that keeps alerts waits for more of a kind
 // first.
 func newNotifier(ledger Ledger, alerter Alerter, timeout, patience time.Duration, now func() time.Time) *notifier {
-	n := &notifier{others: now(), ledger: ledger, alerter: alerter, timeout: timeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
+	n := &notifier{ledger: ledger, alerter: alerter, timeout: timeout, patience: patience, now: func() time.Time { return now().UTC().Truncate(time.Microsecond) }}
+	n.others.Store(now().Unix())
 	if n.keeps() != nil {
 		n.groupWait = time.Minute
 	}
@@ -111,28 +113,22 @@ func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.
 			seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
 		}
 		found, err = n.change(ctx, []ID{id}, func(s *SegmentState) []observation {
-			if warning == nil && !s.Alert.Affected() {
+			if warning == nil && len(s.Alert.Marks)+len(s.Alert.Told)+len(s.Alert.Trying) == 0 {
 				return nil // as nearly always
 			}
 			return seen
 		})
 		return err
 	})
+	if len(found.pending) == 0 && n.now().Unix()-n.others.Load() < int64(claimFor/time.Second) {
+		return err // no claim ran out since others were looked for
+	}
 	return join(err, n.tell(ctx, found))
 }
 
-// tell tells people what a guard's observations led to, and then, or once a minute,
-// what others left untold.
+// tell tells people what a guard's observations led to, and what others left untold.
 func (n *notifier) tell(ctx context.Context, found news) error {
-	n.mu.Lock()
-	due := len(found.pending) > 0 || n.now().Sub(n.others).Abs() >= claimFor
-	if due {
-		n.others = n.now()
-	}
-	n.mu.Unlock()
-	if !due {
-		return nil
-	}
+	n.others.Store(n.now().Unix())
 	return afterwards(ctx, n.timeout, func(ctx context.Context) error {
 		for _, a := range found.opened {
 			joined, err := n.form(ctx, &a)
@@ -171,7 +167,7 @@ func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentS
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || len(pending) == 0 {
 		return news{}, wrap("writing the alert down", err)
 	}
 	var found news
@@ -192,11 +188,9 @@ func (s *SegmentState) observe(o observation) []Action {
 	was := s.Alert
 	actions := s.Alert.observe(o)
 	for _, action := range actions {
-		about, text := &s.Alert, ""
-		if action == ActionOver {
-			about, text = &was, s.Alert.Over
-		} else {
-			text = about.Open.Text
+		about, text := &was, s.Alert.Over
+		if action != ActionOver {
+			about, text = &s.Alert, s.Alert.Open.Text
 		}
 		mark := about.worst()
 		s.Log = append(s.Log, LogEntry{

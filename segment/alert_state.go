@@ -357,7 +357,7 @@ func (s *AlertState) healthy(o *observation) []Action {
 		s.Swept = s.Healthy < healthySweeps && !s.Passed
 	}
 	switch {
-	case s.Unsettled, s.Swept && !size, byGuard && !(o.known && o.later):
+	case s.Unsettled, s.Swept && !size, byGuard && (!o.known || !o.later):
 		return nil
 	case size:
 		return s.rightSize(o)
@@ -365,7 +365,7 @@ func (s *AlertState) healthy(o *observation) []Action {
 	return s.ends(o, "the store holds the right users")
 }
 
-// ends ends the alert, unless it is flapping and a day without a finding is not
+// ends closes the alert, unless it is flapping and a day without a finding is not
 // over.
 func (s *AlertState) ends(o *observation, why string) []Action {
 	if s.Flapping && o.at.Sub(s.Open.At) < day {

@@ -47,9 +47,6 @@ func (r *guardedRun) begin(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil || r.guard.config.Ledger == nil {
 		return err
 	}
-	if err := r.admitBuild(ctx); err != nil {
-		return err
-	}
 	if r.run.Live && r.rule.Mode != Observe {
 		if err := r.waiting(ctx, "lease", r.takeLease); err != nil {
 			return err

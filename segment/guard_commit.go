@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -34,10 +35,8 @@ type guardedRun struct {
 // decide judges the run, and makes it live or rejects it.
 func (r *guardedRun) decide(ctx context.Context) error {
 	err := r.prepare(ctx)
-	if err == nil && r.admitting {
-		if err = r.admitBuild(ctx); refused(err) {
-			return err
-		}
+	if r.admitting && refused(err) {
+		return err
 	}
 	if err == nil && !r.admitting {
 		if err = r.lock(ctx); yields(err) && !r.unprotected() {
@@ -67,7 +66,8 @@ func (r *guardedRun) decide(ctx context.Context) error {
 	return r.publish(ctx)
 }
 
-// prepare finds the rule that the run is judged by. An error is why there is none.
+// prepare finds the rule that the run is judged by. An error is why there is none, or
+// why the run is not admitted.
 func (r *guardedRun) prepare(ctx context.Context) error {
 	r.at = r.guard.now()
 	if err := r.run.check(!r.admitting); err != nil {
@@ -85,6 +85,9 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	}
 	if !r.admitting && r.rule.Lag != (Lag{}) && r.run.WrittenAt.IsZero() {
 		return badInput("Run.WrittenAt", "missing", "the last acknowledged write, as the rule has a Lag")
+	}
+	if r.admitting {
+		return r.admitBuild(ctx)
 	}
 	return nil
 }
@@ -229,11 +232,11 @@ func (r *guardedRun) published(ctx context.Context) error {
 		r.unverified(err)
 		r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
 	case yields(err):
-	case !r.report.Passed():
+	case r.rule.Mode == Observe && !r.report.Passed():
 		r.alert(ctx, state, r.text())
 	default:
 		var warning *Alert
-		if len(r.report.Findings) > 0 {
+		if slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }) {
 			warning = r.warning(state)
 		}
 		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, warning))

@@ -309,7 +309,7 @@ func TestOrderOfEvents(t *testing.T) {
 			name: "history best effort", reason: "passes with a warning that only explains, if the configuration says so",
 			set:    func(b *bench) { b.fail["sizes"], b.config.BestEffortSizes = errDown, true },
 			events: []string{"sizes", "stored", "passed", "commit", "committed", "resolve"}, live: 5300, baseline: []int64{5300},
-			check: func(t *testing.T, b *bench, r validate.Report, err error) {
+			check: func(t *testing.T, _ *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.Len(t, r.Findings, 2, "and that the run has no number, which only explains")
 				require.Equal(t, "reading earlier sizes: connection refused", r.Findings[0].Detail)

@@ -113,13 +113,22 @@ type SegmentFilter struct {
 
 // Match reports whether f selects s. It leaves Limit to the caller.
 func (f *SegmentFilter) Match(s *SegmentState) bool {
-	return (f.Segment.IsZero() || s.Segment == f.Segment) && (f.SiteGroup == "" || s.Segment.SiteGroup == f.SiteGroup) &&
+	var kind JobKind
+	var build string
+	if s.Alert.Open != nil {
+		kind, build = s.Alert.Open.Job.Kind, s.Alert.Open.Build
+	}
+	return allows(f.Segment, s.Segment) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
+		allows(f.JobKind, kind) && allows(f.Build, build) &&
 		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
-		(f.Incident == "" || s.Alert.Incident == f.Incident) &&
-		(f.JobKind == "" || s.Alert.Open != nil && s.Alert.Open.Job.Kind == f.JobKind) &&
-		(f.Build == "" || s.Alert.Open != nil && s.Alert.Open.Build == f.Build) &&
-		(f.Alone.IsZero() || s.Alert.alone(f.Alone)) &&
-		(f.After.IsZero() || s.Segment.Compare(f.After) > 0)
+		(f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After.IsZero() || s.Segment.Compare(f.After) > 0)
+}
+
+// allows reports whether a filter that wants something, or anything where that is
+// zero, takes what there is.
+func allows[T comparable](wanted, there T) bool {
+	var anything T
+	return wanted == anything || wanted == there
 }
 
 // A LogFilter selects entries of the log; the zero LogFilter selects all.
@@ -146,15 +155,14 @@ type IncidentFilter struct {
 
 // Match reports whether f selects i.
 func (f *IncidentFilter) Match(i *Incident) bool {
-	return (f.ID == "" || i.ID == f.ID) && (f.Cause == Cause{} || i.Cause == f.Cause) &&
+	return allows(f.ID, i.ID) && allows(f.Cause, i.Cause) &&
 		(!f.Open || i.Over.IsZero() || i.Pending()) && !i.Begun.Before(f.Since)
 }
 
 // Match reports whether f selects e. It leaves Limit to the caller.
 func (f *LogFilter) Match(e *LogEntry) bool {
-	return (f.Segment.IsZero() || e.Segment == f.Segment) && (f.RunID == "" || e.RunID == f.RunID) &&
-		(f.Build == "" || e.build() == f.Build) && (f.JobKind == "" || e.jobKind() == f.JobKind) &&
-		(f.Action == "" || e.Action == f.Action) && (f.SiteGroup == "" || e.Segment.SiteGroup == f.SiteGroup) &&
+	return allows(f.Segment, e.Segment) && allows(f.RunID, e.RunID) && allows(f.Build, e.build()) && allows(f.JobKind, e.jobKind()) &&
+		allows(f.Action, e.Action) && allows(f.SiteGroup, e.Segment.SiteGroup) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
 }
 

@@ -148,8 +148,8 @@ func (w *sweeper) tell(ctx context.Context) error {
 	if len(affected) > 0 {
 		failures = append(failures, applyMutes(ctx, n.ledger, n.now()), n.formAll(ctx, w.sweep.At))
 	}
-	for range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
-		affected = append(affected, ID{}) // it may be over
+	for _, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
+		affected, failures = append(affected, ID{}), append(failures, err) // it may be over
 	}
 	if len(affected) > 0 {
 		failures = append(failures, n.deliverAll(ctx), n.remind(ctx))

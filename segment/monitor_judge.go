@@ -137,16 +137,8 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
 		return nil //nolint:nilerr // it is what was found
 	}
-	if p.listed == 0 {
-		switch {
-		case !p.state.everLive() || w.new(&p.state):
-			return nil
-		case !w.monitor.config.AbsentIsEmpty:
-			t.missing++
-			t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
-			return nil
-		}
-		p.current = CurrentSize{Segment: p.state.Segment, Stored: validate.Count(0)}
+	if p.listed == 0 && w.absent(p, t) {
+		return nil
 	}
 	t.segments++
 	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
@@ -180,6 +172,21 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	}
 	e.keep(t)
 	return nil
+}
+
+// absent judges a segment that is not listed, and reports whether there is no more to
+// say of it: not where it counts as empty.
+func (w *sweeper) absent(p *pair, t *tally) bool {
+	switch {
+	case !p.state.everLive() || w.new(&p.state):
+		return true
+	case !w.monitor.config.AbsentIsEmpty:
+		t.missing++
+		t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
+		return true
+	}
+	p.current = CurrentSize{Segment: p.state.Segment, Stored: validate.Count(0)}
+	return false
 }
 
 // inside reports whether the size is not only within what is allowed, but half-way

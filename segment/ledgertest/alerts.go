@@ -3,8 +3,8 @@ package ledgertest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -73,8 +73,9 @@ func testAlertState(t *testing.T, l segment.Ledger) {
 	require.Equal(t, want, got)
 }
 
-func testSelectedAlerts(t *testing.T, l segment.Ledger) {
-	group := t.Name()
+// manyAlerts gives segments alerts of all sorts, and returns their names.
+func manyAlerts(t *testing.T, l segment.Ledger) []string {
+	t.Helper()
 	tell := func(s *segment.SegmentState) { s.Alert.Told = []segment.Told{{Mark: s.Alert.Marks[0], At: start}} }
 	affected(t, l, own(t, "new"))
 	affected(t, l, own(t, "told"), tell)
@@ -83,7 +84,7 @@ func testSelectedAlerts(t *testing.T, l segment.Ledger) {
 		s.Alert.Trying, s.Alert.Open, s.Alert.Marks = s.Alert.Marks, nil, nil
 	})
 	affected(t, l, own(t, "muted"), func(s *segment.SegmentState) { s.Alert.Muted = &s.Alert.Marks[0] })
-	affected(t, l, own(t, "member"), tell, func(s *segment.SegmentState) { s.Alert.Incident = group + " i" })
+	affected(t, l, own(t, "member"), tell, func(s *segment.SegmentState) { s.Alert.Incident = t.Name() + " i" })
 	affected(t, l, own(t, "other build"), tell, func(s *segment.SegmentState) { s.Alert.Open.Build = "8" })
 	affected(t, l, own(t, "other kind"), tell, func(s *segment.SegmentState) { s.Alert.Open.Job.Kind = "upload" })
 	affected(t, l, own(t, "later"), tell, func(s *segment.SegmentState) { s.Alert.Open.Since = start.Add(time.Hour) })
@@ -91,7 +92,11 @@ func testSelectedAlerts(t *testing.T, l segment.Ledger) {
 		s.Alert.Open.Since, s.Alert.Flapping = start.Add(time.Hour), true
 	})
 	put(t, l, own(t, "well"), "r", 1)
-	all := []string{"flapping", "later", "maybe", "member", "muted", "new", "other build", "other kind", "over", "told"}
+	return []string{"flapping", "later", "maybe", "member", "muted", "new", "other build", "other kind", "over", "told"}
+}
+
+func testSelectedAlerts(t *testing.T, l segment.Ledger) {
+	all, group := manyAlerts(t, l), t.Name()
 	but := func(names ...string) []string {
 		return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(names, name) })
 	}
@@ -201,7 +206,8 @@ func testMembers(t *testing.T, l segment.Ledger) {
 	counted := func(m segment.Members) {
 		t.Helper()
 		require.Equal(t, []any{3, 2, 1, 2, int64(300), "", segment.LevelLost100}, []any{m.Segments, m.Pages, m.Live, m.SiteGroups, m.Users, m.SiteGroup, m.Level})
-		require.Equal(t, map[validate.Kind]int{validate.Short: 2, validate.Empty: 1}, m.Kinds)
+		require.Len(t, m.Kinds, 2)
+		require.Equal(t, []int{2, 1}, []int{m.Kinds[validate.Short], m.Kinds[validate.Empty]})
 	}
 	counted(incidents(t, l, segment.IncidentFilter{ID: id})[0].Members)
 	require.NoError(t, l.ChangeIncident(t.Context(), id, func(i *segment.Incident) error { counted(i.Members); return nil }))
@@ -251,7 +257,7 @@ func testMutes(t *testing.T, l segment.Ledger) {
 	for i := range 10 {
 		wg.Go(func() {
 			another := mute
-			another.Segment = own(t, fmt.Sprint(i))
+			another.Segment = own(t, strconv.Itoa(i))
 			err := l.ChangeMutes(t.Context(), func(known []segment.Mute) ([]segment.Mute, error) { return append(known, another), nil })
 			if err != nil {
 				t.Errorf("changing the mutes: %v", err)
@@ -265,7 +271,7 @@ func testMutes(t *testing.T, l segment.Ledger) {
 func testLogOfAlerts(t *testing.T, l segment.Ledger) {
 	mark := segment.Mark{Urgency: segment.Page, Kind: validate.Short, Level: segment.LevelLive, JobKind: segment.JobKindCopy, Build: "7", Incident: "i"}
 	for i, action := range []segment.Action{segment.ActionOpened, segment.ActionTold, segment.ActionOver, segment.ActionOpened} {
-		require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, fmt.Sprint(i))}, func(s *segment.SegmentState) error {
+		require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, strconv.Itoa(i))}, func(s *segment.SegmentState) error {
 			s.Log = append(s.Log, segment.LogEntry{Segment: s.Segment, At: start, Action: action, RunID: "r", Mark: &mark, Incident: "i", Text: "too few"})
 			return nil
 		}))

@@ -143,8 +143,6 @@ var badAlerts = []badLedgerOf{
 	{"changes mutes after the end", "who was told to stop says so", &badLedger{deaf: "ChangeMutes"}, "alerts,_cancelled"},
 }
 
-func init() { badLedgers = append(badLedgers, badAlerts...) }
-
 // namedAnew has another name each time.
 func namedAnew() *badLedger {
 	var times atomic.Int64

@@ -656,7 +656,7 @@ const badLedgerVariable = "SEGMENTGUARD_TEST_BAD_LEDGER"
 // suite that fails, fails the test it is in.
 func TestBadLedger(t *testing.T) {
 	if name := os.Getenv(badLedgerVariable); name != "" {
-		for _, b := range badLedgers {
+		for _, b := range slices.Concat(badLedgers, badAlerts) {
 			if b.name == name {
 				ledgertest.TestLedger(t, func(*testing.T) segment.Ledger {
 					fresh := *b.ledger
@@ -668,7 +668,7 @@ func TestBadLedger(t *testing.T) {
 		return
 	}
 	failed := map[string]bool{}
-	for _, b := range badLedgers {
+	for _, b := range slices.Concat(badLedgers, badAlerts) {
 		t.Run(b.name, func(t *testing.T) {
 			requireBroken(t, failed, "TestBadLedger", badLedgerVariable+"="+b.name, b.broken, b.reason)
 		})

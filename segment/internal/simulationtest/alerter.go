@@ -15,6 +15,22 @@ import (
 // An alerter keeps what it was told, by its labels, until that is over.
 type alerter struct{}
 
+// A plainAlerter does not say what it keeps, so that nothing repairs what was left
+// untold.
+type plainAlerter struct{}
+
+func (plainAlerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error {
+	return alerter{}.Tell(ctx, firing, resolved)
+}
+
+// alerterOf returns the alerter of a world.
+func alerterOf(seed uint64) segment.Alerter {
+	if seed%2 == 0 {
+		return plainAlerter{}
+	}
+	return alerter{}
+}
+
 // A held alert is one that the alerter keeps.
 type held struct {
 	segment.Alert
@@ -84,7 +100,7 @@ func labelsOf(a *segment.Alert) string {
 // fault that stands, unless it is told under an incident from now on.
 func (w *world) over(a *segment.Alert, firing []segment.Alert) {
 	for labels, h := range w.held {
-		if labels != labelsOf(a) && !(a.Kind == "" && a.Ring == 0 && h.Segment == a.Segment) {
+		if all := a.Kind == "" && a.Ring == 0 && h.Segment == a.Segment; !all && labels != labelsOf(a) {
 			continue
 		}
 		relabelled := slices.ContainsFunc(firing, func(b segment.Alert) bool {
@@ -105,6 +121,9 @@ func (w *world) changed(p *process, before *segment.Alert, s *segment.SegmentSta
 		}
 	}
 	w.isOpen[s.Segment] = s.Alert.Open != nil
+	if before != nil && s.Alert.Open == nil && p.wait() > 0 && p.number != 0 && before.Number > p.number {
+		w.violate("%s ended an alert about a run that began later: %s", p.name, before.Text)
+	}
 	live := w.store.live[s.Segment]
 	if before != nil && s.Alert.Open == nil && p.does == "" && !w.well(live) && !w.unsure(s.Segment) {
 		w.violate("%s ended an alert, and live is %v: %s", p.name, live, before.Text)

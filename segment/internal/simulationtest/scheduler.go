@@ -8,10 +8,11 @@
 // At rest, two sweeps and a day after the last fault, a world must show that: who
 // returned nil was right and is live; the ledger's live size is the store's, or not
 // known, or somebody is told; what is wrong is told, and what people were told is
-// what the alerter holds; no alert stands where the last run is right and live; a
+// what the alerter holds, no more and no less; no alert stands where the last run is right and live; a
 // baseline holds verified sizes alone. On the way no run may go over one that began
 // later, nothing live may be discarded, nobody may wait beyond the bounds, only a
-// sweep may end that nobody knows what is live, and in a world without a fault there
+// sweep may end that nobody knows what is live, an alert may end where the store is
+// right alone, and be told to be over where it is, and in a world without a fault there
 // is no page, a run that is alone passes, and each is superseded for a reason.
 //
 // TestPlantedBugs builds the simulator over code with a piece of the protocol left
@@ -24,14 +25,17 @@
 //	any run that went live meanwhile supersedes              200 (26)
 //	an older run goes over a later one that may be live     4000 (52)
 //	an older run's failure opens an alert                   4000 (8)
-//	a pass closes the alert of a later run                  4000 (2595)
-//	a pass closes an unknown                                4000 (497)
+//	a pass closes the alert of a later run                  4000 (5)
+//	a pass closes an unknown                                4000 (230)
 //	what overtakes is not noticed                            200 (31)
 //	the generation stands still                              200 (31)
 //	a commit without an answer did not work                 2000 (111)
 //	an output of which nothing is known is discarded        2000 (412)
 //	a wait without a bound                                  2000 (1)
-//	nobody ends what a later run made over                  6000 (685)
+//	nobody ends what a later run made over                  6000 (12)
+//	what is told is written down before                     4000 (80)
+//	what the alerter may have heard is forgotten            4000 (1996)
+//	a mark is lowered                                       4000 (12)
 //
 // People are processes, too: they accept what an alert is about, suspect and import
 // sizes, and forget segments. They excuse only what they decided.

@@ -68,19 +68,19 @@ type platform struct {
 	monitor *segment.Monitor
 }
 
-func newPlatform() (*platform, error) {
+func newPlatform(seed uint64) (*platform, error) {
 	f := &platform{guards: make(map[time.Duration]*segment.Guard)}
 	var err error
 	for _, skew := range skews {
 		if f.guards[skew], err = segment.NewGuard(segment.GuardConfig{
-			Ledger: ledger{}, Alerter: alerter{}, Now: func() time.Time { return time.Now().Add(skew) },
+			Ledger: ledger{}, Alerter: alerterOf(seed), Now: func() time.Time { return time.Now().Add(skew) },
 			TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
 		}); err != nil {
 			return nil, err
 		}
 	}
 	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{
-		Ledger: ledger{}, Alerter: alerter{}, TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
+		Ledger: ledger{}, Alerter: alerterOf(seed), TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
 	})
 	return f, err
 }
@@ -88,7 +88,7 @@ func newPlatform() (*platform, error) {
 // run lets a world happen, and judges it. open returns its ledger; nil: it is a Memory.
 func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) (w *world) {
 	synctest.Test(t, func(t *testing.T) {
-		f, err := newPlatform()
+		f, err := newPlatform(p.seed)
 		if err != nil {
 			t.Fatal(err)
 		}
