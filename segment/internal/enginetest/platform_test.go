@@ -177,7 +177,7 @@ func (p *platform) expire(t *testing.T) {
 // states are what the history knows of a run, in order.
 func (p *platform) states(t *testing.T, run string) (states []string) {
 	t.Helper()
-	rows, err := p.db.QueryContext(t.Context(), p.database.Bind("SELECT attempt, state FROM segmentguard_log WHERE run = ? ORDER BY id"), run)
+	rows, err := p.db.QueryContext(t.Context(), p.database.Bind("SELECT attempt, state FROM segmentguard_log WHERE run = ? AND action = 'recorded' ORDER BY id"), run)
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {
