@@ -95,10 +95,10 @@ func (r *guardedRun) discardThen(ctx context.Context, then func()) {
 // segment, which went live while this one was on its way. What failed before the
 // store was read back did not.
 func (r *guardedRun) overtaken(ctx context.Context) bool {
-	if !r.unprotected() && r.hasCause(ErrOvertaken) { // says the database of the job's transaction
+	if r.hasCause(ErrOvertaken) { // says the database of the job's transaction
 		return true
 	}
-	if r.unprotected() || r.admitting || !r.moved && !r.lease.mayBeGone(ctx) {
+	if r.admitting || !r.moved && !r.lease.mayBeGone(ctx) {
 		return false
 	}
 	before := r.out

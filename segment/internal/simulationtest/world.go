@@ -353,17 +353,9 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last.output.attempt) && !w.ended[s.Segment].After(last.ended) {
 		w.violate("%s: the last run failed, and nobody was told: %v", s.Segment, last.err)
 	}
-	if open != nil && well && s.Live != nil && w.lastIsRight(s) && !w.misled(s.Segment) && !w.stoodStill(open) {
+	if open != nil && well && s.Live != nil && w.lastIsRight(s) && !w.misled(s.Segment) {
 		w.violate("%s: the last run is right and live, the store is well, and the alert stands: %s", s.Segment, open.Text)
 	}
-}
-
-// stoodStill reports whether an alert is of a run without staging that stood still for
-// longer than its lease: it may have counted the users of the run after it, which no
-// sweep ends as yet.
-func (w *world) stoodStill(a *segment.Alert) bool {
-	o := w.outputs[fmt.Sprintf("%s/%d", a.RunID, a.Attempt)]
-	return o != nil && o.tainted && w.writesLive(o.id)
 }
 
 // well reports whether what is live is one output, and that as it should be.
