@@ -491,10 +491,15 @@ type limits struct{ lowest, highest int64 }
 // them is wrong, whatever the side before held of all that it may have held. Each
 // end has its own margin.
 func (s *step) possible() limits {
-	if m := s.before.moved; m != nil && m.digested() {
+	m := s.before.moved
+	switch {
+	case m == nil || !m.digested():
+		return s.around(s.before.lower, s.before.upper)
+	case s.banded():
 		return s.around(m.common, m.all)
 	}
-	return s.around(s.before.lower, s.before.upper)
+	short, surplus := s.tolerance.Short.allowed(s.before.lower), s.tolerance.Surplus.allowed(s.before.lower)
+	return limits{m.common - short, plus(m.all, surplus)}
 }
 
 // certain returns the limits that the step has at least: what is within them is

@@ -39,8 +39,12 @@ func (w *world) margins(before *truth, at int, distinct bool) (short, surplus in
 // counts returns the same for the numbers of two neighbours, of which the step
 // between them alone has a say.
 func (w *world) counts(before *truth, at int) (short, surplus int64) {
+	users := before.size(false)
+	if before.after != nil {
+		users = min(users, before.after.size(false))
+	}
 	tolerance := [...]validate.Tolerance{1: w.policy.Reading, 3: w.policy.Tolerance}[at]
-	return allowed(tolerance.Short, before.size(false)), allowed(tolerance.Surplus, before.size(false))
+	return allowed(tolerance.Short, users), allowed(tolerance.Surplus, users)
 }
 
 // judge holds the report against the world.
