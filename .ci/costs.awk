@@ -39,6 +39,8 @@ function row(what, cost) { rows = rows "| " what " | " cost " |\n" }
 END {
 	row("`Digest.AddString` against a bare xxh3 loop, ids of 8 / 16 / 20 / 36 bytes", by_length("AddString"))
 	row("`Digest.AddStrings`, whole batches", by_length("AddStrings"))
+	row("`Tee`, a stream of ids one by one", by_length("Tee"))
+	row("two digests on two cores, merged, against one", of("validate/DigestTwoGoroutines ×one", 2) " × as fast")
 	row("digesting 10M ids of 36 bytes against DuckDB's `count`, `approx_count_distinct`, `sum(hash)`, on one thread / on two",
 		of("digestbench/AgainstDuckDB/one_thread ×duckdb", 2) " / " of("digestbench/AgainstDuckDB/two_threads ×duckdb", 2) " × its time")
 	row("digesting a file of 10M lines against `sort -u \\| wc -l`",
