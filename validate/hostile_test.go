@@ -76,7 +76,7 @@ func TestWhoCameFirst(t *testing.T) {
 	require.NoError(t, unmarshal(late.body()))
 	gap := few(func(f *forged) {
 		for i := range f.sample.Users {
-			f.sample.Users[i].First += 1
+			f.sample.Users[i].First++
 		}
 	})
 	require.ErrorContains(t, unmarshal(gap.body()), "sample: nobody came at place 0")

@@ -258,7 +258,7 @@ func (j *judge) countOnce(s step) {
 func (j *judge) rowsOnly(s *step) {
 	j.again = j.again || s.before.remeasure != nil
 	if !s.after.identified() {
-		j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these tells how many distinct users there are",
+		j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these would tell how many distinct users there are",
 			s.stage.done(), s.after.number(), s.before.amount(), taken(s.from, s.named))
 	}
 }
@@ -434,9 +434,10 @@ func (j *judge) empty() {
 			j.add(s.short())
 		}
 	case before != nil && before.moved == nil && j.policy.AllowEmpty:
+		from, _ := j.whence(before, false)
 		j.add(Finding{
 			Kind: Unverified, Step: storing.String(), Severity: j.doubt(before, stored),
-			Detail: fmt.Sprintf("nothing is stored, and of %s before nobody knows if there were any", before.amount()),
+			Detail: fmt.Sprintf("nothing is stored where %s %s: nobody knows if there were any", before.were(), given(from)),
 		})
 	default:
 		j.nothing(storing, "nothing is stored")

@@ -137,7 +137,7 @@ func (w *world) finding(t *testing.T, f *validate.Finding) {
 		short, surplus := w.margins(known, at, distinct)
 		require.True(t, known.lacks(side, distinct) > short || known.foreign(side, distinct) > surplus, "the users are right: %s\n%s", f.Detail, w)
 	case validate.Short, validate.Surplus:
-		if f.Severity == validate.Fail && len(side.users) > 0 && !(w.mapped() && at == 2) {
+		if f.Severity == validate.Fail && len(side.users) > 0 && (at != 2 || !w.mapped()) {
 			w.outside(t, f, at, nearest, known)
 		}
 	case validate.Empty:
@@ -200,7 +200,7 @@ func (w *world) reason(t *testing.T, f *validate.Finding, at int, nearest, known
 	switch {
 	case nearest == nil, nearest.after != nil && known == nil, !nearest.exact() && nearest.after == nil, !side.exact():
 		return // an estimate, bounds, counts of what moved, or nothing at all
-	case w.mapped() && !w.sides[2].measured(), strings.HasPrefix(f.Detail, "nothing is stored, and of 0 to "):
+	case w.mapped() && !w.sides[2].measured(), strings.HasPrefix(f.Detail, "nothing is stored where 0 to "):
 		return
 	case side.identified() && known == nil:
 		return // other hashes
