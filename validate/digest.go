@@ -102,7 +102,7 @@ func (d *Digest) AddString(user string) {
 	}
 }
 
-const keysAtOnce = 128
+const keysAtOnce = 512
 
 // wait hands the key of a user to the table, together with others.
 func (d *Digest) wait(key uint64) {
