@@ -265,8 +265,10 @@ func (c *claim) of(name string) *truth {
 	}
 	low, high := c.span(name)
 	said := c.m["beforeDistinct"]+c.m["afterDistinct"] != ""
-	if said && c.nearest != nil && c.nearest.digested() && c.nearest.size(true) == low {
-		return c.nearest
+	for _, side := range []*truth{c.nearest, c.known} {
+		if said && side != nil && side.digested() && side.size(true) == low {
+			return side
+		}
 	}
 	for _, side := range []*truth{c.nearest, c.sides[1], c.sides[2]} {
 		if side == nil {
