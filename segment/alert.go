@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -87,9 +88,11 @@ func next(text, runbook string) string {
 }
 
 func warnings(r *validate.Report) string {
-	texts := make([]string, len(r.Findings))
-	for i, f := range r.Findings {
-		texts[i] = string(f.Kind) + ": " + f.Detail
+	var texts []string
+	for _, f := range r.Findings {
+		if !errors.Is(f.Cause, errNumberless) {
+			texts = append(texts, string(f.Kind)+": "+f.Detail)
+		}
 	}
 	return strings.Join(texts, "; ")
 }

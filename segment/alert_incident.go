@@ -3,7 +3,6 @@ package segment
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,20 +47,55 @@ func (s sameness) id() ID {
 	return ID{SiteGroup: "incident", Name: name}
 }
 
-// incidents finds them over the alerts that are open. One that stands goes on
-// as long as any alert of it is open: else its last ones would ring again.
-func incidents(states map[ID]AlertState) []Incident {
-	groups := map[sameness][]*Alert{}
-	for _, id := range sorted(states) {
-		if a := states[id].Open; a != nil && a.Incident == nil {
-			key := sameness{a.Job.Kind, a.Kind, a.Build}
-			groups[key] = append(groups[key], a)
+// An incidentGroup is alerts that share a fault.
+type incidentGroup struct {
+	incident             Incident
+	siteGroups, runbooks map[string]bool
+	most                 int64 // users of one of them
+}
+
+// incidentGroups are those of all alerts that are open.
+type incidentGroups map[sameness]*incidentGroup
+
+func (g incidentGroups) add(a *Alert) {
+	key := sameness{a.Job.Kind, a.Kind, a.Build}
+	group, ok := g[key]
+	if !ok {
+		group = &incidentGroup{
+			incident:   Incident{JobKind: key.job, Kind: key.kind, Build: key.build, Urgency: Ticket},
+			siteGroups: map[string]bool{}, runbooks: map[string]bool{}, most: -1,
 		}
+		g[key] = group
 	}
-	var found []Incident
-	for key, alerts := range groups {
-		if len(alerts) >= manySegments || states[key.id()].Open != nil {
-			found = append(found, newIncident(key, alerts))
+	group.add(a)
+}
+
+func (g *incidentGroup) add(a *Alert) {
+	i := &g.incident
+	i.Segments++
+	g.siteGroups[a.Segment.SiteGroup] = true
+	g.runbooks[a.Runbook] = true
+	i.SiteGroups, i.Urgency = len(g.siteGroups), min(i.Urgency, a.Urgency) // "page" before "ticket"
+	if i.Since.IsZero() || a.Since.Before(i.Since) {
+		i.Since = a.Since
+	}
+	users := atStake(&a.Report)
+	i.Users += users
+	if users > g.most {
+		g.most, i.Cause = users, causeOf(a)
+	}
+	i.Next = "plan the reruns of everything affected (rerun.New)"
+	if len(g.runbooks) == 1 && !g.runbooks[""] {
+		i.Next = a.Runbook
+	}
+}
+
+// incidents returns the groups that are one. One that stood goes on as long as any
+// alert of it is open: else its last ones would ring again.
+func (g incidentGroups) incidents(stood map[ID]AlertState) (found []Incident) {
+	for key, group := range g {
+		if group.incident.Segments >= manySegments || stood[key.id()].Open != nil {
+			found = append(found, group.incident)
 		}
 	}
 	slices.SortFunc(found, func(a, b Incident) int {
@@ -71,31 +105,6 @@ func incidents(states map[ID]AlertState) []Incident {
 		)
 	})
 	return found
-}
-
-func newIncident(key sameness, alerts []*Alert) Incident {
-	i := Incident{JobKind: key.job, Kind: key.kind, Build: key.build, Segments: len(alerts), Urgency: Ticket}
-	groups, runbooks := map[string]bool{}, map[string]bool{}
-	var most int64 = -1
-	for _, a := range alerts {
-		groups[a.Segment.SiteGroup] = true
-		runbooks[a.Runbook] = true
-		i.Urgency = min(i.Urgency, a.Urgency) // "page" before "ticket"
-		if i.Since.IsZero() || a.Since.Before(i.Since) {
-			i.Since = a.Since
-		}
-		users := atStake(&a.Report)
-		i.Users += users
-		if users > most {
-			most, i.Cause = users, causeOf(a)
-		}
-	}
-	i.SiteGroups = len(groups)
-	i.Next = "plan the reruns of everything affected (rerun.New)"
-	if len(runbooks) == 1 && !runbooks[""] {
-		i.Next = slices.Collect(maps.Keys(runbooks))[0]
-	}
-	return i
 }
 
 // atStake returns how many users a segment should hold, by its report.

@@ -17,6 +17,7 @@ type notifier struct {
 	ledger  Ledger // nil: nobody remembers what was told
 	alerter Alerter
 	timeout time.Duration // of the alerter, in a job's way; 0: as long as the context lasts
+	bound   time.Duration // of the ledger, in a job's way
 }
 
 // claimFor is how long a notifier has for telling the alerter before another one
@@ -29,16 +30,16 @@ func (n notifier) fire(ctx context.Context, a Alert) error {
 	if n.ledger == nil {
 		return n.say(context.WithoutCancel(ctx), []Alert{a}, nil)
 	}
-	written := false
-	err := afterwards(ctx, defaultTimeout, func(ctx context.Context) (err error) {
+	written, kept := false, true
+	err := afterwards(ctx, n.bound, func(ctx context.Context) (err error) {
 		written, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) {
-			if !a.Protected || !s.older(a.Number) {
+			if kept = s.hasAlert(); !a.Protected || !s.older(a.Number) {
 				s.Alert.open(a)
 			}
 		})
 		return err
 	})
-	if !written { // people must know all the same
+	if !written || !kept { // people must know all the same
 		return join(err, n.say(context.WithoutCancel(ctx), []Alert{a}, nil))
 	}
 	return err
@@ -55,7 +56,7 @@ func (n notifier) say(ctx context.Context, firing, resolved []Alert) error {
 // passed says that a run of a segment passed, so that nothing is wrong with it
 // any more, as far as one run can tell.
 func (n notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report) error {
-	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
+	return afterwards(ctx, n.bound, func(ctx context.Context) error {
 		if n.ledger == nil {
 			return n.say(ctx, nil, []Alert{{Segment: id}})
 		}
@@ -69,12 +70,15 @@ func (n notifier) passed(ctx context.Context, id ID, number int64, r *validate.R
 // alerter that may have forgotten them: they could not hold their segments' pages
 // back.
 func (n notifier) change(ctx context.Context, ids []ID, change func(*SegmentState), standing ...Alert) (written bool, err error) {
+	if len(ids) == 0 {
+		return true, nil
+	}
 	due := map[ID]AlertState{}
 	now := time.Now()
 	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
 		change(s)
 		delete(due, s.Segment)
-		if s.Alert.claim(now, now.Add(claimFor)) {
+		if s.hasAlert() && s.Alert.claim(now, now.Add(claimFor)) {
 			due[s.Segment] = s.Alert
 		}
 		return nil
@@ -152,24 +156,34 @@ func (n notifier) keeps() bool {
 	return keeps
 }
 
-// remind tells an alerter that keeps alerts by itself of those that stand, in
-// case it forgot. before is what was told when the sweep began: the rest is news,
-// and was told already.
-func (n notifier) remind(ctx context.Context, before map[ID]AlertState) error {
-	if !n.keeps() {
-		return nil
+// tellAll tells the alerter of all that it does not know, and one that keeps alerts
+// by itself of those that stand, in case it forgot: standing first, then the others
+// of the ledger that are no incidents.
+func (n notifier) tellAll(ctx context.Context, standing []Alert) error {
+	var failures []error
+	var pending []ID
+	known := slices.Clip(standing)
+	flush := func(atLeast int) {
+		if len(pending) >= atLeast {
+			_, err := n.change(ctx, pending, func(*SegmentState) {}, standing...)
+			failures, pending = append(failures, err), nil
+		}
+		if n.keeps() && len(known) >= atLeast {
+			failures = append(failures, wrap("reminding of standing alerts", n.alerter.Tell(ctx, known, nil)))
+			known = nil
+		}
 	}
-	var standing []Alert
 	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
-		if err != nil {
-			return wrap("reading the alerts", err)
+		switch a := s.Alert.Open; {
+		case err != nil:
+			failures = append(failures, wrap("reading the alerts", err))
+		case s.Alert.pending():
+			pending = append(pending, s.Segment)
+		case a != nil && a.Incident == nil && n.keeps():
+			known = append(known, *a)
 		}
-		if known := before[s.Segment].Told; known != nil && faultOf(known) == faultOf(s.Alert.Open) && !s.Alert.pending() {
-			standing = append(standing, *s.Alert.Open)
-		}
+		flush(mostAtOnce)
 	}
-	if len(standing) == 0 {
-		return nil
-	}
-	return wrap("reminding of standing alerts", n.alerter.Tell(ctx, standing, nil))
+	flush(1)
+	return joinFew(failures)
 }

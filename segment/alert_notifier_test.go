@@ -432,7 +432,7 @@ type forgetful struct {
 }
 
 func (l *forgetful) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	if l.changes++; l.changes == 2 {
+	if l.changes++; l.changes == 3 { // written, claimed, told
 		return l.err
 	}
 	return l.Memory.Change(ctx, ids, change)

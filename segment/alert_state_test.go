@@ -69,6 +69,8 @@ func TestGraver(t *testing.T) {
 // TestIncidentHasACause: of segments of the same size the first one's, also where
 // none is known to hold users.
 func TestIncidentHasACause(t *testing.T) {
-	i := newIncident(sameness{}, []*Alert{{Text: "one"}, {Text: "two"}})
-	require.Equal(t, "one", i.Cause)
+	groups := incidentGroups{}
+	groups.add(&Alert{Text: "one"})
+	groups.add(&Alert{Text: "two"})
+	require.Equal(t, "one", groups[sameness{}].incident.Cause)
 }

@@ -51,7 +51,9 @@
 // before the store was read stays a verdict.
 //
 // Waits are bounded, by [GuardConfig]: a run that waited in vain for another one's
-// turn to end is not verified, and says for whom it waited.
+// turn to end is not verified, and says for whom it waited ([ErrBusy]). Callbacks run
+// on the caller's goroutine and have its deadline; where one hangs beyond that,
+// [Guard.Do] records the run and tells people from beside it.
 //
 // # The ledger
 //
@@ -75,6 +77,14 @@
 // the last run left live, how far that may drift ([Rule]), its history, and what
 // many segments have in common. It names the affected segment that another one was
 // made from, and puts segments with one fault into an [Incident].
+//
+// A sweep writes and tells some 1,000 segments at a time, so that no guard waits for
+// long, however many are affected. [Sweep.Affected] has all of them, Sweep.Findings
+// the gravest 1,000, and the ledger each one's alert.
+//
+// What a ledger cannot read is never taken for nothing: a damaged segment is one
+// finding that names the row ([Damage]), its jobs are not verified, and the rest is
+// judged. [Repair] drops what cannot be read.
 //
 // # Alerts
 //
@@ -106,18 +116,52 @@
 //
 // # Telemetry
 //
-// Under the scope github.com/segmentguard/segmentguard/segment: spans "begin
-// segment", "admit segment" and "commit segment" with segmentguard.segment, .site_group,
+// Under the scope github.com/segmentguard/segmentguard/segment: spans "do segment",
+// around the others, "begin segment", "admit segment" and "commit segment" with segmentguard.segment, .site_group,
 // .job.kind, .job.id, .run.id, .run.attempt, .build, .users.expected,
 // .users.stored, .findings and .verdict; a failure sets the status and
 // error.type: the gravest kind, or superseded, overtaken, live, unknown. Inside them are the
 // spans and metrics of package validate, which say what was judged, and not what
 // became of it. With a logger, each check is logged, and each run that failed.
 //
+// Where a run waits for its segment, in Begin or Commit, there is a span "wait for
+// segment" with segmentguard.segment, .run.id, .job.kind and .hold: lease, or
+// transaction (the commit row, in the job's own). error.type is superseded, overtaken
+// or, where it waited in vain, unverified; the status says for whom. The metric
+// segmentguard.wait.duration (s) has each wait, with .hold, .job.kind and error.type.
+//
 // [Monitor.Sweep] has a span "sweep segments" with segmentguard.segments,
 // .segments.healthy, .segments.unwatched, .segments.missing, .segments.affected
-// and .verdict; error.type is the gravest kind found, or incomplete. The metric
-// segmentguard.segments.affected ({segment}) has one value a sweep, job kind and
-// gravest kind, with attributes segmentguard.verdict, segmentguard.job.kind and
-// error.type, and the value 0 where nothing was found.
+// and .verdict; error.type is the gravest kind found, or incomplete. With a logger,
+// each sweep writes one line with its numbers: Info, or Warn where it is incomplete.
+//
+// The metrics are
+//
+//	name                                        instrument  unit       attributes
+//	segmentguard.runs                           counter     {run}      segmentguard.run.outcome segmentguard.verdict segmentguard.job.kind segmentguard.build
+//	segmentguard.segment.count                  gauge       {segment}  segmentguard.segment.state
+//	segmentguard.alert.count                    gauge       {alert}    segmentguard.alert.severity segmentguard.alert.kind
+//	segmentguard.sweep.duration                 gauge       s
+//	segmentguard.sweep.last_complete_timestamp  gauge       s
+//	segmentguard.wait.duration                  histogram   s          segmentguard.hold segmentguard.job.kind error.type
+//
+// segmentguard.runs counts each attempt once, when it ends. Its outcome is
+// committed, observed (live, whatever was found), rejected, failed (its write),
+// superseded, overtaken, unknown, or live (and not recorded); its verdict is passed,
+// failed or unverified. A share of failures is that of failed among failed and
+// passed: what could not be verified says nothing about a build. Kind and build are
+// left out where a run has none.
+//
+// segmentguard.segment.count has the states healthy, affected, missing and
+// unwatched. Each segment of the last complete sweep counts in one.
+// segmentguard.alert.count is read from the ledger at the end of each sweep, so
+// that it holds what guards found, too; it has a value for each severity and kind, 0
+// where none is open. The two of sweeps are of the last one, and of when the last
+// complete one began, in Unix time. A sweep is complete where Sweep returned no
+// error. A process that has not swept yet has none of the gauges.
+//
+// No metric carries the name of a segment. A process that runs one build has one
+// value of segmentguard.build at a time, and a store of metrics one for each build
+// that it remembers. Where each run has a build of its own, drop the attribute by a
+// view of the SDK, which puts what exceeds 2,000 sets of attributes into one.
 package segment

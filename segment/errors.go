@@ -71,6 +71,9 @@ func passing(f validate.Finding) bool {
 	if _, bad := errors.AsType[*validate.InputError](f.Cause); bad { // no retry mends bad input
 		return false
 	}
+	if _, damaged := errors.AsType[*Damage](f.Cause); damaged || errors.Is(f.Cause, ErrNotReady) { // nor what somebody must mend
+		return false
+	}
 	_, out := errors.AsType[*outage](f.Cause)
 	return f.Kind == validate.Unverified && (out || errors.Is(f.Cause, validate.ErrLagging))
 }

@@ -49,7 +49,7 @@ func ExampleMonitor_Sweep() {
 		panic(err)
 	}
 	fmt.Print(sweep)
-	plan, err := rerun.New([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected())
+	plan, err := rerun.New([]segment.Job{segment.Lookalike(like, from), segment.Copy(copied, like)}, sweep.Affected)
 	if err != nil {
 		panic(err)
 	}

@@ -109,6 +109,10 @@ func ExampleLookalike() {
 	if err != nil {
 		panic(err)
 	}
+	err = segment.Import(context.Background(), history, []segment.SizeImport{{Segment: segment.ID{SiteGroup: "site-a", Name: "cars-like"}, Sizes: nights(50_100, 49_800, 50_300)}})
+	if err != nil {
+		panic(err)
+	}
 	night := func(run string, users int64) error {
 		s := &store{staged: users}
 		_, err := guard.Commit(context.Background(), segment.Run{
@@ -117,12 +121,12 @@ func ExampleLookalike() {
 		})
 		return err
 	}
-	for i, users := range []int64{50_100, 49_800, 50_300, 50_000, 9_400} {
+	for i, users := range []int64{50_000, 9_400} {
 		if err := night(fmt.Sprint("night ", i+1), users); err != nil {
 			fmt.Println(err)
 		}
 	}
-	// Output: site-a/cars-like: off its history: 9,400 users, 81.2% below its lowest of the last week (50,000); usual moves are within 0.6%, so 33,041 to 82,518 are allowed
+	// Output: site-a/cars-like: off its history: 9,400 users, 81% below its lowest of the last week (50,000); in 4 sizes it never moved by more than 1.0%, so 33,200 to 81,800 are allowed
 }
 
 // A rule that only observes tells of everything and stops nothing: the way to
@@ -144,4 +148,12 @@ func ExampleRule_observe() {
 	})
 	fmt.Println(err, report.Passed(), s.live)
 	// Output: <nil> false 10000
+}
+
+// nights returns sizes of the nights before now, oldest first.
+func nights(users ...int64) (sizes []validate.Size) {
+	for i, n := range users {
+		sizes = append(sizes, validate.Size{Users: n, At: time.Now().AddDate(0, 0, i-len(users))})
+	}
+	return sizes
 }

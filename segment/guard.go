@@ -55,6 +55,8 @@ type Guard struct {
 	validator *validate.Validator
 	silent    *validate.Validator // judges readings of a store that lags; only the last one counts
 	tracer    trace.Tracer
+	waits     metric.Float64Histogram
+	runs      metric.Int64Counter
 	notifier  notifier
 }
 
@@ -73,6 +75,10 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: new guard: %w", err)
 	}
+	runs, err := runCounter(c.MeterProvider)
+	if err != nil {
+		return nil, fmt.Errorf("segment: new guard: %w", err)
+	}
 	if c.Timeout < 0 || c.AlertTimeout < 0 {
 		return nil, fmt.Errorf("segment: new guard: %w", badInput("GuardConfig.Timeout", min(c.Timeout, c.AlertTimeout), "0 or more"))
 	}
@@ -86,12 +92,18 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if c.TracerProvider == nil {
 		c.TracerProvider = otel.GetTracerProvider()
 	}
+	waits, err := waitHistogram(c.MeterProvider)
+	if err != nil {
+		return nil, fmt.Errorf("segment: new guard: %w", err)
+	}
 	return &Guard{
 		config:    c,
 		validator: validator,
 		silent:    silent,
 		tracer:    c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout},
+		waits:     waits,
+		runs:      runs,
+		notifier:  notifier{c.Ledger, c.Alerter, c.AlertTimeout, c.Timeout},
 	}, nil
 }
 
@@ -146,6 +158,9 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		}
 		if span.IsRecording() {
 			annotate(span, r, err)
+		}
+		if g.runs.Enabled(ctx) && (!r.admitting || err != nil) { // what was admitted has yet to end
+			r.count(ctx, err)
 		}
 		if err != nil {
 			r.log(ctx, "run failed", err)

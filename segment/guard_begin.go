@@ -32,6 +32,9 @@ func (g *Guard) Begin(ctx context.Context, run *Run) error {
 		err = &validate.Error{Report: r.report}
 	}
 	annotate(span, r, err)
+	if err != nil {
+		r.count(ctx, err)
+	}
 	run.turn = r.turn
 	return err
 }
@@ -41,7 +44,7 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		return err
 	}
 	if r.run.Live && r.rule.Mode != Observe {
-		if err := r.takeLease(ctx); err != nil {
+		if err := r.waiting(ctx, "lease", r.takeLease); err != nil {
 			return err
 		}
 		lease := r.lease
@@ -65,7 +68,14 @@ func (r *guardedRun) begin(ctx context.Context) error {
 // Of output that is staged people are told only where the job ran out of time. A
 // run that is Live and fails half-way leaves nobody knows what: that is told at
 // once, as a page.
-func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (validate.Report, error) {
+//
+// All that Do calls runs on the caller's goroutine. Where ctx has a deadline, and a
+// callback does not return when it passes, Do records the run as failed, or as unknown
+// where it hangs in Staging.Commit, and tells people, from beside it.
+func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (report validate.Report, err error) {
+	ctx, span := g.tracer.Start(ctx, "do segment")
+	defer span.End()
+	defer func() { annotate(span, &guardedRun{run: run, report: report}, err) }()
 	if err := g.Begin(ctx, &run); err != nil {
 		r := guardedRun{guard: g, run: run}
 		r.describe()
@@ -75,32 +85,39 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 		return r.report, err
 	}
 	r := &guardedRun{guard: g, run: run, turn: run.turn}
+	defer r.watch(ctx)()
 	returned := false
 	defer func() {
 		if !returned { // the panic goes on, so nobody is returned what else went wrong
 			r.log(ctx, "run failed", r.failed(ctx, errEnded))
 		}
 	}()
-	err := write(ctx, &r.run)
+	err = errEnded // unless write returns, and Commit
+	failure := write(ctx, &r.run)
 	returned = true
-	if err != nil {
-		err = r.failed(ctx, err) // which adds to the report
+	if failure != nil {
+		err = r.failed(ctx, failure) // which adds to the report
 		r.log(ctx, "run failed", err)
 		return r.report, err
 	}
+	r.run.turn = r.turn
 	return g.Commit(ctx, r.run)
 }
+
+var errWriting = errors.New("writing")
 
 // failed records that the write failed, tells people where that is news, and drops
 // what was written.
 func (r *guardedRun) failed(ctx context.Context, failure error) error {
+	r.lookout.reached(known)
 	r.describe()
 	r.at = r.guard.now()
 	r.unverified(&outage{"writing", failure})
 	if rules := r.guard.config.Rules; rules != nil {
 		r.rule, _ = rules(context.WithoutCancel(ctx), r.run.Job)
 	}
-	err := fmt.Errorf("%s: writing: %w", r.run.Job.To, failure)
+	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
+	r.count(ctx, err)
 	return join(err, r.drop(ctx, func() error {
 		recorded := r.recordAfter(ctx, RunFailed)
 		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {

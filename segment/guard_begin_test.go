@@ -303,6 +303,86 @@ func TestLiveRunsOneAfterAnother(t *testing.T) {
 
 // TestDoSaysWhatElseFailed: the report of a write that failed has that as a
 // finding, and what fails after a panic is in the log, as nobody is returned it.
+// TestRunWithoutANumber: its report says so, which is no news about the segment.
+func TestRunWithoutANumber(t *testing.T) {
+	b := newBench(t)
+	report, err := b.commit()
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1)
+	require.Equal(t, validate.Warn, report.Findings[0].Severity)
+	require.Contains(t, report.Findings[0].Detail, "the run has no number")
+	require.Empty(t, b.alerts)
+	b = newBench(t)
+	report, err = b.guard().Commit(t.Context(), b.begin("with one"))
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	b.config.Ledger = nil
+	report, err = b.commit()
+	require.NoError(t, err)
+	require.Empty(t, report.Findings, "nobody gives numbers")
+}
+
+// A callback that hangs when the job's time is over is recorded and told from
+// beside it; what it does later is judged as always.
+func TestDoThatHangs(t *testing.T) {
+	for _, c := range []struct {
+		name, where string
+		live        bool
+		state       segment.RunState
+		urgent      segment.Urgency
+		last        segment.RunState
+	}{
+		{"write", "write", false, segment.RunFailed, segment.Ticket, segment.RunRejected},
+		{"write of what is live", "write", true, segment.RunFailed, segment.Page, segment.RunRejected},
+		{"reading back", "stored", false, segment.RunFailed, segment.Ticket, segment.RunRejected},
+		{"commit", "commit", false, segment.RunUnknown, segment.Ticket, segment.RunCommitted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				hang := make(chan struct{})
+				at := func(place string) {
+					if place == c.where {
+						<-hang
+					}
+				}
+				stored, commit := b.run.Stored, b.run.Staging.Commit
+				b.run.Stored = func(ctx context.Context) (validate.Summary, error) {
+					at("stored")
+					return stored(ctx)
+				}
+				b.run.Staging.Commit = func(ctx context.Context) error {
+					at("commit")
+					return commit(ctx)
+				}
+				if b.run.Live = c.live; c.live {
+					b.run.Staging = segment.Staging{}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				returned := make(chan error)
+				go func() {
+					_, err := b.guard().Do(ctx, b.run, func(context.Context, *segment.Run) error {
+						at("write")
+						return nil
+					})
+					returned <- err
+				}()
+				time.Sleep(time.Hour + time.Minute)
+				synctest.Wait()
+				require.Equal(t, c.state, b.last().State, "while it hangs")
+				require.Len(t, b.alerts, 1)
+				require.Equal(t, c.urgent, b.alerts[0].Urgency)
+				require.Equal(t, !c.live && c.where != "commit", b.alerts[0].Protected)
+				require.Contains(t, b.alerts[0].Text, "did not return when its time was over")
+				close(hang)
+				require.Equal(t, c.last == segment.RunCommitted, <-returned == nil)
+				require.Equal(t, c.last, b.last().State)
+			})
+		})
+	}
+}
+
 func TestDoSaysWhatElseFailed(t *testing.T) {
 	b := newBench(t)
 	report, err := b.guard().Do(t.Context(), b.run, func(context.Context, *segment.Run) error { return errDown })

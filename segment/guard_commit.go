@@ -2,7 +2,9 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -110,7 +112,15 @@ func (r *guardedRun) judge(ctx context.Context) {
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
 	}
+	if r.start.Number == 0 && r.guard.config.Ledger != nil && !r.admitting && r.rule.Mode != Observe && r.report.Passed() {
+		r.report.Findings = append(r.report.Findings, validate.Finding{
+			Kind: validate.Unverified, Severity: validate.Warn, Cause: errNumberless, Detail: errNumberless.Error(),
+		})
+	}
 }
+
+// errNumberless only explains: it is no news about the segment.
+var errNumberless = errors.New("the run has no number, so that a later run of the segment does not hold it back: take Guard.Do, or call Guard.Begin before the job reads its source")
 
 // readSizes reads earlier sizes in the job's transaction, if there is one, and
 // returns the finding where it cannot.
@@ -180,7 +190,9 @@ func (r *guardedRun) publish(ctx context.Context) error {
 		return r.cancelled(ctx)
 	}
 	r.committing = true
-	if err := r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number)); err != nil {
+	r.lookout.reached(committing)
+	err = r.run.Staging.Commit(context.WithValue(ctx, numberKey{}, r.start.Number))
+	if r.lookout.reached(known); err != nil {
 		return r.commitFailed(ctx, err)
 	}
 	r.live = true
@@ -210,7 +222,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 	case r.run.Live && yields(err) && r.rule.Mode != Observe:
 		r.unverified(err)
 		told = r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case len(r.report.Findings) > 0:
+	case slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }):
 		told = r.alert(ctx, RunCommitted, r.text())
 	case !yields(err):
 		told = wrap("resolving its alert", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report))
@@ -286,3 +298,9 @@ func (r *guardedRun) after() time.Time {
 	}
 	return t
 }
+
+// yields reports whether another run of the segment is in the way.
+func yields(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrOvertaken) }
+
+// unprotected reports that the output is live, whatever is judged.
+func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }

@@ -5,8 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // A turn is what a run knows and holds of its segment's commit row. How runs go
@@ -18,6 +25,27 @@ type turn struct {
 	lease      *lease // nil: none, as in a job's own transaction
 	moved      bool   // a run went live since this one began
 	overlapped bool   // whoever had the row before may still go live
+
+	lookout *lookout // nil: none stands beside
+}
+
+// A lookout stands beside a job whose callbacks may hang: they run on the caller's
+// goroutine, always, and whoever hangs there cannot say so. Some time after the
+// job's deadline it records the run, and tells people.
+type lookout struct{ stage atomic.Int32 }
+
+type stage int32
+
+const (
+	committing stage = 1 + iota // Staging.Commit was called
+	known                       // the guard itself records the run, and tells of it
+)
+
+// reached notes how far the run came.
+func (l *lookout) reached(s stage) {
+	if l != nil {
+		l.stage.Store(int32(s))
+	}
 }
 
 // lock takes the commit row, before the output is read back. A run that is only
@@ -28,15 +56,59 @@ func (r *guardedRun) lock(ctx context.Context) error {
 	case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil:
 		return nil
 	case tx == nil:
-		return r.takeLease(ctx)
+		return r.waiting(ctx, "lease", r.takeLease)
 	}
-	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+	return r.waiting(ctx, "transaction", func(ctx context.Context) error {
+		ctx, cancel := timeout(ctx, r.guard.config.Timeout)
+		defer cancel()
 		err := tx.Lock(ctx, r.run.Job.To, r.enter)
 		if _, held := errors.AsType[*heldError](err); held { // who has the lease needs the row that we hold now
 			err = fmt.Errorf("%w: %w", ErrOvertaken, err)
 		}
+		return r.waitedFor(ctx, err)
+	})
+}
+
+// mostNamed is how many runs are named that may hold a row.
+const mostNamed = 3
+
+// waitedFor adds to an error, where nobody has a lease and the wait for the commit row
+// was in vain, which runs may hold the row in a transaction of theirs, whose changes
+// nobody can read: those that began within a day and did not end.
+func (r *guardedRun) waitedFor(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil && !errors.Is(err, ErrBusy) || r.guard.config.Ledger == nil {
+		return err
+	}
+	var began []string
+	_ = afterwards(ctx, min(r.guard.config.Timeout, 2*time.Second), func(ctx context.Context) error {
+		runs, err := r.onTheirWay(ctx)
+		for _, b := range runs[max(0, len(runs)-mostNamed):] {
+			began = append(began, fmt.Sprintf("run %s, attempt %d, since %s", b.RunID, b.Attempt, b.At.UTC().Format(time.RFC3339)))
+		}
 		return err
 	})
+	if len(began) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (on their way: %s)", err, strings.Join(began, "; "))
+}
+
+// onTheirWay returns what is recorded of other runs of the segment that began and did
+// not end.
+func (r *guardedRun) onTheirWay(ctx context.Context) (began []*Record, _ error) {
+	for e, err := range r.guard.config.Ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Since: r.at.AddDate(0, 0, -1)}) {
+		if err != nil {
+			return began, err
+		}
+		if e.Record == nil || e.RunID == r.run.ID && e.Record.Attempt == r.run.Attempt {
+			continue
+		}
+		began = slices.DeleteFunc(began, func(b *Record) bool { return b.RunID == e.RunID && b.Attempt == e.Record.Attempt })
+		if e.Record.State == RunStarted {
+			began = append(began, e.Record)
+		}
+	}
+	return began, nil
 }
 
 // enter finds out from the row whether the run may go on, and takes it.
@@ -63,6 +135,23 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	return nil
 }
 
+// waiting calls wait in a span, and measures it: how a run waits for its segment, to
+// hold it by "lease" or by "transaction".
+func (r *guardedRun) waiting(ctx context.Context, by string, wait func(context.Context) error) error {
+	ctx, span := r.guard.tracer.Start(ctx, "wait for segment")
+	defer span.End()
+	begun := time.Now()
+	err := wait(ctx)
+	about := []attribute.KeyValue{attribute.String("segmentguard.hold", by), attribute.String("segmentguard.job.kind", string(r.run.Job.Kind))}
+	if err != nil {
+		about = append(about, attribute.String("error.type", waitError(err)))
+		span.SetStatus(codes.Error, err.Error())
+	}
+	r.guard.waits.Record(ctx, time.Since(begun).Seconds(), metric.WithAttributes(about...))
+	span.SetAttributes(append(about, attribute.String("segmentguard.segment", r.run.Job.To.String()), attribute.String("segmentguard.run.id", r.run.ID))...)
+	return err
+}
+
 // takeLease waits for the lease, no longer than the guard's timeout.
 func (r *guardedRun) takeLease(ctx context.Context) error {
 	ctx, cancel := timeout(ctx, r.guard.config.Timeout)
@@ -78,7 +167,7 @@ func (r *guardedRun) takeLease(ctx context.Context) error {
 		}
 		if _, held := errors.AsType[*heldError](err); !held {
 			if ctx.Err() != nil {
-				return join(waitsFor, err)
+				return join(waitsFor, r.waitedFor(ctx, err))
 			}
 			return err
 		}

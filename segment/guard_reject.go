@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -30,11 +31,14 @@ func (r *guardedRun) reject(ctx context.Context) error {
 
 // drop tells of what is wrong, gives the segment's turn to others, and discards
 // the output. Where the job's transaction keeps others from writing into the
-// ledger, it must be over first; where that was not known, telling is tried again.
+// ledger, or may be what the ledger waited for in vain, it must be over first; where
+// that was not known, telling is tried again.
 func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
+	r.lookout.reached(known)
 	tx := r.run.Staging.Tx
 	alone, ok := tx.(interface{ Exclusive() bool })
-	if r.wrote || ok && alone.Exclusive() {
+	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
+	if r.wrote || busy || ok && alone.Exclusive() {
 		r.leftover = r.discard(ctx)
 		return join(r.leftover, tell())
 	}
@@ -49,9 +53,6 @@ func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
 	}
 	return join(r.leftover, told)
 }
-
-// yields reports whether another run of the segment is in the way.
-func yields(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrOvertaken) }
 
 // overtaken reports whether the check may have failed by another run of the
 // segment, which went live while this one was on its way. What failed before the
@@ -94,6 +95,9 @@ func (r *guardedRun) commitFailed(ctx context.Context, failure error) error {
 		for e, err := range ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, RunID: r.run.ID}) {
 			if err != nil {
 				return err
+			}
+			if e.Damaged != nil && e.Record == nil {
+				return e.Damaged
 			}
 			landed = landed || e.Record != nil && e.Record.Attempt == r.run.Attempt && e.Record.State == RunCommitted
 		}
@@ -156,9 +160,6 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 	r.unverified(&outage{"the job was cancelled before its commit", context.Cause(ctx)})
 	return r.reject(ctx)
 }
-
-// unprotected reports that the output is live, whatever is judged.
-func (r *guardedRun) unprotected() bool { return r.run.Live && !r.admitting }
 
 // alert tells people of what was found.
 func (r *guardedRun) alert(ctx context.Context, state RunState, text string) error {

@@ -15,12 +15,21 @@ import (
 // this attempt was committed before: it must not go live any more.
 var ErrSuperseded = errors.New("superseded")
 
+// ErrBusy says that a ledger waited in vain for others: for a lock, or for a
+// connection of its pool. Those may be the job's own.
+var ErrBusy = errors.New("busy")
+
+// ErrNotReady says that a ledger or a store needs somebody to set it up: a right or a
+// table is missing, or a newer program. Running the job again does not help.
+var ErrNotReady = errors.New("not ready")
+
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {
 	// Sizes returns the last n sizes of a segment's baseline, oldest first, in
 	// non-decreasing order of time: those of records with InBaseline, since the
-	// last acceptance if there was one. A segment that is not known has none.
+	// last acceptance if there was one. A segment that is not known has none; of one
+	// whose sizes cannot be read it returns an error that is a *Damage.
 	Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error)
 	// Record keeps r as the state of its attempt and adds it to the log. Where
 	// the ledger knows a newer attempt of the same run of the segment, and r
@@ -28,7 +37,9 @@ type Recorder interface {
 	// returns an error that is ErrSuperseded. So it does, whatever the state of
 	// r, where this very attempt is live already (RunCommitted, RunObserved), and
 	// it returns the error of CommitRow.GoLive where r goes live. Comparing and
-	// keeping are one step, also between processes.
+	// keeping are one step, also between processes. Where the segment's sizes cannot
+	// be read, it returns an error that is a *Damage if r goes live, and otherwise
+	// adds r to the log alone.
 	Record(ctx context.Context, r Record) error
 	// Lock waits for the segment's commit row, calls change with it, and keeps
 	// what change made of it; if change returns an error, Lock keeps nothing and
@@ -53,13 +64,17 @@ type Ledger interface {
 	// processes. If change returns an error, Change keeps nothing and returns it.
 	// Where others were in the way, change may be called again. A state that is
 	// zero afterwards is dropped. What change adds to SegmentState.Log is added
-	// to the log in the same step.
+	// to the log in the same step. What cannot be read (SegmentState.Damaged) stays
+	// as it is, unless change sets Damaged to nil.
 	Change(ctx context.Context, ids []ID, change func(*SegmentState) error) error
 	// Segments yields the segments that f selects, in byte order of the ids'
-	// texts. An error ends the sequence.
+	// texts. An error ends the sequence; a segment of which something cannot be read
+	// does not, and comes with what can (SegmentState.Damaged). One whose very id
+	// cannot be read has none, and comes anywhere.
 	Segments(ctx context.Context, f SegmentFilter) iter.Seq2[SegmentState, error]
 	// Log yields the entries that f selects in the order in which they were
-	// written. An error ends the sequence.
+	// written. An error ends the sequence; an entry of which something cannot be
+	// read does not, and comes with what can (LogEntry.Damaged).
 	Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error]
 }
 
@@ -104,7 +119,8 @@ type LogEntry struct {
 	RunID   string    `json:"run_id,omitempty"` // of the run that it is about
 	By      string    `json:"by,omitempty"`     // who decided
 	Why     string    `json:"why,omitempty"`
-	Record  *Record   `json:"record,omitempty"` // of ActionRecorded; nil otherwise
+	Record  *Record   `json:"record,omitempty"`  // of ActionRecorded; nil otherwise
+	Damaged *Damage   `json:"damaged,omitempty"` // what cannot be read of it; nil: nothing
 }
 
 // An Action says what an entry of the log is about.
@@ -115,6 +131,7 @@ const (
 	ActionRecorded  Action = "recorded"  // a run reached a state; each state is an entry of its own
 	ActionAccepted  Action = "accepted"  // a size was accepted
 	ActionSuspected Action = "suspected" // a size was taken out of the baseline
+	ActionRepaired  Action = "repaired"  // what could not be read was dropped
 )
 
 // A RunState says how far an attempt came.
@@ -205,11 +222,6 @@ func ranges(side *validate.Summary) bool {
 	return lower < upper
 }
 
-// entry returns the record as an entry of the log.
-func (r Record) entry() LogEntry {
-	return LogEntry{Segment: r.Segment, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r}
-}
-
 // KeptSizes is how many sizes of a segment's baseline a ledger keeps at hand:
 // twice what a size is judged by.
 const KeptSizes = 60
@@ -224,6 +236,9 @@ type SegmentState struct {
 	Accepted *Decision       `json:"accepted,omitempty"` // the last one; nil: none
 	Alert    AlertState      `json:"alert,omitzero"`
 	Number   int64           `json:"number,omitempty"` // the latest number of a run that went live
+	// Damaged says what cannot be read, and is missing in the fields above. It is
+	// never taken for a segment of which nothing is known.
+	Damaged *Damage `json:"damaged,omitempty"`
 
 	// Log is for the function that Ledger.Change calls: what it appends is added
 	// to the log.
@@ -232,7 +247,12 @@ type SegmentState struct {
 
 // IsZero reports whether nothing is known of the segment.
 func (s *SegmentState) IsZero() bool {
-	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero()
+	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
+}
+
+// hasAlert reports whether an alert of the segment could be kept.
+func (s *SegmentState) hasAlert() bool {
+	return s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert")
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.

@@ -41,6 +41,9 @@ func Accept(ctx context.Context, l Ledger, id ID, runID string, d Decision) erro
 	}
 	if err == nil {
 		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+			if err := s.intact(); err != nil {
+				return err
+			}
 			s.accept(r.Size(), d)
 			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionAccepted, RunID: runID, By: d.By, Why: d.Why})
 			return nil
@@ -55,6 +58,9 @@ func Suspect(ctx context.Context, l Ledger, id ID, runID string, d Decision) err
 	r, err := decided(ctx, l, id, runID, d)
 	if err == nil {
 		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+			if err := s.intact(); err != nil {
+				return err
+			}
 			s.suspect(r.Size())
 			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionSuspected, RunID: runID, By: d.By, Why: d.Why})
 			return nil
@@ -76,6 +82,8 @@ func decided(ctx context.Context, l Ledger, id ID, runID string, d Decision) (la
 		switch {
 		case err != nil:
 			return last, err
+		case e.Damaged != nil: // it may be the one that counts
+			return last, e.Damaged
 		case e.Record != nil && (last.State == "" || e.Record.Attempt >= last.Attempt):
 			last = *e.Record
 		}
@@ -127,6 +135,9 @@ func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
 		return nil
 	}
 	return wrap("segment: importing sizes", l.Change(ctx, sorted(sizes), func(s *SegmentState) error {
+		if err := s.intact(); err != nil {
+			return err
+		}
 		s.add(sizes[s.Segment])
 		return nil
 	}))
@@ -170,6 +181,7 @@ func (s *SegmentState) add(sizes []validate.Size) {
 // forget drops all but what the alerter was told, so that it learns that it is
 // over.
 func (s *SegmentState) forget() {
+	s.repair()
 	*s = SegmentState{Segment: s.Segment, Alert: AlertState{Told: s.Alert.Told, Claimed: s.Alert.Claimed}}
 }
 
@@ -185,29 +197,44 @@ type Affected struct {
 }
 
 // AffectedByAlerts returns the segments with an open alert, in byte order of
-// their texts, as rerun.New takes them.
+// their texts, as rerun.New takes them. It takes an alert that cannot be read for an
+// open one. With an error that is a *Damage the list is valid, and lacks a segment
+// whose id cannot be read.
 func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 	var found []Affected
+	var unknown error
 	for s, err := range l.Segments(ctx, SegmentFilter{Affected: true}) {
-		if err != nil {
+		switch open := s.Alert.Open; {
+		case err != nil:
 			return nil, wrap("segment: affected by alerts", err)
-		}
-		if open := s.Alert.Open; open != nil && open.Incident == nil {
+		case s.Damaged != nil && s.Segment.IsZero():
+			unknown = join(unknown, s.Damaged)
+		case open != nil && open.Incident == nil:
 			found = append(found, Affected{Segment: s.Segment, Users: atStake(&open.Report)})
+		case !s.hasAlert():
+			found = append(found, Affected{Segment: s.Segment})
 		}
 	}
-	return found, nil
+	return found, wrap("segment: affected by alerts", unknown)
 }
 
 // AffectedByLog returns the segments of the runs that f selects, in byte order of
 // their texts, whatever became of those runs: a bug found at noon touched runs
 // that looked fine. What was rejected is among them, as its segment is out of
-// date.
+// date. With an error that is a *Damage the list is valid, and lacks a segment whose
+// id cannot be read.
 func AffectedByLog(ctx context.Context, l Ledger, f LogFilter) ([]Affected, error) {
 	users := map[ID]int64{}
+	var unknown error
 	for e, err := range l.Log(ctx, f) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, wrap("segment: affected by the log", err)
+		case e.Damaged != nil && e.Segment.IsZero():
+			unknown = join(unknown, e.Damaged)
+			continue
+		case e.Damaged != nil: // whatever became of it
+			users[e.Segment] = max(users[e.Segment], 0)
 		}
 		if r := e.Record; r != nil {
 			users[r.Segment] = max(users[r.Segment], r.Users)
@@ -220,5 +247,5 @@ func AffectedByLog(ctx context.Context, l Ledger, f LogFilter) ([]Affected, erro
 	for _, id := range sorted(users) {
 		found = append(found, Affected{Segment: id, Users: users[id]})
 	}
-	return found, nil
+	return found, wrap("segment: affected by the log", unknown)
 }

@@ -73,7 +73,7 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 		m.attempts[runKey{r.Segment, r.RunID}] = attempts
 	}
 	attempts[r.Attempt], r.Hold = r.State, Hold{}
-	m.log = append(m.log, r.entry())
+	m.log = append(m.log, LogEntry{Segment: r.Segment, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r})
 	s, ok := m.segments[r.Segment]
 	if !ok {
 		s = &SegmentState{Segment: r.Segment}

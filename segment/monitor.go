@@ -49,7 +49,7 @@ type Monitor struct {
 	validator *validate.Validator
 	jobs      map[ID]*Job // by what they write
 	tracer    trace.Tracer
-	affected  metric.Int64Histogram
+	gauges    *gauges
 	notifier  notifier
 }
 
@@ -63,7 +63,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", err)
 	}
-	affected, err := affectedHistogram(c.MeterProvider)
+	gauges, err := newGauges(c.MeterProvider)
 	if err != nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", err)
 	}
@@ -82,8 +82,8 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		validator: validator,
 		jobs:      make(map[ID]*Job, len(c.Jobs)),
 		tracer:    tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
-		affected:  affected,
-		notifier:  notifier{c.Ledger, c.Alerter, 0},
+		gauges:    gauges,
+		notifier:  notifier{c.Ledger, c.Alerter, 0, 0},
 	}
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
@@ -130,11 +130,12 @@ func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]
 	}
 	ctx, span := m.tracer.Start(ctx, "sweep segments")
 	defer span.End()
+	began := time.Now()
 	w, err := m.newSweeper(ctx)
 	if err == nil {
 		err = w.walk(ctx, sizes)
 		err = join(err, w.conclude(ctx, err == nil))
 	}
-	m.report(ctx, span, &w.sweep, err)
+	w.report(ctx, span, time.Since(began), err)
 	return w.sweep, wrap("segment: sweep", err)
 }

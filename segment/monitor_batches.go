@@ -25,7 +25,7 @@ func newBatches[T any](waiting int) *batches[T] {
 	return &batches[T]{full: make(chan []T, waiting), spare: make(chan []T, 2*waiting+1), size: firstBatch} // all that there are
 }
 
-// add returns the place for one more item, with whatever was there before. The
+// add returns the place for one more item. The
 // places since the last full batch stay where they are until the next add.
 func (r *batches[T]) add(ctx context.Context) (*T, error) {
 	if len(r.batch) == cap(r.batch) {
@@ -61,6 +61,7 @@ func (r *batches[T]) giveBack(batch []T) {
 	if cap(batch) < batchSize { // one of the first
 		return
 	}
+	clear(batch) // what is in it would be kept in memory
 	select {
 	case r.spare <- batch[:0]:
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -17,21 +18,38 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	if w.sweep.Complete = complete; !complete {
 		w.dropMissing()
 	}
+	w.findDamage()
 	asked := w.askAgain(ctx)
-	suspicious := w.findLimits()
+	w.findLimits()
 	w.traceUpstream()
-	for _, id := range sorted(w.findings) {
-		w.sweep.Findings = append(w.sweep.Findings, *w.findings[id])
+	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.countOpen(ctx), asked)
+}
+
+// damagedRows is where rows of the ledger have an alert of which nobody knows whose
+// they are.
+const damagedRows = "damaged"
+
+// findDamage adds findings for such rows. Those of an earlier sweep are over where it
+// found the row no more.
+func (w *sweeper) findDamage() {
+	for _, d := range w.damaged {
+		s := SegmentState{Segment: ID{SiteGroup: damagedRows, Name: strconv.QuoteToASCII(d.Row)}, Damaged: d}
+		f := newFound(CurrentSize{}, 0, new(damagedFinding(&s)))
+		f.damaged = d
+		w.hold(f)
 	}
-	slices.SortFunc(w.sweep.Findings, gravestFirst)
-	return join(w.alert(ctx), w.remember(ctx, suspicious), w.keep(ctx), asked)
+	for id, open := range w.open {
+		if id.SiteGroup == damagedRows && open.run == "" && w.findings[id] == nil && w.sweep.Complete {
+			w.healthy[id] = true
+		}
+	}
 }
 
 // dropMissing takes back what was said to be missing from a listing that did not
 // end well: out of order, it may still have come.
 func (w *sweeper) dropMissing() {
 	w.sweep.Missing = 0
-	maps.DeleteFunc(w.findings, func(_ ID, f *SegmentFinding) bool { return f.missing })
+	maps.DeleteFunc(w.findings, func(_ ID, f *found) bool { return f.listed == 0 })
 }
 
 // mostAsked is for how many findings the ledger is asked once more, one by one.
@@ -48,14 +66,17 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 	}
 	var failures []error
 	for id, f := range w.findings {
-		stored := &f.Report.Stored
-		if f.missing || f.twice || stored.IsUnknown() || !exact(stored) {
+		stored := &f.current.Stored
+		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(stored) {
 			continue
 		}
 		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
+		if _, damaged := errors.AsType[*Damage](err); damaged { // which is what was found
+			continue
+		}
 		failures = append(failures, err)
 		for _, size := range sizes {
-			if size.At.After(f.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
+			if size.At.After(f.details.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
 				delete(w.findings, id)
 				w.sweep.Healthy++
 			}
@@ -65,30 +86,26 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 }
 
 // findLimits adds findings for segments that share a size with others that were
-// larger. It returns those whose last run brought that size.
-func (w *sweeper) findLimits() (suspicious []fall) {
+// larger, and notes those whose last run brought that size.
+func (w *sweeper) findLimits() {
 	for _, side := range []struct {
 		step, did string
 		falls     []fall
-		size      func(*Record) int64
-	}{
-		{"store", "", w.stored, func(r *Record) int64 { return r.Users }},
-		{"read", "read ", w.read, func(r *Record) int64 { return r.Read }},
-	} {
+	}{{"store", "", w.stored}, {"read", "read ", w.read}} {
 		for _, group := range sharedSizes(side.falls, w.sweep.Segments) {
 			finding := validate.Finding{
 				Kind: validate.Capped, Severity: validate.Fail, Step: side.step, Hint: knownLimit(group[0].now),
 				Detail: fmt.Sprintf("%sexactly %s, as %d other segments that were larger, too: a limit at work", side.did, validate.Count(group[0].now), len(group)-1),
 			}
-			for _, f := range group {
-				w.addFinding(f, finding)
-				if f.kept && side.size(&f.last) == f.now {
-					suspicious = append(suspicious, f)
+			for i := range group {
+				f := w.fallen(&group[i])
+				if f.limit(finding); group[i].kept && group[i].brought {
+					f.limited.brought = group[i].run
 				}
 			}
 		}
 	}
-	return suspicious
+	w.stored, w.read = nil, nil
 }
 
 // knownLimit names a known limit at just that number.
@@ -101,17 +118,24 @@ func knownLimit(users int64) string {
 	return ""
 }
 
-func (w *sweeper) addFinding(f fall, finding validate.Finding) {
-	found, ok := w.findings[f.segment]
-	if !ok {
-		w.sweep.Healthy--
-		fresh := newFinding(&SegmentState{Segment: f.segment, Last: f.last}, f.segment, validate.Report{
-			Expected: validate.Count(f.was), Stored: validate.Count(f.now),
-		})
-		found = &fresh
-		w.findings[f.segment] = found
+// fallen returns the finding of a segment that fell, a new one if nothing else was
+// found of it.
+func (w *sweeper) fallen(f *fall) *found {
+	if known, ok := w.findings[f.segment]; ok {
+		return known
 	}
-	found.add(finding)
+	w.sweep.Healthy--
+	delete(w.healthy, f.segment)
+	details := newFinding(&SegmentState{Last: Record{RunID: f.run}}, f.segment, f.report())
+	fresh := newFound(CurrentSize{Stored: validate.Count(f.now)}, 1, &details)
+	fresh.details, fresh.limited = nil, &limited{fell: new(*f)}
+	w.findings[f.segment] = fresh
+	return fresh
+}
+
+// report returns what is judged of a fall by itself.
+func (f *fall) report() validate.Report {
+	return validate.Report{Expected: validate.Count(f.was), Stored: validate.Count(f.now)}
 }
 
 // traceUpstream finds, for each finding, the affected segment farthest upstream
@@ -124,18 +148,18 @@ func (w *sweeper) traceUpstream() {
 			if !ok {
 				break
 			}
-			seen[up], at, f.Upstream = true, up, up
+			seen[up], at, f.upstream = true, up, w.findings[up]
 		}
 	}
 }
 
-func (w *sweeper) upstream(id ID, f *SegmentFinding, seen map[ID]bool) (ID, bool) {
+func (w *sweeper) upstream(id ID, f *found, seen map[ID]bool) (ID, bool) {
 	job, ok := w.monitor.jobs[id]
 	if !ok {
 		return ID{}, false
 	}
 	for _, from := range job.From {
-		if source, affected := w.findings[from]; affected && !seen[from] && source.Kind != validate.Unverified && tooMany(source.Kind) == tooMany(f.Kind) {
+		if source, affected := w.findings[from]; affected && !seen[from] && source.kind != validate.Unverified && tooMany(source.kind) == tooMany(f.kind) {
 			return from, true
 		}
 	}
@@ -147,15 +171,10 @@ func tooMany(k validate.Kind) bool {
 	return k == validate.Surplus || k == validate.Risen || k == validate.Repeated
 }
 
-// remember takes sizes out of the baselines that a limit brought about, and
-// records what became of commits whose outcome was unknown.
-func (w *sweeper) remember(ctx context.Context, suspicious []fall) error {
+// remember records what became of commits whose outcome was unknown.
+func (w *sweeper) remember(ctx context.Context) error {
 	var failures []error
 	ledger := w.monitor.config.Ledger
-	for _, f := range suspicious {
-		d := Decision{By: "sweep", Why: "several segments stopped at this size", At: w.sweep.At}
-		failures = append(failures, Suspect(ctx, ledger, f.segment, f.last.RunID, d))
-	}
 	for _, r := range w.settled {
 		if w.goingLive(ctx, r.Segment) {
 			continue
@@ -171,7 +190,7 @@ func (w *sweeper) remember(ctx context.Context, suspicious []fall) error {
 			continue
 		}
 		failures = append(failures, wrap("recording what is live", ledger.Change(ctx, []ID{r.Segment}, func(s *SegmentState) error {
-			if s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
+			if s.Damaged == nil && s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
 				s.Live = &validate.Size{Users: r.Users, At: r.At, Counter: r.Counter}
 			}
 			return nil
@@ -198,7 +217,7 @@ func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
 func (w *sweeper) keep(ctx context.Context) error {
 	var failures []error
 	w.seen = slices.DeleteFunc(w.seen, func(s seenSize) bool { return w.findings[s.segment] != nil })
-	for chunk := range slices.Chunk(longestUnknown(w.seen), batchSize) {
+	for chunk := range slices.Chunk(longestUnknown(w.seen), mostAtOnce) {
 		sizes := make([]SizeImport, len(chunk))
 		for i, s := range chunk {
 			sizes[i] = SizeImport{Segment: s.segment, Sizes: []validate.Size{s.size}}
@@ -213,76 +232,4 @@ func (w *sweeper) keep(ctx context.Context) error {
 		failures = append(failures, err)
 	}
 	return wrap("keeping sizes of segments that no guard stands before", joinFew(failures))
-}
-
-// alert brings the alerts in line with what was found, and tells the alerter
-// what it does not know.
-func (w *sweeper) alert(ctx context.Context) error {
-	changes, failed := w.changes(ctx)
-	after := maps.Clone(w.states)
-	for id, change := range changes {
-		s := after[id]
-		change(&s)
-		after[id] = s
-	}
-	w.sweep.Incidents = append(w.sweep.Incidents, incidents(after)...)
-	w.incidentChanges(after, changes)
-	_, err := w.monitor.notifier.change(ctx, sorted(changes), func(s *SegmentState) { changes[s.Segment](&s.Alert) }, w.standing()...)
-	return join(failed, err, w.monitor.notifier.remind(ctx, w.states))
-}
-
-// standing returns the incidents that the alerter was told of, and that go on.
-func (w *sweeper) standing() (alerts []Alert) {
-	for _, i := range w.sweep.Incidents {
-		alert := i.alert(w.sweep.At)
-		if s := w.states[alert.Segment]; s.Open != nil && !s.pending() && faultOf(s.Open) == faultOf(&alert) {
-			alerts = append(alerts, *s.Open)
-		}
-	}
-	return alerts
-}
-
-// changes returns what is to be changed of alerts: of those of the findings, of
-// segments that the last sweep found affected and this one healthy, and of those
-// of which the alerter was not told yet.
-func (w *sweeper) changes(ctx context.Context) (map[ID]func(*AlertState), error) {
-	changes := map[ID]func(*AlertState){}
-	var failures []error
-	for id, s := range w.states {
-		over, healthy := w.healthy[id]
-		switch {
-		case healthy:
-			seen := s.Open
-			changes[id] = func(s *AlertState) {
-				if over && s.Open != nil && s.Open.RunID == seen.RunID && s.Open.Attempt == seen.Attempt && (!s.Open.bySweep() || s.Open.At.Before(w.sweep.At)) {
-					s.Open = nil
-				}
-			}
-		case s.pending():
-			changes[id] = func(*AlertState) {}
-		}
-	}
-	for i := range w.sweep.Findings {
-		f := &w.sweep.Findings[i]
-		rule, err := w.monitor.rule(ctx, f.Segment, &f.Last)
-		if err != nil {
-			failures = append(failures, err)
-		}
-		alert := f.alert(w.sweep.At, &rule, w.monitor.job(f.Segment, &f.Last))
-		changes[f.Segment] = func(s *AlertState) { s.open(alert) }
-	}
-	return changes, joinFew(failures)
-}
-
-// incidentChanges opens the incidents there are, and closes those that are over.
-func (w *sweeper) incidentChanges(after map[ID]AlertState, changes map[ID]func(*AlertState)) {
-	for id, s := range after {
-		if s.Open != nil && s.Open.Incident != nil {
-			changes[id] = func(s *AlertState) { s.Open = nil }
-		}
-	}
-	for _, i := range w.sweep.Incidents {
-		alert := i.alert(w.sweep.At)
-		changes[alert.Segment] = func(s *AlertState) { s.open(alert) }
-	}
 }

@@ -16,11 +16,15 @@ import (
 type sweeper struct {
 	monitor *Monitor
 	sweep   Sweep
-	states  map[ID]AlertState // the alerts, as they were when it began
+	open    map[ID]openAlert // the alerts, as they were when it began
 
 	mu       sync.Mutex
-	findings map[ID]*SegmentFinding
-	healthy  map[ID]bool // of the segments with an alert; true: the alert is over
+	findings map[ID]*found
+	detailed []*found             // of the findings, those with details
+	damaged  []*Damage            // rows of the ledger of which nobody knows whose they are
+	untold   map[ID]Alert         // that the ledger cannot keep
+	healthy  map[ID]bool          // segments whose alert is over
+	counted  map[alertGroup]int64 // the alerts that are open when it ends; nil: not known
 	stored   []fall
 	read     []fall
 	settled  []Record // commits whose outcome was unknown
@@ -32,24 +36,35 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 	w := &sweeper{
 		monitor:  m,
 		sweep:    Sweep{At: m.config.Now().UTC(), Findings: []SegmentFinding{}, Incidents: []Incident{}},
-		states:   map[ID]AlertState{},
-		findings: map[ID]*SegmentFinding{},
+		open:     map[ID]openAlert{},
+		findings: map[ID]*found{},
+		untold:   map[ID]Alert{},
 		healthy:  map[ID]bool{},
 	}
 	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
 		if err != nil {
 			return w, wrap("reading the alerts", err)
 		}
-		w.states[s.Segment] = s.Alert
+		if a := s.Alert.Open; a != nil {
+			w.open[s.Segment] = openAlert{a.RunID, a.Attempt, a.Number, a.State}
+		}
 	}
 	return w, nil
+}
+
+// An openAlert is what a sweep holds of an alert that was open when it began.
+type openAlert struct {
+	run     string // empty: a sweep found it
+	attempt int
+	number  int64
+	state   RunState
 }
 
 // A tally is what was found in one batch of segments.
 type tally struct {
 	segments, healthy, unwatched, missing int
 
-	findings     []SegmentFinding
+	findings     []*found
 	well         map[ID]bool
 	stored, read []fall
 	settled      []Record
@@ -81,18 +96,23 @@ func (w *sweeper) add(t *tally) {
 	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
 		w.seen = longestUnknown(w.seen)
 	}
-	for i := range t.findings {
-		w.findings[t.findings[i].Segment] = &t.findings[i]
+	for _, f := range t.findings {
+		w.hold(f)
 	}
 	maps.Copy(w.healthy, t.well)
 }
 
 // judge judges one segment.
 func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
+	if p.state.Damaged != nil {
+		t.segments += min(p.listed, 1)
+		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
+		return nil //nolint:nilerr // it is what was found
+	}
 	if p.listed == 0 {
 		if p.state.everLive() && !w.new(&p.state) {
 			t.missing++
-			t.findings = append(t.findings, missing(&p.state))
+			t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
 		}
 		return nil
 	}
@@ -111,17 +131,16 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	e.falls(t)
 	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
 		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
-		c.twice = p.listed > 1
-		t.findings = append(t.findings, c)
+		t.findings = append(t.findings, newFound(p.current, p.listed, &c))
 		return nil
 	}
 	t.healthy++
 	learned := e.learn(t)
-	if alert, alerted := w.states[p.current.Segment]; alerted {
+	if alert, alerted := w.open[p.current.Segment]; alerted && alert.over(&p.state.Last, e.known || settled || learned) {
 		if t.well == nil {
 			t.well = map[ID]bool{}
 		}
-		t.well[p.current.Segment] = alert.Open != nil && alert.Open.over(&p.state.Last, e.known || settled || learned)
+		t.well[p.current.Segment] = true
 	}
 	e.keep(t)
 	return nil
@@ -131,9 +150,9 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 // what a sweep found; a commit of unknown outcome, where it is known what is live;
 // and what a guard found, where a run that began later is live, and whoever
 // recorded that did not live to close the alert.
-func (a *Alert) over(last *Record, known bool) bool {
-	later := last.State == RunCommitted && a.Number != 0 && a.Number < last.Number
-	return a.bySweep() || known && (a.State == RunUnknown || later)
+func (a *openAlert) over(last *Record, known bool) bool {
+	later := last.State == RunCommitted && a.number != 0 && a.number < last.Number
+	return a.run == "" || known && (a.state == RunUnknown || later)
 }
 
 // everLive reports whether the segment should be in the store: of one whose
@@ -149,12 +168,19 @@ func (w *sweeper) new(t *SegmentState) bool {
 }
 
 func missing(t *SegmentState) SegmentFinding {
-	c := newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
 	}}})
-	c.missing = true
-	return c
+}
+
+// damagedFinding says what of a segment cannot be read: it is never judged as one
+// without a history.
+func damagedFinding(t *SegmentState) SegmentFinding {
+	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail, Cause: t.Damaged,
+		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error() + "; next: segment.Repair",
+	}}})
 }
 
 // An examination is of one segment that has a current size.
@@ -297,16 +323,16 @@ func (e *examination) falls(t *tally) {
 		}
 		return s.Users
 	}
-	id, last := e.pair.current.Segment, e.pair.state.Last
+	id, last := e.pair.current.Segment, &e.pair.state.Last
 	if stored := &e.out.Stored; exact(stored) {
 		if was, ok := earlier(e.out.Sizes, e.since, counter); ok && fell(was, stored.Users()) {
-			t.stored = append(t.stored, fall{was, stored.Users(), id, last, e.kept()})
+			t.stored = append(t.stored, fall{was, stored.Users(), id, last.RunID, e.kept(), last.Users == stored.Users()})
 		}
 	}
 	if read := last.Read; read > 0 && last.State.live() {
 		was, ok := earlier(before(e.sizes, last.At.Add(-1)), last.At, func(s *validate.Size) int64 { return s.Read })
 		if ok && fell(was, read) {
-			t.read = append(t.read, fall{was, read, id, last, e.kept()})
+			t.read = append(t.read, fall{was, read, id, last.RunID, e.kept(), true})
 		}
 	}
 }

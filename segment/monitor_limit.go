@@ -12,8 +12,9 @@ import (
 type fall struct {
 	was, now int64
 	segment  ID
-	last     Record
-	kept     bool // the baseline holds the last run's size
+	run      string // the last one
+	kept     bool   // the baseline holds the last run's size
+	brought  bool   // which is now
 }
 
 // fell reports whether going from was to now is a fall.

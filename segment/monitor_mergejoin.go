@@ -72,10 +72,27 @@ type feeder struct {
 // same.
 func (w *sweeper) feed(ctx context.Context, sizes iter.Seq2[CurrentSize, error], pairs *batches[pair]) error {
 	defer pairs.end()
-	f := feeder{open(ctx, w.monitor.config.Ledger.Segments(ctx, SegmentFilter{})), pairs}
+	f := feeder{open(ctx, w.readable(w.monitor.config.Ledger.Segments(ctx, SegmentFilter{}))), pairs}
 	defer f.ledger.stop()
 	err := f.join(ctx, sizes)
 	return join(err, f.pairs.flush(ctx))
+}
+
+// readable leaves out, and notes, rows of which nobody knows whose they are: they
+// come in any order.
+func (w *sweeper) readable(ledger iter.Seq2[SegmentState, error]) iter.Seq2[SegmentState, error] {
+	return func(yield func(SegmentState, error) bool) {
+		for s, err := range ledger {
+			switch {
+			case s.Damaged != nil && s.Segment.IsZero():
+				w.mu.Lock()
+				w.damaged = append(w.damaged, s.Damaged)
+				w.mu.Unlock()
+			case !yield(s, err):
+				return
+			}
+		}
+	}
 }
 
 func (f *feeder) join(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) error {
@@ -144,7 +161,7 @@ type cursor struct {
 
 func open(ctx context.Context, ledger iter.Seq2[SegmentState, error]) *cursor {
 	ctx, cancel := context.WithCancel(ctx)
-	segments, ended := newBatches[SegmentState](4), make(chan error, 1)
+	segments, ended := newBatches[SegmentState](2), make(chan error, 1)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		err := errEnded // unless it returns

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,18 +26,10 @@ type Sweep struct {
 	Segments  int              `json:"segments"`  // in the store
 	Healthy   int              `json:"healthy"`   // judged, and nothing found
 	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
-	Missing   int              `json:"missing"`   // known, and not in the store; they are among the findings
-	Findings  []SegmentFinding `json:"findings"`  // the affected segments, gravest first
+	Missing   int              `json:"missing"`   // known, and not in the store; they are affected
+	Affected  []Affected       `json:"affected"`  // all segments with a finding, gravest first, as rerun.New takes them
+	Findings  []SegmentFinding `json:"findings"`  // of the first 1,000 of them; the ledger has the others' alerts
 	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
-}
-
-// Affected returns the segments of the findings, as rerun.New takes them.
-func (s *Sweep) Affected() []Affected {
-	affected := make([]Affected, len(s.Findings))
-	for i, c := range s.Findings {
-		affected[i] = Affected{Segment: c.Segment, Users: c.Users}
-	}
-	return affected
 }
 
 // A SegmentFinding is an affected segment and what was found.
@@ -52,19 +43,6 @@ type SegmentFinding struct {
 	Last     Record          `json:"last,omitzero"`     // the last attempt at it
 	Sizes    []validate.Size `json:"sizes,omitempty"`   // its baseline, oldest first
 	Report   validate.Report `json:"report"`            // with the band that its history allows
-
-	missing bool // from the store's listing
-	twice   bool // in it, or more often
-}
-
-// gravestFirst puts the gravest finding first: by severity, kind, users at stake, name.
-func gravestFirst(a, b SegmentFinding) int {
-	return cmp.Or(
-		cmp.Compare(a.Urgency, b.Urgency), // "page" before "ticket"
-		a.Kind.Compare(b.Kind),
-		cmp.Compare(b.Users, a.Users),
-		a.Segment.Compare(b.Segment),
-	)
 }
 
 // An OrderError says that a sequence of segments, which must come in byte order
@@ -84,7 +62,7 @@ func (e *OrderError) Error() string {
 // newFinding returns the finding of a segment whose report is not without any.
 func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 	r.Name = id.String() // not before: it costs as much as judging a healthy segment
-	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: slices.Clone(t.Sizes), Report: r}
+	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: t.Sizes, Report: r}
 	c.judge()
 	return c
 }
@@ -136,7 +114,7 @@ func (s Sweep) String() string {
 	if !s.Complete {
 		b.WriteString("Incomplete: what is not listed may be anything but fine.\n")
 	}
-	fmt.Fprintf(&b, "%s: %s healthy, %s affected", text.Count(s.Segments, "segment"), text.Thousands(int64(s.Healthy)), text.Thousands(int64(len(s.Findings))))
+	fmt.Fprintf(&b, "%s: %s healthy, %s affected", text.Count(s.Segments, "segment"), text.Thousands(int64(s.Healthy)), text.Thousands(int64(len(s.Affected))))
 	if s.Missing > 0 {
 		fmt.Fprintf(&b, " (of which %s missing)", text.Thousands(int64(s.Missing)))
 	}
@@ -149,6 +127,9 @@ func (s Sweep) String() string {
 	}
 	for i := range s.Findings {
 		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, text.Printable(s.Findings[i].Text), s.Findings[i].origin())
+	}
+	if more := len(s.Affected) - len(s.Findings); more > 0 {
+		fmt.Fprintf(&b, "… and %s, not as grave.\n", text.Count(more, "more segment"))
 	}
 	return b.String()
 }

@@ -96,5 +96,7 @@ func TestSweepCountsAllBatches(t *testing.T) {
 	}
 	s := f.sweep()
 	require.Equal(t, []int{2 * each, each, each, each}, []int{s.Segments, s.Healthy, s.Unwatched, s.Missing})
-	require.Len(t, s.Findings, each)
+	require.Len(t, s.Affected, each)
+	require.Len(t, s.Findings, 1000)
+	require.Contains(t, s.String(), "… and 500 more segments, not as grave.")
 }

@@ -2,51 +2,138 @@ package segment
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/segmentguard/segmentguard/validate"
 )
 
-// affectedBounds are explicit, as the SDK's default ones end at 10,000.
-var affectedBounds = []float64{0, 1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 1e5, 1e6}
+// The gauges of a monitor keep their values from one sweep to the next.
+type gauges struct {
+	segments metric.Int64Gauge
+	alerts   metric.Int64Gauge
+	duration metric.Float64Gauge
+	complete metric.Int64Gauge
 
-func affectedHistogram(meters metric.MeterProvider) (metric.Int64Histogram, error) {
+	mu     sync.Mutex
+	groups map[alertGroup]int64 // all that have a value: one that is not set again would keep its last one
+}
+
+// An alertGroup is of open alerts that are counted together.
+type alertGroup struct {
+	urgency Urgency
+	kind    validate.Kind
+}
+
+func newGauges(meters metric.MeterProvider) (*gauges, error) {
 	if meters == nil {
 		meters = otel.GetMeterProvider()
 	}
-	return meters.Meter(scope, metric.WithInstrumentationVersion(version)).Int64Histogram(
-		"segmentguard.segments.affected", metric.WithUnit("{segment}"),
-		metric.WithDescription("Segments that a sweep found affected, by job kind and gravest kind of failure."),
-		metric.WithExplicitBucketBoundaries(affectedBounds...))
+	meter := meters.Meter(scope, metric.WithInstrumentationVersion(version))
+	g := gauges{groups: map[alertGroup]int64{}}
+	for _, kind := range validate.Kinds() {
+		g.groups[alertGroup{Page, kind}], g.groups[alertGroup{Ticket, kind}] = 0, 0
+	}
+	errs := make([]error, 4)
+	g.segments, errs[0] = meter.Int64Gauge("segmentguard.segment.count", metric.WithUnit("{segment}"),
+		metric.WithDescription("Segments by state, as the last complete sweep found them."))
+	g.alerts, errs[1] = meter.Int64Gauge("segmentguard.alert.count", metric.WithUnit("{alert}"),
+		metric.WithDescription("Alerts of segments that are open in the ledger, those of guards too, at the end of the last sweep."))
+	g.duration, errs[2] = meter.Float64Gauge("segmentguard.sweep.duration", metric.WithUnit("s"),
+		metric.WithDescription("How long the last sweep took, complete or not."))
+	g.complete, errs[3] = meter.Int64Gauge("segmentguard.sweep.last_complete_timestamp", metric.WithUnit("s"),
+		metric.WithDescription("When the last complete sweep began, in Unix time."))
+	return &g, errors.Join(errs...)
 }
 
-// report puts what a sweep found on its span, and into the metric: a sweep that
-// found nothing counts 0 once.
-func (m *Monitor) report(ctx context.Context, span trace.Span, s *Sweep, err error) {
-	counts := map[[2]string]int64{}
-	for _, c := range s.Findings {
-		counts[[2]string{string(c.Last.JobKind), string(c.Kind)}]++
+// record keeps the numbers of a sweep. One that is not complete leaves those of
+// segments as they were: it has not seen all of them.
+func (g *gauges) record(ctx context.Context, w *sweeper, took time.Duration, complete bool) {
+	g.duration.Record(ctx, took.Seconds())
+	if w.counted != nil {
+		g.recordAlerts(ctx, w.counted)
 	}
-	if len(counts) == 0 {
-		m.affected.Record(ctx, 0, metric.WithAttributes(attribute.String("segmentguard.verdict", sweepVerdict(s, err))))
+	if !complete {
+		return
 	}
-	for key, n := range counts {
-		m.affected.Record(ctx, n, metric.WithAttributes(
-			attribute.String("segmentguard.verdict", sweepVerdict(s, err)),
-			attribute.String("segmentguard.job.kind", key[0]),
-			attribute.String("error.type", key[1]),
+	for state, n := range w.sweep.states() {
+		g.segments.Record(ctx, int64(n), metric.WithAttributes(attribute.String("segmentguard.segment.state", state)))
+	}
+	g.complete.Record(ctx, w.sweep.At.Unix())
+}
+
+func (g *gauges) recordAlerts(ctx context.Context, open map[alertGroup]int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for group := range open {
+		g.groups[group] = 0
+	}
+	for group := range g.groups {
+		g.alerts.Record(ctx, open[group], metric.WithAttributes(
+			attribute.String("segmentguard.alert.severity", string(group.urgency)),
+			attribute.String("segmentguard.alert.kind", string(group.kind)),
 		))
 	}
+}
+
+// states returns how many segments are in each state. Each segment is in one.
+func (s *Sweep) states() map[string]int {
+	return map[string]int{"healthy": s.Healthy, "affected": len(s.Affected) - s.Missing, "missing": s.Missing, "unwatched": s.Unwatched}
+}
+
+// countOpen counts the alerts that are open in the ledger: by now, and not only
+// for what this sweep found. Where nobody wants to know, it does not ask.
+func (w *sweeper) countOpen(ctx context.Context) error {
+	m := w.monitor
+	if m.config.Logger == nil && !m.gauges.alerts.Enabled(ctx) {
+		return nil
+	}
+	open := map[alertGroup]int64{}
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return wrap("counting the open alerts", err)
+		}
+		if a := s.Alert.Open; a != nil && a.Incident == nil { // an incident counts as its segments
+			open[alertGroup{a.Urgency, a.Kind}]++
+		}
+	}
+	for _, a := range w.untold { // those that it cannot keep are open, too
+		open[alertGroup{a.Urgency, a.Kind}]++
+	}
+	w.counted = open
+	return nil
+}
+
+// report puts what a sweep found on its span, into the metrics and into the log.
+func (w *sweeper) report(ctx context.Context, span trace.Span, took time.Duration, err error) {
+	m := w.monitor
+	complete := err == nil && w.sweep.Complete
+	m.gauges.record(ctx, w, took, complete)
+	w.annotate(span, err)
+	if m.config.Logger != nil {
+		w.log(ctx, took, complete, err)
+	}
+}
+
+func (w *sweeper) annotate(span trace.Span, err error) {
+	s := &w.sweep
 	span.SetAttributes(
 		attribute.Int("segmentguard.segments", s.Segments),
 		attribute.Int("segmentguard.segments.healthy", s.Healthy),
 		attribute.Int("segmentguard.segments.unwatched", s.Unwatched),
 		attribute.Int("segmentguard.segments.missing", s.Missing),
-		attribute.Int("segmentguard.segments.affected", len(s.Findings)),
+		attribute.Int("segmentguard.segments.affected", len(s.Affected)),
 		attribute.String("segmentguard.verdict", sweepVerdict(s, err)),
 	)
 	switch {
@@ -55,14 +142,38 @@ func (m *Monitor) report(ctx context.Context, span trace.Span, s *Sweep, err err
 		span.SetStatus(codes.Error, err.Error())
 	case len(s.Findings) > 0:
 		span.SetAttributes(attribute.String("error.type", string(s.Findings[0].Kind)))
-		span.SetStatus(codes.Error, strconv.Itoa(len(s.Findings))+" segments affected")
+		span.SetStatus(codes.Error, strconv.Itoa(len(s.Affected))+" segments affected")
 	}
+}
+
+// log writes one line with the numbers of the sweep.
+func (w *sweeper) log(ctx context.Context, took time.Duration, complete bool, err error) {
+	attrs := []slog.Attr{slog.Int("segments", w.sweep.Segments)}
+	states := w.sweep.states()
+	for _, state := range slices.Sorted(maps.Keys(states)) {
+		attrs = append(attrs, slog.Int(state, states[state]))
+	}
+	attrs = append(attrs, slog.Int("incidents", len(w.sweep.Incidents)))
+	if w.counted != nil {
+		open := map[Urgency]int64{Page: 0, Ticket: 0}
+		for group, n := range w.counted {
+			open[group.urgency] += n
+		}
+		attrs = append(attrs, slog.Int64("open_pages", open[Page]), slog.Int64("open_tickets", open[Ticket]))
+	}
+	attrs = append(attrs, slog.Duration("took", took))
+	if complete {
+		w.monitor.config.Logger.LogAttrs(ctx, slog.LevelInfo, "swept all segments", attrs...)
+		return
+	}
+	w.monitor.config.Logger.LogAttrs(ctx, slog.LevelWarn, "sweep is incomplete: what it did not see may be anything but fine",
+		append(attrs, slog.Any("error", err))...)
 }
 
 // sweepVerdict tells what was not looked at apart from what is fine.
 func sweepVerdict(s *Sweep, err error) string {
 	switch {
-	case len(s.Findings) > 0:
+	case len(s.Affected) > 0:
 		return "failed"
 	case err != nil || !s.Complete:
 		return "unverified"

@@ -33,6 +33,7 @@ func TestSweepText(t *testing.T) {
 		{
 			"all there is", "a line for each incident and case", segment.Sweep{
 				Complete: true, Segments: 10, Healthy: 6, Unwatched: 3, Missing: 1,
+				Affected:  []segment.Affected{{Segment: seg("a")}, {Segment: seg("b")}},
 				Incidents: []segment.Incident{incident},
 				Findings: []segment.SegmentFinding{
 					{Segment: seg("a"), Urgency: segment.Page, Text: "g/a: stored 5 of 9 users"},

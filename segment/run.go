@@ -45,7 +45,7 @@ type Staging struct {
 
 // check returns what keeps the run from being judged; stored says that its output
 // must be there.
-func (r *Run) check(stored bool) error {
+func (r *Run) check(stored bool) error { //nolint:cyclop // one condition after the other
 	if err := r.Job.To.check(); err != nil {
 		return err
 	}
@@ -60,6 +60,8 @@ func (r *Run) check(stored bool) error {
 		return badInput("Run.Live", true, "no Staging with it: what is live can be neither committed nor discarded")
 	case r.Live && r.Staging.Tx != nil:
 		return badInput("Run.Live", true, "no Staging.Tx with it: what is live has left the transaction")
+	case r.Staging.Tx != nil && r.Staging.Discard == nil:
+		return badInput("Run.Staging.Discard", "nil", "with Tx a function that rolls the transaction back, or it keeps what it locked")
 	case stored && r.Stored == nil:
 		return badInput("Run.Stored", "nil", "a function that reads back what is stored")
 	case stored && !r.Live && r.Staging.Commit == nil:

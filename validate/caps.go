@@ -157,6 +157,16 @@ func (c capSet) has(n int64) bool {
 	return slices.ContainsFunc(knownCaps, func(limit Cap) bool { return limit.Users == n && c.knows(limit) })
 }
 
+// under reports whether n is a limit, or at most 2% below one.
+func (c capSet) under(n int64) bool {
+	below := func(limit Cap) bool {
+		return c.knows(limit) && n <= limit.Users && float64(n) >= underCap*float64(limit.Users)
+	}
+	return n > 0 && (slices.ContainsFunc(knownCaps, below) || slices.ContainsFunc(c.own, func(limit Cap) bool {
+		return n <= limit.Users && float64(n) >= underCap*float64(limit.Users)
+	}))
+}
+
 // owns reports whether n is a limit of the policy's own.
 func (c capSet) owns(n int64) bool {
 	return slices.ContainsFunc(c.own, func(limit Cap) bool { return limit.Users == n })

@@ -53,7 +53,8 @@
 // 1,000 is never more than a warning, and a size that the segment had before is no
 // limit's. [Dropped] and [Risen] are suspicions of the segment's own history, of its
 // size and, where ids are mapped, of the share of them that is; see [Band] for the
-// method.
+// method, and below for what becomes of such sizes. [Leaking] and [Frozen] warn of what
+// no day shows by itself, as [Size] says; [Stale] is what [Runs.Stale] finds.
 //
 // Two sides that were digested ([Digest], [Tee]) or fingerprinted by an engine
 // prove, by equal fingerprints and equal counts, that they hold the same users.
@@ -94,6 +95,29 @@
 // is known where the digest holds all users, where each was digested once ([TeeOnce]),
 // or where a second look asks the store for these users alone ([InQuestion]). A side
 // that was only counted is taken to have counted distinct users.
+//
+// # Sizes over time
+//
+// What a size is judged by depends on what was judged before. A [Baseline] remembers,
+// for each segment, the sizes that passed and the candidates for a new level; it goes
+// into the next Output, and takes in the Report:
+//
+//	out.Sizes, out.Candidates = baseline.Sizes, baseline.Candidates
+//	report, err := validate.Check(ctx, policy, out)
+//	… once the output is live, or rejected:
+//	baseline.Take(&report, validate.Size{Users: out.Stored.Users(), Read: out.Read.Users(), At: out.At})
+//
+// Report.Level says what a size was to its history. One that is off it is no measure for
+// later ones until somebody accepts it ([Baseline.Accept]); until an independent Expected
+// has vouched for its level on seven UTC days; or, if Policy.Relearn asks for it, until it
+// stood for so many days. For 30 days after that the level before passes as well, with a
+// warning: a repair is no anomaly. What is planned is said before ([Excuse]). After 28
+// days without a size that passed an independent Expected alone judges the size; where
+// there is none the output is Unverified, unless it has again the size it had before
+// others were rejected.
+//
+// A warning that only says why something passed has Finding.Explains set; any other asks
+// for somebody's attention.
 //
 // # Which users differ
 //

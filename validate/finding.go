@@ -21,11 +21,12 @@ const (
 type Finding struct {
 	Kind     Kind     `json:"kind"`
 	Severity Severity `json:"severity"`
-	Step     string   `json:"step,omitempty"` // read, map, store or size; empty: the whole
-	Detail   string   `json:"detail"`         // one clause: "read 10,000 of 812,345 users (98.8% short, 0 allowed)"
-	Hint     string   `json:"hint,omitempty"` // a likely cause, where the numbers suggest one
-	Caps     []Cap    `json:"caps,omitempty"` // of a Capped: every known limit at that number, likeliest first
-	Cause    error    `json:"-"`              // why it could not be checked; kept as text in JSON
+	Step     string   `json:"step,omitempty"`     // read, map, store or size; empty: the whole
+	Detail   string   `json:"detail"`             // one clause: "read 10,000 of 812,345 users (98.8% short, 0 allowed)"
+	Hint     string   `json:"hint,omitempty"`     // a likely cause, where the numbers suggest one
+	Caps     []Cap    `json:"caps,omitempty"`     // of a Capped: every known limit at that number, likeliest first
+	Explains bool     `json:"explains,omitempty"` // a warning that says why something passed, and asks nothing of anybody
+	Cause    error    `json:"-"`                  // why it could not be checked; kept as text in JSON
 }
 
 func (f *Finding) fails() bool { return f.Severity != Warn }

@@ -82,6 +82,7 @@ func (j *judge) begin() bool {
 	if problem != nil {
 		j.add(Finding{Kind: Unverified, Detail: problem.Error(), Cause: problem})
 	}
+	j.report.Vouched = j.vouched()
 	return problem == nil
 }
 
@@ -92,6 +93,7 @@ func (j *judge) finish() {
 	if len(j.report.Findings) == 0 {
 		return
 	}
+	j.settle()
 	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
 		return cmp.Or(a.Kind.Compare(b.Kind), cmp.Compare(stageNamed(a.Step), stageNamed(b.Step)))
 	})
@@ -168,7 +170,7 @@ func (j *judge) current() {
 	switch lag := j.out.At.Sub(expected.asOf); {
 	case !expected.usable():
 	case asked == 0 && expected.lagUnknown:
-		j.add(Finding{Kind: Unverified, Step: reading.String(), Severity: Warn, Detail: "expected is of a replica that does not say up to when it is complete"})
+		j.add(Finding{Kind: Unverified, Step: reading.String(), Severity: Warn, Explains: true, Detail: "expected is of a replica that does not say up to when it is complete"})
 	case asked == 0:
 	case expected.asOf.IsZero():
 		j.unverified(reading, "expected does not say up to when it is complete (AsOf), and %s before the output are allowed", asked)
@@ -304,14 +306,14 @@ func (j *judge) count(s *step) {
 		f.excuse(s.byChance())
 		j.add(f)
 	case !certain.allow(s.after, noise) && !j.digestedWhole(s):
-		j.add(Finding{Kind: Unverified, Step: s.stage.String(), Severity: j.doubt(s.before, s.after), Detail: s.undecided(noise)})
+		j.add(Finding{Kind: Unverified, Step: s.stage.String(), Severity: j.doubt(s.before, s.after), Explains: j.doubt(s.before, s.after) == Warn, Detail: s.undecided(noise)})
 	}
 }
 
 // excuse makes a finding a warning, if chance explains it.
 func (f *Finding) excuse(byChance bool) {
 	if byChance {
-		f.Severity, f.Hint = Warn, "as chance may have it with so few"
+		f.Severity, f.Explains, f.Hint = Warn, true, "as chance may have it with so few"
 	}
 }
 
@@ -448,6 +450,8 @@ func (j *judge) empty() {
 // allows that and something vouches for it.
 func (j *judge) nothing(at stage, what string) {
 	switch {
+	case j.excusesEmpty():
+		j.add(Finding{Kind: Empty, Step: at.String(), Severity: Warn, Explains: true, Detail: what + ", and that is excused"})
 	case !j.policy.AllowEmpty:
 		j.add(Finding{Kind: Empty, Step: at.String(), Detail: what + ", and the policy wants at least one user"})
 	case j.out.Expected.IsUnknown() && !j.lastWasEmpty():

@@ -23,10 +23,16 @@ const (
 	Surplus    Kind = "surplus"    // more users than allowed
 	Dropped    Kind = "dropped"    // far below the segment's history
 	Risen      Kind = "risen"      // far above it
+	Stale      Kind = "stale"      // no good run for too long
+	Leaking    Kind = "leaking"    // fewer week by week, each day within its history
+	Frozen     Kind = "frozen"     // the very same size where it used to change
 	Unverified Kind = "unverified" // could not be checked; never a pass
 )
 
-var byGravity = []Kind{Empty, Truncated, Capped, Gap, Repeated, Different, Short, Surplus, Dropped, Risen, Unverified}
+var byGravity = []Kind{Empty, Truncated, Capped, Gap, Repeated, Different, Short, Surplus, Dropped, Risen, Stale, Leaking, Frozen, Unverified}
+
+// Kinds returns all kinds, the gravest first.
+func Kinds() []Kind { return slices.Clone(byGravity) }
 
 // Error makes a Kind a target for errors.Is.
 func (k Kind) Error() string { return string(k) }

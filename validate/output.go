@@ -22,15 +22,33 @@ type Output struct {
 	Sizes        []Size    // committed sizes, oldest first; nil means none
 	Counter      string    // what counted Stored; sizes of the history by another counter are no measure for it
 	At           time.Time // when the output was made; required with a history, not before its last size
+
+	// Candidates are the sizes since the last one of Sizes that were off the history, and
+	// those that were proven wrong, as a Baseline keeps them, oldest first: Policy.Relearn
+	// and seven days of an independent Expected go by them. Leave them out of an output that must not be learned from: of a
+	// segment that is part of an incident, or was made from one that is affected, or was
+	// itself accepted or relearned within their days.
+	Candidates []Size
+	Excuses    []Excuse // what was planned for the segment
 }
 
-// A Size is one committed size of a segment.
+// A Size is one committed size of a segment, or one that was off its history.
+//
+// By its sizes a segment is Leaking where the median of its last seven daily ones lies
+// below that of four weeks ago by more than 20%, and by more than twice the largest such
+// change of the 120 days before, of which three are needed; and each of the last two
+// weeks lies below the one before, as a step is none. It is Frozen where its size did
+// not change for so many days that chance explains it with less than 10^-6, by how often
+// it did not change before: from one day to the next, 20 of which are needed. Where an
+// independent Expected agrees it is not.
 type Size struct {
 	Users     int64     `json:"users"`
 	Read      int64     `json:"read,omitempty"` // what the job had read, ids not yet mapped; 0: not measured
 	At        time.Time `json:"at"`
 	Counter   string    `json:"counter,omitempty"`   // what counted it; empty where there is only one way to count
 	Unguarded bool      `json:"unguarded,omitempty"` // seen in the store, or brought in from before the guard: no check passed it
+	Vouched   bool      `json:"vouched,omitempty"`   // an independent Expected agreed with it: Report.Vouched
+	Level     Level     `json:"level,omitempty"`     // what it was to the history before it: Report.Level, or LevelNew as somebody accepted it
 }
 
 // problem returns what cannot be judged about the output, nil if all can. stored
@@ -56,10 +74,25 @@ func (out *Output) problem(stored, timed bool) *InputError {
 			return timeProblem("Output."+[...]string{"At", "WrittenAt"}[i], t)
 		}
 	}
-	if len(out.Sizes) == 0 {
+	if len(out.Sizes)+len(out.Candidates)+len(out.Excuses) == 0 {
 		return nil
 	}
-	return out.sizesProblem()
+	return out.historyProblem()
+}
+
+func (out *Output) historyProblem() *InputError {
+	if out.At.IsZero() {
+		return badInput("Output.At", "missing", "the time of the output, as a history is given")
+	}
+	if problem := out.sizesProblem("Output.Sizes", out.Sizes); problem != nil {
+		return problem
+	}
+	for i := range out.Excuses {
+		if problem := out.Excuses[i].problem(fmt.Sprintf("Output.Excuses[%d]", i)); problem != nil {
+			return problem
+		}
+	}
+	return out.sizesProblem("Output.Candidates", out.Candidates)
 }
 
 // Times that have no four-digit year can neither be subtracted safely nor stored as
@@ -73,30 +106,30 @@ func timeProblem(field string, t time.Time) *InputError {
 	return badInput(field, fmt.Sprintf("%d seconds from 1970", t.Unix()), "a time in the years 1 to 9999")
 }
 
-func (out *Output) sizesProblem() *InputError {
-	if out.At.IsZero() {
-		return badInput("Output.At", "missing", "the time of the output, as a history is given")
+func (out *Output) sizesProblem(field string, sizes []Size) *InputError {
+	if len(sizes) == 0 {
+		return nil
 	}
 	last := time.Time{}.Unix()
-	for i := range out.Sizes {
-		size := &out.Sizes[i]
+	for i := range sizes {
+		size := &sizes[i]
 		if at := size.At.Unix(); at > last && at <= latest && size.Users >= 0 && size.Read >= 0 {
 			last = at // the common case: without the checks below, in a third of the time
 			continue
 		}
 		switch {
 		case size.Users < 0 || size.Read < 0:
-			return sizeProblem(i, "", fmt.Sprintf("%d users, %d read", size.Users, size.Read), "0 or more")
+			return sizeProblem(field, i, "", fmt.Sprintf("%d users, %d read", size.Users, size.Read), "0 or more")
 		case size.At.IsZero():
-			return sizeProblem(i, ".At", "missing", "the time of the commit")
+			return sizeProblem(field, i, ".At", "missing", "the time of the commit")
 		case size.At.Unix() < earliest || size.At.Unix() > latest:
-			return timeProblem(fmt.Sprintf("Output.Sizes[%d].At", i), size.At)
-		case i > 0 && size.At.Before(out.Sizes[i-1].At):
-			return sizeProblem(i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")
+			return timeProblem(fmt.Sprintf("%s[%d].At", field, i), size.At)
+		case i > 0 && size.At.Before(sizes[i-1].At):
+			return sizeProblem(field, i, ".At", size.At.Format(time.RFC3339), "a time not before the size ahead of it, oldest first")
 		}
 	}
-	if last := len(out.Sizes) - 1; out.Sizes[last].At.After(out.At) {
-		return sizeProblem(last, ".At", out.Sizes[last].At.Format(time.RFC3339),
+	if last := len(sizes) - 1; sizes[last].At.After(out.At) {
+		return sizeProblem(field, last, ".At", sizes[last].At.Format(time.RFC3339),
 			"a time not after Output.At: a baseline must not hold the size it judges")
 	}
 	return nil
@@ -116,6 +149,6 @@ func (out *Output) before() []Size {
 	return out.Sizes[:n]
 }
 
-func sizeProblem(i int, field, value, want string) *InputError {
-	return badInput(fmt.Sprintf("Output.Sizes[%d]%s", i, field), value, want)
+func sizeProblem(sizes string, i int, field, value, want string) *InputError {
+	return badInput(fmt.Sprintf("%s[%d]%s", sizes, i, field), value, want)
 }

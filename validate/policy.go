@@ -19,6 +19,17 @@ type Policy struct {
 	CapSystems []string   `json:"cap_systems,omitempty"` // of KnownCaps only those whose Origin begins with one of these: "Elasticsearch"; none: all
 	OffHistory OffHistory `json:"off_history,omitempty"` // what a size off its history leads to
 
+	// Relearn is after how many UTC days of rejected sizes of one level that level
+	// becomes normal by itself: 7 to 28; 0: never, somebody has to accept it. A day
+	// counts once, however often a job is tried; the first run of a later day passes.
+	// Never relearned is what is empty, on a limit or up to 2% below one, stored or
+	// read; below 0.6 of the last good size; or wrong in any other way. What it lets
+	// through is a fault that nothing else shows: a source that lacks a steady third of
+	// its users goes live on day 8, after seven nights that were told, and a smaller step,
+	// of up to 30% down or 55% up, after two to four: the band widens by the days without a
+	// good size, which without Relearn it does not where there were bad ones.
+	Relearn int `json:"relearn,omitempty"`
+
 	// AllowPossible lets a step pass with a warning where nothing is in doubt but the
 	// bounds of a Bounded side. False: it is Unverified.
 	AllowPossible bool `json:"allow_possible,omitempty"`
@@ -120,10 +131,8 @@ func (p *Policy) problem() *InputError {
 			return badInput(field+".Share", m.Share, "0 to 1")
 		}
 	}
-	switch p.OffHistory {
-	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
-	default:
-		return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+	if problem := p.historyProblem(); problem != nil {
+		return problem
 	}
 	switch {
 	case !(p.Mapping.Min >= 0) || !(p.Mapping.Max >= p.Mapping.Min) || math.IsInf(p.Mapping.Max, 0): // NaN is neither
@@ -132,6 +141,18 @@ func (p *Policy) problem() *InputError {
 		return badInput("Policy.MaxSourceLag", p.MaxSourceLag, "0 or more")
 	case len(p.Caps)+len(p.CapSystems) > 0:
 		return p.capsProblem()
+	}
+	return nil
+}
+
+func (p *Policy) historyProblem() *InputError {
+	switch p.OffHistory {
+	case OffHistoryUnvouched, OffHistoryFails, OffHistoryWarns:
+	default:
+		return badInput("Policy.OffHistory", string(p.OffHistory), `"", "fail" or "warn"`)
+	}
+	if p.Relearn != 0 && (p.Relearn < 7 || p.Relearn > int(usable/(day*time.Second))) {
+		return badInput("Policy.Relearn", p.Relearn, "7 to 28 days, or 0 for never")
 	}
 	return nil
 }

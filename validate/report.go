@@ -19,6 +19,10 @@ type Report struct {
 	Stored    Summary   `json:"stored"`
 	SameUsers bool      `json:"same_users,omitempty"` // fingerprints prove that Stored holds just the users of Expected
 	Band      Band      `json:"band,omitzero"`        // the sizes that the history allows
+	Level     Level     `json:"level,omitempty"`      // what the size is to the history; where something else fails, too, LevelUsual
+	NewLevel  []Size    `json:"new_level,omitempty"`  // with LevelNew: the earlier sizes that become normal with this one, oldest first
+	Excuse    *Excuse   `json:"excuse,omitempty"`     // what excuses the size; nil: nothing does, or need
+	Vouched   bool      `json:"vouched,omitempty"`    // another than the job itself said how many users there are
 	Policy    Policy    `json:"policy,omitzero"`
 	Findings  []Finding `json:"findings,omitempty"`
 
@@ -242,7 +246,7 @@ func (r *Report) causes() (causes []string) {
 		case Unverified:
 			causes = append(causes, unverified+text)
 			unverified = "" // it holds for the next one, too: they stand last
-		case Truncated, Capped, Gap, Repeated, Different:
+		case Stale, Leaking, Frozen, Truncated, Capped, Gap, Repeated, Different:
 			causes = append(causes, text)
 		default: // of a later version
 			causes = append(causes, text)

@@ -90,22 +90,22 @@ func TestErrorText(t *testing.T) {
 		{
 			name:   "off its history",
 			output: out{Expected: validate.Unknown(), Stored: count(2950), Sizes: flat(30, 5000), At: noon},
-			want:   "off its history: 2,950 users, 41.0% below its lowest of the last week (5,000); it hardly ever moves, so 4,094 to 6,420 are allowed",
+			want:   "off its history: 2,950 users, 41% below its lowest of the last week (5,000); in 30 sizes it never moved, so 4,500 to 5,550 are allowed",
 		},
 		{
 			name:   "on a limit in a wide band",
 			output: out{Expected: count(10000), Stored: count(10000), Sizes: flat(30, 11000), At: noon},
-			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); it hardly ever moves",
+			want:   "capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 9.1% below its lowest of the last week (11,000); in 30 sizes it never moved",
 		},
 		{
 			name:   "off its last size",
 			output: out{Expected: validate.Unknown(), Stored: count(2495), Sizes: growing(30, 1.04), At: noon},
-			want:   "off its history: 2,495 users, 20.0% below the size before (3,118); usual moves are within 4%, so 2,553 to 4,003 are allowed",
+			want:   "off its history: 2,495 users, 20% below the size before (3,118); in 29 sizes it never moved by more than 4.0%, so 2,610 to 3,890 are allowed",
 		},
 		{
 			name:   "off a short history",
 			output: out{Expected: validate.Unknown(), Stored: count(15000), Sizes: flat(2, 5000), At: noon},
-			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); only 2 earlier sizes known, so 3,166 to 8,666 are allowed",
+			want:   "off its history: 15,000 users, 200% above its highest of the last week (5,000); in 2 sizes it never moved, so 3,180 to 8,630 are allowed",
 		},
 		{
 			name:   "not verifiable",
@@ -203,7 +203,7 @@ func requireRoundTrip(t *testing.T, report validate.Report, err error) {
 
 var allKinds = []validate.Kind{
 	validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Repeated, validate.Different,
-	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Unverified,
+	validate.Short, validate.Surplus, validate.Dropped, validate.Risen, validate.Stale, validate.Leaking, validate.Frozen, validate.Unverified,
 }
 
 // TestReportsThatNoCheckWrites: what contradicts itself is refused, and leaves the
@@ -269,11 +269,11 @@ func TestReportText(t *testing.T) {
   expected   10,100 users
   read       10,100 users
   stored     10,000 users
-  history    24,562 to 38,520 users allowed, by 30 earlier sizes
+  history    27,010 to 33,321 users allowed, by 30 earlier sizes
   capped     warning at store: capped at 10,000, a known limit (`+origins+`)
   capped     at size: capped at 10,000, a known limit (`+origins+`)
-  dropped    at size: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed`, report.String())
-	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 66.7% below its lowest of the last week (30,000); it hardly ever moves, so 24,562 to 38,520 are allowed")
+  dropped    at size: 10,000 users, 67% below its lowest of the last week (30,000); in 30 sizes it never moved, so 27,000 to 33,300 are allowed`, report.String())
+	require.EqualError(t, err, "site-b/cars: capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); off its history: 10,000 users, 67% below its lowest of the last week (30,000); in 30 sizes it never moved, so 27,000 to 33,300 are allowed")
 	requireRoundTrip(t, report, err)
 }
 

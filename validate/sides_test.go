@@ -680,7 +680,7 @@ func TestRateHistory(t *testing.T) {
 	out1 := way(15_001, 6150)
 	out1.At = noon
 	report, _ := validate.Check(t.Context(), loose, out1)
-	require.Contains(t, report.String(), "41.0% of the 15,001 users that were read, where 50.8% to 79.6% are allowed by the rates of 20 earlier sizes")
+	require.Contains(t, report.String(), "41.0% of the 15,001 users that were read, where 55.8% to 68.9% are allowed by the rates of 20 earlier sizes")
 }
 
 // TestCapsInUse: limits are named where they explain, and of the systems in use.

@@ -103,11 +103,11 @@ func TestSizeTexts(t *testing.T) {
 	}{
 		{
 			"far below", growing(0.04), func([]int64) int64 { return 2001 },
-			"2,001 users, 88.4% below its lowest of the last week (17,317); usual moves are within 4%",
+			"2,001 users, 88% below its lowest of the last week (17,317); in 20 sizes it never moved by more than 4.0%",
 		},
 		{
 			"growth broken off", growing(0.04), func(s []int64) int64 { return s[len(s)-1] * 81 / 100 },
-			"19.0% below the size before (21,911); usual moves are within 4%",
+			"19% below the size before (21,911); in 20 sizes it never moved by more than 4.0%",
 		},
 		{
 			"back to last week", growing(0.04), func(s []int64) int64 { return s[len(s)-7] },
@@ -115,14 +115,14 @@ func TestSizeTexts(t *testing.T) {
 		},
 		{
 			"decline broken off", growing(-0.05), func(s []int64) int64 { return s[len(s)-1] * 130 / 100 },
-			"30.0% above the size before (3,585); usual moves are within 5.3%",
+			"30% above the size before (3,585); in 20 sizes it never moved by more than 5.3%",
 		},
 		{
 			"up to last week", growing(-0.05), func(s []int64) int64 { return s[len(s)-7] },
-			"36.0% above the size before (3,585)",
+			"36% above the size before (3,585)",
 		},
-		{"three sizes", []int64{5000, 5000, 5000}, func([]int64) int64 { return 2000 }, "only 3 earlier sizes known"},
-		{"four sizes", []int64{5000, 5000, 5000, 5000}, func([]int64) int64 { return 2000 }, "it hardly ever moves"},
+		{"three sizes", []int64{5000, 5000, 5000}, func([]int64) int64 { return 2000 }, "in 3 sizes it never moved"},
+		{"four sizes", []int64{5000, 5000, 5000, 5000}, func([]int64) int64 { return 2000 }, "in 4 sizes it never moved"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			stored := count(c.stored(c.sizes))

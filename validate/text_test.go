@@ -48,13 +48,13 @@ func TestStepTexts(t *testing.T) {
 // TestBandTellsWhatIsOutside: a size that is allowed, but on a limit, is not told
 // the sizes that are.
 func TestBandTellsWhatIsOutside(t *testing.T) {
-	band := Band{Low: 10, High: 20, Points: 30, Usual: 0.05}
+	band := Band{Low: 10, High: 20, Points: 30, Usual: 0.05, Largest: 0.2}
 	for users, outside := range map[int64]bool{9: true, 10: false, 20: false, 21: true} {
 		size := Count(users)
-		text := "usual moves are within 5%"
+		text := "in 30 sizes it seldom moved by more than 5.0%"
 		if outside {
 			text += ", so 10 to 20 are allowed"
 		}
-		require.Equal(t, text, band.why(&size), "%d users", users)
+		require.Equal(t, text, band.why(&size, 1, 10), "%d users", users)
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const data = "../../testdata/volumes"
+
 // The example's claims: what is broken is found and told once, by one incident a
 // fault; the same again is no news; the repair resolves it all.
 func TestMonitor(t *testing.T) {
 	var b strings.Builder
-	require.NoError(t, run(t.Context(), &b, "../../testdata/volumes", "", 3000))
+	require.NoError(t, run(t.Context(), &b, settings{data: data, segments: 3000}))
 	out := b.String()
 	t.Log(out)
 	first, rest, found := strings.Cut(out, "The same again, an hour later")
@@ -33,6 +35,7 @@ func TestMonitor(t *testing.T) {
 
 func TestMonitorSaysWhatIsMissing(t *testing.T) {
 	var b strings.Builder
-	require.ErrorContains(t, run(t.Context(), &b, t.TempDir(), "", 10), "say where it is with -data")
-	require.ErrorContains(t, run(t.Context(), &b, "../../testdata/volumes", "no address", 10), "Config.URL")
+	require.ErrorContains(t, run(t.Context(), &b, settings{data: t.TempDir(), segments: 10}), "say where it is with -data")
+	require.ErrorContains(t, run(t.Context(), &b, settings{data: data, alertmanager: "no address", segments: 10}), "Config.URL")
+	require.ErrorContains(t, run(t.Context(), &b, settings{data: data, metrics: "no address", segments: 10}), "no address")
 }

@@ -100,7 +100,7 @@ func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.C
 	if refused != nil {
 		return refused
 	}
-	return wrap("locking the commit row of "+id.String(), err)
+	return wrap("locking the commit row of "+id.String(), l.waited(ctx, key, err))
 }
 
 // Next implements segment.Ledger.
@@ -120,7 +120,7 @@ func (l *Ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, 
 			return err
 		})
 	}
-	return start, wrap("numbering a run of "+id.String(), err)
+	return start, wrap("numbering a run of "+id.String(), l.waited(ctx, "", err))
 }
 
 // Lock implements segment.Recorder. Where the transaction reads the state of before
@@ -157,7 +157,7 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	if refused != nil {
 		return refused
 	}
-	return r.failed("locking the commit row of "+id.String(), err)
+	return r.failed("locking the commit row of "+id.String(), r.ledger.waited(ctx, key, err))
 }
 
 // Exclusive reports whether nobody else can write into the ledger before the
@@ -172,6 +172,9 @@ func (r *txRecorder) Exclusive() bool {
 func (r *txRecorder) failed(doing string, err error) error {
 	if err != nil && r.ledger.dialect.overtaken(err) {
 		err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)
+	}
+	if err != nil && r.ledger.dialect.unfit(err) {
+		err = notReady{err}
 	}
 	return wrap(doing, err)
 }

@@ -74,7 +74,7 @@ type ledgerDialect interface {
 }
 
 // A transactor runs transactions and makes tables.
-type transactor interface {
+type transactor interface { //nolint:interfacebloat // as a language
 	// connect calls do with what waits for the locks of others.
 	connect(ctx context.Context, db *sql.DB, do func(beginner) error) error
 	// exclusive calls do while no other process migrates this database. Where
@@ -88,6 +88,13 @@ type transactor interface {
 	// oneWriter reports whether transactions that write wait for each other, whatever
 	// they write.
 	oneWriter() bool
+	// busy reports whether a statement waited for a lock for as long as it may.
+	busy(err error) bool
+	// unfit reports whether a right or a table is missing.
+	unfit(err error) bool
+	// holder says, as far as it is known, who holds a segment's commit row and since
+	// when; "": nobody, or it is not known.
+	holder(ctx context.Context, s session, key string) string
 	// overtaken reports whether a job's transaction failed as it met another one.
 	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.

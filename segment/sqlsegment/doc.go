@@ -171,13 +171,15 @@
 //		Staging: ledger.Staging(tx), // the size is recorded with the data, or not at all
 //	})
 //
-// The whole program is examples/segmentcopy/indatabase. From its first Record to
-// its end such a transaction holds back other runs of the same segment, on SQLite
-// everybody who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a
+// The whole program is examples/segmentcopy/indatabase. From when the guard counts
+// what is stored to its end such a transaction holds back other runs of the same
+// segment, and from its record on, right before its commit, all who write about the
+// segment; on SQLite, from its first statement on, everybody who writes. In PostgreSQL under REPEATABLE READ or SERIALIZABLE a
 // record may fail with a serialization error (40001): the run is unverified, and
 // may be tried again. On MySQL and MariaDB begin such a transaction with
-// sql.LevelReadCommitted: by default they also lock the gaps beside what is read,
-// and jobs of different segments may deadlock (1213), which is unverified, too.
+// sql.LevelReadCommitted: by default they also lock the gaps beside what is read.
+// Then jobs of different segments may deadlock (1213), which is unverified, too, and
+// one that stands still between its record and its commit holds back all of them.
 // A Ledger begins its own transactions again by itself.
 //
 // # SQLite and many processes
@@ -197,6 +199,19 @@
 //	file:audience.db?_txlock=immediate&_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)
 //
 // and the order matters: changing the journal mode may have to wait, too.
+//
+// # Waiting, and what is damaged
+//
+// Whoever waits in vain for a segment's commit row is told who holds it and since
+// when: in PostgreSQL the process (of other users' only for members of
+// pg_read_all_stats), in MySQL and MariaDB the oldest transaction that holds locks (to
+// users with the right PROCESS). A pool whose connections are all in use, and a SQLite
+// file into which the job itself writes, are named with what to do. These errors are
+// segment.ErrBusy; missing tables and rights are segment.ErrNotReady.
+//
+// A row that cannot be read is reported by name (segment.Damage) among the others.
+// segment.Repair drops what is damaged of a segment, [Ledger.Drop] an entry of the log,
+// or a row of which nobody knows whose it is.
 //
 // # Errors
 //

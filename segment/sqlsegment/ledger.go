@@ -42,12 +42,12 @@ func (l *Ledger) Sizes(ctx context.Context, id segment.ID, n int) (found []valid
 		found, err = sizes(ctx, s, l.dialect, id, n)
 		return err
 	})
-	return found, wrap("reading the sizes of "+id.String(), err)
+	return found, wrap("reading the sizes of "+id.String(), l.waited(ctx, "", err))
 }
 
 // Record implements segment.Ledger.
 func (l *Ledger) Record(ctx context.Context, r segment.Record) error {
-	return recording(&r, l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, &r) }))
+	return recording(&r, l.waited(ctx, "", l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) })))
 }
 
 // Change implements segment.Ledger. Where change changes nothing, as after most
@@ -64,7 +64,7 @@ func (l *Ledger) Change(ctx context.Context, ids []segment.ID, change func(*segm
 		return err
 	})
 	if err != nil {
-		return wrap(doing, err)
+		return wrap(doing, l.waited(ctx, "", err))
 	}
 	var refused error // by the caller, who gets it as it is
 	changing := func(s *segment.SegmentState) error {
@@ -78,7 +78,7 @@ func (l *Ledger) Change(ctx context.Context, ids []segment.ID, change func(*segm
 	if refused != nil {
 		return refused
 	}
-	return wrap(doing, err)
+	return wrap(doing, l.waited(ctx, "", err))
 }
 
 // saveIfSame keeps what was made of rows that were read without a lock, if they are
@@ -124,7 +124,7 @@ func (r *txRecorder) Sizes(ctx context.Context, id segment.ID, n int) (found []v
 func (r *txRecorder) Record(ctx context.Context, rec segment.Record) error {
 	err := r.ready(ctx)
 	if err == nil {
-		err = record(ctx, r.tx, r.ledger.dialect, &rec)
+		err = record(ctx, r.tx, r.ledger.dialect, rec)
 	}
 	if err != nil && r.ledger.dialect.overtaken(err) {
 		err = fmt.Errorf("%w: %w", segment.ErrOvertaken, err)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -24,23 +25,24 @@ SELECT max(attempt), max(CASE WHEN attempt = ? AND state IN ('committed', 'obser
 FROM segmentguard_log WHERE segment = ? AND run = ?`
 
 // record compares and keeps. From the lock to the commit everybody else who
-// records for the segment waits, and sees what was kept.
-func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
-	if err := cmp.Or(checkState(r.State), checkSize(r)); err != nil {
+// records for the segment waits, and sees what was kept. It may be called again with
+// the same record, where the transaction met another one.
+func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) error {
+	if err := cmp.Or(checkState(r.State), checkSize(&r)); err != nil {
 		return err
 	}
-	entry := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: r}
+	entry := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &r}
 	if _, err := logValues(d, &entry); err != nil { // before anything is locked
 		return err
 	}
 	if r.State == segment.RunStarted || r.State == segment.RunOvertaken { // lines of the log, which no transaction of a job need wait for
-		if err := superseded(ctx, s, d, r); err != nil {
+		if err := superseded(ctx, s, d, d.bind(newest), &r); err != nil {
 			return err
 		}
 		return addToLog(ctx, s, d, []segment.LogEntry{entry})
 	}
 	if r.State.GoesLive() {
-		if err := goLive(ctx, s, d, r); err != nil {
+		if err := goLive(ctx, s, d, &r); err != nil {
 			return err
 		}
 	}
@@ -49,12 +51,17 @@ func record(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	if err != nil {
 		return err
 	}
-	if err := superseded(ctx, s, d, r); err != nil {
+	if err := superseded(ctx, s, d, d.bind(d.latest(newest)), &r); err != nil {
 		return err
 	}
 	changed, err := changeRows(locked, func(s *segment.SegmentState) error {
-		s.Record(*r)
 		s.Log = []segment.LogEntry{entry}
+		switch {
+		case !damagedIn(s, "state"):
+			s.Record(r)
+		case r.State.GoesLive():
+			return s.Damaged
+		}
 		return nil
 	})
 	if err != nil {
@@ -73,12 +80,13 @@ func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 	return changeCommit(ctx, s, d, key, 0, func(c *segment.CommitRow) error { return c.GoLive(r) })
 }
 
-func superseded(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+// superseded compares the record with what newest yields.
+func superseded(ctx context.Context, s session, d ledgerDialect, newest string, r *segment.Record) error {
 	attempt := sql.NullInt64{Int64: -1}
 	var live sql.NullString
 	key, err := text(d, r.Segment)
 	if err == nil {
-		err = one(ctx, s, d.bind(d.latest(newest)), []any{r.Attempt, key, r.RunID}, &attempt, &live)
+		err = one(ctx, s, newest, []any{r.Attempt, key, r.RunID}, &attempt, &live)
 	}
 	if err != nil {
 		return err
@@ -173,20 +181,34 @@ type loggedEntry struct {
 	segment.LogEntry
 }
 
-// scanEntry reads id and logColumns.
-func scanEntry(scan scanner) (e loggedEntry, err error) {
+// scanEntry reads id and logColumns, and says what of an entry is damaged.
+func scanEntry(scan scanner) (loggedEntry, error) {
+	e, column, wrong := readEntry(scan)
+	switch {
+	case wrong == nil:
+		return e, nil
+	case e.id == 0: // not even which one it is
+		return e, wrong
+	}
+	e.Damaged = &segment.Damage{Table: "segmentguard_log", Row: strconv.FormatInt(e.id, 10), Columns: []string{column}, What: wrong.Error()}
+	return e, nil
+}
+
+// readEntry reads an entry as it should be, and returns which column is not.
+func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 	var key, report []byte
 	var at instant
 	var attempt, users, read, number sql.NullInt64
 	var state, job, kind, build, counter sql.NullString
 	var live, overlapped, settled sql.NullBool
 	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled)
-	if err != nil {
-		return e, err
+	if err != nil { // which names the column; what stands before it is read
+		e.Segment, _ = segment.ParseID(string(key))
+		return e, "of another type", err
 	}
 	e.At = at.Time
 	if e.Segment, err = segment.ParseID(string(key)); err != nil || !attempt.Valid {
-		return e, err
+		return e, "segment", err
 	}
 	e.Record = &segment.Record{
 		Segment: e.Segment, RunID: e.RunID, Attempt: int(attempt.Int64), State: segment.RunState(state.String),
@@ -197,10 +219,11 @@ func scanEntry(scan scanner) (e loggedEntry, err error) {
 	if len(report) > 0 {
 		e.Record.Report = &validate.Report{}
 		if err := json.Unmarshal(report, e.Record.Report); err != nil {
-			return e, fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Segment, err)
+			e.Record.Report = nil
+			return e, "report", fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Segment, err)
 		}
 	}
-	return e, nil
+	return e, "", nil
 }
 
 // pruned is how many rows are deleted at a time, so that nobody waits for long.

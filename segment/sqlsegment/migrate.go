@@ -78,6 +78,9 @@ func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
 		query := "SELECT id, " + logColumns + " FROM segmentguard_log WHERE segment IN (" + list("?", len(keys)) + ") AND action = 'recorded' ORDER BY id" + d.unlimited()
 		err = each(ctx, s, d.bind(query), keys, func(scan scanner) error {
 			e, err := scanEntry(scan)
+			if err == nil && e.Damaged != nil {
+				err = e.Damaged
+			}
 			if err == nil && e.Record != nil {
 				records[e.Segment] = append(records[e.Segment], *e.Record)
 			}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -270,6 +271,24 @@ func (mySQL) now() string { return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC
 func (mySQL) overtaken(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1020") || strings.Contains(text, "(40001)")
+}
+
+func (mySQL) busy(err error) bool { return strings.Contains(err.Error(), "Error 1205") }
+
+// unfit knows what is denied (1044, 1045, 1142, 1143), and tables that are missing.
+func (mySQL) unfit(err error) bool {
+	return slices.ContainsFunc([]string{"1044", "1045", "1142", "1143", "1146"}, func(number string) bool {
+		return strings.Contains(err.Error(), "Error "+number)
+	})
+}
+
+// holder names the oldest transaction that holds locks, as MySQL does not tell of
+// which rows they are. It tells only those with the right PROCESS.
+func (mySQL) holder(ctx context.Context, s session, _ string) string {
+	return ask(ctx, s, `SELECT CONCAT('the oldest transaction that holds locks is of connection ', t.trx_mysql_thread_id, coalesce(CONCAT(', ', p.user, '@', p.host), ''),
+	', since ', DATE_FORMAT(CONVERT_TZ(t.trx_started, @@session.time_zone, '+00:00'), '%Y-%m-%dT%H:%i:%sZ'))
+FROM information_schema.innodb_trx t LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
+WHERE t.trx_rows_locked > 0 AND t.trx_state <> 'LOCK WAIT' ORDER BY t.trx_started LIMIT 1`)
 }
 
 func (mySQL) oneWriter() bool { return false }

@@ -140,7 +140,7 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 	u := unpacker{data: data}
 	version := u.byte()
 	if u.err == nil && (version < packed1 || version > packed3) {
-		return s, fmt.Errorf("state of %s: packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", id, version, packed1, packed3)
+		return s, fmt.Errorf("packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", version, packed1, packed3)
 	}
 	flags := u.byte()
 	s.Sizes = u.sizes(u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
@@ -161,7 +161,7 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 		u.fail("unknown fields")
 	}
 	if u.err != nil {
-		return segment.SegmentState{Segment: id}, fmt.Errorf("state of %s: %w", id, u.err)
+		return segment.SegmentState{Segment: id}, u.err
 	}
 	return s, nil
 }
@@ -179,11 +179,11 @@ type unpacker struct {
 	err  error
 }
 
-var errCut = errors.New("damaged: it ends too early")
+var errCut = errors.New("it ends too early")
 
 func (u *unpacker) fail(what string) {
 	if u.err == nil {
-		u.err = errors.New("damaged: " + what)
+		u.err = errors.New(what)
 	}
 	u.at = len(u.data)
 }

@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"database/sql"
 	"iter"
 	"slices"
 	"strings"
@@ -32,15 +33,14 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 	if f.Affected {
 		q.where("affected = TRUE") // in these words the index knows it
 	}
-	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.segment.String() })
+	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.key })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {
-			var s segment.SegmentState
-			if err == nil {
-				s, err = r.unpack()
-				err = wrap(doing, err)
+			if err != nil {
+				yield(segment.SegmentState{}, err)
+				return
 			}
-			if !yield(s, err) || err != nil {
+			if !yield(r.unpack(), nil) {
 				return
 			}
 		}
@@ -62,14 +62,22 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 	if f.JobKind != "" {
 		q.where("kind = ?", string(f.JobKind))
 	}
+	var times selection
 	if !f.Since.IsZero() {
-		q.where("at >= ?", l.dialect.time(f.Since))
+		times.where("at >= ?", l.dialect.time(f.Since))
 	}
 	if !f.Until.IsZero() {
-		q.where("at < ?", l.dialect.time(f.Until))
+		times.where("at < ?", l.dialect.time(f.Until))
 	}
-	entries := pages(ctx, l, "reading the log", q, any(-1), scanEntry, func(e *loggedEntry) any { return e.id })
 	return func(yield func(segment.LogEntry, error) bool) {
+		q := q // which may be asked again
+		q.conditions, q.args = slices.Clip(q.conditions), slices.Clip(q.args)
+		from, err := l.spanOf(ctx, &q, &times)
+		if err != nil {
+			yield(segment.LogEntry{}, wrap("reading the log", err))
+			return
+		}
+		entries := pages(ctx, l, "reading the log", q, from, scanEntry, func(e *loggedEntry) any { return e.id })
 		for e, err := range entries {
 			if !yield(e.LogEntry, err) {
 				return
@@ -77,6 +85,27 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 		}
 	}
 }
+
+// spanOf adds times to what is selected of the log, and returns the entry before the
+// first that may be of them. The index of times tells where those entries are: entries
+// are read in the order in which they were written, and all of them would be.
+func (l *Ledger) spanOf(ctx context.Context, q, times *selection) (from any, err error) {
+	if len(times.conditions) == 0 {
+		return int64(-1), nil
+	}
+	var first, last sql.NullInt64
+	err = l.read(ctx, func(s session) error {
+		return one(ctx, s, l.dialect.bind(spanQuery+strings.Join(times.conditions, " AND ")), times.args, &first, &last)
+	})
+	for i, condition := range times.conditions {
+		q.where(condition, times.args[i])
+	}
+	q.where("id <= ?", last.Int64) // 0 where there are none
+	return first.Int64 - 1, err
+}
+
+// spanQuery has no plain min(id): a database may look for that from the first entry on.
+const spanQuery = "SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE "
 
 // A selection is of rows of a table, in the order of a key.
 type selection struct {

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -263,5 +264,24 @@ WHERE current_setting('idle_in_transaction_session_timeout') = '0'`)
 func (postgreSQL) now() string { return "clock_timestamp()" }
 
 func (d postgreSQL) overtaken(err error) bool { return d.conflict(err) }
+
+func (postgreSQL) busy(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && state.SQLState() == "55P03" // lock_timeout
+}
+
+// unfit knows missing rights, tables and columns, and a log-in that is refused.
+func (postgreSQL) unfit(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && slices.Contains([]string{"42501", "42P01", "42703", "28000", "28P01"}, state.SQLState())
+}
+
+// holder asks whose transaction the row's last lock is of. What other users do,
+// PostgreSQL tells members of pg_read_all_stats only.
+func (d postgreSQL) holder(ctx context.Context, s session, key string) string {
+	return ask(ctx, s, `SELECT 'its commit row is held by a transaction of process ' || a.pid || coalesce(', ' || nullif(a.application_name, ''), '')
+	|| coalesce(' at ' || host(a.client_addr), '') || ', ' || a.state || ', since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM segmentguard_commits c JOIN pg_stat_activity a ON a.backend_xid = c.xmax WHERE c.segment = $1 AND a.pid <> pg_backend_pid()`, key)
+}
 
 func (postgreSQL) oneWriter() bool { return false }

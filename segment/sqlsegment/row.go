@@ -19,9 +19,11 @@ const chunk = 200
 
 // A row is what segmentguard_segments holds of a segment.
 type row struct {
+	key     string // the text of the segment
 	segment segment.ID
 	state   []byte // packed
 	alert   []byte // JSON of its AlertState; nil: none
+	wrong   error  // with the key; nil: nothing
 }
 
 // rowColumns are those of a row.
@@ -35,29 +37,50 @@ func scanRow(scan scanner) (r row, err error) {
 	if err := scan(&key, &r.state, &r.alert); err != nil {
 		return r, err
 	}
-	r.segment, err = segment.ParseID(string(key))
-	return r, err
+	r.key = string(key)
+	r.segment, r.wrong = segment.ParseID(r.key)
+	return r, nil
 }
 
 func newRow(s *segment.SegmentState) (r row, err error) {
-	r = row{segment: s.Segment, state: pack(s)}
+	r = row{key: s.Segment.String(), segment: s.Segment, state: pack(s)}
 	if !s.Alert.IsZero() {
 		r.alert, err = json.Marshal(s.Alert)
 	}
 	return r, err
 }
 
-func (r *row) unpack() (segment.SegmentState, error) {
-	s, err := unpack(r.segment, r.state)
-	if err != nil || len(r.alert) == 0 {
-		return s, err
+// unpack returns the state in the row, with what of it is damaged.
+func (r *row) unpack() segment.SegmentState {
+	if r.wrong != nil {
+		return segment.SegmentState{Damaged: r.damage(r.wrong, "segment")}
+	}
+	s, wrong := unpack(r.segment, r.state)
+	if wrong != nil {
+		s.Damaged = r.damage(wrong, "state")
+	}
+	if len(r.alert) == 0 {
+		return s
 	}
 	var alert segment.AlertState // of its own, or each state would be one more for the garbage collector
-	if err := json.Unmarshal(r.alert, &alert); err != nil {
-		return s, fmt.Errorf("alert of %s: %w", r.segment, err)
+	switch err := json.Unmarshal(r.alert, &alert); {
+	case err == nil:
+		s.Alert = alert
+	case wrong == nil:
+		s.Damaged = r.damage(err, "alert")
+	default:
+		s.Damaged = r.damage(fmt.Errorf("%w; %w", wrong, err), "state", "alert")
 	}
-	s.Alert = alert
-	return s, nil
+	return s
+}
+
+func (r *row) damage(wrong error, columns ...string) *segment.Damage {
+	return &segment.Damage{Table: "segmentguard_segments", Row: r.key, Columns: columns, What: wrong.Error()}
+}
+
+// damagedIn reports whether a column of a segment's row cannot be read.
+func damagedIn(s *segment.SegmentState, column string) bool {
+	return s.Damaged != nil && slices.Contains(s.Damaged.Columns, column)
 }
 
 func sameRows(a, b []row) bool {
@@ -81,8 +104,12 @@ func sizes(ctx context.Context, s session, d ledgerDialect, id segment.ID, n int
 		if err := scan(&key, &state); err != nil {
 			return err
 		}
-		found, err = unpack(id, state)
-		return err
+		var wrong error
+		if found, wrong = unpack(id, state); wrong != nil {
+			r := row{key: id.String()}
+			return r.damage(wrong, "state")
+		}
+		return nil
 	})
 	return found.Sizes[max(0, len(found.Sizes)-n):], err
 }
@@ -93,7 +120,7 @@ func readRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID)
 	return collectRows(d, ids, func(keys []any, do func(scanner) error) error {
 		query := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE segment IN (" + list("?", len(keys)) + ")" + d.unlimited()
 		return each(ctx, s, d.bind(query), keys, do)
-	}, func(id segment.ID) (row, error) { return row{segment: id, state: nothing}, nil })
+	}, func(id segment.ID) (row, error) { return row{key: id.String(), segment: id, state: nothing}, nil })
 }
 
 // lockRows locks the row of each segment, makes those that are not there, and
@@ -145,16 +172,19 @@ type changedRow struct {
 // it changed something.
 func changeRows(rows []row, change func(*segment.SegmentState) error) (changed []changedRow, err error) {
 	for i := range rows {
-		c := changedRow{}
-		if c.state, err = rows[i].unpack(); err != nil {
-			return nil, err
-		}
+		c := changedRow{state: rows[i].unpack()}
 		if err := change(&c.state); err != nil {
 			return nil, err
 		}
 		c.state.Segment = rows[i].segment
 		if c.row, err = newRow(&c.state); err != nil {
 			return nil, err
+		}
+		if damagedIn(&c.state, "state") { // it stays as it is
+			c.row.state = append([]byte{}, rows[i].state...) // no NULL
+		}
+		if damagedIn(&c.state, "alert") {
+			c.alert = rows[i].alert
 		}
 		if len(c.state.Log) > 0 || !sameRows(rows[i:i+1], []row{c.row}) {
 			changed = append(changed, c)
@@ -174,6 +204,12 @@ func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, cha
 	}
 	for _, c := range changed {
 		log = append(log, c.state.Log...)
+		if damagedIn(&c.state, "alert") { // the columns of which say more than we know
+			if err := overwriteState(ctx, s, d, &c); err != nil {
+				return err
+			}
+			continue
+		}
 		if drop[c.segment] = c.state.IsZero(); !c.state.IsZero() {
 			keep = append(keep, c)
 		}
@@ -215,6 +251,12 @@ func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []chang
 		}
 	}
 	return nil
+}
+
+// overwriteState writes the state of a row, and nothing of its alert.
+func overwriteState(ctx context.Context, s session, d ledgerDialect, c *changedRow) error {
+	_, err := s.ExecContext(ctx, d.bind("UPDATE segmentguard_segments SET state = ? WHERE segment = ?"), c.row.state, c.key)
+	return err
 }
 
 // values returns the segment and savedColumns.

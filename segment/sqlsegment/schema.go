@@ -87,11 +87,11 @@ func checkVersion(ctx context.Context, s session, d ledgerDialect) (catalog, err
 	case err != nil:
 		return nil, err
 	case found == 0:
-		return nil, errors.New("the tables of the ledger are not there, or not for this user to see: call Ledger.Migrate first")
+		return nil, notReady{errors.New("the tables of the ledger are not there, or not for this user to see: call Ledger.Migrate first")}
 	case found > version:
-		return nil, errNewer(found)
+		return nil, notReady{errNewer(found)}
 	case found < version:
-		return nil, fmt.Errorf("the schema has version %d, and this program needs version %d: call Ledger.Migrate first", found, version)
+		return nil, notReady{fmt.Errorf("the schema has version %d, and this program needs version %d: call Ledger.Migrate first", found, version)}
 	}
 	return columns, nil
 }

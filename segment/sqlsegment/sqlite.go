@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -51,7 +52,8 @@ func (sqLite) checkSession(context.Context, Queryer) error { return nil }
 // queue them by itself.
 const patience = 30 * time.Second
 
-// connect calls do with a connection that waits for that long, and gives it back
+// connect calls do with a connection that waits for that long, or up to the
+// context's deadline, which ends no waiting by itself. It gives the connection back
 // as it was: the pool is the user's.
 func (sqLite) connect(ctx context.Context, db *sql.DB, do func(beginner) error) (err error) {
 	conn, err := db.Conn(ctx)
@@ -63,13 +65,18 @@ func (sqLite) connect(ctx context.Context, db *sql.DB, do func(beginner) error) 
 	if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
 		return fmt.Errorf("reading busy_timeout: %w", err)
 	}
-	if timeout >= patience.Milliseconds() {
+	wait := patience
+	deadline, bounded := ctx.Deadline()
+	if bounded {
+		wait = max(min(wait, time.Until(deadline)), time.Millisecond)
+	}
+	if timeout == wait.Milliseconds() || !bounded && timeout > wait.Milliseconds() {
 		return do(conn)
 	}
 	defer func() {
 		err = also(err, "restoring busy_timeout", setBusyTimeout(context.WithoutCancel(ctx), conn, timeout))
 	}()
-	if err := setBusyTimeout(ctx, conn, patience.Milliseconds()); err != nil {
+	if err := setBusyTimeout(ctx, conn, wait.Milliseconds()); err != nil {
 		return fmt.Errorf("setting busy_timeout: %w", err)
 	}
 	return do(conn)
@@ -223,5 +230,16 @@ func (sqLite) now() string { return "CAST((julianday('now') - 2440587.5) * 86400
 
 // overtaken returns false: there is one writer at a time.
 func (sqLite) overtaken(error) bool { return false }
+
+func (sqLite) busy(err error) bool {
+	return strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked")
+}
+
+func (sqLite) unfit(err error) bool {
+	return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "readonly database")
+}
+
+// holder returns nothing: SQLite does not tell who writes.
+func (sqLite) holder(context.Context, session, string) string { return "" }
 
 func (sqLite) oneWriter() bool { return true }

@@ -231,15 +231,16 @@ const copyUsers = "INSERT INTO copied SELECT 2, id FROM members WHERE segment = 
 
 func (c *copies) unguarded(b *testing.B) time.Duration {
 	start := time.Now()
-	tx := c.copy(b)
+	tx := c.copy(b.Context(), b)
 	require.NoError(b, tx.Commit())
 	return time.Since(start)
 }
 
-func (c *copies) copy(b *testing.B) *sql.Tx {
-	tx, err := c.db.BeginTx(b.Context(), nil)
+func (c *copies) copy(ctx context.Context, b *testing.B) *sql.Tx {
+	b.Helper()
+	tx, err := c.db.BeginTx(ctx, nil)
 	require.NoError(b, err)
-	_, err = tx.ExecContext(b.Context(), copyUsers)
+	_, err = tx.ExecContext(ctx, copyUsers)
 	require.NoError(b, err)
 	return tx
 }
@@ -249,16 +250,16 @@ func (c *copies) guarded(b *testing.B, method sqlsegment.Method) (copying time.D
 	users := sqlsegment.Users{Dialect: c.database.Dialect, Method: method, Query: "SELECT id FROM members WHERE segment = 1"}
 	expected, err := users.Summarize(b.Context(), c.db)
 	require.NoError(b, err)
-	start := time.Now()
-	tx := c.copy(b)
-	copying = time.Since(start)
-	report, err := c.guard.Commit(b.Context(), segment.Run{
-		ID: strconv.Itoa(c.runs), Job: segment.Copy(idS, segment.ID{SiteGroup: "g", Name: "source"}), Expected: expected,
-		Stored: func(ctx context.Context) (validate.Summary, error) {
+	run := segment.Run{ID: strconv.Itoa(c.runs), Job: segment.Copy(idS, segment.ID{SiteGroup: "g", Name: "source"}), Expected: expected}
+	report, err := c.guard.Do(b.Context(), run, func(ctx context.Context, run *segment.Run) error {
+		start := time.Now()
+		tx := c.copy(ctx, b)
+		copying = time.Since(start)
+		run.Stored = func(ctx context.Context) (validate.Summary, error) {
 			users.Query = "SELECT id FROM copied WHERE segment = 2"
 			return users.Summarize(ctx, tx)
-		},
-		Staging: segment.Staging{
+		}
+		run.Staging = segment.Staging{
 			Commit: func(context.Context) error {
 				start := time.Now()
 				defer func() { copying += time.Since(start) }()
@@ -266,7 +267,8 @@ func (c *copies) guarded(b *testing.B, method sqlsegment.Method) (copying time.D
 			},
 			Discard: func(context.Context) error { return tx.Rollback() },
 			Tx:      c.history.Tx(tx),
-		},
+		}
+		return nil
 	})
 	require.NoError(b, err)
 	require.Equal(b, int64(*benchmarkUsers), report.Stored.Users())

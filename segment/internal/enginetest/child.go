@@ -126,6 +126,13 @@ func (p *Process) Say(t testing.TB, line string) {
 	require.NoError(t, err)
 }
 
+// Stop stops the child where it is: it is gone without a word, with its connections
+// open.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	require.NoError(t, p.process.Stop())
+}
+
 // Kill ends the child with SIGKILL: it can tidy up nothing.
 func (p *Process) Kill(t testing.TB) {
 	t.Helper()

@@ -13,5 +13,6 @@ func TestMain(m *testing.M) {
 		"race":    raceChild,
 		"guard":   guardChild,
 		"load":    loadChild,
+		"vanish":  vanishChild,
 	})
 }

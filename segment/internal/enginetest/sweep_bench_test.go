@@ -1,6 +1,7 @@
 package enginetest_test
 
 import (
+	"context"
 	"database/sql"
 	"iter"
 	"math/rand/v2"
@@ -60,6 +61,100 @@ func BenchmarkSweep(b *testing.B) {
 			b.ReportMetric(swept.Seconds(), "s/sweep")
 			b.ReportMetric(float64(peak)/1e6, "MB")
 		})
+	}
+}
+
+// BenchmarkSweepAffected finds 100,000 segments affected, while a guard's ledger
+// is asked to record for another segment again and again: s/wait is the longest that
+// one record took, MB the most that the heap held.
+func BenchmarkSweepAffected(b *testing.B) {
+	const affected = 100_000
+	for _, e := range enginetest.Engines() {
+		b.Run(e.Name, func(b *testing.B) {
+			d := e.New(b)
+			h, guards := d.History(b), d.History(b)
+			fillAffected(b, h, affected)
+			m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: h, Alerter: &teller{}})
+			require.NoError(b, err)
+			stop, waited, peak := make(chan struct{}), make(chan time.Duration), make(chan uint64)
+			go recordUntil(b.Context(), guards, stop, waited)
+			go heapUntil(stop, peak)
+			var swept time.Duration
+			for b.Loop() {
+				start := time.Now()
+				s, err := m.Sweep(b.Context(), func(yield func(segment.CurrentSize, error) bool) {
+					for i := range affected {
+						if !yield(segment.CurrentSize{Segment: fleetID(i), Stored: validate.Count(int64(i % 70))}, nil) {
+							return
+						}
+					}
+				})
+				swept = time.Since(start)
+				require.NoError(b, err)
+				require.GreaterOrEqual(b, len(s.Affected), affected)
+			}
+			close(stop)
+			b.ReportMetric((<-waited).Seconds(), "s/wait")
+			b.ReportMetric(float64(<-peak)/1e6, "MB")
+			b.ReportMetric(swept.Seconds(), "s/sweep")
+		})
+	}
+}
+
+// fillAffected records three days of some segments.
+func fillAffected(b *testing.B, h *sqlsegment.Ledger, n int) {
+	b.Helper()
+	now := time.Now().UTC().Add(-2 * time.Hour)
+	for chunk := range slices.Chunk(slices.Collect(numbers(n)), 1000) {
+		var ids []segment.ID
+		for _, i := range chunk {
+			ids = append(ids, fleetID(i))
+		}
+		require.NoError(b, h.Change(b.Context(), ids, func(s *segment.SegmentState) error {
+			for day := range 30 {
+				s.Record(segment.Record{
+					RunID: strconv.Itoa(day), State: segment.RunCommitted, JobID: "copy " + s.Segment.String(), JobKind: segment.JobKindCopy, Build: "7",
+					Users: int64(100_000 + 7*day), At: now.AddDate(0, 0, day-29),
+				})
+			}
+			return nil
+		}))
+	}
+}
+
+// recordUntil records, over and over, and tells how long that took at most.
+func recordUntil(ctx context.Context, h *sqlsegment.Ledger, stop <-chan struct{}, longest chan<- time.Duration) {
+	var most time.Duration
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			longest <- most
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+		start := time.Now()
+		r := rec(strconv.Itoa(i), 1, segment.RunCommitted, 1)
+		r.At = start
+		if err := h.Record(ctx, r); err != nil {
+			panic(err)
+		}
+		most = max(most, time.Since(start))
+	}
+}
+
+// heapUntil looks at the heap now and then, and tells the most that it held.
+func heapUntil(stop <-chan struct{}, peak chan<- uint64) {
+	var most uint64
+	var m runtime.MemStats
+	for {
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse)
+		select {
+		case <-stop:
+			peak <- most
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 

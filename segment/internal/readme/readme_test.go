@@ -199,6 +199,22 @@ func TestPointers(t *testing.T) {
 	}
 }
 
+// TestRules runs the command that checks the rules for Prometheus.
+func TestRules(t *testing.T) {
+	found := regexp.MustCompile("`(promtool check rules [^`]+)` finds (\\d+) ").FindStringSubmatch(read(t, "README.md"))
+	require.NotNil(t, found)
+	words := strings.Fields(found[1])
+	if _, err := exec.LookPath(words[0]); err != nil && os.Getenv("CI") == "" {
+		t.Skip(words[0] + " is not installed: apt-get install prometheus")
+	}
+	require.Contains(t, read(t, words[3]), "groups:") // so that this runs again when it changes
+	check := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	check.Dir = root
+	out, err := check.CombinedOutput()
+	require.NoError(t, err, "apt-get install prometheus: %s", out)
+	require.Contains(t, string(out), "SUCCESS: "+found[2]+" rules found")
+}
+
 // TestContributing: the folders, files and commands that it names are there.
 func TestContributing(t *testing.T) {
 	text := read(t, ".github/CONTRIBUTING.md")

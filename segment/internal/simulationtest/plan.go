@@ -39,6 +39,7 @@ type plan struct {
 	seed   uint64 // of the order
 	jobs   []jobPlan
 	sweeps []sweepPlan
+	humans []humanPlan
 }
 
 type sweepPlan struct {
@@ -92,6 +93,7 @@ func newPlan(seed uint64) plan {
 		}
 		p.sweeps = append(p.sweeps, s)
 	}
+	p.addHumans()
 	return p
 }
 
@@ -108,9 +110,19 @@ func (p *plan) smaller() (plans []plan) {
 		less.jobs = slices.Delete(slices.Clone(p.jobs), i, i+1)
 		plans = append(plans, less)
 	}
-	for i := range p.sweeps {
+	for i, s := range p.sweeps {
 		less := *p
 		less.sweeps = slices.Delete(slices.Clone(p.sweeps), i, i+1)
+		plans = append(plans, less)
+		if len(s.faults) > 0 {
+			less.sweeps = slices.Clone(p.sweeps)
+			less.sweeps[i].faults = nil
+			plans = append(plans, less)
+		}
+	}
+	for i := range p.humans {
+		less := *p
+		less.humans = slices.Delete(slices.Clone(p.humans), i, i+1)
 		plans = append(plans, less)
 	}
 	for i, j := range p.jobs {
@@ -135,7 +147,7 @@ func shrink(p plan, breaks func(plan) bool) plan {
 	for again := true; again; {
 		again = false
 		for _, less := range p.smaller() {
-			if seed, ok := someOrder(less, breaks); ok && (len(less.jobs)+len(less.sweeps) < len(p.jobs)+len(p.sweeps) || less.size() < p.size()) {
+			if seed, ok := someOrder(less, breaks); ok && less.size() < p.size() {
 				p, again = less, true
 				p.seed = seed
 				break
@@ -145,7 +157,15 @@ func shrink(p plan, breaks func(plan) bool) plan {
 	return p
 }
 
+// size returns how much there is to a plan.
 func (p *plan) size() (n int) {
+	n = len(p.jobs) + len(p.sweeps) + len(p.humans)
+	for _, s := range p.sweeps {
+		n += len(s.faults)
+	}
+	for _, h := range p.humans {
+		n += len(h.faults)
+	}
 	for _, j := range p.jobs {
 		n += len(j.faults)
 		if j.users != j.right {
@@ -179,6 +199,9 @@ func (p *plan) String() string {
 	}
 	for i, s := range p.sweeps {
 		fmt.Fprintf(&b, "sweep%d at %v; %v\n", i, s.start.Round(time.Second), s.faults)
+	}
+	for i, h := range p.humans {
+		fmt.Fprintf(&b, "human%d %s, %s, at %v; %v\n", i, h.does, h.segment, h.start.Round(time.Second), h.faults)
 	}
 	return b.String()
 }

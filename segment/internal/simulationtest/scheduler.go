@@ -20,6 +20,7 @@
 //
 //	the commit row is not locked                             200 (8)
 //	a lease is not renewed                                  1000 (6)
+//	a lease that was taken over counts                      4000 (1000)
 //	any run that went live meanwhile supersedes              200 (26)
 //	an older run goes over a later one that may be live     4000 (52)
 //	an older run's failure opens an alert                   4000 (8)
@@ -32,8 +33,15 @@
 //	a wait without a bound                                  2000 (1)
 //	nobody ends what a later run made over                  6000 (685)
 //
+// People are processes, too: they accept what an alert is about, suspect and import
+// sizes, and forget segments. They excuse only what they decided.
+//
+// The same worlds happen over a ledger in SQLite, step by step as over Memory
+// (TestWorldsInSQLite of package enginetest). What an engine adds, isolation, locks and
+// lost clients, is forced in every order by TestTwoRuns and TestVanishedClient there.
+//
 // What it does not show: what a store applies after its process was given up (the
-// next sweep finds it), two commits without a number, and all that an engine adds.
+// next sweep finds it), and two commits without a number.
 package simulationtest
 
 import (
@@ -41,7 +49,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -80,6 +87,8 @@ type process struct {
 	cancel context.CancelFunc
 	onKill []func()
 	thaws  atomic.Int64 // when the process goes on after a pause, in nanoseconds
+	number int64        // that the ledger gave it last
+	does   decision     // of a human
 }
 
 type processKey struct{}
@@ -103,7 +112,8 @@ type scheduler struct {
 	random  *rand.Rand
 	mu      sync.Mutex
 	waiting []*turn
-	running int // processes that have not ended
+	unused  []*turn // to wait with again
+	running int     // processes that have not ended
 	spawned int
 	round   int
 	arrived chan struct{}
@@ -128,14 +138,17 @@ func (s *scheduler) arrive() {
 
 // wait waits for the process's turn and returns the fault that is planned for it.
 func (s *scheduler) wait(ctx context.Context, p *process, what string) (fault, error) {
-	t := &turn{process: p, what: what, hand: make(chan fault)}
 	s.mu.Lock()
-	t.round = s.round
+	t := s.newTurn()
+	t.process, t.what, t.round = p, what, s.round
 	s.waiting = append(s.waiting, t)
 	s.mu.Unlock()
 	s.arrive()
 	select {
 	case f := <-t.hand:
+		s.mu.Lock()
+		s.unused = append(s.unused, t)
+		s.mu.Unlock()
 		return f, nil
 	case <-ctx.Done():
 		s.mu.Lock()
@@ -143,6 +156,16 @@ func (s *scheduler) wait(ctx context.Context, p *process, what string) (fault, e
 		s.mu.Unlock()
 		return "", context.Cause(ctx)
 	}
+}
+
+func (s *scheduler) newTurn() *turn {
+	n := len(s.unused)
+	if n == 0 {
+		return &turn{hand: make(chan fault)}
+	}
+	t := s.unused[n-1]
+	s.unused = s.unused[:n-1]
+	return t
 }
 
 // run hands over until all processes have ended.
@@ -192,12 +215,26 @@ func (s *scheduler) note(p *process, what string, f fault) {
 	if f != "" {
 		s.faults++
 	}
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%d %d %s %s %d", s.hash, p.id, what, f, time.Now().UnixNano())
-	s.hash = h.Sum64()
+	s.mix(uint64(p.id), uint64(time.Now().UnixNano()))
+	s.mixText(what)
+	s.mixText(string(f))
 	if s.keep {
 		s.trace = append(s.trace, fmt.Sprintf("%s %-10s %s %s", time.Now().UTC().Format("02 15:04:05.000"), p.name, what, f))
 	}
+}
+
+// mix adds numbers to the hash of all steps, by FNV-1a.
+func (s *scheduler) mix(numbers ...uint64) {
+	for _, n := range numbers {
+		s.hash = (s.hash ^ n) * 1099511628211
+	}
+}
+
+func (s *scheduler) mixText(text string) {
+	for i := range len(text) {
+		s.mix(uint64(text[i]))
+	}
+	s.mix(uint64(len(text)))
 }
 
 // say adds a line to the trace that is no step.

@@ -118,7 +118,7 @@ func (tx *transaction) write(ctx context.Context, users int64) error {
 
 func (tx *transaction) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate.Size, err error) {
 	err = tx.process.call(ctx, "tx: sizes", wait, func() error {
-		sizes, err = tx.world.memory.Sizes(context.WithoutCancel(ctx), id, n)
+		sizes, err = tx.world.ledger.Sizes(context.WithoutCancel(ctx), id, n)
 		return err
 	})
 	return sizes, err
@@ -128,7 +128,7 @@ func (tx *transaction) Sizes(ctx context.Context, id segment.ID, n int) (sizes [
 func (tx *transaction) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
 	return tx.world.locked(withID(ctx, id), tx.process, tx, "tx: lock", func() error {
 		tx.world.locks[id] = tx
-		return tx.world.memory.Lock(context.WithoutCancel(ctx), id, func(c *segment.CommitRow) error {
+		return tx.world.ledger.Lock(context.WithoutCancel(ctx), id, func(c *segment.CommitRow) error {
 			row := *c
 			if err := change(&row); err != nil {
 				return err
@@ -170,10 +170,10 @@ func (tx *transaction) commit() error {
 	defer func() { _ = tx.rollback() }()
 	w, id := tx.world, tx.output.id
 	if tx.record != nil {
-		if err := w.memory.Lock(context.Background(), id, func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
+		if err := w.ledger.Lock(context.Background(), id, func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
 			return err
 		}
-		if err := w.memory.Record(context.Background(), *tx.record); err != nil {
+		if err := w.ledger.Record(context.Background(), *tx.record); err != nil {
 			return err
 		}
 	}
@@ -223,7 +223,7 @@ type ledger struct{}
 func (ledger) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate.Size, err error) {
 	p := of(ctx)
 	err = p.call(ctx, "sizes", p.wait(), func() error {
-		sizes, err = p.world.memory.Sizes(context.WithoutCancel(ctx), id, n)
+		sizes, err = p.world.ledger.Sizes(context.WithoutCancel(ctx), id, n)
 		return err
 	})
 	return sizes, err
@@ -231,7 +231,7 @@ func (ledger) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate
 
 func (ledger) Record(ctx context.Context, r segment.Record) error {
 	p := of(ctx)
-	do := func() error { return p.world.memory.Record(context.WithoutCancel(ctx), r) }
+	do := func() error { return p.world.ledger.Record(context.WithoutCancel(ctx), r) }
 	if r.State.GoesLive() {
 		return p.world.locked(withID(ctx, r.Segment), p, nil, "record "+string(r.State), do)
 	}
@@ -241,14 +241,15 @@ func (ledger) Record(ctx context.Context, r segment.Record) error {
 func (ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
 	p := of(ctx)
 	return p.world.locked(withID(ctx, id), p, nil, "lock", func() error {
-		return p.world.memory.Lock(context.WithoutCancel(ctx), id, change)
+		return p.world.ledger.Lock(context.WithoutCancel(ctx), id, change)
 	})
 }
 
 func (ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err error) {
 	p := of(ctx)
 	err = p.call(ctx, "next", p.wait(), func() error {
-		start, err = p.world.memory.Next(context.WithoutCancel(ctx), id)
+		start, err = p.world.ledger.Next(context.WithoutCancel(ctx), id)
+		p.number = start.Number
 		return err
 	})
 	return start, err
@@ -257,9 +258,12 @@ func (ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err
 func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
 	p := of(ctx)
 	return p.call(ctx, "change", p.wait(), func() error {
-		return p.world.memory.Change(context.WithoutCancel(ctx), ids, func(s *segment.SegmentState) error {
+		return p.world.ledger.Change(context.WithoutCancel(ctx), ids, func(s *segment.SegmentState) error {
 			before := s.Alert.Open
 			err := change(s)
+			if p.does != "" {
+				p.world.decided(p.does, before, s)
+			}
 			if before != nil && before.State == segment.RunUnknown && s.Alert.Open == nil && p.wait() > 0 {
 				p.world.violate("%s ended an alert that nobody knows what is live, and did not look: %s", p.name, before.Text)
 			}
@@ -272,22 +276,22 @@ func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment
 }
 
 func (ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
-	return listed(ctx, "segments", func(m *segment.Memory) iter.Seq2[segment.SegmentState, error] {
+	return listed(ctx, "segments", func(m segment.Ledger) iter.Seq2[segment.SegmentState, error] {
 		return m.Segments(context.Background(), f)
 	})
 }
 
 func (ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
-	return listed(ctx, "log", func(m *segment.Memory) iter.Seq2[segment.LogEntry, error] { return m.Log(context.Background(), f) })
+	return listed(ctx, "log", func(m segment.Ledger) iter.Seq2[segment.LogEntry, error] { return m.Log(context.Background(), f) })
 }
 
 // listed reads a sequence in one step.
-func listed[T any](ctx context.Context, what string, list func(*segment.Memory) iter.Seq2[T, error]) iter.Seq2[T, error] {
+func listed[T any](ctx context.Context, what string, list func(segment.Ledger) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		p := of(ctx)
 		var items []T
 		err := p.call(ctx, what, p.wait(), func() error {
-			for item, err := range list(p.world.memory) {
+			for item, err := range list(p.world.ledger) {
 				if err != nil {
 					return err
 				}

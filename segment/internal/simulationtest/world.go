@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func (p *process) wait() time.Duration {
 type world struct {
 	plan      plan
 	scheduler *scheduler
-	memory    *segment.Memory
+	ledger    segment.Ledger
 	store     store
 	locks     map[segment.ID]*transaction
 	unlocked  chan struct{}
@@ -42,6 +43,10 @@ type world struct {
 	told      []segment.Alert
 	results   []result
 	violation string
+
+	accepted  map[acceptedSize]bool    // by a human
+	forgotten map[segment.ID]bool      // by a human
+	ended     map[segment.ID]time.Time // when a human ended its alert last
 }
 
 // A result is what an attempt came to.
@@ -78,13 +83,16 @@ func newPlatform() (*platform, error) {
 	return f, err
 }
 
-// run lets a world happen, and judges it.
-func run(t *testing.T, f *platform, p plan, keep bool) (w *world) {
+// run lets a world happen, and judges it. open returns its ledger; nil: it is a Memory.
+func run(t *testing.T, f *platform, p plan, keep bool, open func(*testing.T) segment.Ledger) (w *world) {
 	synctest.Test(t, func(t *testing.T) {
 		w = &world{
-			plan: p, scheduler: newScheduler(p.seed, keep), memory: segment.NewMemory(),
+			plan: p, scheduler: newScheduler(p.seed, keep), accepted: map[acceptedSize]bool{}, forgotten: map[segment.ID]bool{}, ended: map[segment.ID]time.Time{},
 			store: store{live: map[segment.ID]map[string]int64{}, staged: map[string]int64{}},
 			locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, open: map[string]bool{},
+		}
+		if w.ledger = segment.NewMemory(); open != nil {
+			w.ledger = open(t)
 		}
 		w.history(t)
 		for i, j := range p.jobs {
@@ -95,6 +103,9 @@ func run(t *testing.T, f *platform, p plan, keep bool) (w *world) {
 		}
 		for i, s := range p.sweeps {
 			w.spawn(fmt.Sprint("sweep", i), s.start, s.faults, func(ctx context.Context, _ *process) { _ = w.sweep(ctx, f) })
+		}
+		for i, h := range p.humans {
+			w.spawn(fmt.Sprint("human", i), h.start, h.faults, func(ctx context.Context, process *process) { w.human(ctx, process, &h) })
 		}
 		for i, at := range []time.Duration{12 * time.Hour, 24 * time.Hour, 25 * time.Hour} {
 			w.spawn(fmt.Sprint("last sweep", i), active+at, nil, func(ctx context.Context, p *process) {
@@ -119,7 +130,7 @@ func (w *world) history(t *testing.T) {
 				Segment: id, RunID: fmt.Sprint("history", day), State: segment.RunCommitted, JobID: "job", JobKind: segment.JobKindCopy,
 				Users: last, At: time.Now().AddDate(0, 0, day-8),
 			}
-			if err := w.memory.Record(t.Context(), r); err != nil {
+			if err := w.ledger.Record(t.Context(), r); err != nil {
 				w.violate("history: %v", err)
 			}
 		}
@@ -162,9 +173,19 @@ func (w *world) spawn(name string, after time.Duration, faults map[int]fault, do
 			s.mu.Unlock()
 			s.arrive()
 		}()
+		growStack()
 		time.Sleep(after)
 		do(ctx, p)
 	}()
+}
+
+// growStack makes the stack as large as a guard needs it, at once and while it is
+// empty: to copy it again and again takes a tenth of a world's time.
+//
+//go:noinline
+func growStack() {
+	var space [12 << 10]byte
+	runtime.KeepAlive(&space)
 }
 
 const mostAttempts = 4
@@ -224,8 +245,8 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 			w.spawn("rollback", j.retry, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, "tx: rollback", 0, tx.rollback) })
 		})
 		run.Staging, run.Stored = tx.staging(), counted(func() int64 { return total(tx.sees()) })
-		_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
-			o.number.Store(w.number(run))
+		_, err := guard.Do(ctx, run, func(ctx context.Context, _ *segment.Run) error {
+			o.number.Store(p.number)
 			time.Sleep(j.takes)
 			return tx.write(ctx, o.users)
 		})
@@ -239,7 +260,7 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 		run.Staging = w.staging(p, o)
 	}
 	_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
-		o.number.Store(w.number(run))
+		o.number.Store(p.number)
 		if run.Live {
 			return w.writeLive(ctx, p, j, o)
 		}
@@ -247,16 +268,6 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 		return p.call(ctx, "store: stage", 0, func() error { w.store.staged[o.attempt] = o.users; return nil })
 	})
 	return err
-}
-
-// number returns the number that a run was given last.
-func (w *world) number(run *segment.Run) (number int64) {
-	for e, err := range w.memory.Log(context.Background(), segment.LogFilter{Segment: run.Job.To, RunID: run.ID}) {
-		if err == nil && e.Record != nil && e.Record.Attempt == run.Attempt {
-			number = e.Record.Number
-		}
-	}
-	return number
 }
 
 // writeLive takes out what is there and writes in two steps.
@@ -303,7 +314,7 @@ func (w *world) listing(ctx context.Context) iter.Seq2[segment.CurrentSize, erro
 
 // judge holds the world, now that it is at rest, against the guard's promises.
 func (w *world) judge() {
-	for s, err := range w.memory.Segments(context.Background(), segment.SegmentFilter{}) {
+	for s, err := range w.ledger.Segments(context.Background(), segment.SegmentFilter{}) {
 		if err != nil {
 			w.violate("%v", err)
 		}
@@ -329,21 +340,29 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 	switch {
 	case s.Live != nil && s.Live.Users != users && s.Alert.Open == nil:
 		w.violate("%s: the ledger says that %d users are live, the store has %d, and nobody is told", s.Segment, s.Live.Users, users)
-	case !well && s.Alert.Open == nil:
+	case !well && s.Alert.Open == nil && !w.excused(s.Segment, live):
 		w.violate("%s: live is %v, and nobody is told", s.Segment, live)
 	}
 	for _, size := range s.Sizes {
-		if size.Users >= 10_200 || size.Users < 10_000 {
+		if !w.verified(s.Segment, &size) {
 			w.violate("%s: %d users are in the baseline, which nobody verified", s.Segment, size.Users)
 		}
 	}
 	open, last := s.Alert.Open, w.last(s)
-	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last) {
+	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last.output.attempt) && !w.ended[s.Segment].After(last.ended) {
 		w.violate("%s: the last run failed, and nobody was told: %v", s.Segment, last.err)
 	}
-	if open != nil && well && s.Live != nil && w.lastIsRight(s) {
+	if open != nil && well && s.Live != nil && w.lastIsRight(s) && !w.misled(s.Segment) && !w.stoodStill(open) {
 		w.violate("%s: the last run is right and live, the store is well, and the alert stands: %s", s.Segment, open.Text)
 	}
+}
+
+// stoodStill reports whether an alert is of a run without staging that stood still for
+// longer than its lease: it may have counted the users of the run after it, which no
+// sweep ends as yet.
+func (w *world) stoodStill(a *segment.Alert) bool {
+	o := w.outputs[fmt.Sprintf("%s/%d", a.RunID, a.Attempt)]
+	return o != nil && o.tainted && w.writesLive(o.id)
 }
 
 // well reports whether what is live is one output, and that as it should be.
@@ -358,10 +377,8 @@ func (w *world) well(live map[string]int64) bool {
 }
 
 // toldOf reports whether people were told of an attempt, by whom ever.
-func (w *world) toldOf(r *result) bool {
-	return slices.ContainsFunc(w.told, func(a segment.Alert) bool {
-		return fmt.Sprintf("%s/%d", a.RunID, a.Attempt) == r.output.attempt
-	})
+func (w *world) toldOf(attempt string) bool {
+	return slices.ContainsFunc(w.told, func(a segment.Alert) bool { return fmt.Sprintf("%s/%d", a.RunID, a.Attempt) == attempt })
 }
 
 // last returns what the attempt came to that began last at a segment; nil where

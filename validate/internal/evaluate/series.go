@@ -2,6 +2,7 @@ package main
 
 import (
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -17,14 +18,35 @@ import (
 // A series is the daily sizes of one list.
 type series struct {
 	kind   string // "set": a list rebuilt daily; "flow": a daily total
+	half   string // "choose": margins may be chosen by it; "test": none was
 	median float64
 	sizes  []validate.Size
 	event  []bool // by size: hindsight marks the day
 }
 
+// halfOf says to which half of the data a source belongs. A hash decides, once and for
+// all: who chooses a margin looks at the sources of one half only, and who says how good
+// it is at those of the other.
+func halfOf(source string) string {
+	if sha256.Sum256([]byte(source))[0]%2 == 0 {
+		return "choose"
+	}
+	return "test"
+}
+
+// of returns the series of a kind, and of a half or of both ("all").
+func of(all []series, kind, half string) (some []series) {
+	for _, s := range all {
+		if s.kind == kind && (half == "all" || s.half == half) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
 // load reads the three files of a folder, as testdata/volumes has them.
 func load(dir string) ([]series, error) {
-	kinds, err := table(filepath.Join(dir, "volumes-series.csv"), "series_id", "kind", "median")
+	kinds, err := table(filepath.Join(dir, "volumes-series.csv"), "series_id", "kind", "median", "source")
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +66,7 @@ func load(dir string) ([]series, error) {
 	all := make([]series, len(kinds))
 	for i, row := range kinds {
 		place[row[0]] = i
-		all[i].kind = row[1]
+		all[i].kind, all[i].half = row[1], halfOf(row[3])
 		if all[i].median, err = strconv.ParseFloat(row[2], 64); err != nil {
 			return nil, fmt.Errorf("median of %s: %w", row[0], err)
 		}

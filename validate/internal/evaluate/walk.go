@@ -37,12 +37,9 @@ type result struct {
 
 // walk judges each day of each series by the n sizes before it: as it was, and
 // on days without an event also as each fault would have left it.
-func walk(all []series, kind string, n int, m method) result {
+func walk(all []series, n int, m method) result {
 	r := result{found: make([]share, len(faults))}
 	for _, s := range all {
-		if s.kind != kind {
-			continue
-		}
 		for i := n; i < len(s.sizes); i++ {
 			history, size := s.sizes[i-n:i], s.sizes[i]
 			alarm := m.off(history, size)

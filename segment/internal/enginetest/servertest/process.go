@@ -53,6 +53,10 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
+// Stop stops the program where it is: what it holds it holds on to, and it does not
+// answer any more.
+func (p *Process) Stop() error { return p.command.Process.Signal(syscall.SIGSTOP) }
+
 // Signal sends a signal, and waits until the program has ended by it. It returns
 // nil also where the program had ended before.
 func (p *Process) Signal(signal syscall.Signal) error {

@@ -41,12 +41,20 @@ func TestBandFormula(t *testing.T) {
 		history      []Size
 		low, high    float64 // ln of the edges over the size before
 	}{
-		{"one size", "floor + (1 − 1/14)(start − floor)", days(1_000_000), 0.20 + 13.0/14*0.30, 0.25 + 13.0/14*0.35},
-		{"seven sizes", "half way from start to floor", days(repeat(7, 1_000_000)...), 0.35, 0.425},
-		{"fourteen constant sizes", "the floors", days(repeat(14, 1_000_000)...), 0.20, 0.25},
+		{"one size", "floor + (1 − 1/14)(start − floor)", days(1_000_000), 0.18 + 13.0/14*0.32, 0.22 + 13.0/14*0.38},
+		{"four sizes", "the same, though they never moved", days(repeat(4, 1_000_000)...), 0.18 + 10.0/14*0.32, 0.22 + 10.0/14*0.38},
+		{"five constant sizes", "the floors: no wide start", days(repeat(5, 1_000_000)...), 0.18, 0.22},
+		{"seven sizes, one move of 2%", "no wide start", days(append(repeat(6, 1_000_000), 1_020_000)...), 0.18 + math.Log(1.02), 0.22},
+		{"seven sizes, one move of more", "half way from start to floor", days(append(repeat(6, 1_000_000), 1_020_001)...), 0.34 + math.Log(1.020001), 0.41},
+		{"fourteen constant sizes", "the floor of what hardly moves", days(repeat(14, 1_000_000)...), 0.105, 0.105},
+		{"thirteen constant sizes", "one too few", days(repeat(13, 1_000_000)...), 0.18, 0.22},
+		{"fourteen, one move of 2%", "the largest may be that", days(append(repeat(13, 1_000_000), 1_020_000)...), 0.105, 0.105},
+		{"fourteen, one move of more", "the ordinary floors", days(append(repeat(13, 1_000_000), 1_020_001)...), 0.18, 0.22},
+		{"fourteen, usually by 1%", "the usual one may be that", days(append(repeat(11, 1_000_000), 1_009_990, 1_020_080, 1_030_270)...), 0.105, 0.105},
+		{"fourteen, usually by more", "the ordinary floors", days(append(repeat(11, 1_000_000), 1_010_010, 1_020_120, 1_030_331)...), 0.18, 0.22},
 		{"constant small sizes", "at least two standard errors of a count, 2/√25", days(repeat(30, 25)...), 0.4, 0.4},
-		{"two days away", "× √2", days(append(repeat(29, 1_000_000), 0)...), 0.20 * math.Sqrt2, 0.25 * math.Sqrt2},
-		{"nine days away", "× √4 at most, and at most the cap 0.65 above", days(append(repeat(29, 1_000_000), repeat(8, 0)...)...), 0.40, 0.50},
+		{"two days away", "× √2", days(append(repeat(13, 1_000_000), 0)...), 0.18 * math.Sqrt2, 0.22 * math.Sqrt2},
+		{"nine days away", "× √4 at most, and at most the cap 0.65 above", days(append(repeat(13, 1_000_000), repeat(8, 0)...)...), 0.36, 0.44},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			band := bandOf(c.history)
@@ -104,15 +112,19 @@ func TestBandOneWeekday(t *testing.T) {
 	}
 }
 
-// TestNear: half a day off is the same weekday, a second more is not.
+// TestNear: half a day off is the same weekday, and so is what is of the same UTC day.
 func TestNear(t *testing.T) {
-	const at = 100 * day
-	for off, want := range map[int64]bool{0: true, sameDay: true, -sameDay: true, sameDay + 1: false, -sameDay - 1: false} {
-		_, ok := near([]point{{5, at + off}}, at)
-		require.Equal(t, want, ok, "%d seconds off", off)
+	const at = 100*day + 5
+	for off, want := range map[int64]bool{
+		0: true, sameDay: true, -sameDay: true, -sameDay - 1: false, sameDay + 1: true, day - 6: true, day - 5: false,
+	} {
+		users, _ := near([]point{{5, at + off}}, at)
+		require.Equal(t, want, users == 5, "%d seconds off", off)
 	}
-	users, _ := near([]point{{5, at - 20}, {6, at + 10}, {7, at + 30}}, at)
-	require.EqualValues(t, 6, users, "the closest")
+	low, high := near([]point{{9, at - 20}, {6, at - 1}, {7, at + 30}}, at)
+	require.Equal(t, []int64{6, 7}, []int64{low, high}, "the closest, and the last of the day")
+	low, high = near([]point{{9, at - 20}, {6, at - 6}}, at)
+	require.Equal(t, []int64{6, 6}, []int64{low, high}, "the day before is near")
 }
 
 // TestBandNarrows: from fourteen sizes on, a step is bounded by twice the largest
@@ -128,7 +140,7 @@ func TestBandNarrows(t *testing.T) {
 	}
 	low := func(band Band) float64 { return math.Log(float64(band.Previous) / float64(band.Low)) }
 	require.Greater(t, low(bandOf(growing(13, 1.1))), 0.5, "a week ago it had half the size")
-	require.InDelta(t, 0.2, low(bandOf(growing(14, 1.1))), 1e-5, "the floor is more than 2 ln 1.1")
+	require.InDelta(t, 0.18, low(bandOf(growing(14, 1.09))), 1e-5, "the floor is more than 2 ln 1.09")
 	require.InDelta(t, 2*math.Log(1.2), low(bandOf(growing(14, 1.2))), 1e-5)
 	w := newWindow(growing(14, 1.2), "", capSet{})
 	require.InDelta(t, 2*math.Log(1.2)*math.Sqrt(3), low(newBand(w.points(), midnight.AddDate(0, 0, 2))), 1e-5, "three days away")
@@ -137,19 +149,19 @@ func TestBandNarrows(t *testing.T) {
 // TestMarginOfSmallSizes: from a hundred users on, edges are capped, however much
 // the segment moves.
 func TestMarginOfSmallSizes(t *testing.T) {
-	require.InDelta(t, 0.60, dropEdge.margin(30, 0.5, 1, 100), 0)
-	require.InDelta(t, 0.65, riseEdge.margin(30, 0.5, 1, 100), 0)
-	require.InDelta(t, 4*0.5, dropEdge.margin(30, 0.5, 1, 99), 0)
-	require.InDelta(t, 4*0.5, riseEdge.margin(30, 0.5, 1, 99), 0)
+	require.InDelta(t, 0.60, dropEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 100), 0)
+	require.InDelta(t, 0.65, riseEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 100), 0)
+	require.InDelta(t, 4*0.5, dropEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 99), 0)
+	require.InDelta(t, 4*0.5, riseEdge.margin(30, motion{lnUsual: 0.5, lnLargest: 0.5}, 1, 99), 0)
 }
 
 // TestRounding: what logarithms lose costs no user: a band around a size that never
 // moves begins and ends at the whole number that exact arithmetic gives.
 func TestRounding(t *testing.T) {
-	for _, users := range []int64{100, 1000, 123_456} {
+	for _, users := range []int64{400, 1000, 123_456} {
 		band := bandOf(days(repeat(30, users)...))
-		require.Equal(t, int64(math.Ceil(float64(users)*math.Exp(-0.2)-1e-6)), band.Low)
-		require.Equal(t, int64(math.Floor(float64(users)*math.Exp(0.25)+1e-6)), band.High)
+		require.Equal(t, int64(math.Ceil(float64(users)*math.Exp(-0.105)-1e-6)), band.Low)
+		require.Equal(t, int64(math.Floor(float64(users)*math.Exp(0.105)+1e-6)), band.High)
 	}
 	huge := bandOf(days(repeat(30, math.MaxInt64-1)...))
 	require.EqualValues(t, math.MaxInt64, huge.High)
@@ -227,7 +239,8 @@ func TestMovesMatchScan(t *testing.T) {
 				third = max(third, x)
 			}
 		}
-		usual, most := moves(points)
+		moved := moves(points)
+		usual, most := moved.lnUsual, moved.lnLargest
 		require.InDelta(t, third, usual, 1e-9)
 		require.InDelta(t, largest, most, 1e-9)
 	}

@@ -1,0 +1,76 @@
+package enginetest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment/internal/plantedtest"
+)
+
+// TestPlantedBugs plants in guard and ledger what only an engine can show to be
+// wrong. It takes minutes: see plantedtest.Variable.
+func TestPlantedBugs(t *testing.T) {
+	for _, bug := range []struct {
+		plantedtest.Bug
+
+		finds string // the test
+	}{
+		{plantedtest.Bug{
+			Name: "the lock row is the ledger's row", File: "sqlsegment/commit.go",
+			Code: "	if err := d.lockCommit(ctx, s, key, insert, fresh); err != nil {",
+			Bug: `	if id, err := segment.ParseID(key); err == nil {
+		if _, err := lockRows(ctx, s, d, []segment.ID{id}); err != nil {
+			return c, err
+		}
+	}
+	if err := d.lockCommit(ctx, s, key, insert, fresh); err != nil {`,
+		}, "TestVanishedClient"},
+		{plantedtest.Bug{
+			Name: "the row is written before it is compared", File: "sqlsegment/mysql.go",
+			Code: "	for range 2 {\n		locked := false",
+			Bug: `	if _, err := s.ExecContext(ctx, "INSERT "+insert+" ON DUPLICATE KEY UPDATE attempt = attempt + 1", fresh...); err != nil {
+		return err
+	}
+	for range 2 {
+		locked := false`,
+		}, "TestTwoRuns"},
+		{plantedtest.Bug{
+			Name: "what is stored is counted before the lock", File: "guard_commit.go",
+			Code: "	if err == nil && !r.admitting {",
+			Bug: `	if err == nil && !r.admitting {
+		sum, failed := r.run.Stored(ctx)
+		r.run.Stored = func(context.Context) (validate.Summary, error) { return sum, failed }`,
+		}, "TestTwoRuns"},
+		{plantedtest.Bug{
+			Name: "no lock in the job's transaction", File: "guard_lease.go",
+			Code: "case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil:",
+			Bug:  "case r.rule.Mode == Observe, r.lease != nil, tx == nil && r.guard.config.Ledger == nil, tx != nil:",
+		}, "TestTwoRuns"},
+		{plantedtest.Bug{
+			Name: "a run that begins waits for transactions", File: "sqlsegment/log.go",
+			Code: "superseded(ctx, s, d, d.bind(newest), &r)",
+			Bug:  "superseded(ctx, s, d, d.bind(d.latest(newest)), &r)",
+		}, "TestVanishedClient"},
+		{plantedtest.Bug{
+			Name: "a record that is tried again lost its lease's token", File: "sqlsegment/ledger.go",
+			Code: "return recording(&r, l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) }))",
+			Bug: `return recording(&r, l.write(ctx, func(s session) error {
+		again := r
+		r.Hold = segment.Hold{}
+		return record(ctx, s, l.dialect, again)
+	}))`,
+		}, "TestRecordIsTriedAgain"},
+	} {
+		t.Run(bug.Name, func(t *testing.T) {
+			out := plantedtest.Find(t, "../..", bug.Bug, nil, "-run=^"+bug.finds+"$")
+			require.Contains(t, out, "--- FAIL: "+bug.finds, "%s", out)
+			for line := range strings.Lines(out) {
+				if strings.Contains(line, "--- FAIL") {
+					t.Log(strings.TrimSpace(line))
+				}
+			}
+		})
+	}
+}

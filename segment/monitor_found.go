@@ -1,0 +1,140 @@
+package segment
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/segmentguard/segmentguard/validate"
+)
+
+// mostShown is how many findings a Sweep shows.
+const mostShown = 1000
+
+// A found segment is what a sweep holds of a finding until it is written down. Of
+// very many it holds no details, and judges them again by then: neither its memory
+// nor a transaction may grow with all that is known of each.
+type found struct {
+	current  CurrentSize
+	listed   int // how often the store's sizes name it; 0: it is missing
+	urgency  Urgency
+	kind     validate.Kind
+	users    int64
+	upstream *found          // nil: none explains it
+	limited  *limited        // nil: not
+	damaged  *Damage         // a row of which nobody knows whose it is
+	details  *SegmentFinding // nil: left out
+}
+
+// A limited segment shares its size with others that were larger.
+type limited struct {
+	findings []validate.Finding
+	fell     *fall  // nothing else is wrong with it
+	brought  string // the run that brought the size; empty: none
+}
+
+func newFound(current CurrentSize, listed int, details *SegmentFinding) *found {
+	f := &found{current: current, listed: listed, details: details}
+	f.current.Segment = details.Segment
+	f.urgency, f.kind, f.users = details.Urgency, details.Kind, details.Users
+	return f
+}
+
+// gravestFirst puts the gravest finding first: by severity, kind, users at stake, name.
+func gravestFirst(a, b *found) int {
+	return cmp.Or(
+		cmp.Compare(a.urgency, b.urgency), // "page" before "ticket"
+		a.kind.Compare(b.kind),
+		cmp.Compare(b.users, a.users),
+		a.current.Segment.Compare(b.current.Segment),
+	)
+}
+
+// limit adds that the segment shares a size with others.
+func (f *found) limit(finding validate.Finding) {
+	if f.limited == nil {
+		f.limited = &limited{}
+	}
+	f.limited.findings = append(f.limited.findings, finding)
+	if f.urgency = Page; finding.Kind.Compare(f.kind) < 0 {
+		f.kind = finding.Kind
+	}
+	if f.details != nil {
+		f.details.add(finding)
+	}
+}
+
+// hold takes in what was found, with the details of the gravest.
+func (w *sweeper) hold(f *found) {
+	w.findings[f.current.Segment] = f
+	if w.detailed = append(w.detailed, f); len(w.detailed) < mostShown+mostShown/4 {
+		return
+	}
+	slices.SortFunc(w.detailed, gravestFirst)
+	for _, f := range w.detailed[mostShown:] {
+		f.details = nil
+	}
+	w.detailed = w.detailed[:mostShown]
+}
+
+// detail fills in the details that were left out of some findings, by what the
+// ledger holds of their segments now.
+func (w *sweeper) detail(ctx context.Context, some []ID) error {
+	bare := slices.DeleteFunc(slices.Clone(some), func(id ID) bool { f := w.findings[id]; return f == nil || f.details != nil })
+	if len(bare) == 0 {
+		return nil
+	}
+	states := map[ID]SegmentState{}
+	err := w.monitor.config.Ledger.Change(ctx, bare, func(s *SegmentState) error { // which changes nothing
+		states[s.Segment] = *s
+		return nil
+	})
+	if err != nil {
+		return wrap("reading the segments that were found", err)
+	}
+	var failures []error
+	for _, id := range bare {
+		f, s := w.findings[id], states[id]
+		details, err := w.examineAgain(ctx, f, &s)
+		failures = append(failures, err)
+		for _, finding := range f.limits() {
+			details.add(finding)
+		}
+		f.details = &details
+	}
+	return joinFew(failures)
+}
+
+// examineAgain returns the details of what a sweep found.
+func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (SegmentFinding, error) {
+	switch {
+	case f.damaged != nil:
+		s.Damaged = f.damaged
+		return damagedFinding(s), nil //nolint:nilerr // it is what was found
+	case s.Damaged != nil:
+		return damagedFinding(s), nil //nolint:nilerr // it is what was found
+	case f.limited != nil && f.limited.fell != nil:
+		return newFinding(s, s.Segment, f.limited.fell.report()), nil
+	case f.listed == 0:
+		return missing(s), nil
+	}
+	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
+	e := w.examine(&pair{f.current, *s, f.listed}, &rule)
+	return newFinding(s, s.Segment, e.check(ctx, w.monitor.validator)), err
+}
+
+func (f *found) limits() []validate.Finding {
+	if f.limited == nil {
+		return nil
+	}
+	return f.limited.findings
+}
+
+// undetailed returns what is known of a finding whose details could not be read.
+func (f *found) undetailed() SegmentFinding {
+	report := validate.Report{Name: f.current.Segment.String(), Stored: f.current.Stored, Findings: f.limits()}
+	return SegmentFinding{
+		Segment: f.current.Segment, Urgency: f.urgency, Kind: f.kind, Users: f.users, Report: report,
+		Text: report.Name + ": " + string(f.kind) + "; the details could not be read",
+	}
+}
