@@ -182,6 +182,10 @@ func (w *world) outside(t *testing.T, f *validate.Finding, at int, nearest, know
 func (w *world) off(kind validate.Kind, at int, before *truth) bool {
 	net := before.size(false) - w.sides[at].size(false)
 	short, surplus := w.counts(before, at)
+	if w.policy.Distinct && at == 3 && before.digested() {
+		net = before.size(true) - w.sides[at].size(true)
+		short, surplus = allowed(w.policy.Tolerance.Short, before.size(true)), allowed(w.policy.Tolerance.Surplus, before.size(true))
+	}
 	return kind == validate.Short && net > short || kind == validate.Surplus && -net > surplus
 }
 
