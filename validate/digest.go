@@ -102,7 +102,7 @@ func (d *Digest) AddString(user string) {
 	}
 }
 
-const keysAtOnce = 128
+const keysAtOnce = 512
 
 // wait hands the key of a user to the table, together with others.
 func (d *Digest) wait(key uint64) {
@@ -141,6 +141,10 @@ func addAll[U string | []byte](d *Digest, users []U) {
 
 // addPlain takes in users of which none is at a checkpoint.
 func addPlain[U string | []byte](d *Digest, users []U) {
+	if d.shared() {
+		d.users += int64(len(users))
+		return
+	}
 	d.settle()
 	low, high, floor := d.sum[0], d.sum[1], d.sample.Floor
 	var carry uint64
@@ -178,8 +182,8 @@ func (d *Digest) addOther(user string) {
 
 // note does what only few users ask for: a place in the sample, a checkpoint.
 func (d *Digest) note(h sketch.Hash) {
-	if d.self != d {
-		d.claim()
+	if d.shared() {
+		return
 	}
 	if d.table != nil {
 		d.wait(h.Key())
@@ -275,6 +279,15 @@ func (d *Digest) claim() {
 	}
 }
 
+// shared reports whether there is a copy of the digest. What the two share is in order
+// for neither of them, and must not be changed any more.
+func (d *Digest) shared() bool {
+	if d.self != d {
+		d.claim()
+	}
+	return d.origin.copied.Load()
+}
+
 // flaw returns why nothing can be judged by the digest as it stands.
 func (d *Digest) flaw() error {
 	d.claim()
@@ -306,9 +319,12 @@ func (d *Digest) Merge(next *Digest) error {
 	if d.users > math.MaxInt64-next.users {
 		return fmt.Errorf("validate: merge: %d users and %d more, want %d at most", d.users, next.users, math.MaxInt64)
 	}
-	d.claim()
 	if why := next.flaw(); why != nil {
 		d.spoil(why)
+	}
+	if d.shared() || next.shared() {
+		d.users += next.users
+		return nil
 	}
 	d.mergeCheckpoints(next)
 	d.mergeTable(next)

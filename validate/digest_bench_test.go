@@ -45,7 +45,7 @@ func bare(users []string) {
 // BenchmarkDigest measures each way to digest against a bare loop of xxh3 over
 // the same ids, in turns, and reports the median of the ratios.
 func BenchmarkDigest(b *testing.B) {
-	for _, length := range []int{8, 16, 20, 36} {
+	for _, length := range []int{8, 36} {
 		users := ids(1_000_000, length)
 		bytes := make([][]byte, len(users))
 		for i, u := range users {

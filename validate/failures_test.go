@@ -86,6 +86,15 @@ func failures() []failure {
 			}
 			return d.Summary()
 		}()}, false},
+		{"The match rate fell from 62% to 41%, which the growth of the source hides from the size.", policy{Mapping: validate.Ratio{Min: 0.2, Max: 0.95}}, out{Expected: count(15_001), SelfReported: true, Read: count(15_001), Written: count(6150), Stored: count(6150), Sizes: reads(6200, 10_000), At: noon}, false},
+		{"The store changed while it was counted: count it at rest.", policy{}, out{Expected: count(60_000), Stored: validate.Moving(count(59_000), count(61_000))}, false},
+		{"More repeats than can be told one by one: digest each user once.", policy{Distinct: true}, out{Expected: of(users, users[:25_000]), Stored: of(users)}, false},
+		{"Fewer are stored than rows were fingerprinted, and some rows may be repeats: digest them.", policy{Distinct: true}, out{Expected: bare(of(users, users[:100])), Stored: count(60_000)}, false},
+		{"Nothing is stored, and the API says no more than that there were below 8.", policy{AllowEmpty: true, Tolerance: validate.Within(1)}, out{Expected: validate.Bounded(0, 7), Stored: count(0)}, false},
+		{"Most of the source was exchanged while it was read: nobody can tell who was skipped.", policy{}, out{Expected: validate.Moving(of(users), of(users[30_000:], joined(8, 30_000))), Read: of(users[29_000:], joined(8, 30_000)), Stored: of(users[29_000:], joined(8, 30_000))}, false},
+		{"A replica does not say how old its answer is, and the policy asks.", policy{MaxSourceLag: time.Hour}, out{Expected: count(500).LagUnknown(), Stored: count(500), At: noon}, false},
+		{"A handful was lost at the end: too few for a cause.", policy{}, out{Expected: of(users), Stored: of(users[:59_996])}, false},
+		{"Ids of another kind are beyond the mapping, and one of them was lost on the way to the store.", mapped, out{Expected: of(users[:1000]), Read: of(users[:1000]), Written: of(joined(6, 800)), Stored: of(joined(6, 800)[1:])}, false},
 		{"The policy is wrong, not the output.", policy{Tolerance: short(-1)}, out{Expected: count(5), Stored: count(5)}, false},
 	}
 }

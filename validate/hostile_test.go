@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestWhoCameFirst(t *testing.T) {
 	require.NoError(t, unmarshal(late.body()))
 	gap := few(func(f *forged) {
 		for i := range f.sample.Users {
-			f.sample.Users[i].First += 1
+			f.sample.Users[i].First++
 		}
 	})
 	require.ErrorContains(t, unmarshal(gap.body()), "sample: nobody came at place 0")
@@ -112,5 +113,49 @@ func TestMutatedJSON(t *testing.T) {
 			require.True(t, s.IsUnknown() || s.Users() == 5, "%s passes as %s", text, s)
 		}
 	}
-	require.Greater(t, read, 1000)
+	require.Greater(t, read, 500)
+}
+
+// TestCopiesNeverPanic: whatever is done with a digest and a copy of it, both are
+// incomplete in the end, and neither panics.
+func TestCopiesNeverPanic(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 60 {
+		var d Digest
+		d.AddStrings(manyNames(random.IntN(12_000)))
+		d.AddString("a")
+		copied := d
+		both := []*Digest{&d, &copied}
+		for range 20 {
+			one := both[random.IntN(2)]
+			switch random.IntN(6) {
+			case 0:
+				one.AddString("b")
+			case 1:
+				one.AddStrings(manyNames(random.IntN(300)))
+			case 2:
+				require.NoError(t, one.Merge(numbered(random.IntN(6000))))
+			case 3:
+				_, err := one.MarshalBinary()
+				require.NoError(t, err)
+			case 4:
+				one.Distinct()
+			case 5:
+				one.AddAll([][]byte{[]byte("c"), []byte("d")})
+			}
+		}
+		copied.AddString("e")
+		for _, one := range both {
+			_, err := Check(t.Context(), Policy{Tolerance: Within(1)}, Output{Expected: Count(one.Users()), Stored: one.Summary()})
+			require.ErrorIs(t, err, Unverified)
+		}
+	}
+}
+
+func manyNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "name " + strconv.Itoa(i)
+	}
+	return names
 }

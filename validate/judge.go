@@ -260,7 +260,7 @@ func (j *judge) countOnce(s step) {
 func (j *judge) rowsOnly(s *step) {
 	j.again = j.again || s.before.remeasure != nil
 	if !s.after.identified() {
-		j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these tells how many distinct users there are",
+		j.unverified(s.stage, "%s %s of %s%s, some of which may be repeats: a Digest of these would tell how many distinct users there are",
 			s.stage.done(), s.after.number(), s.before.amount(), taken(s.from, s.named))
 	}
 }
@@ -436,9 +436,10 @@ func (j *judge) empty() {
 			j.add(s.short())
 		}
 	case before != nil && before.moved == nil && j.policy.AllowEmpty:
+		from, _ := j.whence(before, false)
 		j.add(Finding{
 			Kind: Unverified, Step: storing.String(), Severity: j.doubt(before, stored),
-			Detail: fmt.Sprintf("nothing is stored, and of %s before nobody knows if there were any", before.amount()),
+			Detail: fmt.Sprintf("nothing is stored where %s %s: nobody knows if there were any", before.were(), given(from)),
 		})
 	default:
 		j.nothing(storing, "nothing is stored")
@@ -495,10 +496,15 @@ type limits struct{ lowest, highest int64 }
 // them is wrong, whatever the side before held of all that it may have held. Each
 // end has its own margin.
 func (s *step) possible() limits {
-	if m := s.before.moved; m != nil && m.digested() {
+	m := s.before.moved
+	switch {
+	case m == nil || !m.digested():
+		return s.around(s.before.lower, s.before.upper)
+	case s.banded():
 		return s.around(m.common, m.all)
 	}
-	return s.around(s.before.lower, s.before.upper)
+	short, surplus := s.tolerance.Short.allowed(s.before.lower), s.tolerance.Surplus.allowed(s.before.lower)
+	return limits{m.common - short, plus(m.all, surplus)}
 }
 
 // certain returns the limits that the step has at least: what is within them is

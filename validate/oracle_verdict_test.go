@@ -39,8 +39,12 @@ func (w *world) margins(before *truth, at int, distinct bool) (short, surplus in
 // counts returns the same for the numbers of two neighbours, of which the step
 // between them alone has a say.
 func (w *world) counts(before *truth, at int) (short, surplus int64) {
+	users := before.size(false)
+	if before.after != nil {
+		users = min(users, before.after.size(false))
+	}
 	tolerance := [...]validate.Tolerance{1: w.policy.Reading, 3: w.policy.Tolerance}[at]
-	return allowed(tolerance.Short, before.size(false)), allowed(tolerance.Surplus, before.size(false))
+	return allowed(tolerance.Short, users), allowed(tolerance.Surplus, users)
 }
 
 // judge holds the report against the world.
@@ -133,7 +137,7 @@ func (w *world) finding(t *testing.T, f *validate.Finding) {
 		short, surplus := w.margins(known, at, distinct)
 		require.True(t, known.lacks(side, distinct) > short || known.foreign(side, distinct) > surplus, "the users are right: %s\n%s", f.Detail, w)
 	case validate.Short, validate.Surplus:
-		if f.Severity == validate.Fail && len(side.users) > 0 && !(w.mapped() && at == 2) {
+		if f.Severity == validate.Fail && len(side.users) > 0 && (at != 2 || !w.mapped()) {
 			w.outside(t, f, at, nearest, known)
 		}
 	case validate.Empty:
@@ -178,6 +182,10 @@ func (w *world) outside(t *testing.T, f *validate.Finding, at int, nearest, know
 func (w *world) off(kind validate.Kind, at int, before *truth) bool {
 	net := before.size(false) - w.sides[at].size(false)
 	short, surplus := w.counts(before, at)
+	if w.policy.Distinct && at == 3 && before.digested() {
+		net = before.size(true) - w.sides[at].size(true)
+		short, surplus = allowed(w.policy.Tolerance.Short, before.size(true)), allowed(w.policy.Tolerance.Surplus, before.size(true))
+	}
 	return kind == validate.Short && net > short || kind == validate.Surplus && -net > surplus
 }
 
@@ -196,7 +204,7 @@ func (w *world) reason(t *testing.T, f *validate.Finding, at int, nearest, known
 	switch {
 	case nearest == nil, nearest.after != nil && known == nil, !nearest.exact() && nearest.after == nil, !side.exact():
 		return // an estimate, bounds, counts of what moved, or nothing at all
-	case w.mapped() && !w.sides[2].measured(), strings.HasPrefix(f.Detail, "nothing is stored, and of 0 to "):
+	case w.mapped() && !w.sides[2].measured(), strings.HasPrefix(f.Detail, "nothing is stored where 0 to "):
 		return
 	case side.identified() && known == nil:
 		return // other hashes

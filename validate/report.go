@@ -332,7 +332,7 @@ func (r *Report) problem() string {
 		return fmt.Sprintf("verdict is %q, and nothing was expected", passed)
 	case r.outcome == failed && !r.fails():
 		return fmt.Sprintf("verdict is %q, and no finding fails", failed)
-	case r.SameUsers && !(r.Expected.identified() && r.Stored.identified()):
+	case r.SameUsers && (!r.Expected.identified() || !r.Stored.identified()):
 		return "same_users is true, and nobody knows which users there were"
 	case r.Band.Low < 0 || r.Band.High < r.Band.Low || r.Band.Points < 0:
 		return fmt.Sprintf("band is %d to %d by %d sizes, want the higher bound last and none below 0", r.Band.Low, r.Band.High, r.Band.Points)

@@ -333,8 +333,12 @@ func (j *judge) rate(side *Summary) {
 		return
 	}
 	share := func(users int64) string { return percentAbove(float64(users), float64(read.lower)) }
-	j.off(mapping, kind, side, fmt.Sprintf("%s of the %s that were read, where %s to %s are allowed by the rates of %s",
-		share(side.lower), counted(read.lower, "user"), share(band.Low), share(band.High), counted(int64(band.Points), "earlier size")))
+	verb := mapping.done()
+	if side == &j.out.Stored {
+		verb = storing.done()
+	}
+	j.off(mapping, kind, side, fmt.Sprintf("%s %s of the %s that were read, where %s to %s are allowed by the rates of %s",
+		verb, share(side.lower), counted(read.lower, "user"), share(band.Low), share(band.High), counted(int64(band.Points), "earlier size")))
 }
 
 // rates returns a history of sizes as points, each scaled to as many users as were

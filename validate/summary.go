@@ -125,6 +125,10 @@ func Fingerprinted(users int64, f Fingerprint) Summary {
 		return flawed("the fingerprint is empty, want a hash and its sums, or Count")
 	case users > 0 && f.Sum == [4]uint64{}: // what a NULL reads as, and equal to every other
 		return flawed("the sums of the fingerprint are 0 for %s, want those of a hash of each", counted(users, "user"))
+	case users == 0 && f.Sum != [4]uint64{}:
+		return flawed("the sums of the fingerprint are not 0 for 0 users, want those of nobody")
+	case f.Hash == XXH3 && (f.Sum[2] != 0 || f.Sum[3] != 0):
+		return flawed("the fingerprint by %q has 4 sums, want 2", f.Hash)
 	}
 	s := Count(users)
 	s.fingerprint = f

@@ -92,6 +92,8 @@ func TestSummaryRefuses(t *testing.T) {
 		`{"users":5,"rel_err":0.1,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`:   "of another side",
 		`{"users":5,"fingerprint":"md5x4/v1:0000000000000000-0000000000000000-0000000000000000-0000000000000000"}`:          "the sums of the fingerprint are 0",
 		`{"users":5,"users_upper":6,"fingerprint":"m:00000000000000ab-0000000000000001-0000000000000002-0000000000000003"}`: "of another side",
+		`{"users":0,"fingerprint":"md5x4/v1:0000000000000001-0000000000000000-0000000000000000-0000000000000000"}`:          "are not 0 for 0 users",
+		`{"users":5,"fingerprint":"xxh3-128/v1:0000000000000001-0000000000000000-0000000000000000-0000000000000001"}`:       "has 4 sums, want 2",
 		`{"users":5,"bounded":true}`:                                          "of another side",
 		`{"users":7,"users_upper":9,"bounded":true,"rel_err":0.1}`:            "of another side",
 		`{"users":4,"users_upper":9,"moving":[{"users":9}]}`:                  "of another side",
