@@ -252,8 +252,8 @@ func (i *Incident) alert(r Ring) Alert {
 	}
 }
 
-// urgency returns the worst urgency that the incident rang with.
-func (i *Incident) urgency() Urgency {
+// Urgency returns the worst urgency that the incident rang with.
+func (i *Incident) Urgency() Urgency {
 	if len(i.Rings) == 0 {
 		return Ticket
 	}

@@ -143,7 +143,7 @@ func (s Sweep) String() string {
 	}
 	b.WriteString(".\n")
 	for i := range s.Incidents {
-		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].urgency(), &s.Incidents[i])
+		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency(), &s.Incidents[i])
 	}
 	for i := range s.Findings {
 		fmt.Fprintf(&b, "%s: %s%s\n", s.Findings[i].Urgency, text.Printable(s.Findings[i].Text), s.Findings[i].origin())

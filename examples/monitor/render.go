@@ -21,7 +21,7 @@ type counter struct {
 
 func (c *counter) Tell(_ context.Context, firing, resolved []segment.Alert) error {
 	for _, a := range firing {
-		if a.Incident != nil {
+		if a.About != nil {
 			c.incidents++
 		} else {
 			c.fired++
@@ -47,7 +47,7 @@ func render(out io.Writer, title string, s *segment.Sweep, told *counter) error 
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%d segments: %d healthy, %d affected, %d missing; %s\n\n", title, s.Segments, s.Healthy, len(s.Findings)-s.Missing, s.Missing, told)
 	for _, i := range s.Incidents {
-		fmt.Fprintf(&b, "%s: %s\n", i.Urgency, &i)
+		fmt.Fprintf(&b, "%s: %s\n", i.Urgency(), &i)
 	}
 	if len(s.Incidents) > 0 {
 		b.WriteByte('\n')
