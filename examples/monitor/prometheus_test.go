@@ -118,7 +118,7 @@ func (w *watch) openPages(t *testing.T) (pages float64) {
 	t.Helper()
 	for s, err := range w.ledger.Segments(t.Context(), segment.SegmentFilter{Affected: true}) {
 		require.NoError(t, err)
-		if a := s.Alert.Open; a != nil && a.About == nil && a.Urgency == segment.Page {
+		if a := s.Alert.Open; a != nil && a.Urgency == segment.Page {
 			pages++
 		}
 	}
