@@ -49,31 +49,29 @@ func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
 			said = left
 		}
 	}
-	if !r.discardFirst() {
+	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
+	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
+	if !r.wrote && !busy && !(ok && alone.Exclusive()) {
 		tellNow()
 		r.release(ctx)
 	}
-	r.discardThen(ctx, tellNow)
+	r.discard(ctx, tellNow)
 	r.release(ctx)
 	return join(r.leftover, told)
 }
 
-func (r *guardedRun) discardFirst() bool {
-	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
-	return r.wrote || ok && alone.Exclusive() || r.hasCause(ErrBusy)
-}
-
-// hasCause reports whether a finding has a cause.
-func (r *guardedRun) hasCause(cause error) bool {
-	return slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, cause) })
-}
-
 var errHangs = errors.New("discarding does not return")
 
-// discardThen discards the output and calls then, also where Discard panics or ends
-// the goroutine. Where it does not return in time, then is called beside it, and again
+// discard drops the output once, even if the job was told to stop. What is live
+// already is not dropped: that would take its users from the segment. It calls then,
+// also where Discard panics or ends the goroutine. Where it does not return in time, then is called beside it, and again
 // when it returns.
-func (r *guardedRun) discardThen(ctx context.Context, then func()) {
+func (r *guardedRun) discard(ctx context.Context, then func()) {
+	if r.run.Staging.Discard == nil || r.run.Live || r.discarded {
+		then()
+		return
+	}
+	r.discarded = true
 	over := make(chan struct{})
 	hangs := time.AfterFunc(r.guard.config.Timeout+graceful, func() {
 		defer close(over)
@@ -88,14 +86,15 @@ func (r *guardedRun) discardThen(ctx context.Context, then func()) {
 		r.leftover = left
 		then()
 	}()
-	left = r.discard(ctx)
+	left = wrap("discarding", afterwards(ctx, r.guard.config.Timeout, r.run.Staging.Discard))
 }
 
 // overtaken reports whether the check may have failed by another run of the
 // segment, which went live while this one was on its way. What failed before the
 // store was read back did not.
 func (r *guardedRun) overtaken(ctx context.Context) bool {
-	if r.hasCause(ErrOvertaken) { // says the database of the job's transaction
+	met := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrOvertaken) })
+	if met { // says the database of the job's transaction
 		return true
 	}
 	if r.admitting || !r.moved && !r.lease.mayBeGone(ctx) {
@@ -197,17 +196,8 @@ func (r *guardedRun) abandoned(ctx context.Context) error {
 		return r.reject(ctx)
 	}
 	r.release(ctx)
-	return join(errEnded, r.discard(ctx))
-}
-
-// discard drops the output once, even if the job was told to stop. What is live
-// already is not dropped: that would take its users from the segment.
-func (r *guardedRun) discard(ctx context.Context) error {
-	if r.run.Staging.Discard == nil || r.run.Live || r.discarded {
-		return nil
-	}
-	r.discarded = true
-	return wrap("discarding", afterwards(ctx, r.guard.config.Timeout, r.run.Staging.Discard))
+	r.discard(ctx, func() {})
+	return join(errEnded, r.leftover)
 }
 
 // unverified adds a finding: the run could not be checked.

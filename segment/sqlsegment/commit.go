@@ -2,7 +2,6 @@ package sqlsegment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,8 +27,8 @@ func commitValues(d ledgerDialect, key string, c *segment.CommitRow) ([]any, err
 func readGeneration(ctx context.Context, s session, d ledgerDialect, key string) (generation int64, err error) {
 	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE segment = ?"
 	damage, err := readCommit(ctx, s, d.bind(query), key, []string{"generation"}, &generation)
-	if damage != nil { // no typed nil
-		return 0, damage
+	if damage != nil { // which the lock of the row is to tell
+		return 0, nil
 	}
 	return generation, err
 }
@@ -126,7 +125,7 @@ func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.C
 	if err == nil {
 		err = l.read(ctx, func(s session) (err error) {
 			seen, err = readGeneration(ctx, s, l.dialect, key)
-			return undamaged(err)
+			return err
 		})
 	}
 	if err == nil {
@@ -136,14 +135,6 @@ func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.C
 		return refused
 	}
 	return wrap("locking the commit row of "+id.String(), l.waited(ctx, key, err))
-}
-
-// undamaged returns nil for what the lock of the row is to tell.
-func undamaged(err error) error {
-	if _, damaged := errors.AsType[*segment.Damage](err); damaged {
-		return nil
-	}
-	return err
 }
 
 // Next implements segment.Ledger.
@@ -181,7 +172,6 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	var seen int64
 	if err == nil {
 		seen, err = readGeneration(ctx, r.tx, d, key)
-		err = undamaged(err)
 	}
 	if err != nil {
 		return r.failed("locking the commit row of "+id.String(), err)
@@ -190,7 +180,7 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	err = changeCommit(ctx, r.tx, d, key, seen, func(c *segment.CommitRow) error {
 		sees, err := readGeneration(ctx, r.tx, d, key)
 		switch {
-		case undamaged(err) != nil:
+		case err != nil:
 			return err
 		case c.Damaged == nil && sees != c.Generation:
 			return fmt.Errorf("%s: the transaction sees what was there before another run went live: %w", id, segment.ErrOvertaken)

@@ -31,12 +31,7 @@ const checksumSize = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seal adds the checksum of all that is before it.
-func seal(data []byte) []byte {
-	return binary.LittleEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
-}
-
-// unseal returns what seal was given.
+// unseal returns what is before the checksum, if that is right.
 func unseal(data []byte) ([]byte, error) {
 	n := len(data) - checksumSize
 	if n < 0 {
@@ -100,7 +95,7 @@ func pack(s *segment.SegmentState) []byte {
 		p.int(l.At.UnixMicro())
 	}
 	p.int(s.Number)
-	return seal(p.data)
+	return binary.LittleEndian.AppendUint32(p.data, crc32.Checksum(p.data, castagnoli))
 }
 
 // withoutReport returns what is packed of the last record. Its segment is the row's.

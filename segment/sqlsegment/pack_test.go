@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -175,6 +176,11 @@ func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 			require.Empty(t, got.Sizes)
 		}
 	}
+}
+
+// seal adds the checksum of all that is before it.
+func seal(data []byte) []byte {
+	return binary.LittleEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
 }
 
 // A bit that flips anywhere is noticed.
