@@ -39,11 +39,11 @@ func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
 	r.lookout.reached(known)
 	r.dropped = true
 	told, said := errors.New("not told"), ""
-	first := true
+	fresh := true
 	tellNow := func() {
 		switch left := fmt.Sprint(r.leftover); {
-		case first, (told != nil || r.untold != nil) && r.run.Staging.Tx != nil:
-			told, said, first = tell(), left, false
+		case fresh, (told != nil || r.untold != nil) && r.run.Staging.Tx != nil:
+			told, said, fresh = tell(), left, false
 		case left != said && r.guard.config.Ledger != nil && !r.run.nameless() && !r.yielded && !r.report.Passed():
 			r.alert(ctx, RunRejected, r.text())
 			said = left
@@ -51,7 +51,7 @@ func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
 	}
 	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
 	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
-	if !r.wrote && !busy && !(ok && alone.Exclusive()) {
+	if first := r.wrote || busy || ok && alone.Exclusive(); !first {
 		tellNow()
 		r.release(ctx)
 	}

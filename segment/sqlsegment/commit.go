@@ -28,7 +28,7 @@ func readGeneration(ctx context.Context, s session, d ledgerDialect, key string)
 	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE segment = ?"
 	damage, err := readCommit(ctx, s, d.bind(query), key, []string{"generation"}, &generation)
 	if damage != nil { // which the lock of the row is to tell
-		return 0, nil
+		return 0, nil //nolint:nilerr // both are never there
 	}
 	return generation, err
 }
