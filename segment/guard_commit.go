@@ -54,6 +54,11 @@ func (r *guardedRun) decide(ctx context.Context) error {
 	if r.unprotected() && r.start.Number == 0 && r.moved { // with Begin the segment was its own meanwhile
 		r.unverified(fmt.Errorf("%w: another run went live meanwhile, into the same segment", ErrOvertaken))
 	}
+	return r.conclude(ctx)
+}
+
+// conclude makes what was judged live, or rejects it.
+func (r *guardedRun) conclude(ctx context.Context) error {
 	switch {
 	case !r.report.Passed() && r.rule.Mode != Observe:
 		if r.overtaken(ctx) {
@@ -227,20 +232,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 			err = join(err, again)
 		}
 	}
-	switch {
-	case yields(err) && r.run.Live && r.rule.Mode != Observe:
-		r.unverified(err)
-		r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
-	case yields(err):
-	case r.rule.Mode == Observe && !r.report.Passed():
-		r.alert(ctx, state, r.text())
-	default:
-		var warning *Alert
-		if slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }) {
-			warning = r.warning(state)
-		}
-		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, warning))
-	}
+	r.tellOfLive(ctx, state, err)
 	if err != nil && r.rule.Mode == Observe { // a job that is only observed must not fail by it
 		r.log(ctx, "segment is live, but", err)
 		r.report.Findings = append(r.report.Findings, validate.Finding{
@@ -252,6 +244,25 @@ func (r *guardedRun) published(ctx context.Context) error {
 		return &LiveError{Segment: r.run.Job.To, RunID: r.run.ID, Err: err}
 	}
 	return nil
+}
+
+// tellOfLive tells people what is wrong with an output that is live, or that nothing
+// is any more. recorded is why it was not recorded.
+func (r *guardedRun) tellOfLive(ctx context.Context, state RunState, recorded error) {
+	switch {
+	case yields(recorded) && r.run.Live && r.rule.Mode != Observe:
+		r.unverified(recorded)
+		r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
+	case yields(recorded):
+	case r.rule.Mode == Observe && !r.report.Passed():
+		r.alert(ctx, state, r.text())
+	default:
+		var warning *Alert
+		if slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }) {
+			warning = r.warning(state)
+		}
+		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, warning))
+	}
 }
 
 // recordAfter records what became of the run, even if the job was told to stop.

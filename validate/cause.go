@@ -59,6 +59,9 @@ func (d *mismatch) explain() (causes []cause, x extent) {
 		if kept == 0 {
 			kept = d.source.users
 		}
+		if c.kind == Repeated && kept < d.source.users && slices.ContainsFunc(d.source.sample.Users, func(u sketch.Sampled) bool { return u.Count > 1 }) {
+			return []cause{c}, x // the rest of the source may hold them, too
+		}
 		return []cause{c}, accounted(d.source.users-kept, d.users-kept)
 	}
 	if !d.common.keepsOnce() { // else sums take each repeat for a loss
