@@ -25,7 +25,11 @@ CREATE TABLE members (generation INTEGER, user TEXT, PRIMARY KEY (generation, us
 CREATE TABLE live (segment TEXT PRIMARY KEY, generation INTEGER NOT NULL);
 
 CREATE TABLE results (hour INTEGER, job TEXT, error TEXT);            -- error NULL: success
-CREATE TABLE alerts (segment TEXT PRIMARY KEY, hour INTEGER, text TEXT);
+CREATE TABLE alerts ( -- those that are open, since an hour; alert is its JSON
+	segment TEXT, store TEXT, severity TEXT, kind TEXT, level TEXT, job_kind TEXT, build TEXT, incident TEXT, ring INTEGER, ledger TEXT,
+	hour INTEGER, alert TEXT,
+	PRIMARY KEY (segment, store, severity, kind, level, job_kind, build, incident, ring, ledger)
+) WITHOUT ROWID;
 
 -- What only the replay knows: who was live before the deployment, how many of
 -- them are missing at an hour; how many users are live in the segments that jobs
