@@ -6,7 +6,6 @@ import (
 	"iter"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // sweep judges the current sizes of all segments. It also tells people of those
@@ -22,32 +21,23 @@ func (p *platform) sweep(ctx context.Context) error {
 // sizes yields the current sizes of all segments, the empty ones too.
 func (p *platform) sizes(ctx context.Context) iter.Seq2[segment.CurrentSize, error] {
 	return func(yield func(segment.CurrentSize, error) bool) {
-		rows, err := p.db.QueryContext(ctx, `SELECT l.segment, count(m.user) FROM live l LEFT JOIN members m ON m.generation = l.generation
-			GROUP BY l.segment ORDER BY l.segment`)
+		texts, err := collect(p.db.QueryContext(ctx, "SELECT segment FROM live ORDER BY segment"))
 		if err != nil {
 			yield(segment.CurrentSize{}, err)
 			return
 		}
-		var all []segment.CurrentSize // read to its end first: the sweep writes to the same file
-		for rows.Next() {
-			var text string
-			var users int64
-			err := rows.Scan(&text, &users)
-			size := segment.CurrentSize{Stored: validate.Count(users)}
-			if err := errors.Join(err, size.Segment.UnmarshalText([]byte(text))); err != nil {
-				yield(size, errors.Join(err, rows.Close()))
-				return
-			}
-			all = append(all, size)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			yield(segment.CurrentSize{}, err)
-			return
-		}
-		for _, size := range all {
-			if !yield(size, nil) {
+		for _, text := range texts {
+			size, err := p.size(ctx, text)
+			if !yield(size, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+func (p *platform) size(ctx context.Context, text string) (size segment.CurrentSize, err error) {
+	if size.Segment, err = segment.ParseID(text); err == nil {
+		size.Stored, err = p.source(ctx, size.Segment)
+	}
+	return size, err
 }
