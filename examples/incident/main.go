@@ -1,8 +1,8 @@
 // Command incident replays March 2024 on an embedded database: a deployment
 // brings two bugs, lookalike modeling uploads empty segments, SegmentCopy reads
 // 10,000 users and no more. It plays the days as they were, and with every job
-// guarded, and prints both side by side: first the nights, then the recovery, by
-// reruns kind by kind or by one plan.
+// guarded and a sweep after each night, and prints both side by side: first the
+// nights, then the recovery, by reruns kind by kind or by one plan.
 //
 // It exits with status 1 if a guarded segment lost users.
 package main

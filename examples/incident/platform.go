@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -25,14 +26,19 @@ CREATE TABLE members (generation INTEGER, user TEXT, PRIMARY KEY (generation, us
 CREATE TABLE live (segment TEXT PRIMARY KEY, generation INTEGER NOT NULL);
 
 CREATE TABLE results (hour INTEGER, job TEXT, error TEXT);            -- error NULL: success
-CREATE TABLE alerts (segment TEXT PRIMARY KEY, hour INTEGER, text TEXT);
+CREATE TABLE alerts ( -- those that are open, since an hour; alert is its JSON
+	segment TEXT, store TEXT, severity TEXT, kind TEXT, level TEXT, job_kind TEXT, build TEXT, incident TEXT, ring INTEGER, ledger TEXT,
+	hour INTEGER, alert TEXT,
+	PRIMARY KEY (segment, store, severity, kind, level, job_kind, build, incident, ring, ledger)
+) WITHOUT ROWID;
 
 -- What only the replay knows: who was live before the deployment, how many of
 -- them are missing at an hour; how many users are live in the segments that jobs
--- write, how many of those are short, and how many alerts are open.
+-- write, how many of those are short, how many have alerts, and how many
+-- alerts are open, those of incidents too.
 CREATE TABLE whole (segment TEXT, user TEXT, PRIMARY KEY (segment, user)) WITHOUT ROWID;
 CREATE TABLE missing (hour INTEGER, segment TEXT, users INTEGER);
-CREATE TABLE looks (hour INTEGER PRIMARY KEY, live INTEGER, short INTEGER, alerts INTEGER);`
+CREATE TABLE looks (hour INTEGER PRIMARY KEY, live INTEGER, short INTEGER, affected INTEGER, alerts INTEGER);`
 
 const pageSize = 1000
 
@@ -45,9 +51,13 @@ type platform struct {
 	similarity map[segment.ID]float64
 	build      build
 	commit     func(context.Context, segment.Run) error
-	ledger     segment.Ledger // of the guard; nil without one
-	hour       int            // since the deployment
+	ledger     segment.Ledger   // of the guard; nil without one
+	monitor    *segment.Monitor // beside the guard; nil without one
+	hour       int              // since the deployment
 }
+
+// now returns the time of the replay.
+func (p *platform) now() time.Time { return time.Date(2024, time.March, 18, p.hour, 0, 0, 0, time.UTC) }
 
 func open(ctx context.Context, file string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=cache_size(-65536)")

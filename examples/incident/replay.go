@@ -35,7 +35,7 @@ type replay struct {
 	plan    rerun.Plan // of reruns, with it
 	outcome rerun.Outcome
 
-	noticed, recovered int // hours: of the first alert or report, and since when nothing is wrong
+	noticed, recovered int // hours: of the first alert or report, and since when no segment is short or affected
 	lost, failed       int // live segments that ever lost users, and jobs that failed
 }
 
@@ -64,7 +64,7 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 		return nil, err
 	}
 	r := &replay{guarded: guarded}
-	if r.said, err = collect(db.QueryContext(ctx, "SELECT text FROM alerts ORDER BY segment")); err != nil {
+	if r.said, err = collect(db.QueryContext(ctx, "SELECT alert->>'text' FROM alerts ORDER BY ring DESC, segment")); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(progress, "guarded %t: reruns\n", guarded)
@@ -88,7 +88,12 @@ func (p *platform) guard(ctx context.Context) error {
 	if err := ledger.Migrate(ctx); err != nil {
 		return err
 	}
-	g, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alertTable{p.db, &p.hour}})
+	alerter := alertTable{p.db, &p.hour}
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter, Now: p.now})
+	if err != nil {
+		return err
+	}
+	p.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: alerter, Now: p.now})
 	if err != nil {
 		return err
 	}
@@ -146,15 +151,21 @@ func (p *platform) keepWhole(ctx context.Context) error {
 	return err
 }
 
-// look keeps what is to be seen at this hour.
+// look keeps what is to be seen at this hour, with the guard after a sweep.
 func (p *platform) look(ctx context.Context) error {
+	if p.monitor != nil {
+		if err := p.sweep(ctx); err != nil {
+			return err
+		}
+	}
 	return transact(ctx, p.db, []statement{
 		{`INSERT INTO missing SELECT ?, w.segment, count(*) FROM whole w JOIN live l ON l.segment = w.segment
 			WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.generation = l.generation AND m.user = w.user)
 			GROUP BY w.segment`, []any{p.hour}},
 		{`INSERT INTO looks SELECT ?1,
 			(SELECT count(*) FROM live l JOIN generations g ON g.id = l.generation JOIN members m ON m.generation = g.id WHERE g.run <> ?2),
-			(SELECT count(*) FROM missing WHERE hour = ?1), (SELECT count(*) FROM alerts)`, []any{p.hour, uploaded}},
+			(SELECT count(*) FROM missing WHERE hour = ?1),
+			(SELECT count(DISTINCT segment) FROM alerts WHERE ring = 0), (SELECT count(*) FROM alerts)`, []any{p.hour, uploaded}},
 	})
 }
 
@@ -171,7 +182,7 @@ func (r *replay) read(ctx context.Context, db *sql.DB, w world) error {
 	}
 	err := db.QueryRowContext(ctx, `SELECT
 		(SELECT coalesce(min(hour), ?) FROM looks WHERE alerts > 0),
-		(SELECT min(hour) FROM looks WHERE hour > (SELECT max(hour) FROM looks WHERE short > 0 OR alerts > 0)),
+		(SELECT min(hour) FROM looks WHERE hour > (SELECT max(hour) FROM looks WHERE short > 0 OR affected > 0)),
 		(SELECT count(DISTINCT segment) FROM missing),
 		(SELECT count(error) FROM results)`, customersReport).Scan(&r.noticed, &r.recovered, &r.lost, &r.failed)
 	if err != nil {

@@ -25,7 +25,7 @@ func compare(out io.Writer, without, with *replay) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\nHour %d: the first customers report empty segments; without the guard, nobody knew.\nHour %d: with it, one open alert for each affected segment, all of them still whole:\n\n", customersReport, with.noticed)
+	fmt.Fprintf(&b, "\nHour %d: the first customers report empty segments; without the guard, nobody knew.\nHour %d: with it, one alert for each affected segment and each incident, all segments still whole:\n\n", customersReport, with.noticed)
 	for _, text := range with.said {
 		fmt.Fprintln(&b, " ", text)
 	}

@@ -148,7 +148,7 @@ func TestKinds(t *testing.T) {
 		require.Regexp(t, "(?m)^\\| .*`"+strings.Trim(text.Value, `"`)+"`", table)
 		return false
 	})
-	require.Equal(t, 11, n)
+	require.Equal(t, 14, n)
 }
 
 // TestGuarantees: whoever looks for the test of a guarantee finds it.
