@@ -30,8 +30,8 @@ var planted = []struct {
 	{"an output of which nothing is known is discarded", "guard_reject.go", "recorded := r.recordAfter(ctx, RunUnknown)", "r.discard(ctx, func() {}); recorded := r.recordAfter(ctx, RunUnknown)", 2000},
 	{"a wait without a bound", "guard_lease.go", "ctx, cancel := timeout(ctx, r.guard.config.Timeout)\n		defer", "ctx, cancel := context.WithCancel(ctx)\n		defer", 2000},
 	{"nobody ends what a later run made over", "monitor_judge.go", "return a.Number < l.number", "return false", 6000},
-	{"what is told is written down before", "alert_deliver.go", "			due[s.Segment] = s.Alert.clone()\n", "			due[s.Segment] = s.Alert.clone()\n			s.told(new(due[s.Segment]), now)\n", 4000},
-	{"what the alerter may have heard is forgotten", "alert_state.go", "			s.Trying = append(s.Trying, m)\n", "			_ = m\n", 4000},
+	{"what is told is written down before", "alert_deliver.go", "			due[s.Segment] = was.clone()\n", "			due[s.Segment] = was.clone()\n			s.told(new(due[s.Segment]), now)\n", 4000},
+	{"what the alerter may have heard is forgotten", "alert_state.go", "		if !slices.Contains(s.Trying, m) {\n			s.Trying", "		if false {\n			s.Trying", 4000},
 	{"a mark is lowered", "alert_state.go", "	s.Marks = append(s.Marks, is)\n", "	s.Marks = []Mark{is}\n", 4000},
 }
 
