@@ -40,8 +40,9 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 		if s.Alert.Incident != "" && s.Alert.Pending() {
 			incidents[s.Alert.Incident] = true
 		}
-		if n.due(&s.Alert, sweeping) && s.Alert.claim(now, now.Add(claimFor)) {
-			due[s.Segment] = s.Alert.clone()
+		if was := s.Alert; n.due(&was, sweeping) && s.Alert.claim(now, now.Add(claimFor)) {
+			was.Claimed = s.Alert.Claimed
+			due[s.Segment] = was.clone()
 		}
 		return nil
 	})

@@ -20,6 +20,7 @@ type batch struct {
 	*recorder
 
 	told []string
+	lost error // what it returns though it heard
 }
 
 func (b *batch) Tell(_ context.Context, firing, resolved []segment.Alert) error {
@@ -32,7 +33,7 @@ func (b *batch) Tell(_ context.Context, firing, resolved []segment.Alert) error 
 	for _, a := range resolved {
 		b.told = append(b.told, "resolve "+string(a.Kind)+" "+a.Build+" "+a.Segment.String())
 	}
-	return nil
+	return b.lost
 }
 
 func (b *batch) Open(context.Context, string) iter.Seq2[segment.Alert, error] {
@@ -66,6 +67,34 @@ func TestStandingFaultKeepsItsBuild(t *testing.T) {
 	require.Equal(t, []string{"resolve short 1 " + cars.String()}, b.since())
 	night("4", 4)
 	require.Equal(t, []string{"fire short 4 " + cars.String()}, b.since(), "it came back, with this build")
+}
+
+// The alerter may have heard that a fault is over, and its answer be lost: when the
+// same fault comes back, it is told again.
+func TestComesBackAfterALostAnswer(t *testing.T) {
+	f := newFleet(t)
+	b := &batch{recorder: newRecorder()}
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: f.ledger, Alerter: b})
+	require.NoError(t, err)
+	runs := func(id string, stored int64) {
+		_, _ = g.Commit(t.Context(), segment.Run{
+			ID: id, Build: "7", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
+			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+			Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
+		})
+	}
+	runs("1", 4)
+	require.Equal(t, []string{"fire short 7 " + cars.String()}, b.since())
+	b.lost = errors.New("connection reset")
+	runs("2", 5)
+	require.Equal(t, []string{"resolve short 7 " + cars.String()}, b.since())
+	b.lost = nil
+	runs("3", 4)
+	require.Equal(t, []string{"fire short 7 " + cars.String()}, b.since())
+	runs("4", 5)
+	require.Equal(t, []string{"resolve short 7 " + cars.String()}, b.since())
+	runs("5", 5)
+	require.Empty(t, b.since(), "nothing is left to tell")
 }
 
 // A process that died while it told the alerter leaves a claim, which runs out.

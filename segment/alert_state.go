@@ -134,6 +134,12 @@ func (s *AlertState) claim(now, until time.Time) bool {
 			s.Trying = append(s.Trying, m)
 		}
 	}
+	for _, m := range s.outdated() { // also that something is over: if it comes back, people are told again
+		if s.told(m) {
+			s.Trying = append(s.Trying, m)
+		}
+	}
+	s.Told = slices.DeleteFunc(slices.Clone(s.Told), func(t Told) bool { return !slices.Contains(s.Marks, t.Mark) })
 	return true
 }
 

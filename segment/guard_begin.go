@@ -58,7 +58,7 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		if r.start, err = r.guard.config.Ledger.Next(ctx, r.run.Job.To); err != nil {
 			return err
 		}
-		r.begun = true
+		r.begun, r.moved = true, false // who went live while it waited went live before it began
 		return r.guard.config.Ledger.Record(ctx, r.record(RunStarted))
 	})
 }

@@ -301,7 +301,7 @@ func (r *guardedRun) record(state RunState) Record {
 		Users:   users,
 		Read:    read,
 		Counter: r.run.Counter,
-		Live:    (state == RunRejected || state == RunFailed) && r.unprotected(),
+		Live:    (state == RunRejected || state == RunFailed || state == RunOvertaken) && r.unprotected(),
 		At:      r.at,
 		Report:  &report,
 

@@ -236,7 +236,7 @@ const (
 	RunRejected  RunState = "rejected"  // failed, or could not be verified; discarded
 	RunObserved  RunState = "observed"  // live in observe mode, whatever was found
 	RunUnknown   RunState = "unknown"   // the commit failed: the output may be live or not
-	RunOvertaken RunState = "overtaken" // superseded or overtaken by another run; discarded
+	RunOvertaken RunState = "overtaken" // superseded or overtaken by another run; discarded, or left where it was live
 	RunFailed    RunState = "failed"    // its write failed; discarded, or left half-written where it was live
 )
 
@@ -260,7 +260,7 @@ type Record struct {
 	Users   int64            `json:"users"`          // stored; 0 where that was not read back, or only within bounds (validate.Bounded)
 	Read    int64            `json:"read,omitempty"` // what the job took in; 0: not measured, or only within bounds
 	Counter string           `json:"counter,omitempty"`
-	Live    bool             `json:"live,omitempty"` // rejected or failed, and live all the same, in a store without staging
+	Live    bool             `json:"live,omitempty"` // rejected, failed or overtaken, and live all the same, in a store without staging
 	At      time.Time        `json:"at"`
 	Report  *validate.Report `json:"report,omitempty"` // nil: what a SegmentState holds has none
 
@@ -358,7 +358,7 @@ func (s *SegmentState) Record(r Record) {
 	}
 	live := r.State.live() || r.State == RunUnknown || r.Live
 	switch {
-	case r.State == RunStarted, r.State == RunOvertaken, r.State == RunFailed && !r.Live, // lines of the log
+	case r.inLogOnly(),
 		!live && s.older(r.Number),
 		r.Settled && (r.RunID != s.Last.RunID || r.Attempt != s.Last.Attempt),
 		s.Last.State.live() && r.State.GoesLive() && !r.Overlapped && r.RunID == s.Last.RunID && r.Attempt < s.Last.Attempt:
@@ -371,6 +371,12 @@ func (s *SegmentState) Record(r Record) {
 	s.Last = r
 	s.Last.Report = nil
 	s.Last.Hold = Hold{}
+}
+
+// inLogOnly reports whether the record says nothing of what is live: it is a line of
+// the log, and no more.
+func (r *Record) inLogOnly() bool {
+	return r.State == RunStarted || (r.State == RunOvertaken || r.State == RunFailed) && !r.Live
 }
 
 // older reports whether a run with a later number than this one is live.

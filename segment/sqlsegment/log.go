@@ -41,7 +41,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 	if _, err := logValues(d, &entry); err != nil { // before anything is locked
 		return err
 	}
-	if r.State == segment.RunStarted || r.State == segment.RunOvertaken { // lines of the log, which no transaction of a job need wait for
+	if r.State == segment.RunStarted || r.State == segment.RunOvertaken && !r.Live { // lines of the log, which no transaction of a job need wait for
 		if err := superseded(ctx, s, d, d.bind(newest), &r); err != nil {
 			return err
 		}

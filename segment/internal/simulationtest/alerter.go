@@ -55,6 +55,7 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 			h := held{a, p.world.onsets[a.Segment]}
 			if known, ok := p.world.held[labelsOf(&a)]; ok {
 				h.onset, h.Told = known.onset, known.Told
+				h.Unconfirmed = h.Unconfirmed && known.Unconfirmed // it stands until the later of two ends
 			} else {
 				p.say("rings: %s %s", a.Urgency, a.Text)
 			}
