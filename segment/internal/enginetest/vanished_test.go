@@ -66,7 +66,9 @@ func TestVanishedClient(t *testing.T) {
 				_, err := next(t.Context())
 				require.NoError(t, err)
 				p.requireMarked(t, "next")
-				require.Nil(t, p.state(t).Alert.Open)
+				alert := p.state(t).Alert
+				require.Equal(t, at == toCount, alert.Flapping, "its third onset within a day")
+				require.Equal(t, alert.Flapping, alert.Open != nil, "which stays open for a day")
 			})
 		}
 	}
@@ -113,11 +115,11 @@ func requireOthersGoOn(t *testing.T, p *platform, unrecorded bool) {
 
 	m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: p.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
-	for _, users := range []int64{3, 40} {
+	for n, users := range []int64{3, 40, 40} {
 		sweep, err := m.Sweep(ctx, listing(users))
 		require.NoError(t, err)
 		require.True(t, sweep.Complete)
-		require.Equal(t, users == 3, p.state(t).Alert.Open != nil, "a sweep opens an alert, and ends it")
+		require.Equal(t, n < 2, p.state(t).Alert.Open != nil, "a sweep opens an alert, and two healthy ones end it")
 	}
 }
 
