@@ -114,6 +114,9 @@ func (n *notifier) deliverOthers(ctx context.Context) error {
 		if err != nil {
 			return wrap("reading the alerts", err)
 		}
+		if claimed(s.Alert.Claimed, n.now()) { // nobody waits for those who are at it
+			continue
+		}
 		if s.Alert.unformed() {
 			if n.now().Sub(s.Alert.Open.Since).Abs() < claimFor {
 				continue

@@ -267,7 +267,9 @@ func TestGuardOverDamage(t *testing.T) {
 		var states []string
 		for e, err := range h.Log(t.Context(), segment.LogFilter{Segment: idS}) {
 			require.NoError(t, err)
-			states = append(states, e.RunID+" "+string(e.Record.State))
+			if e.Record != nil { // else it is of the alert
+				states = append(states, e.RunID+" "+string(e.Record.State))
+			}
 		}
 		require.Equal(t, []string{"r committed", "tonightfalse rejected", "tonighttrue rejected"}, states)
 		require.NoError(t, segment.Repair(t.Context(), h, idS, segment.Decision{By: "ann", Why: "w", At: start}))

@@ -256,18 +256,20 @@ func TestMetricsOfAWeek(t *testing.T) {
 func TestMetricsWithoutLedger(t *testing.T) {
 	w := newWeek(t)
 	w.night(t, "v1", map[segment.JobKind]int64{segment.JobKindCopy: 900})
-	ledger := &ending{Ledger: w.ledger, reads: 100}
+	ledger := &ending{Ledger: w.ledger}
 	var err error
 	w.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: quiet{}, Now: func() time.Time { return w.now }, MeterProvider: w.meters})
 	require.NoError(t, err)
+	ledger.reads = 100
 	require.NoError(t, w.sweep(t, nil))
 	before := w.segmentMetrics(t)
 	require.Equal(t, values{"alert.kind=short alert.severity=page": 2}, before[alerts].nonzero())
 
 	needed := 100 - ledger.reads
 	require.GreaterOrEqual(t, needed, 3)
+	at := w.now
 	for reads := range needed { // fail at the first, the second, … and at last none
-		ledger.reads = reads
+		w.now, ledger.reads = at, reads // later on, no incident could form, and less is read
 		require.ErrorIs(t, w.sweep(t, nil), errEnding)
 		after := w.segmentMetrics(t)
 		for _, name := range []string{segments, alerts, lastComplete} {
