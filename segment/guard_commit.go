@@ -227,7 +227,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 		err = r.recordAfter(ctx, state)
 	}
 	if yields(err) {
-		r.overlapped = true
+		r.overlapped, r.hold.Live = true, false
 		if again := r.recordAfter(ctx, state); !yields(again) {
 			err = join(err, again)
 		}

@@ -148,7 +148,7 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	case r.overlapped: // so that whoever it was finds that the lease was taken
 		c.take("", 0)
 	}
-	r.hold = Hold{Token: c.Token, Generation: c.Generation}
+	r.hold = Hold{Token: c.Token, Generation: c.Generation, Live: r.run.Live}
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Start struct {
 type Hold struct {
 	Token      int64 // of its lease; 0: none
 	Generation int64 // when it took the row
+	Live       bool  // it wrote into what is live: who went live since may have written over it
 	Observed   bool  // it did not take the row, and read the generation before it read back what is stored
 }
 
@@ -145,6 +146,8 @@ func (c *CommitRow) check(r *Record) error {
 		return c.Damaged
 	case r.State == RunObserved: // held back by nothing
 		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
+	case leased && r.Hold.Generation != c.Generation && r.Hold.Live:
+		return fmt.Errorf("%s: run %s is %w: another run went live meanwhile, into the same segment", r.Segment, r.RunID, ErrOvertaken)
 	case r.Overlapped || r.Settled: // it is live, whatever came before or after
 	case leased && r.Hold.Token != c.Token:
 		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)

@@ -76,6 +76,9 @@ func TestSeedsThatFailed(t *testing.T) {
 		37535,  // a sweep waited for a transaction that held a commit row for ever
 		61192,  // an alert that the ledger did not keep, about a size as one that a human had accepted: no sweep found it
 		43950,  // a run without staging stood still beyond its lease, and told of the users of the next one
+		607727, // a live run whose lease was taken over wrote over the next one, which then vouched for it
+		9961,   // a live run that had waited for the one before it was said to be overtaken, and what it left live to be as before
+		518448, // a run was killed after its write, and left as many users as a human then accepted
 		401690, // of a fault that came back nobody was told, as it was not known that the alerter had heard the end of the one before
 		10326,  // what was told without the ledger took the place of what it held: wrong was the simulator's alerter
 		40365,  // nobody ended that a run went over another one, in a store without staging

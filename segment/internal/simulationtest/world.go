@@ -339,7 +339,7 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 	live := w.store.live[s.Segment]
 	users, well := total(live), w.well(live)
 	switch {
-	case s.Live != nil && s.Live.Users != users && s.Alert.Open == nil:
+	case s.Live != nil && s.Live.Users != users && s.Alert.Open == nil && !w.accepted[acceptedSize{s.Segment, users}]:
 		w.violate("%s: the ledger says that %d users are live, the store has %d, and nobody is told", s.Segment, s.Live.Users, users)
 	case !well && s.Alert.Open == nil && !w.excused(s.Segment, live):
 		w.violate("%s: live is %v, and nobody is told", s.Segment, live)
