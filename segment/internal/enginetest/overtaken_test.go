@@ -61,7 +61,7 @@ func TestTransactionsThatMeet(t *testing.T) {
 		require.ErrorIs(t, err, segment.ErrOvertaken, at)
 		require.ErrorContains(t, err, "SQLSTATE 40001", at)
 		require.True(t, segment.Retryable(err), at)
-		for e, err := range h.Log(t.Context(), segment.LogFilter{RunID: at}) {
+		for e, err := range h.Log(t.Context(), segment.LogFilter{RunID: at, Action: segment.ActionRecorded}) {
 			require.NoError(t, err)
 			require.Equal(t, segment.RunOvertaken, e.Record.State)
 		}
