@@ -157,33 +157,6 @@ func TestListingLacksAll(t *testing.T) {
 	require.Len(t, f.open(), 40)
 }
 
-// A size that hovers at what its history allows is told once, and once that it is
-// calm.
-func TestHovering(t *testing.T) {
-	t.Parallel()
-	at := enginetest.StartAlertmanager(t, enginetest.Short)
-	f := unguardedFleet(t, at, at.Alerter(t, nil), segment.NewMemory(), 3)
-	cars, want := f.names[0], []string{"tickets firing " + f.names[0].String()}
-	for day := range 7 {
-		for hour := range 24 {
-			f.sweep(f.without(0.4*float64((day+hour+1)%2), cars))
-			f.pass(time.Hour)
-		}
-		if day == 0 {
-			notified(t, at, want...)
-		}
-		want = quiet(t, at, fmt.Sprint("on day ", day), want...)
-	}
-	for range 72 {
-		f.sweep(f.without(0, cars))
-		f.pass(time.Hour)
-	}
-	want = append(want, "tickets resolved "+cars.String())
-	notified(t, at, want...)
-	quiet(t, at, "at the end", want...)
-	f.wantNothingOpen()
-}
-
 // After an incident, what has nothing to do with it rings by its name.
 func TestUnrelatedRingOneByOne(t *testing.T) {
 	t.Parallel()
