@@ -146,17 +146,22 @@ func (c *CommitRow) check(r *Record) error {
 		return c.Damaged
 	case r.State == RunObserved: // held back by nothing
 		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
-	case leased && r.Hold.Generation != c.Generation && r.Hold.Live:
+	case r.Hold.Live && c.moved(r):
 		return fmt.Errorf("%s: run %s is %w: another run went live meanwhile, into the same segment", r.Segment, r.RunID, ErrOvertaken)
 	case r.Overlapped || r.Settled: // it is live, whatever came before or after
 	case leased && r.Hold.Token != c.Token:
 		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)
 	case r.Number != 0 && r.Number < c.Number:
 		return c.superseded(r.Segment, r.RunID)
-	case leased && r.Hold.Generation != c.Generation: // one that was only observed
+	case c.moved(r): // one that was only observed
 		r.Overlapped = true
 	}
 	return nil
+}
+
+// moved reports whether a run went live since the record's lease was taken.
+func (c *CommitRow) moved(r *Record) bool {
+	return r.Hold.Token != 0 && r.Hold.Generation != c.Generation
 }
 
 // release gives a lease back, if it was not taken over.
