@@ -74,15 +74,25 @@ func (n *notifier) renew(ctx context.Context, due map[ID]AlertState) (stop func(
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		var tried time.Time // of a renewal without an answer, which may be there
 		for sleep(ctx, claimFor/3) == nil {
-			until := n.now().Add(claimFor)
-			_ = n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error { // the next one may work
-				if was := due[s.Segment]; s.Alert.Claimed.Equal(was.Claimed) || s.Alert.Claimed.Equal(until) {
-					s.Alert.Claimed, was.Claimed = until, until
-					due[s.Segment] = was
+			until, renewed := n.now().Add(claimFor), map[ID]bool{}
+			err := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
+				is := s.Alert.Claimed
+				if renewed[s.Segment] = is.Equal(due[s.Segment].Claimed) || !tried.IsZero() && is.Equal(tried); renewed[s.Segment] {
+					s.Alert.Claimed = until
 				}
 				return nil
 			})
+			if tried = until; err != nil { // the claims stand for two more tries
+				continue
+			}
+			for id, ok := range renewed {
+				if was := due[id]; ok {
+					was.Claimed = until
+					due[id] = was
+				}
+			}
 		}
 	}()
 	return func() {

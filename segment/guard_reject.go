@@ -94,7 +94,7 @@ func (r *guardedRun) discard(ctx context.Context, then func()) {
 // store was read back did not.
 func (r *guardedRun) overtaken(ctx context.Context) bool {
 	met := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrOvertaken) })
-	if met { // says the database of the job's transaction
+	if met && !r.unprotected() { // says the database of the job's transaction
 		return true
 	}
 	if r.admitting || !r.moved && !r.lease.mayBeGone(ctx) {

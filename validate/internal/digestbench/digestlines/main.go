@@ -28,7 +28,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	_, peak, _ := strings.Cut(string(status), "VmHWM:")
-	peak, _, _ = strings.Cut(peak, " kB")
+	_, peak, ok := strings.Cut(string(status), "VmHWM:")
+	peak, _, unit := strings.Cut(peak, " kB")
+	if !ok || !unit {
+		fmt.Fprintln(os.Stderr, "/proc/self/status has no VmHWM in kB")
+		os.Exit(1)
+	}
 	fmt.Println(strings.TrimSpace(peak))
 }
