@@ -364,13 +364,13 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			segments: 1, healthy: 1,
 		},
 		{
-			name: "rejected, and live all the same", reason: "without staging the guard discards nothing: what it alerted is what is there",
+			name: "rejected, and live all the same", reason: "without staging the guard discards nothing, and it could alert nobody: TestRefusedAndLive",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1050, At: f.now.Add(-70 * time.Minute)})
 				f.sizes[seg("cars")] = validate.Count(1050)
 			},
-			segments: 1, healthy: 1,
+			segments: 1, cases: []string{"page unverified site-a/cars: could not be verified: run bad, attempt 0, is recorded as rejected, is live all the same, as the store has no staging, and no alert says so; next: its report in the log, then run it again, or accept its size"},
 		},
 		{
 			name: "stored as an estimate", reason: "an estimate is no exact number for later ones",
