@@ -975,6 +975,43 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 	}
 }
 
+// TestSweepOfARunThatGoesLiveMeanwhileByAnotherClock: a run explains what is there
+// because it is new to the ledger, not because its clock says so.
+func TestSweepOfARunThatGoesLiveMeanwhileByAnotherClock(t *testing.T) {
+	for _, c := range []struct {
+		reason    string
+		meanwhile bool // the run of 1,203 users went live while the store was listed
+		at        time.Duration
+		counter   string
+		findings  int
+	}{
+		{"by a clock that is behind", true, -3 * time.Hour, "", 0},
+		{"by a clock that is ahead", true, time.Hour, "", 0},
+		{"counted otherwise", true, -3 * time.Hour, "index", 1},
+		{"long before, by a clock that is ahead", false, time.Hour, "", 1},
+		{"long before", false, -4 * time.Hour, "", 1},
+	} {
+		f := newFleet(t)
+		f.runs(seg("cars"), 1000, 1000)
+		other := segment.Record{Segment: seg("cars"), RunID: "other", State: segment.RunCommitted, Users: 1203, At: f.now.Add(c.at), Counter: c.counter}
+		if !c.meanwhile {
+			f.record(other)
+		}
+		// Whatever is there after this one was found wrong.
+		f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1203, At: f.now.Add(-2 * time.Hour)})
+		m, err := segment.NewMonitor(f.config)
+		require.NoError(t, err)
+		s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+			if c.meanwhile {
+				f.record(other)
+			}
+			yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(1203), At: f.now}, nil)
+		})
+		require.NoError(t, err)
+		require.Len(t, s.Findings, c.findings, c.reason)
+	}
+}
+
 // Cases that no run can explain do not keep others from being asked for.
 func TestSweepOfARunThatGoesLiveMeanwhileAmongMissing(t *testing.T) {
 	f := newFleet(t)
