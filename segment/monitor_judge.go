@@ -156,22 +156,32 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
 		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
 		t.findings = append(t.findings, newFound(p.current, p.listed, &c))
+		if p.listed == 1 { // of what is proven it may be well
+			e.out.Sizes = nil
+			w.well(ctx, &e, settled, t)
+		}
 		return nil
 	}
 	t.healthy++
-	learned := p.listed > 0 && e.learn(t)
-	if _, alerted := w.open[p.current.Segment]; alerted {
-		if t.well == nil {
-			t.well = map[ID]wellness{}
-		}
-		last := &p.state.Last
-		t.well[p.current.Segment] = wellness{
-			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
-			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
-		}
-	}
+	w.well(ctx, &e, p.listed > 0 && e.learn(t) || settled, t)
 	e.keep(t)
 	return nil
+}
+
+// well notes how well a segment is that has an alert. learned says that it is known
+// by now what its last run left live.
+func (w *sweeper) well(ctx context.Context, e *examination, learned bool, t *tally) {
+	id, last := e.pair.current.Segment, &e.pair.state.Last
+	if _, alerted := w.open[id]; !alerted {
+		return
+	}
+	if t.well == nil {
+		t.well = map[ID]wellness{}
+	}
+	t.well[id] = wellness{
+		inside: e.inside(ctx, w.monitor.validator), known: e.known || learned,
+		last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+	}
 }
 
 // absent judges a segment that is not listed, and reports whether there is no more to
