@@ -113,8 +113,10 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 		Upstream: c.Upstream,
 		Missing:  c.missing,
 	}
-	if n := len(c.Sizes); n > 0 {
-		a.Good = &c.Sizes[n-1]
+	for i := len(c.Sizes) - 1; i >= 0 && a.Good == nil; i-- { // the last run may have brought what was found
+		if c.Sizes[i].Users != c.Report.Stored.Users() {
+			a.Good = &c.Sizes[i]
+		}
 	}
 	if counts(c.Report.Stored) {
 		a.Level = levelOf(c.Users, c.Report.Stored.Users())
