@@ -126,9 +126,9 @@ func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, dep
 
 // badgeOfState says how a segment is.
 func badgeOfState(s *segment.SegmentState) badge {
-	switch a := s.Alert.Open; {
-	case a != nil:
-		return badgeOf(a)
+	switch {
+	case s.Alert.Open != nil:
+		return badgeOf(&s.Alert)
 	case s.Damaged != nil:
 		return badge{"cannot be read", bad}
 	case s.Last.State == segment.RunUnknown:

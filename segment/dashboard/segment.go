@@ -25,6 +25,7 @@ type segmentView struct {
 	Lead      string
 	Facts     []fact
 	Charts    []*chart
+	Legend    map[string]bool // what the chart has
 	Points    []pointRow
 	Planned   []string
 	Runs      []runRow
@@ -85,9 +86,13 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 	records := recordsOf(log)
 	lines := s.series(ctx, &state, records, log)
 	if len(lines.Points) > 0 {
-		v.Charts = []*chart{newChart(lines, "wide", "wide", 920, 300), newChart(lines, "narrow", "narrow", 400, 280)}
+		v.Charts = []*chart{newChart(lines, "wide", "wide", 1080, 290), newChart(lines, "narrow", "narrow", 400, 280)}
 	}
 	v.Points, v.Planned = s.pointRows(lines)
+	v.Legend = map[string]bool{string(pointAllowed): !lines.Next.IsZero()}
+	for _, p := range lines.Points {
+		v.Legend[string(p.Kind)] = true
+	}
 	v.Facts = s.segmentFacts(&state, records, lines)
 	v.Runs = s.runRows(records)
 	s.entries(v, log)
@@ -105,7 +110,7 @@ func segmentLead(s *segment.SegmentState, known bool) (string, tone) {
 	case s.Damaged != nil:
 		return visible(s.Damaged.Error()), bad
 	case a != nil:
-		return visible(a.Text), badgeOf(a).Tone
+		return visible(a.Text), badgeOf(&s.Alert).Tone
 	case s.Last.State == segment.RunUnknown:
 		return "Nobody knows whether the last run went live.", bad
 	case len(s.Sizes) == 0:
@@ -243,7 +248,7 @@ func (s *source) segmentFacts(state *segment.SegmentState, records []segment.Rec
 	if a := state.Alert.Open; a != nil {
 		facts = append(facts, fact{Name: "Affected since", Text: string(a.Urgency) + ", " + string(a.Kind), Stamp: s.stamp(a.Since)})
 		if state.Alert.Incident != "" {
-			facts = append(facts, fact{Name: "Incident", Ref: refTo(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))})
+			facts = append(facts, fact{Name: "Incident", Ref: incidentRef(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))})
 		}
 		if a.Runbook != "" {
 			facts = append(facts, fact{Name: "Runbook", Ref: outside(a.Runbook)})
@@ -272,7 +277,7 @@ func (s *source) runRows(records []segment.Record) (rows []runRow) {
 			Expected: "not known", Stored: "not known",
 		}
 		if r.Report != nil {
-			row.Expected, row.Stored = sizeOf(r.Report.Expected), sizeOf(r.Report.Stored)
+			row.Expected, row.Stored = brieflyOf(r.Report.Expected), brieflyOf(r.Report.Stored)
 			row.Text = visible(findingsOf(r.Report))
 		}
 		if rows = append(rows, row); len(rows) == runsOfPage {
