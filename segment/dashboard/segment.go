@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +76,7 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 		}
 		log = append(log, e)
 	}
-	if !known && len(log) == 0 {
+	if !known && len(log) == 0 && !s.jobs.knows(id) {
 		return nil, notFound("segment", id.String())
 	}
 	v := &segmentView{common: s.common(short(visible(id.String())), ""), Name: visible(id.String()), Badge: badgeOfState(&state)}
@@ -106,7 +105,7 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 func segmentLead(s *segment.SegmentState, known bool) (string, tone) {
 	switch a := s.Alert.Open; {
 	case !known:
-		return "Nothing is kept of this segment any more; the log has what was.", unknown
+		return "The ledger keeps nothing of this segment.", unknown
 	case s.Damaged != nil:
 		return visible(s.Damaged.Error()), bad
 	case a != nil:
@@ -359,7 +358,11 @@ func (s *source) segmentCommands(state *segment.SegmentState, ran bool) []comman
 		add("tells nobody until then, unless it becomes worse", "mute", "--until", s.config.now().Add(24*time.Hour).Format("2006-01-02T15:04Z"), "--why", "WHY")
 	}
 	if len(state.Sizes) > 0 {
-		add("takes a size that passed out of the history", "suspect", "--run", cmp.Or(state.Last.RunID, "RUN"), "--why", "WHY")
+		run := "RUN"
+		if state.Last.State == segment.RunCommitted {
+			run = state.Last.RunID
+		}
+		add("takes a size that passed out of the history", "suspect", "--run", run, "--why", "WHY")
 	}
 	add("drops all that is known, of a segment that was deleted on purpose", "forget", "--why", "WHY")
 	return cs
