@@ -4,10 +4,12 @@ package browsertest
 
 import (
 	"context"
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,28 +22,52 @@ import (
 	"github.com/segmentguard/segmentguard/segment/internal/fleettest"
 )
 
-// browser starts Chromium once for a test, and returns the context of its first tab.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
+// Chromium is started once; each test has a tab of its own.
+var (
+	start    sync.Once
+	chromium context.Context
+	failed   error
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	status := m.Run()
+	if chromium != nil {
+		_ = chromedp.Cancel(chromium) // it ends with us
+	}
+	os.Exit(status)
+}
+
+// installed is where Chromium is, or "".
+func installed() string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
+			return found
 		}
 	}
+	return ""
+}
+
+// browser returns the context of a new tab.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := installed()
 	if path == "" {
-		require.Empty(t, os.Getenv("CI"), "chromium is not installed: apt-get install --no-install-recommends chromium")
-		t.Skip("chromium is not installed: apt-get install --no-install-recommends chromium")
+		const how = "chromium is not installed: apt-get install --no-install-recommends chromium"
+		require.Empty(t, os.Getenv("CI"), how)
+		t.Skip(how)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", false))
-	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	start.Do(func() {
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", false))
+		allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+		chromium, _ = chromedp.NewContext(allocator)
+		failed = chromedp.Do(chromium, chromedp.Navigate("about:blank"))
+	})
+	require.NoError(t, failed, "starting %s", path)
+	ctx, stop := chromedp.NewContext(chromium)
 	t.Cleanup(stop)
 	ctx, stop = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(stop)
-	ctx, stop = chromedp.NewContext(ctx)
-	t.Cleanup(stop)
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")), "starting %s", path)
 	return ctx
 }
 
