@@ -261,9 +261,9 @@ func (b *Band) moves(ratio float64) string {
 	case b.Largest < 0.00005:
 		return fmt.Sprintf("in %d sizes it never moved", b.Points)
 	case b.Largest < ratio:
-		return fmt.Sprintf("in %d sizes it never moved by more than %s", b.Points, roughly(b.Largest, 1))
+		return fmt.Sprintf("in %d sizes it never moved by more than %s", b.Points, roughly(max(b.Largest, 0.001), 1))
 	}
-	return fmt.Sprintf("in %d sizes it seldom moved by more than %s", b.Points, roughly(b.Usual, 1))
+	return fmt.Sprintf("in %d sizes it seldom moved by more than %s", b.Points, roughly(max(b.Usual, 0.001), 1))
 }
 
 // roughly writes part of whole in two digits, and never rounds a part to nothing or
