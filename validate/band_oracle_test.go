@@ -423,7 +423,7 @@ func (s *sizing) hold(t *testing.T, text, world string) {
 	}
 }
 
-var bandSentence = regexp.MustCompile(`^([\d,]+) users?, (\S+) (below|above) (its lowest of the last week|its highest of the last week|the size before) \(([\d,]+)\); ` +
+var bandSentence = regexp.MustCompile(`^([\d,]+) users?, ((?:over |under )?\S+) (below|above) (its lowest of the last week|its highest of the last week|the size before) \(([\d,]+)\); ` +
 	`(?:only 1 earlier size is known|in (\d+) sizes it never moved|in (\d+) sizes it (never|seldom) moved by more than (\S+?))(?:, so ([\d,]+) to ([\d,]+) are allowed)?$`)
 
 // read holds a sentence against the naive band.
@@ -439,6 +439,7 @@ func (s *sizing) read(t *testing.T, m []string, world string) {
 	}
 	require.Positive(t, part, world)
 	s.share(t, m[2], part/of, world)
+	require.True(t, part >= of || !strings.HasPrefix(m[2], "100"), "a part is never all\n%s", world)
 	ratio := part / from // of a fall: how much smaller; as a move, by how much the larger is larger
 	if m[3] == "below" {
 		ratio = part / users

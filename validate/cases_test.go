@@ -240,19 +240,21 @@ var firstOf = regexp.MustCompile(`(?:after|after about|exactly) the first ([\d,]
 var rangeOf = regexp.MustCompile(`([\d,]+)–([\d,]+)`)
 
 // holds reports whether a cause that is claimed is there all the same, as a shard may
-// hold just the users of some run: if none of those that are said to be missing is
-// stored.
-func holds(text string, source []string, there map[string]int) bool {
+// hold just the users of some run: if of those that are said to be missing no larger
+// share is stored than is given.
+func holds(text string, source []string, there map[string]int, most float64) bool {
+	missing := func(run []string) bool {
+		stored := 0
+		for _, u := range run {
+			stored += min(1, there[u])
+		}
+		return float64(stored) <= most*float64(len(run))
+	}
 	if m := firstOf.FindStringSubmatch(text); m != nil {
-		return !slices.ContainsFunc(source[num(m[1]):], func(u string) bool { return there[u] > 0 })
+		return missing(source[num(m[1]):])
 	}
 	runs := rangeOf.FindAllStringSubmatch(text, -1)
-	for _, m := range runs {
-		if slices.ContainsFunc(source[num(m[1])-1:num(m[2])], func(u string) bool { return there[u] > 0 }) {
-			return false
-		}
-	}
-	return len(runs) > 0
+	return len(runs) > 0 && !slices.ContainsFunc(runs, func(m []string) bool { return !missing(source[num(m[1])-1 : num(m[2])]) })
 }
 
 func fnv(u string) uint64 {
@@ -299,9 +301,11 @@ func TestSampledStranger(t *testing.T) {
 func innocent(random *rand.Rand, seed uint64) (source []string, lost func(i int, u string) bool, kind string) {
 	n := 9000 + random.IntN(60_000)
 	source = joined(seed, n)
-	prefix := map[string]int{} // users of one prefix join in bursts
+	kind = [...]string{"at random", "by age", "by hash", "by prefix", "by prefix in bursts", "half of the newest"}[random.IntN(6)]
+	burst := map[bool]int{true: 20, false: 3}[kind == "by prefix in bursts"]
+	prefix := map[string]int{}
 	for i, of := 0, 0; i < n; i++ {
-		if random.IntN(20) == 0 {
+		if random.IntN(burst) == 0 {
 			of = random.IntN(40)
 		}
 		prefix[source[i]] = of
@@ -311,7 +315,6 @@ func innocent(random *rand.Rand, seed uint64) (source []string, lost func(i int,
 	for _, u := range source {
 		gone[u] = random.Float64() < share
 	}
-	kind = [...]string{"at random", "by age", "by hash", "by prefix", "half of the newest"}[random.IntN(5)]
 	age, shards := float64(n), uint64(2+random.IntN(30))
 	newest := 1 - 0.01*float64(1+random.IntN(10))
 	if random.IntN(3) == 0 {
@@ -325,7 +328,7 @@ func innocent(random *rand.Rand, seed uint64) (source []string, lost func(i int,
 			return gone[u] && random.Float64() < float64(i)/age
 		case "by hash": // one shard of some
 			return fnv(u)%shards == 0
-		case "by prefix":
+		case "by prefix", "by prefix in bursts":
 			return prefix[u] < int(40*share)
 		case "half of the newest":
 			return float64(i) >= newest*age && random.IntN(2) == 0
@@ -358,8 +361,12 @@ func TestInnocentWorlds(t *testing.T) {
 		}
 		report, _ := quiet.Check(t.Context(), validate.Policy{}, validate.Output{Expected: digest(source).Summary(), Stored: digest(stored).Summary()})
 		there := newTruth("stored", stored).times
+		most := 0.0
+		if strings.HasPrefix(kind, "by prefix in bursts") { // of which some are next to each other, and are a run
+			most = 0.1
+		}
 		for _, f := range report.Findings {
-			if f.Kind != validate.Short && f.Kind != validate.Capped && !holds(f.Detail, source, there) {
+			if f.Kind != validate.Short && f.Kind != validate.Capped && !holds(f.Detail, source, there, most) {
 				claims++
 				t.Log(kind, len(source), len(stored), f.Detail)
 			}
