@@ -362,8 +362,8 @@ func TestInnocentWorlds(t *testing.T) {
 		report, _ := quiet.Check(t.Context(), validate.Policy{}, validate.Output{Expected: digest(source).Summary(), Stored: digest(stored).Summary()})
 		there := newTruth("stored", stored).times
 		most := 0.0
-		if strings.HasPrefix(kind, "by prefix in bursts") { // of which some are next to each other, and are a run
-			most = 0.1
+		if strings.HasPrefix(kind, "by prefix in bursts") { // of which some are next to each other, and nearly a run
+			most = 0.3
 		}
 		for _, f := range report.Findings {
 			if f.Kind != validate.Short && f.Kind != validate.Capped && !holds(f.Detail, source, there, most) {

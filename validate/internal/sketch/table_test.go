@@ -370,3 +370,11 @@ func TestNumbersEnd(t *testing.T) {
 	require.EqualValues(t, math.MaxInt64, plus(math.MaxInt64, 1))
 	require.EqualValues(t, math.MaxInt64-1, plus(math.MaxInt64-2, 1))
 }
+
+// TestFoldKeepsWhatIsSmall: a table that is no larger than asked for is not copied.
+func TestFoldKeepsWhatIsSmall(t *testing.T) {
+	table := NewTable(16)
+	require.Same(t, table, table.Fold(16))
+	require.Same(t, table, table.Fold(32))
+	require.NotSame(t, table, table.Fold(8))
+}
