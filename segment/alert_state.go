@@ -228,7 +228,7 @@ func (s *AlertState) observe(o observation) []Action {
 	case aClosing:
 		return s.over(o.why)
 	case anExcuse:
-		if s.Open != nil && offHistory(s.Open.Kind) {
+		if s.Open != nil && (offHistory(s.Open.Kind) || s.Open.Kind == validate.Leaking) {
 			return s.over(o.why)
 		}
 	case aMembership:
@@ -249,6 +249,17 @@ func (s *AlertState) observe(o observation) []Action {
 // allow. Nothing is proven by that.
 func offHistory(k validate.Kind) bool { return k == validate.Dropped || k == validate.Risen }
 
+// suspected reports whether nothing but a warning, or a size that the history does
+// not allow, was found.
+func (a *Alert) suspected() bool {
+	return !a.Missing && a.Kind != validate.Unverified && (offHistory(a.Kind) || len(a.Report.Findings) > 0 && a.Report.Passed())
+}
+
+// proven reports whether users are missing or not the right ones, as far as was seen.
+func (a *Alert) proven() bool {
+	return a.Missing || a.Kind != validate.Unverified && !a.suspected()
+}
+
 // fault takes in what was found now. A fault that stands keeps the time at which
 // it came, and the build that brought it.
 func (s *AlertState) fault(a Alert) []Action {
@@ -256,6 +267,8 @@ func (s *AlertState) fault(a Alert) []Action {
 	case s.Open == nil:
 		return s.open(a)
 	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
+		return nil
+	case s.Swept && s.Open.proven() && a.suspected(): // whether that is over is for a sweep to say
 		return nil
 	}
 	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown

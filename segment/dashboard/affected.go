@@ -31,8 +31,9 @@ func placeOf(s *segment.SegmentState) place {
 	if a == nil {
 		return place{id: s.Segment}
 	}
-	p := place{urgency: 2, level: slices.Index(levels, a.Level), kind: slices.Index(validate.Kinds(), a.Kind), users: -a.Users, id: s.Segment}
-	if a.Urgency == segment.Page {
+	m := worst(&s.Alert)
+	p := place{urgency: 2, level: slices.Index(levels, m.Level), kind: slices.Index(validate.Kinds(), m.Kind), users: -a.Users, id: s.Segment}
+	if m.Urgency == segment.Page {
 		p.urgency = 1
 	}
 	return p
@@ -80,7 +81,7 @@ type filter struct {
 }
 
 func (f *filter) match(s *segment.SegmentState) bool {
-	if a := s.Alert.Open; f.Kind != "" && (a == nil || a.Kind != f.Kind) {
+	if f.Kind != "" && (s.Alert.Open == nil || worst(&s.Alert).Kind != f.Kind) {
 		return false
 	}
 	by := segment.SegmentFilter{SiteGroup: f.SiteGroup, JobKind: f.JobKind, Build: f.Build}
@@ -105,7 +106,7 @@ type census struct {
 }
 
 // counts are of affected segments.
-type counts struct{ segments, pages, tickets, tooFew, live, protected, damaged int }
+type counts struct{ segments, tooFew, live, protected, damaged int }
 
 // takeCensus reads all segments that are affected, or those of the filter's incident.
 func takeCensus(ctx context.Context, l segment.Ledger, f filter, keep int) (*census, error) {
@@ -132,7 +133,7 @@ func (c *census) add(s *segment.SegmentState) {
 	c.all.add(s)
 	c.groups[s.Segment.SiteGroup]++
 	if a != nil {
-		c.kinds[a.Kind]++
+		c.kinds[worst(&s.Alert).Kind]++
 		c.builds[a.Build]++
 		c.jobs[a.Job.Kind]++
 	}
@@ -158,20 +159,14 @@ func (c *census) add(s *segment.SegmentState) {
 
 func (c *counts) add(s *segment.SegmentState) {
 	c.segments++
-	a := s.Alert.Open
-	switch {
-	case a == nil:
+	if s.Alert.Open == nil {
 		c.damaged++
 		return
-	case a.Urgency == segment.Page:
-		c.pages++
-	default:
-		c.tickets++
 	}
-	switch {
-	case a.Protected():
+	switch m := worst(&s.Alert); {
+	case m.Level == segment.LevelProtected:
 		c.protected++
-	case tooFew(a):
+	case tooFew(m):
 		c.tooFew++
 		c.live++
 	default:

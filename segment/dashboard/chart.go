@@ -24,6 +24,7 @@ const (
 	pointSuspected pointKind = "suspected" // somebody said that it is not
 	pointExpected  pointKind = "expected"  // what the source said at the last run
 	pointLive      pointKind = "live"      // what is live now
+	pointAllowed   pointKind = "allowed"   // no size, but the band
 )
 
 // A point is a size at a time, and what was allowed then.
@@ -214,7 +215,7 @@ func (f *frame) bands(s *series) {
 	}
 	for _, p := range s.Points {
 		switch {
-		case p.Kind == pointExpected || p.Kind == pointLive || p.Kind == pointAccepted || p.Kind == pointSuspected:
+		case p.Kind != pointGood && p.Kind != pointSeen && p.Kind != pointRejected:
 		case p.Band.IsZero():
 			flush()
 		default:
@@ -252,7 +253,7 @@ func (f *frame) mark(p *point) {
 	case pointLive:
 		f.Live = &tick{y, m.Title}
 		return
-	case pointGood, pointSeen, pointAccepted:
+	case pointGood, pointSeen, pointAccepted, pointAllowed:
 	}
 	f.Marks = append(f.Marks, m)
 }
@@ -275,7 +276,7 @@ func (p *point) word() string {
 		return "expected by the source"
 	case pointLive:
 		return "live now"
-	case pointRejected, pointAccepted, pointSuspected:
+	case pointRejected, pointAccepted, pointSuspected, pointAllowed:
 	}
 	return string(p.Kind)
 }
@@ -303,7 +304,7 @@ func (s *series) describe() string {
 			good = append(good, p)
 		case pointRejected:
 			rejected++
-		case pointAccepted, pointSuspected, pointExpected, pointLive:
+		case pointAccepted, pointSuspected, pointExpected, pointLive, pointAllowed:
 		}
 	}
 	if len(good) == 0 {

@@ -10,6 +10,9 @@ import (
 // A command is one line for a shell, and what it does.
 type command struct{ Does, Line string }
 
+// Size returns how many characters of it are shown.
+func (c command) Size() int { return min(max(len(c.Line), 8), 100) + 1 }
+
 // commands makes commands that begin with a program's name.
 type commands string
 

@@ -50,7 +50,6 @@ type table struct {
 type affectedRow struct {
 	Segment                 ref
 	Badge                   badge
-	Urgency                 segment.Urgency
 	Kind, Text, Build       string
 	Holds, Should           string
 	Spark                   *spark
@@ -233,16 +232,16 @@ func (s *source) affectedRow(state *segment.SegmentState) affectedRow {
 	if a == nil {
 		return r
 	}
-	r.Urgency, r.Kind, r.Build = a.Urgency, string(a.Kind), visible(a.Build)
+	r.Kind, r.Build = string(a.Kind), visible(a.Build)
 	r.Since = s.stamp(a.Since)
-	r.Holds = sizeOf(a.Report.Stored)
+	r.Holds = brieflyOf(a.Report.Stored)
 	if a.Good != nil {
-		r.Should = "right last with " + text.Thousands(a.Good.Users)
+		r.Should = "good: " + text.Thousands(a.Good.Users)
 	}
 	r.Text = visible(clause(a))
 	r.Muted, r.Flapping = state.Alert.Muted != nil, state.Alert.Flapping
 	if state.Alert.Incident != "" {
-		r.Incident = refTo(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))
+		r.Incident = incidentRef(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))
 	}
 	return r
 }

@@ -24,6 +24,9 @@ func newLineage(jobs []segment.Job) lineage {
 	return l
 }
 
+// knows reports whether a job writes or reads a segment.
+func (l *lineage) knows(id segment.ID) bool { return len(l.writers[id])+len(l.readers[id]) > 0 }
+
 // A node is a segment in a tree, with what is beyond it.
 type node struct {
 	ref
@@ -106,6 +109,9 @@ func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, dep
 		return n, err
 	}
 	n = node{ref: t.ref(id), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
+	if state.IsZero() && !t.jobs.knows(id) {
+		n.URL = ""
+	}
 	if t.seen[id] {
 		return n, nil
 	}
@@ -126,9 +132,9 @@ func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, dep
 
 // badgeOfState says how a segment is.
 func badgeOfState(s *segment.SegmentState) badge {
-	switch a := s.Alert.Open; {
-	case a != nil:
-		return badgeOf(a)
+	switch {
+	case s.Alert.Open != nil:
+		return badgeOf(&s.Alert)
 	case s.Damaged != nil:
 		return badge{"cannot be read", bad}
 	case s.Last.State == segment.RunUnknown:

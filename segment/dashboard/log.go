@@ -150,7 +150,7 @@ func (s *source) entryRow(e *segment.LogEntry) entryRow {
 		row.Segment = refTo(e.Segment.SiteGroup, "")
 	}
 	if e.Incident != "" && e.Segment.IsZero() {
-		row.Segment = refTo(e.Incident, s.links.incident(e.Incident, ""))
+		row.Segment = incidentRef(e.Incident, s.links.incident(e.Incident, ""))
 	}
 	switch {
 	case e.Damaged != nil:
@@ -163,6 +163,9 @@ func (s *source) entryRow(e *segment.LogEntry) entryRow {
 		}
 	case row.Text == "" || e.Action == segment.ActionMuted || e.Action == segment.ActionUnmuted:
 		row.Text = join(row.Text, visible(e.Text))
+	}
+	if row.Text == "" && e.Mark != nil {
+		row.Text = visible(string(e.Mark.Urgency) + ", " + string(e.Mark.Kind) + ", " + string(e.Mark.Level))
 	}
 	return row
 }

@@ -11,14 +11,14 @@ import (
 // How much a report holds, so that a browser opens it at once.
 const (
 	segmentsOfReport  = 200 // in its table
-	detailsOfReport   = 40  // with a part of their own
+	detailsOfReport   = 25  // with a part of their own
 	incidentsOfReport = 10
-	entriesOfReport   = 200
+	entriesOfReport   = 100
 )
 
 // Write writes what the pages show as one HTML file: the fleet with the 200 gravest
-// segments, the latest 10 open incidents, the 40 gravest segments, the latest plan of reruns
-// and the latest 200 entries of the log. It writes nothing if it returns an error of the
+// segments, the latest 10 open incidents, the 25 gravest segments, the latest plan of reruns
+// and the latest 100 entries of the log. It writes nothing if it returns an error of the
 // ledger.
 func Write(ctx context.Context, w io.Writer, l segment.Ledger, c Config) error {
 	s := newSource(l, c)

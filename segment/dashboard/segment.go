@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +24,7 @@ type segmentView struct {
 	Lead      string
 	Facts     []fact
 	Charts    []*chart
+	Legend    map[string]bool // what the chart has
 	Points    []pointRow
 	Planned   []string
 	Runs      []runRow
@@ -76,7 +76,7 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 		}
 		log = append(log, e)
 	}
-	if !known && len(log) == 0 {
+	if !known && len(log) == 0 && !s.jobs.knows(id) {
 		return nil, notFound("segment", id.String())
 	}
 	v := &segmentView{common: s.common(short(visible(id.String())), ""), Name: visible(id.String()), Badge: badgeOfState(&state)}
@@ -85,9 +85,13 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 	records := recordsOf(log)
 	lines := s.series(ctx, &state, records, log)
 	if len(lines.Points) > 0 {
-		v.Charts = []*chart{newChart(lines, "wide", "wide", 920, 300), newChart(lines, "narrow", "narrow", 400, 280)}
+		v.Charts = []*chart{newChart(lines, "wide", "wide", 1080, 290), newChart(lines, "narrow", "narrow", 400, 280)}
 	}
 	v.Points, v.Planned = s.pointRows(lines)
+	v.Legend = map[string]bool{string(pointAllowed): !lines.Next.IsZero()}
+	for _, p := range lines.Points {
+		v.Legend[string(p.Kind)] = true
+	}
 	v.Facts = s.segmentFacts(&state, records, lines)
 	v.Runs = s.runRows(records)
 	s.entries(v, log)
@@ -101,11 +105,11 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 func segmentLead(s *segment.SegmentState, known bool) (string, tone) {
 	switch a := s.Alert.Open; {
 	case !known:
-		return "Nothing is kept of this segment any more; the log has what was.", unknown
+		return "The ledger keeps nothing of this segment.", unknown
 	case s.Damaged != nil:
 		return visible(s.Damaged.Error()), bad
 	case a != nil:
-		return visible(a.Text), badgeOf(a).Tone
+		return visible(a.Text), badgeOf(&s.Alert).Tone
 	case s.Last.State == segment.RunUnknown:
 		return "Nobody knows whether the last run went live.", bad
 	case len(s.Sizes) == 0:
@@ -243,7 +247,7 @@ func (s *source) segmentFacts(state *segment.SegmentState, records []segment.Rec
 	if a := state.Alert.Open; a != nil {
 		facts = append(facts, fact{Name: "Affected since", Text: string(a.Urgency) + ", " + string(a.Kind), Stamp: s.stamp(a.Since)})
 		if state.Alert.Incident != "" {
-			facts = append(facts, fact{Name: "Incident", Ref: refTo(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))})
+			facts = append(facts, fact{Name: "Incident", Ref: incidentRef(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))})
 		}
 		if a.Runbook != "" {
 			facts = append(facts, fact{Name: "Runbook", Ref: outside(a.Runbook)})
@@ -272,7 +276,7 @@ func (s *source) runRows(records []segment.Record) (rows []runRow) {
 			Expected: "not known", Stored: "not known",
 		}
 		if r.Report != nil {
-			row.Expected, row.Stored = sizeOf(r.Report.Expected), sizeOf(r.Report.Stored)
+			row.Expected, row.Stored = brieflyOf(r.Report.Expected), brieflyOf(r.Report.Stored)
 			row.Text = visible(findingsOf(r.Report))
 		}
 		if rows = append(rows, row); len(rows) == runsOfPage {
@@ -354,7 +358,11 @@ func (s *source) segmentCommands(state *segment.SegmentState, ran bool) []comman
 		add("tells nobody until then, unless it becomes worse", "mute", "--until", s.config.now().Add(24*time.Hour).Format("2006-01-02T15:04Z"), "--why", "WHY")
 	}
 	if len(state.Sizes) > 0 {
-		add("takes a size that passed out of the history", "suspect", "--run", cmp.Or(state.Last.RunID, "RUN"), "--why", "WHY")
+		run := "RUN"
+		if state.Last.State == segment.RunCommitted {
+			run = state.Last.RunID
+		}
+		add("takes a size that passed out of the history", "suspect", "--run", run, "--why", "WHY")
 	}
 	add("drops all that is known, of a segment that was deleted on purpose", "forget", "--why", "WHY")
 	return cs

@@ -68,6 +68,15 @@ func outside(link string) ref {
 	return refTo(link, link)
 }
 
+// incidentRef links to an incident. What its ID says beyond its cause is its beginning,
+// which stands beside it or on its page.
+func incidentRef(id, url string) ref {
+	cause, _, _ := strings.Cut(id, " since ")
+	r := refTo(cause, url)
+	r.Full = visible(id)
+	return r
+}
+
 // A stamp is a time for people and for programs, and how long ago it was.
 type stamp struct{ ISO, Text, Ago string }
 
@@ -117,20 +126,29 @@ type badge struct {
 	Tone tone
 }
 
-// badgeOf says whether customers are hit by an alert.
-func badgeOf(a *segment.Alert) badge {
-	switch {
-	case a.Protected():
+// worst returns by which urgency, kind and level people were told of an alert, which
+// only rise as long as it is open: as in the ledger's own numbers.
+func worst(s *segment.AlertState) segment.Mark {
+	if n := len(s.Marks); n > 0 {
+		return s.Marks[n-1]
+	}
+	return segment.Mark{Urgency: s.Open.Urgency, Kind: s.Open.Kind, Level: s.Open.Level}
+}
+
+// badgeOf says whether customers are hit by an open alert.
+func badgeOf(s *segment.AlertState) badge {
+	switch a, m := s.Open, worst(s); {
+	case m.Level == segment.LevelProtected:
 		return badge{"protected", guarded}
 	case a.State == segment.RunUnknown:
 		return badge{"live or not", bad}
 	case a.Missing:
 		return badge{"gone", bad}
-	case a.Level == segment.LevelLost100:
+	case m.Level == segment.LevelLost100:
 		return badge{"live, empty", bad}
-	case a.Level.Compare(segment.LevelLive) > 0:
-		return badge{"live, −" + strings.TrimPrefix(string(a.Level), "lost ") + " or more", bad}
-	case a.Urgency == segment.Ticket:
+	case m.Level.Compare(segment.LevelLive) > 0:
+		return badge{"live, −" + strings.TrimPrefix(string(m.Level), "lost ") + " or more", bad}
+	case m.Urgency == segment.Ticket:
 		return badge{"live", warned}
 	}
 	return badge{"live", bad}
@@ -159,40 +177,34 @@ func badgeOfRun(s segment.RunState, live bool) badge {
 	return badge{word, bad}
 }
 
-// tooFew reports whether the live segment of an alert holds fewer users than it
-// should.
-func tooFew(a *segment.Alert) bool {
-	if a.Protected() {
+// tooFew reports whether the live segment of a mark holds fewer users than it should.
+func tooFew(m segment.Mark) bool {
+	if m.Level == segment.LevelProtected {
 		return false
 	}
-	if a.Missing || a.Level.Compare(segment.LevelLive) > 0 {
+	if m.Level.Compare(segment.LevelLive) > 0 {
 		return true
 	}
-	switch a.Kind { //nolint:exhaustive // of the others nobody knows, or users are there that should not be
+	switch m.Kind { //nolint:exhaustive // of the others nobody knows, or users are there that should not be
 	case validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Short, validate.Dropped, validate.Leaking:
 		return true
 	}
 	return false
 }
 
-// clause returns what was found, without the names, the advice and the links that an
+// clause returns what was found, without the name, the advice and the links that an
 // alert's text has around it.
 func clause(a *segment.Alert) string {
 	if !a.Upstream.IsZero() {
 		return "made from " + a.Upstream.String() + ", which is affected itself"
 	}
-	for _, f := range a.Report.Findings {
-		switch {
-		case f.Kind != a.Kind:
-		case len(f.Caps) > 0:
-			return fmt.Sprintf("%s; stopped at %s, a known limit (%s, …)", f.Detail, validate.Count(f.Caps[0].Users), f.Caps[0].Origin)
-		case f.Hint != "":
-			return f.Detail + "; " + f.Hint
-		default:
-			return f.Detail
-		}
+	if a.Report.Passed() && len(a.Report.Findings) > 0 {
+		return findingsOf(&a.Report)
 	}
-	return a.Text
+	if a.Report.Passed() {
+		return a.Text
+	}
+	return strings.TrimPrefix((&validate.Error{Report: a.Report}).Error(), a.Report.Name+": ")
 }
 
 // sizeOf returns the users of a side as people read them.
@@ -201,4 +213,9 @@ func sizeOf(s validate.Summary) string {
 		return "not known"
 	}
 	return s.String()
+}
+
+// brieflyOf returns them for a column that is named after users.
+func brieflyOf(s validate.Summary) string {
+	return strings.TrimSuffix(strings.TrimSuffix(sizeOf(s), "s"), " user")
 }
