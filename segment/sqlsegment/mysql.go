@@ -45,6 +45,14 @@ func (mySQL) cells(*Users, formula, column, int) (string, []lane) { return "", n
 
 func (mySQL) find(*Users, formula, column, string) string { return "" }
 
+func (mySQL) list(l *Listing, columns []string, fresh string) string {
+	s := listingSQL{
+		text: "CONVERT(%s USING utf8mb4)", id: "CONCAT(REPLACE(REPLACE(%s, '%%', '%%25'), '/', '%%2F'), '/', %s)",
+		bytes: "CAST(%s AS BINARY)", // as bytes, which no connection's character set turns into ????
+	}
+	return s.listNamed(l, columns, fresh) + noLimit
+}
+
 // native returns the portable formula: MySQL has no fast hash.
 func (d mySQL) native(string) formula { return d.portable() }
 

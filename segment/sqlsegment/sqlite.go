@@ -36,6 +36,11 @@ func (sqLite) cells(*Users, formula, column, int) (string, []lane) { return "", 
 
 func (sqLite) find(*Users, formula, column, string) string { return "" }
 
+func (sqLite) list(l *Listing, columns []string, fresh string) string {
+	s := listingSQL{text: "CAST(%s AS TEXT)", id: standardID, bytes: "(%s) COLLATE BINARY"}
+	return s.listNamed(l, columns, fresh)
+}
+
 func (sqLite) native(string) formula { return formula{hash: validate.XXH3} }
 
 func (sqLite) portable() formula { return formula{hash: validate.MD5} }
