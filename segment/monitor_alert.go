@@ -79,7 +79,7 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 			w.untold[s.Segment] = alert
 			return nil
 		}
-		if w.seenByGuard(s, &alert) {
+		if w.seenByGuard(s, &alert) || w.findings[s.Segment].refused && !s.untold() { // its guard told of it meanwhile
 			return nil
 		}
 		seen := []observation{{event: aFault, at: w.sweep.At, alert: alert}}

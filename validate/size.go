@@ -50,13 +50,13 @@ func (j *judge) inHistory(s *Summary, history []Size) {
 }
 
 // firstOff returns when the segment was first off the history that the points are of;
-// now, where it was not. With Policy.Relearn only what is never relearned counts: a
-// small step may go live before that.
+// now, where it was not. With Policy.Relearn only what is not learned counts: a small
+// step may go live before that.
 func (j *judge) firstOff(points []point) time.Time {
 	for i := range j.out.Candidates {
 		size := &j.out.Candidates[i]
-		after := size.Level == LevelOff && size.Counter == j.out.Counter && size.At.Unix() > points[len(points)-1].at
-		if after && (j.policy.Relearn == 0 || j.unlearnable(size)) {
+		off := size.Level == LevelApart || size.Level == LevelOff && (j.policy.Relearn == 0 || j.out.Apart || j.unlearnable(size))
+		if off && size.Counter == j.out.Counter && size.At.Unix() > points[len(points)-1].at {
 			return size.At
 		}
 	}
