@@ -290,37 +290,6 @@ func (w *week) toldOnce() {
 		}
 		marks[e.Segment]++
 	}
-	for id, n := range marks {
-		if named[id] != n {
-			fmt.Println("ZZ", id, n, named[id])
-			for e := range w.ledger.Log(w.t.Context(), LogFilter{Segment: id, Since: w.from.Add(-48 * time.Hour)}) {
-				if e.Action != ActionRecorded {
-					fmt.Println("  ", e.At, e.Action, e.Mark, e.Incident, e.Text)
-				}
-			}
-			for _, n := range w.post.sent {
-				if n.segment == id {
-					fmt.Printf("   %+v\n", n)
-				}
-			}
-		}
-	}
-	for id, n := range named {
-		if marks[id] != n {
-			fmt.Println("YY", id, n, marks[id])
-			for e := range w.ledger.Log(w.t.Context(), LogFilter{Segment: id, Since: w.from.Add(-48 * time.Hour)}) {
-				if e.Action != ActionRecorded {
-					fmt.Println("  ", e.At, e.Action, e.Mark, e.Incident, e.Text)
-				}
-			}
-			for _, n := range w.post.sent {
-				if n.segment == id {
-					fmt.Printf("   %+v\n", n)
-				}
-			}
-		}
-	}
-	w.report()
 	require.Equal(w.t, marks, named, "by name, as often as the ledger says that it was told")
 	opened := w.logOf(ActionOpened)
 	told := w.logOf(ActionTold)
