@@ -33,10 +33,14 @@ func TestNight(t *testing.T) {
 		require.NoError(t, err)
 	}
 	n := newNight(t, segments)
-	n.phase("an ordinary week, with four outages", n.week)
-	n.phase("the night of two bugs, Alertmanager away for an hour of it", n.bugs)
+	rang := n.phase("an ordinary week, with four outages", n.week)
+	require.Equal(t, 5, rang["tickets firing SegmentAffected"], "of the hour without a ledger")
+	night := n.phase("the night of two bugs, Alertmanager away for an hour of it", n.bugs)
+	require.LessOrEqual(t, night["pages firing SegmentIncident"], 10)
+	require.LessOrEqual(t, night["pages firing SegmentAffected"], 6, "of each cause as many as make it no incident, and what a worker was telling")
 	n.phase("the next day: drops that have nothing to do with it", n.unrelated)
-	n.phase("the repair, and a day", n.repair)
+	over := n.phase("the repair, and a day", n.repair)
+	require.Equal(t, night["pages firing SegmentIncident"], over["pages resolved SegmentIncident"])
 	require.Zero(t, n.confirmed())
 	n.t.Logf("%d segments, %d guarded runs, %d sweeps", segments, n.number.Load(), n.sweeps)
 }
@@ -85,12 +89,12 @@ func (n *night) jobOf(i int) segment.Job {
 }
 
 // phase says how often people were notified of what happened, and what is open then.
-func (n *night) phase(name string, happen func()) {
+func (n *night) phase(name string, happen func()) (count map[string]int) {
 	n.t.Helper()
 	before, start := len(n.at.Notified()), time.Now()
 	happen()
 	sentinel(n.t, n.at, name)
-	count := map[string]int{}
+	count = map[string]int{}
 	for _, sent := range n.at.Notified()[before:] {
 		what := strings.Join([]string{sent.Receiver, sent.Status, sent.Alerts[0].Labels["alertname"]}, " ")
 		if sent.Alerts[0].Labels["site_group"] != "sentinel" {
@@ -101,6 +105,7 @@ func (n *night) phase(name string, happen func()) {
 	for _, what := range slices.Sorted(maps.Keys(count)) {
 		n.t.Logf("  %4d notifications: %s", count[what], what)
 	}
+	return count
 }
 
 // runs has eight workers run the jobs of some segments, each of which stores as many
