@@ -302,11 +302,11 @@ func TestMonitorKilled(t *testing.T) {
 // would take most of a test's time.
 func ranWell(t *testing.T, h segment.Ledger, segments int) {
 	t.Helper()
-	var ids []segment.ID
+	var keys []segment.Key
 	for i := range segments {
-		ids = append(ids, commanded(i))
+		keys = append(keys, commanded(i).In(""))
 	}
-	require.NoError(t, h.Change(t.Context(), ids, func(s *segment.SegmentState) error {
+	require.NoError(t, h.Change(t.Context(), keys, func(s *segment.SegmentState) error {
 		s.Record(segment.Record{
 			Segment: s.Segment, RunID: "well", State: segment.RunCommitted, JobID: segment.Copy(s.Segment, segment.ID{SiteGroup: "source", Name: s.Segment.Name}).ID, JobKind: segment.JobKindCopy, Build: "1",
 			Users: 20_000, Read: 20_000, At: time.Now(),
