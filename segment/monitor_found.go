@@ -131,7 +131,7 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 	case f.limited != nil && f.limited.fell != nil:
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
 	case f.listed == 0 && !w.monitor.config.AbsentIsEmpty:
-		return missing(s), nil
+		return missingFinding(s), nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
 	e := w.examine(&pair{f.current(), *s, f.listed}, &rule)
