@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -45,6 +46,7 @@ func Accept(ctx context.Context, l Ledger, key Key, runID string, d Decision) er
 				return err
 			}
 			s.accept(r.Size(), d)
+			s.vouch(runID)
 			s.Log = append(s.Log, LogEntry{Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionAccepted, RunID: runID, By: d.By, Why: d.Why})
 			return nil
 		})
@@ -173,6 +175,7 @@ func FalseAlarm(ctx context.Context, l Ledger, key Key, d Decision) error {
 			s.Log = append(s.Log, LogEntry{
 				Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
 			})
+			s.vouch(cmp.Or(a.RunID, s.Last.RunID)) // a sweep's alert is about what the last run left
 			s.observe(observation{event: aClosing, at: d.At, why: "a false alarm, says " + d.By + ": " + d.Why})
 			return nil
 		})

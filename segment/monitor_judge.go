@@ -150,31 +150,56 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	}
 	e := w.examine(p, &rule)
 	settled := p.listed > 0 && e.settle(t)
-	if e.unwatched() && p.listed <= 1 {
+	refused := p.state.Last.Live && p.state.untold()
+	if e.unwatched() && p.listed <= 1 && !refused {
 		t.unwatched++
 		e.keep(t)
 		return nil
 	}
 	e.falls(t)
-	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
-		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
-		t.findings = append(t.findings, newFound(p.current, p.listed, &c))
+	if f := w.wrong(ctx, &e, refused); f != nil {
+		t.findings = append(t.findings, f)
+		if p.listed == 1 && !f.refused { // of what is proven it may be well
+			e.out.Sizes = nil
+			w.well(ctx, &e, settled, t)
+		}
 		return nil
 	}
 	t.healthy++
-	learned := p.listed > 0 && e.learn(t)
-	if _, alerted := w.open[p.current.Segment]; alerted {
-		if t.well == nil {
-			t.well = map[ID]wellness{}
-		}
-		last := &p.state.Last
-		t.well[p.current.Segment] = wellness{
-			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
-			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
-		}
-	}
+	w.well(ctx, &e, p.listed > 0 && e.learn(t) || settled, t)
 	e.keep(t)
 	return nil
+}
+
+// wrong returns what is wrong with a segment; nil: nothing is. refused says that its
+// last run is live, was refused, and has no alert.
+func (w *sweeper) wrong(ctx context.Context, e *examination, refused bool) *found {
+	p := e.pair
+	switch {
+	case p.listed > 1 || !validate.NoFindings(&e.policy, &e.out):
+		return newFound(p.current, p.listed, new(newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))))
+	case refused:
+		f := newFound(p.current, p.listed, new(refusedFinding(&p.state, p.current)))
+		f.refused = true
+		return f
+	}
+	return nil
+}
+
+// well notes how well a segment is that has an alert. learned says that it is known
+// by now what its last run left live.
+func (w *sweeper) well(ctx context.Context, e *examination, learned bool, t *tally) {
+	id, last := e.pair.current.Segment, &e.pair.state.Last
+	if _, alerted := w.open[id]; !alerted {
+		return
+	}
+	if t.well == nil {
+		t.well = map[ID]wellness{}
+	}
+	t.well[id] = wellness{
+		inside: e.inside(ctx, w.monitor.validator), known: e.known || learned,
+		last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+	}
 }
 
 // absent judges a segment that is not listed, and reports whether there is no more to
@@ -236,6 +261,22 @@ func missingFinding(t *SegmentState) SegmentFinding {
 	}
 	c := newFinding(t, t.Segment, r)
 	c.missing = true
+	c.judge()
+	return c
+}
+
+// refusedFinding is of a segment in which a run is live that its guard refused, and
+// could tell nobody of: whatever its size looks like, it was found wrong.
+func refusedFinding(t *SegmentState, current CurrentSize) SegmentFinding {
+	r := validate.Report{Expected: validate.Unknown(), Stored: current.Stored, Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail,
+		Detail: fmt.Sprintf("run %s, attempt %d, is recorded as %s, is live all the same, as the store has no staging, and no alert says so; next: its report in the log, then run it again, or accept its size", t.Last.RunID, t.Last.Attempt, t.Last.State),
+	}}}
+	if n := len(t.Sizes); n > 0 {
+		r.Expected = validate.Count(t.Sizes[n-1].Users)
+	}
+	c := newFinding(t, current.Segment, r)
+	c.refused = true
 	c.judge()
 	return c
 }

@@ -127,11 +127,11 @@ func (r *Rule) check() error {
 	case r.Lag == (Lag{}):
 		return nil
 	case r.Lag.Min < 0:
-		return badInput("Rule.Settle.Min", r.Lag.Min, "0 or more")
+		return badInput("Rule.Lag.Min", r.Lag.Min, "0 or more")
 	case r.Lag.Every <= 0:
-		return badInput("Rule.Settle.Every", r.Lag.Every, "above 0: a pass needs two readings")
+		return badInput("Rule.Lag.Every", r.Lag.Every, "above 0: a pass needs two readings")
 	case r.Lag.Max < r.Lag.Min+r.Lag.Every:
-		return badInput("Rule.Settle.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
+		return badInput("Rule.Lag.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
 	}
 	return nil
 }
