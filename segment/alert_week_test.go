@@ -203,7 +203,7 @@ func (w *week) person() {
 		if a == nil || !offHistory(a.Kind) || a.State != RunRejected || w.now.Sub(a.Since) < day/2 {
 			continue
 		}
-		require.NoError(w.t, Accept(w.t.Context(), w.ledger, s.Segment, a.RunID, Decision{By: "ann", Why: "so is its source", At: w.now}))
+		require.NoError(w.t, Accept(w.t.Context(), w.ledger, s.Key(), a.RunID, Decision{By: "ann", Why: "so is its source", At: w.now}))
 		w.store[s.Segment] = s.Last.Users // and has it brought in
 	}
 }
@@ -351,7 +351,7 @@ type notification struct {
 }
 
 func groupOf(l *labels) notification {
-	return notification{segment: l.segment, incident: l.incident, ring: l.ring}
+	return notification{segment: l.key.Segment, incident: l.incident, ring: l.ring}
 }
 
 func (p *post) Tell(_ context.Context, firing, resolved []Alert) error {
