@@ -286,7 +286,7 @@ func refusedFinding(t *SegmentState, current CurrentSize) SegmentFinding {
 func damagedFinding(t *SegmentState) SegmentFinding {
 	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail, Cause: t.Damaged,
-		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error() + "; next: segment.Repair",
+		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error(),
 	}}})
 }
 
