@@ -65,7 +65,7 @@ func TestRightLookalike(t *testing.T) {
 // TestRightCounter has a job that only counts, and a store that never lags.
 func TestRightCounter(t *testing.T) {
 	v := variant{counted: true}
-	TestJob(t, v.job, Except(RepeatsPage, LagsAWhile)...)
+	TestJob(t, v.job, Except(RepeatsPage, LowersIDs, TrimsIDs, HashesIDs, LagsAWhile)...)
 }
 
 func TestExcept(t *testing.T) {
@@ -118,7 +118,7 @@ func TestWrongJobs(t *testing.T) {
 			job: variant{rule: strict, edit: func(r *segment.Run, wrote *validate.Digest) {
 				r.Stored = func(context.Context) (validate.Summary, error) { return wrote.Summary().AsOf(r.WrittenAt), nil }
 			}},
-			caught: []Fault{UploadsNothing, FailsWriteSilently, LosesShard, DropsOnePercent, KeepsStaleRows, LagsForever, ShowsYesterday, ReadBackFails},
+			caught: []Fault{UploadsNothing, FailsWriteSilently, LosesShard, DropsOnePercent, KeepsStaleRows, LowersIDs, TrimsIDs, HashesIDs, LagsForever, ShowsYesterday, ReadBackFails},
 			of:     "UploadsNothing", says: "the fault went through: the job reported success, want an error that is empty. Live is nobody: the segment is empty.",
 		},
 		{
@@ -140,7 +140,7 @@ func TestWrongJobs(t *testing.T) {
 		{
 			name: "digests nothing", reason: "a repeated page has the right number of users",
 			job:    variant{rule: strict, counted: true},
-			caught: []Fault{RepeatsPage},
+			caught: []Fault{RepeatsPage, LowersIDs, TrimsIDs, HashesIDs},
 			of:     "RepeatsPage", says: "the fault went through: the job reported success, want an error that is repeated or different or short. Live are 12,310 users where 12,310 users should be: 1,000 users missing, 1,000 users there too often.",
 		},
 		{
@@ -153,7 +153,7 @@ func TestWrongJobs(t *testing.T) {
 		{
 			name: "says not when it wrote", reason: "yesterday's count looks like today's, and a late one like a lost upload",
 			job:    variant{counted: true, edit: func(r *segment.Run, _ *validate.Digest) { r.WrittenAt = never }},
-			caught: []Fault{RepeatsPage, LagsAWhile, LagsForever, ShowsYesterday},
+			caught: []Fault{RepeatsPage, LowersIDs, TrimsIDs, HashesIDs, LagsAWhile, LagsForever, ShowsYesterday},
 			of:     "ShowsYesterday", says: "the fault went through: the job reported success, want an error that is unverified or different. Live is nobody: the segment is empty.",
 		},
 		{
@@ -173,7 +173,7 @@ func TestWrongJobs(t *testing.T) {
 				edit: func(r *segment.Run, _ *validate.Digest) { r.Read, r.Written = validate.Summary{}, validate.Summary{} },
 			},
 			// Of 10,000 read, 7,996 are stored: short, but nothing names the cap.
-			caught: []Fault{StopsAt10000, DropsPage, RepeatsPage, CappedBehindMapping, FailsWriteSilently, LosesShard, DropsOnePercent, KeepsStaleRows},
+			caught: []Fault{StopsAt10000, DropsPage, RepeatsPage, CappedBehindMapping, FailsWriteSilently, LosesShard, DropsOnePercent, KeepsStaleRows, LowersIDs, TrimsIDs, HashesIDs},
 			of:     "CappedBehindMapping", says: "the fault went through: the job reported success, want an error that is capped. Live are 7,996 users where 8,931 users should be: 935 users missing.",
 		},
 		{

@@ -9,7 +9,7 @@ import (
 )
 
 // A Target is where one attempt writes: staged, or in place under a stamp. Its
-// users are kept as often as they are written. It is safe for concurrent use.
+// users are kept as often as they are written, but for KeepsOnce. It is safe for concurrent use.
 type Target struct {
 	store   *Store
 	stamp   string
@@ -34,9 +34,24 @@ func (t *Target) Write(ctx context.Context, users []string) error {
 	for _, miswrite := range w.miswrite {
 		kept = miswrite(kept, g.acknowledged)
 	}
+	if w.once {
+		kept = g.unseen(kept)
+	}
 	g.rows = append(g.rows, rowsOf(kept, time.Now())...)
 	g.acknowledged += len(users)
 	return nil
+}
+
+// unseen returns the users that the generation does not hold yet, each once.
+func (g *generation) unseen(users []string) []string {
+	if g.seen == nil {
+		g.seen = map[string]bool{}
+	}
+	return without(users, func(_ int, user string) bool {
+		before := g.seen[user]
+		g.seen[user] = true
+		return before
+	})
 }
 
 // Count reads back how many users are stored, and says up to when that is
