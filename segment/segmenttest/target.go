@@ -65,11 +65,24 @@ func (t *Target) Count(ctx context.Context) (validate.Summary, error) {
 }
 
 // Summarize reads back which users are stored, and says up to when that is
-// complete.
+// complete. A check may ask again for the users that are in question (validate.InQuestion),
+// as it may ask sqlsegment's.
 func (t *Target) Summarize(ctx context.Context) (validate.Summary, error) {
+	s, err := t.digest(ctx)
+	return s.WithRemeasure(t.digest), err
+}
+
+// digest digests the users that are in question, all where none is.
+func (t *Target) digest(ctx context.Context) (validate.Summary, error) {
 	users, asOf, err := t.readBack(ctx)
 	if err != nil {
 		return validate.Summary{}, err
+	}
+	if asked := validate.InQuestion(ctx); asked != nil {
+		users = without(users, func(_ int, user string) bool {
+			missing, _ := asked.Of(user)
+			return missing == 0
+		})
 	}
 	return digested(users).AsOf(asOf), nil
 }

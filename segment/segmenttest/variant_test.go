@@ -62,7 +62,7 @@ func (v *variant) job(ctx context.Context, s *Store) (err error) {
 	run.Read = v.summary(&read)
 	if v.models {
 		run.Job = segment.Lookalike(run.Job.To, run.Job.From...)
-		pages = [][]string{s.Model(slices.Concat(pages...))}
+		pages = slices.Collect(slices.Chunk(s.Model(slices.Concat(pages...)), pageUsers))
 	}
 	if v.admit {
 		if _, err := guard.Admit(ctx, run); err != nil {
