@@ -170,8 +170,8 @@ func (s *AlertState) clone() AlertState {
 }
 
 // alert returns what the alerter is told by a mark. over says that it is over.
-func (s *AlertState) alert(id ID, m Mark) Alert {
-	a := Alert{Segment: id, Text: s.Over}
+func (s *AlertState) alert(key Key, m Mark) Alert {
+	a := Alert{Segment: key.Segment, Store: key.Store, Text: s.Over}
 	if s.Open != nil {
 		a = *s.Open
 	}
@@ -228,7 +228,7 @@ func (s *AlertState) observe(o observation) []Action {
 	case aClosing:
 		return s.over(o.why)
 	case anExcuse:
-		if s.Open != nil && offHistory(s.Open.Kind) {
+		if s.Open != nil && (offHistory(s.Open.Kind) || s.Open.Kind == validate.Leaking) {
 			return s.over(o.why)
 		}
 	case aMembership:
@@ -249,6 +249,19 @@ func (s *AlertState) observe(o observation) []Action {
 // allow. Nothing is proven by that.
 func offHistory(k validate.Kind) bool { return k == validate.Dropped || k == validate.Risen }
 
+// suspected reports whether nothing but a warning, or a size that the history does
+// not allow, was found.
+func (a *Alert) suspected() bool {
+	fails := func(f validate.Finding) bool { return f.Severity == validate.Fail }
+	warned := len(a.Report.Findings) > 0 && !slices.ContainsFunc(a.Report.Findings, fails)
+	return !a.Missing && a.Kind != validate.Unverified && (warned || offHistory(a.Kind))
+}
+
+// proven reports whether users are missing or not the right ones, as far as was seen.
+func (a *Alert) proven() bool {
+	return a.Missing || a.Kind != validate.Unverified && !a.suspected()
+}
+
 // fault takes in what was found now. A fault that stands keeps the time at which
 // it came, and the build that brought it.
 func (s *AlertState) fault(a Alert) []Action {
@@ -256,6 +269,8 @@ func (s *AlertState) fault(a Alert) []Action {
 	case s.Open == nil:
 		return s.open(a)
 	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
+		return nil
+	case s.Swept && s.Open.proven() && a.suspected(): // whether that is over is for a sweep to say
 		return nil
 	}
 	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown
@@ -327,6 +342,8 @@ func (s *AlertState) pass(o *observation) []Action {
 	case s.Swept:
 		s.Passed = true
 		return nil
+	case s.Open.suspected() && slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return f.Kind == s.Open.Kind }):
+		return nil // it passed with the same warning again
 	}
 	return s.ends(o, "a later run passed")
 }

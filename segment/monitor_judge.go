@@ -42,7 +42,7 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 		untold:   map[ID]Alert{},
 		healthy:  map[ID]wellness{},
 	}
-	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Store: &m.config.Store, Affected: true}) {
 		if err != nil {
 			return w, wrap("reading the alerts", err)
 		}
@@ -156,20 +156,14 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	e.falls(t)
 	if f := w.wrong(ctx, &e, refused); f != nil {
 		t.findings = append(t.findings, f)
+		if p.listed == 1 && !f.refused { // of what is proven it may be well
+			e.out.Sizes = nil
+			w.well(ctx, &e, settled, t)
+		}
 		return nil
 	}
 	t.healthy++
-	learned := p.listed > 0 && e.learn(t)
-	if _, alerted := w.open[p.current.Segment]; alerted {
-		if t.well == nil {
-			t.well = map[ID]wellness{}
-		}
-		last := &p.state.Last
-		t.well[p.current.Segment] = wellness{
-			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
-			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
-		}
-	}
+	w.well(ctx, &e, p.listed > 0 && e.learn(t) || settled, t)
 	e.keep(t)
 	return nil
 }
@@ -187,6 +181,22 @@ func (w *sweeper) wrong(ctx context.Context, e *examination, refused bool) *foun
 		return f
 	}
 	return nil
+}
+
+// well notes how well a segment is that has an alert. learned says that it is known
+// by now what its last run left live.
+func (w *sweeper) well(ctx context.Context, e *examination, learned bool, t *tally) {
+	id, last := e.pair.current.Segment, &e.pair.state.Last
+	if _, alerted := w.open[id]; !alerted {
+		return
+	}
+	if t.well == nil {
+		t.well = map[ID]wellness{}
+	}
+	t.well[id] = wellness{
+		inside: e.inside(ctx, w.monitor.validator), known: e.known || learned,
+		last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+	}
 }
 
 // absent judges a segment that is not listed, and reports whether there is no more to
@@ -467,7 +477,7 @@ func (e *examination) settle(t *tally) bool {
 		return false
 	}
 	r := *last
-	r.Segment, r.Settled, r.Overlapped = e.pair.current.Segment, true, false
+	r.Segment, r.Store, r.Settled, r.Overlapped = e.pair.current.Segment, e.pair.state.Store, true, false
 	switch users, previous := stored.Users(), e.previous(); {
 	case users == last.Users && users != previous:
 		r.State = RunCommitted

@@ -57,10 +57,10 @@ func TestRefusedAndOvertaken(t *testing.T) {
 func TestRefusedAndVouchedFor(t *testing.T) {
 	for reason, say := range map[string]func(*fleet, segment.ID, segment.Decision) error{
 		"accepted": func(f *fleet, id segment.ID, d segment.Decision) error {
-			return segment.Accept(t.Context(), f.ledger, id, "tonight", d)
+			return segment.Accept(t.Context(), f.ledger, id.In(""), "tonight", d)
 		},
 		"a false alarm": func(f *fleet, id segment.ID, d segment.Decision) error {
-			return segment.FalseAlarm(t.Context(), f.ledger, id, d)
+			return segment.FalseAlarm(t.Context(), f.ledger, id.In(""), d)
 		},
 	} {
 		f := newFleet(t)
@@ -73,7 +73,7 @@ func TestRefusedAndVouchedFor(t *testing.T) {
 	}
 	f := newFleet(t)
 	id := refused(f, segment.RunRejected)
-	require.NoError(t, segment.Accept(t.Context(), f.ledger, id, "run 1", segment.Decision{By: "ada", Why: "an older one", At: f.now}))
+	require.NoError(t, segment.Accept(t.Context(), f.ledger, id.In(""), "run 1", segment.Decision{By: "ada", Why: "an older one", At: f.now}))
 	require.Len(t, f.sweep().Findings, 1, "it says nothing of tonight's")
 }
 
@@ -84,7 +84,7 @@ func TestRefusedAndTold(t *testing.T) {
 		f := newFleet(t)
 		id := refused(f, segment.RunRejected)
 		tell := func() {
-			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+			require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 				a := segment.Alert{Segment: id, RunID: "tonight", State: segment.RunRejected, Urgency: segment.Ticket, Kind: validate.Dropped, At: f.now, Since: f.now}
 				s.Alert = segment.AlertState{Open: &a, Marks: []segment.Mark{{Urgency: segment.Ticket, Kind: validate.Dropped}}}
 				return nil

@@ -64,7 +64,7 @@ func (e *OrderError) Error() string {
 
 // newFinding returns the finding of a segment whose report is not without any.
 func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
-	r.Name = id.String() // not before: it costs as much as judging a healthy segment
+	r.Name = id.In(t.Store).String() // not before: it costs as much as judging a healthy segment
 	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: t.Sizes, Report: r}
 	c.judge()
 	return c
@@ -97,6 +97,7 @@ func (c *SegmentFinding) add(f validate.Finding) {
 func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	a := Alert{
 		Segment:  c.Segment,
+		Store:    rule.Store,
 		Urgency:  c.Urgency,
 		Kind:     c.Kind,
 		Level:    LevelLive,
@@ -113,8 +114,10 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 		Upstream: c.Upstream,
 		Missing:  c.missing,
 	}
-	if n := len(c.Sizes); n > 0 {
-		a.Good = &c.Sizes[n-1]
+	for i := len(c.Sizes) - 1; i >= 0 && a.Good == nil; i-- { // the last run may have brought what was found
+		if c.Sizes[i].Users != c.Report.Stored.Users() {
+			a.Good = &c.Sizes[i]
+		}
 	}
 	if counts(c.Report.Stored) {
 		a.Level = levelOf(c.Users, c.Report.Stored.Users())

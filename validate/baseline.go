@@ -16,7 +16,7 @@ const (
 // every five days for 150, and the first new level of each day: some 66 in all.
 type Baseline struct {
 	Sizes      []Size `json:"sizes"`                // oldest first
-	Candidates []Size `json:"candidates,omitempty"` // those since the last of Sizes that were off the history (LevelOff), or proven wrong
+	Candidates []Size `json:"candidates,omitempty"` // those since the last of Sizes that were off the history (LevelOff, LevelApart), or proven wrong
 }
 
 // Take remembers the size that a check was about, by what its report says. Call it
@@ -31,7 +31,7 @@ type Baseline struct {
 func (b *Baseline) Take(r *Report, size Size) {
 	size.Level, size.Vouched = r.Level, r.Vouched
 	switch {
-	case r.Level == LevelOff, r.Proven():
+	case r.Level == LevelOff, r.Level == LevelApart, r.Proven():
 		b.Candidates = keepCandidates(insert(b.Candidates, size))
 	case r.Level == LevelExcused:
 	case r.Passed():

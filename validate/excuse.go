@@ -63,14 +63,19 @@ func (e *Excuse) rangeProblem(field string) *InputError {
 	return nil
 }
 
-// covers reports whether users are within the excuse, where the last size before it
-// was of so many.
-func (e *Excuse) covers(s *Summary, last int64) bool {
-	low, high := e.Low, e.High
+// Covers reports whether a number of users is within the range, where the last size
+// before From was of last users. It leaves the time to the caller.
+func (e Excuse) Covers(users, last int64) bool {
+	low, high := e.users(last)
+	return users >= low && users <= high && users > 0 || users == 0 && e.Empty
+}
+
+// users returns the range, where the last size before it was of so many.
+func (e *Excuse) users(last int64) (low, high int64) {
 	if e.HighShare != 0 {
-		low, high = shareOf(last, e.LowShare, math.Ceil, -1), shareOf(last, e.HighShare, math.Floor, +1)
+		return shareOf(last, e.LowShare, math.Ceil, -1), shareOf(last, e.HighShare, math.Floor, +1)
 	}
-	return high > 0 && s.lower >= low && s.upper <= high && s.lower > 0
+	return e.Low, e.High
 }
 
 // excuse returns the excuse that covers a size now, nil if none does.
@@ -80,7 +85,7 @@ func (j *judge) excuse(s *Summary) *Excuse {
 		if size := latestOf(until(j.out.before(), e.From), j.out.Counter); size != nil {
 			last = size.Users
 		}
-		if e.covers(s, last) {
+		if low, high := e.users(last); s.lower > 0 && s.lower >= low && s.upper <= high {
 			return &e
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	LevelFormer  Level = "former"  // as it was before a new level, not more than 30 days ago: it passes, with a warning
 	LevelNew     Level = "new"     // accepted, relearned or vouched for: normal from now on
 	LevelFrozen  Level = "frozen"  // the very size of before, where it used to change
+	LevelApart   Level = "apart"   // off its history as LevelOff, of an output that nothing is learned from: see Output.Apart
 )
 
 const (
@@ -100,7 +101,11 @@ func (j *judge) settle() {
 	if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() && f.Kind != Dropped && f.Kind != Risen }) {
 		r.Level, r.Excuse = LevelUsual, nil
 	}
-	if r.Level != LevelOff {
+	switch {
+	case r.Level != LevelOff:
+		return
+	case j.out.Apart:
+		r.Level = LevelApart
 		return
 	}
 	vouched, days := j.vouched() && !r.fails(), j.policy.Relearn
@@ -114,7 +119,7 @@ func (j *judge) settle() {
 	r.Level, r.NewLevel = LevelNew, level
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.Kind == Dropped || f.Kind == Risen {
-			f.Severity = Warn
+			f.Severity, f.Explains = Warn, vouched
 			f.Hint = fmt.Sprintf("as on %s since %s: its level from now on", counted(int64(len(level)), "day"), level[0].At.UTC().Format(time.DateOnly))
 		}
 	}
@@ -134,7 +139,7 @@ func (j *judge) standing(vouched bool) (level []Size) {
 			level = level[:n-1] // of one day the last counts
 		}
 		switch {
-		case size.Level != LevelOff: // proven wrong
+		case size.Level != LevelOff: // proven wrong, or apart
 			level = nil
 			continue
 		case !vouched && j.unlearnable(&size):

@@ -99,6 +99,40 @@ func TestRelearn(t *testing.T) {
 	}
 }
 
+// TestApart: where something else explains it, nothing is learned, however long it
+// stands and whoever vouches for it; and what was so on those days begins no level.
+func TestApart(t *testing.T) {
+	out := validate.Output{Expected: validate.Unknown(), Stored: count(7000), Sizes: ago(10, flat(20, 10_150)), Candidates: rejected(times(9, 7000)...), At: noon, Apart: true}
+	report, err := validate.Check(t.Context(), sevenDays, out)
+	require.ErrorIs(t, err, validate.Dropped)
+	require.Equal(t, validate.LevelApart, report.Level)
+	out.Expected = count(7000)
+	report, err = validate.Check(t.Context(), sevenDays, out)
+	require.NoError(t, err, "an independent Expected lets it pass, as ever")
+	require.Equal(t, validate.LevelApart, report.Level, "and it is no new level")
+	var b validate.Baseline
+	b.Take(&report, validate.Size{Users: 7000, At: noon})
+	require.Empty(t, b.Sizes)
+	require.Equal(t, validate.LevelApart, b.Candidates[0].Level)
+
+	out.Expected, out.Apart = validate.Unknown(), false
+	_, err = validate.Check(t.Context(), sevenDays, out)
+	require.NoError(t, err, "once nothing explains it, it is learned")
+	out.Candidates[5].Level = validate.LevelApart
+	_, err = validate.Check(t.Context(), sevenDays, out)
+	require.ErrorIs(t, err, validate.Dropped, "but not from days of before")
+
+	out = validate.Output{Expected: validate.Unknown(), Stored: count(7300), Sizes: ago(5, flat(13, 10_150)), Candidates: rejected(times(4, 7300)...), At: noon, Apart: true}
+	_, err = validate.Check(t.Context(), sevenDays, out)
+	require.ErrorIs(t, err, validate.Dropped, "nor does the band widen")
+	out.Apart = false
+	for i := range out.Candidates {
+		out.Candidates[i].Level = validate.LevelApart
+	}
+	_, err = validate.Check(t.Context(), sevenDays, out)
+	require.ErrorIs(t, err, validate.Dropped, "nor by days that were apart")
+}
+
 // TestStandingFaultsDoNotWiden: the band widens by the days of which nothing is known,
 // and not by nights that were rejected.
 func TestStandingFaultsDoNotWiden(t *testing.T) {
@@ -133,6 +167,7 @@ func TestVouched(t *testing.T) {
 			want = validate.LevelNew
 			require.Equal(t, validate.Dropped, report.Findings[0].Kind)
 			require.Contains(t, report.Findings[0].Hint, "as on 6 days since 2024-03-18")
+			require.True(t, report.Findings[0].Explains, "the source says so: nobody need look")
 			require.Len(t, b.Sizes, 27)
 			require.Empty(t, b.Candidates)
 		}
@@ -255,6 +290,17 @@ func TestExcuses(t *testing.T) {
 		require.Equal(t, field, input.Field)
 		_, err := validate.Check(t.Context(), validate.Policy{}, with(unknown(10_150), bad))
 		require.ErrorContains(t, err, "Output.Excuses[0].")
+	}
+	for _, c := range []struct {
+		excuse      validate.Excuse
+		users, last int64
+		covers      bool
+	}{
+		{planned, 45, 100, true}, {planned, 55, 100, true}, {planned, 44, 100, false}, {planned, 56, 100, false}, {planned, 0, 0, false},
+		{users, 4000, 0, true}, {users, 6000, 1, true}, {users, 6001, 1, false}, {users, 0, 1, false},
+		{empty, 0, 100, true}, {empty, 1, 100, false},
+	} {
+		require.Equal(t, c.covers, c.excuse.Covers(c.users, c.last), "%d of %d by %+v", c.users, c.last, c.excuse)
 	}
 	long := validate.Excuse{High: 5, From: noon, Until: noon.AddDate(0, 0, 31).Add(1)}
 	require.ErrorContains(t, long.Validate(), "31 days at most")

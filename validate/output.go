@@ -19,17 +19,19 @@ type Output struct {
 	Written      Summary   // what it set out to store, ids mapped; zero: not measured
 	WrittenAt    time.Time // the last acknowledged write; a Stored that is not complete up to it is Unverified
 	Stored       Summary   // what is stored, read back; required
-	Sizes        []Size    // committed sizes, oldest first; nil means none
+	Sizes        []Size    // committed sizes, oldest first; nil means none; those of At itself count only where there are no others
 	Counter      string    // what counted Stored; sizes of the history by another counter are no measure for it
 	At           time.Time // when the output was made; required with a history, not before its last size
 
 	// Candidates are the sizes since the last one of Sizes that were off the history, and
 	// those that were proven wrong, as a Baseline keeps them, oldest first: Policy.Relearn
-	// and seven days of an independent Expected go by them. Leave them out of an output that must not be learned from: of a
-	// segment that is part of an incident, or was made from one that is affected, or was
-	// itself accepted or relearned within their days.
+	// and seven days of an independent Expected go by them.
 	Candidates []Size
-	Excuses    []Excuse // what was planned for the segment
+	// Apart says that no level is to be learned from the output: its segment is part of an
+	// incident, or was made from one that is affected, or that was itself accepted or
+	// relearned within the days of Candidates.
+	Apart   bool
+	Excuses []Excuse // what was planned for the segment
 }
 
 // A Size is one committed size of a segment, or one that was off its history.

@@ -50,13 +50,13 @@ func (j *judge) inHistory(s *Summary, history []Size) {
 }
 
 // firstOff returns when the segment was first off the history that the points are of;
-// now, where it was not. With Policy.Relearn only what is never relearned counts: a
-// small step may go live before that.
+// now, where it was not. With Policy.Relearn only what is not learned counts: a small
+// step may go live before that.
 func (j *judge) firstOff(points []point) time.Time {
 	for i := range j.out.Candidates {
 		size := &j.out.Candidates[i]
-		after := size.Level == LevelOff && size.Counter == j.out.Counter && size.At.Unix() > points[len(points)-1].at
-		if after && (j.policy.Relearn == 0 || j.unlearnable(size)) {
+		off := size.Level == LevelApart || size.Level == LevelOff && (j.policy.Relearn == 0 || j.out.Apart || j.unlearnable(size))
+		if off && size.Counter == j.out.Counter && size.At.Unix() > points[len(points)-1].at {
 			return size.At
 		}
 	}
@@ -261,15 +261,23 @@ func (b *Band) moves(ratio float64) string {
 	case b.Largest < 0.00005:
 		return fmt.Sprintf("in %d sizes it never moved", b.Points)
 	case b.Largest < ratio:
-		return fmt.Sprintf("in %d sizes it never moved by more than %s", b.Points, roughly(b.Largest, 1))
+		return fmt.Sprintf("in %d sizes it never moved by more than %s", b.Points, move(b.Largest))
 	}
-	return fmt.Sprintf("in %d sizes it seldom moved by more than %s", b.Points, roughly(b.Usual, 1))
+	return fmt.Sprintf("in %d sizes it seldom moved by more than %s", b.Points, move(b.Usual))
+}
+
+// move writes a move in two digits, and none below a tenth of a percent.
+func move(share float64) string {
+	if share >= 0.0995 {
+		return fmt.Sprintf("%.0f%%", 100*share)
+	}
+	return percent(max(share, 0.001), 1)
 }
 
 // roughly writes part of whole in two digits, and never rounds a part to nothing or
 // to all.
 func roughly(part, whole float64) string {
-	if p := 100 * part / whole; p >= 9.95 && p < 99.5 || p >= 99.95 {
+	if p := 100 * part / whole; p >= 9.95 && p < 99.5 || part > whole {
 		return fmt.Sprintf("%.0f%%", p)
 	}
 	return percent(part, whole)

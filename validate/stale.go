@@ -9,16 +9,18 @@ import (
 
 // Runs are the runs of a segment in time, as far as its age is judged by them.
 type Runs struct {
-	Times []time.Time // of the last runs, of any outcome, oldest first: eleven are looked at
-	Good  time.Time   // of the last one that passed; zero: none has
-	Since time.Time   // when the segment was first seen, by which one is judged that never passed
+	Times []time.Time `json:"times,omitempty"` // of the last runs, of any outcome, oldest first: eleven are looked at
+	Good  time.Time   `json:"good,omitzero"`   // of the last one that passed; zero: none has
+	Since time.Time   `json:"since,omitzero"`  // when the segment was first seen, by which one is judged that never passed
 
 	// MaxAge is how old the last good run may be. Zero: twice the second-longest of the
 	// last ten gaps between runs, plus one day; with fewer than five gaps no age is judged.
-	MaxAge time.Duration
+	MaxAge time.Duration `json:"max_age,omitempty"`
 
 	// What became of the runs since the last good one.
-	Rejected, Unverified, Failed int
+	Rejected   int `json:"rejected,omitempty"`
+	Unverified int `json:"unverified,omitempty"`
+	Failed     int `json:"failed,omitempty"`
 }
 
 const (
@@ -34,6 +36,9 @@ func (r *Runs) Stale(at time.Time) (f *Finding, judged bool) {
 		from = r.Since
 	}
 	allowed := r.MaxAge
+	if allowed == 0 && !from.IsZero() && at.Sub(from) <= day*time.Second { // as nearly always: no less is allowed
+		return nil, len(r.Times) > gapsNeeded
+	}
 	if allowed == 0 {
 		allowed = r.usualAge()
 	}

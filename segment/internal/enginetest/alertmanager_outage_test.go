@@ -64,23 +64,23 @@ func (a *away) err() error {
 	return nil
 }
 
-func (a *away) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+func (a *away) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	return a.Ledger.Sizes(ctx, id, n)
+	return a.Ledger.Sizes(ctx, key, n)
 }
 
 func (a *away) Record(ctx context.Context, r segment.Record) error {
 	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Record(ctx, r) }))
 }
 
-func (a *away) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
-	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Lock(ctx, id, change) }))
+func (a *away) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
+	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Lock(ctx, key, change) }))
 }
 
-func (a *away) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Change(ctx, ids, change) }))
+func (a *away) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Change(ctx, keys, change) }))
 }
 
 func (a *away) ChangeIncident(ctx context.Context, id string, change func(*segment.Incident) error) error {
@@ -302,11 +302,11 @@ func TestMonitorKilled(t *testing.T) {
 // would take most of a test's time.
 func ranWell(t *testing.T, h segment.Ledger, segments int) {
 	t.Helper()
-	var ids []segment.ID
+	var keys []segment.Key
 	for i := range segments {
-		ids = append(ids, commanded(i))
+		keys = append(keys, commanded(i).In(""))
 	}
-	require.NoError(t, h.Change(t.Context(), ids, func(s *segment.SegmentState) error {
+	require.NoError(t, h.Change(t.Context(), keys, func(s *segment.SegmentState) error {
 		s.Record(segment.Record{
 			Segment: s.Segment, RunID: "well", State: segment.RunCommitted, JobID: segment.Copy(s.Segment, segment.ID{SiteGroup: "source", Name: s.Segment.Name}).ID, JobKind: segment.JobKindCopy, Build: "1",
 			Users: 20_000, Read: 20_000, At: time.Now(),

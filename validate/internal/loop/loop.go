@@ -20,10 +20,7 @@ type Segment struct {
 // Run judges an output by what is remembered, remembers what the report says, and
 // returns the report. An output that passed is live; another is not.
 func (s *Segment) Run(out validate.Output) validate.Report {
-	out.Sizes, out.Candidates, out.Excuses = s.Baseline.Sizes, s.Baseline.Candidates, s.Excuses
-	if s.Apart {
-		out.Candidates = nil
-	}
+	out.Sizes, out.Candidates, out.Excuses, out.Apart = s.Baseline.Sizes, s.Baseline.Candidates, s.Excuses, s.Apart
 	report, _ := new(validate.Validator).Check(context.Background(), s.Policy, out) // the report says all
 	s.Baseline.Take(&report, Size(&out))
 	if e := report.Excuse; e != nil && report.Level == validate.LevelNew {
