@@ -327,8 +327,7 @@ func TestSweepKeepsWhatItCan(t *testing.T) {
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "UTF-8")
 	require.True(t, s.Complete)
-	sizes, err := f.ledger.Sizes(t.Context(), seg("fine"), 60)
-	require.NoError(t, err)
+	sizes := sizesOf(t, f.ledger, seg("fine"))
 	require.Len(t, sizes, 1)
 }
 

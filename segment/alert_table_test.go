@@ -112,9 +112,13 @@ var observations = map[string]func(*room){
 		r.others("u", "v", "w")
 	},
 	"its size is accepted": func(r *room) {
-		r.change(func(s *SegmentState) { s.accept(validate.Size{Users: 7, At: r.now}, r.decision()) })
+		r.change(func(s *SegmentState) {
+			(&choice{Decision: r.decision()}).accepted(s, validate.Size{Users: 7, At: r.now}, true)
+		})
 	},
-	"the segment is forgotten": func(r *room) { require.NoError(r.t, Forget(r.t.Context(), r.ledger, theOne)) },
+	"the segment is forgotten": func(r *room) {
+		require.NoError(r.t, Forget(r.t.Context(), r.ledger, Selection{Segments: []ID{theOne}}, r.decision()))
+	},
 	"called a false alarm": func(r *room) {
 		err := FalseAlarm(r.t.Context(), r.ledger, theOne, r.decision())
 		if err != nil {

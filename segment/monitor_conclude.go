@@ -22,7 +22,7 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	asked := w.askAgain(ctx)
 	w.findLimits()
 	w.traceUpstream()
-	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.countOpen(ctx), asked)
+	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
 }
 
 // damagedRows is where rows of the ledger have an alert of which nobody knows whose
@@ -70,12 +70,9 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(&stored) {
 			continue
 		}
-		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
-		if _, damaged := errors.AsType[*Damage](err); damaged { // which is what was found
-			continue
-		}
+		now, err := w.monitor.config.Ledger.State(ctx, id)
 		failures = append(failures, err)
-		for _, size := range sizes {
+		for _, size := range now.Sizes[max(0, len(now.Sizes)-1):] { // of one that is damaged there are none
 			if size.At.After(f.details.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
 				delete(w.findings, id)
 				w.sweep.Healthy++
@@ -225,7 +222,7 @@ func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
 // By then it is known, too, which of them a limit brought about.
 func (w *sweeper) keep(ctx context.Context) error {
 	var failures []error
-	w.seen = slices.DeleteFunc(w.seen, func(s seenSize) bool { return w.findings[s.segment] != nil })
+	w.seen = slices.DeleteFunc(w.seen, func(s seenSize) bool { f := w.findings[s.segment]; return f != nil && f.limited != nil })
 	for chunk := range slices.Chunk(longestUnknown(w.seen), mostAtOnce) {
 		sizes := make([]SizeImport, len(chunk))
 		for i, s := range chunk {

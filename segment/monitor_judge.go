@@ -30,6 +30,8 @@ type sweeper struct {
 	settled  []Record // commits whose outcome was unknown
 	learned  []Record // after which nobody knew what is live
 	seen     []seenSize
+	plans    []planned
+	first    []ID          // that no run wrote, and no sweep saw before
 	waited   time.Duration // in vain, for commit rows
 }
 
@@ -90,7 +92,7 @@ func (l *lastRun) after(a *Alert) bool {
 
 // A tally is what was found in one batch of segments.
 type tally struct {
-	segments, healthy, unwatched, missing int
+	segments, healthy, unwatched, missing, ageUnknown int
 
 	findings     []*found
 	well         map[ID]wellness
@@ -98,6 +100,8 @@ type tally struct {
 	settled      []Record
 	learned      []Record
 	seen         []seenSize
+	plans        []planned
+	first        []ID
 }
 
 // judgeAll judges a batch and adds up what it found.
@@ -117,10 +121,13 @@ func (w *sweeper) add(t *tally) {
 	w.sweep.Healthy += t.healthy
 	w.sweep.Unwatched += t.unwatched
 	w.sweep.Missing += t.missing
+	w.sweep.AgeUnknown += t.ageUnknown
 	w.stored = append(w.stored, t.stored...)
 	w.read = append(w.read, t.read...)
 	w.settled = append(w.settled, t.settled...)
 	w.learned = append(w.learned, t.learned...)
+	w.plans = append(w.plans, t.plans...)
+	w.first = append(w.first, t.first...)
 	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
 		w.seen = longestUnknown(w.seen)
 	}
@@ -138,7 +145,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil //nolint:nilerr // it is what was found
 	}
 	if p.listed == 0 && w.absent(p, t) {
-		return nil
+		return w.judgeNeverRun(ctx, p, t)
 	}
 	t.segments++
 	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
@@ -146,16 +153,16 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
+	w.age(&e, t)
 	settled := p.listed > 0 && e.settle(t)
-	if e.unwatched() && p.listed <= 1 {
+	if e.unwatched() && p.listed <= 1 && e.stale == nil {
 		t.unwatched++
-		e.keep(t)
+		e.keep(t, nil)
 		return nil
 	}
 	e.falls(t)
-	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
-		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
-		t.findings = append(t.findings, newFound(p.current, p.listed, &c))
+	report := w.inspect(ctx, &e, t)
+	if report != nil && !explained(report) {
 		return nil
 	}
 	t.healthy++
@@ -170,8 +177,32 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
 		}
 	}
-	e.keep(t)
+	e.keep(t, report)
 	return nil
+}
+
+// inspect judges what is stored, and notes what it finds; nil: nothing.
+func (w *sweeper) inspect(ctx context.Context, e *examination, t *tally) *validate.Report {
+	p := e.pair
+	if p.listed <= 1 && e.stale == nil && validate.NoFindings(&e.policy, &e.out) {
+		return nil
+	}
+	report := e.check(ctx, w.monitor.validator)
+	e.excused(t, &report)
+	if explained(&report) {
+		return &report
+	}
+	c := newFinding(&p.state, p.current.Segment, report)
+	t.findings = append(t.findings, newFound(p.current, p.listed, &c))
+	if report.Passed() {
+		e.keep(t, &report)
+	}
+	return &report
+}
+
+// explained reports whether a report passed, and what was found only says why.
+func explained(r *validate.Report) bool {
+	return r.Passed() && !slices.ContainsFunc(r.Findings, func(f validate.Finding) bool { return !f.Explains })
 }
 
 // absent judges a segment that is not listed, and reports whether there is no more to
@@ -251,8 +282,11 @@ type examination struct {
 	since  time.Time       // when what is live came to be; at, where that is not known
 	sizes  []validate.Size // its baseline before now, by the same counter or not
 	known  bool            // the last run says how many users are live
+	right  bool            // somebody said that the size is right, whatever the history
 	policy validate.Policy
 	out    validate.Output
+	stale  *validate.Finding // there was no good run for too long; nil: not, or not judged
+	aged   bool              // it was judged
 }
 
 // examine says by what the segment is to be judged. What the last run left live
@@ -276,6 +310,13 @@ func (w *sweeper) examine(p *pair, rule *Rule) examination {
 		Sizes:        e.sizes,
 		Counter:      w.monitor.config.Counter,
 		At:           e.at,
+		Candidates:   before(p.state.Candidates, e.at),
+		Excuses:      p.state.excuses(),
+	}
+	e.stale, e.aged = p.state.Runs.stale(w.sweep.At, rule.MaxAge)
+	if last, ok := e.latest(e.sizes); ok && last.Users == 0 && p.current.Stored == validate.Count(0) { // accepted, or passed
+		e.out.Expected, e.out.Sizes = validate.Count(0), nil
+		e.right = true
 	}
 	if p.state.Live == nil || p.state.Last.State == RunPassed || p.state.Last.State == RunUnknown {
 		return e
@@ -284,11 +325,15 @@ func (w *sweeper) examine(p *pair, rule *Rule) examination {
 	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Lag.Max)) {
 		return e
 	}
-	e.since, e.out.Sizes = live.At, before(e.sizes, live.At.Add(-1))
-	if e.overtaken(live) {
+	e.right = e.right || slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return s.Level == validate.LevelNew && same(s, live) })
+	if e.out.Sizes = nil; !e.right {
+		e.out.Sizes = before(e.sizes, live.At.Add(-1))
+	}
+	if e.since = live.At; e.overtaken(live) {
 		return e
 	}
 	e.known, e.out.Expected, e.out.At = true, validate.Count(live.Users), live.At
+	e.out.Candidates = before(e.out.Candidates, live.At)
 	return e
 }
 
@@ -312,6 +357,10 @@ func (e *examination) latest(sizes []validate.Size) (validate.Size, bool) {
 
 func (e *examination) check(ctx context.Context, v *validate.Validator) validate.Report {
 	report, _ := v.Check(ctx, e.policy, e.out) // the error says nothing that the report does not
+	if e.stale != nil {
+		report.Findings = append(report.Findings, *e.stale)
+		slices.SortStableFunc(report.Findings, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) })
+	}
 	if n := e.pair.listed; n > 1 {
 		report.Findings = append(report.Findings, validate.Finding{
 			Kind: validate.Unverified, Severity: validate.Fail,
@@ -359,19 +408,27 @@ func longestUnknown(seen []seenSize) []seenSize {
 	return seen[:min(len(seen), mostKept)]
 }
 
-// keep adds the current size to what is to be kept, where no run tells it.
-func (e *examination) keep(t *tally) {
-	stored, last := &e.out.Stored, &e.pair.state.Last
-	if e.pair.listed == 0 || last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+// keep adds the current size to what is to be kept, where no run tells it, and no
+// excuse. report is what was found; nil: nothing.
+func (e *examination) keep(t *tally, report *validate.Report) {
+	stored := &e.out.Stored
+	if e.pair.listed == 0 || e.pair.state.guarded(e.out.Counter) || stored.IsUnknown() || stored.IsZero() {
 		return
+	}
+	size := validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}
+	if report != nil {
+		size.Level = report.Level
 	}
 	latest, ok := e.latest(e.sizes)
-	if ok && e.at.Sub(latest.At) < freshly {
+	if ok && e.at.Sub(latest.At) < freshly && size.Level != validate.LevelNew || size.Level == validate.LevelExcused {
 		return
 	}
-	t.seen = append(t.seen, seenSize{
-		e.pair.current.Segment, validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}, latest.At,
-	})
+	t.seen = append(t.seen, seenSize{e.pair.current.Segment, size, latest.At})
+}
+
+// guarded reports whether runs tell the segment's sizes by a counter.
+func (t *SegmentState) guarded(counter string) bool {
+	return t.Last.RunID != "" && t.Last.Counter == counter
 }
 
 // falls notes a fall of what is stored, and of what the last run had read, for

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // chunk is how many rows a statement names: no database takes any number of
@@ -88,29 +87,13 @@ func sameRows(a, b []row) bool {
 	})
 }
 
-// sizes returns the last n sizes of a segment's baseline.
-func sizes(ctx context.Context, s session, d ledgerDialect, id segment.ID, n int) ([]validate.Size, error) {
-	if n <= 0 {
-		return nil, nil
-	}
-	key, err := text(d, id)
+// readState returns what is known of a segment.
+func readState(ctx context.Context, s session, d ledgerDialect, id segment.ID) (segment.SegmentState, error) {
+	rows, err := readRows(ctx, s, d, []segment.ID{id})
 	if err != nil {
-		return nil, err
+		return segment.SegmentState{Segment: id}, err
 	}
-	var found segment.SegmentState
-	err = each(ctx, s, d.bind("SELECT segment, state FROM segmentguard_segments WHERE segment = ?"), []any{key}, func(scan scanner) error {
-		var state []byte
-		if err := scan(&key, &state); err != nil {
-			return err
-		}
-		var wrong error
-		if found, wrong = unpack(id, state); wrong != nil {
-			r := row{key: id.String()}
-			return r.damage(wrong, "state")
-		}
-		return nil
-	})
-	return found.Sizes[max(0, len(found.Sizes)-n):], err
+	return rows[0].unpack(), nil
 }
 
 // readRows returns the row of each segment, and of those that have none what

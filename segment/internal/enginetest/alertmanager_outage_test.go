@@ -64,11 +64,11 @@ func (a *away) err() error {
 	return nil
 }
 
-func (a *away) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+func (a *away) State(ctx context.Context, id segment.ID) (segment.SegmentState, error) {
 	if err := a.err(); err != nil {
-		return nil, err
+		return segment.SegmentState{}, err
 	}
-	return a.Ledger.Sizes(ctx, id, n)
+	return a.Ledger.State(ctx, id)
 }
 
 func (a *away) Record(ctx context.Context, r segment.Record) error {
