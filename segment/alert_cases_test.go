@@ -606,3 +606,44 @@ func TestIncidentEnds(t *testing.T) {
 	require.Empty(t, r.sweeps(6))
 	require.Empty(t, r.keeper.alerts)
 }
+
+// TestRepairedOffItsHistory: a sweep finds that users are missing, and the run that
+// repairs it brings a size off its history, of which its source is sure. What was
+// proven is over with the sweep that agrees; what is left is a ticket.
+func TestRepairedOffItsHistory(t *testing.T) {
+	for _, repair := range []string{"by a run", "by hand"} {
+		t.Run(repair, func(t *testing.T) {
+			r := newRoom(t)
+			one := r.month("one")
+			r.loses(0.87, "one")
+			require.Equal(t, []string{"one"}, r.sweeps(1))
+			require.Equal(t, Page, r.open()["one"].Open.Urgency)
+			if repair == "by a run" {
+				require.NoError(t, r.commit(r.guard(), one, 437, 437))
+				require.Equal(t, Page, r.open()["one"].Open.Urgency, "no sweep agreed yet")
+			} else {
+				r.store[one] = 1000
+				r.config.Rules = func(context.Context, Job) (Rule, error) {
+					return Rule{Drift: validate.Within(0.5)}, nil
+				}
+				r.loses(0.2, "one") // which the drift allows, and the history does not
+				require.Empty(t, r.sweeps(1), "one sweep is not enough")
+			}
+			require.Equal(t, []string{"one"}, r.sweeps(1), "of the ticket")
+			left := r.open()["one"]
+			require.Equal(t, Mark{Urgency: Ticket, Kind: validate.Dropped, Level: left.Open.Level, JobKind: JobKindCopy, Build: "7"}, left.worst())
+			require.Len(t, left.Marks, 1)
+			require.Len(t, r.keeper.alerts, 1)
+			require.Empty(t, r.sweeps(3), "once")
+		})
+	}
+}
+
+// month has a guard pass 1,000 users on each of 30 days, some more or fewer.
+func (r *room) month(name string) ID {
+	for day := range 30 {
+		r.now = r.now.Add(24 * time.Hour)
+		r.has(1000+int64(day*7%10), name)
+	}
+	return ID{SiteGroup: "site-a", Name: name}
+}

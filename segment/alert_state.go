@@ -252,6 +252,17 @@ func offHistory(k validate.Kind) bool {
 	return k == validate.Dropped || k == validate.Risen || k == validate.Leaking
 }
 
+// suspected reports whether nothing but a warning, or a size that the history does
+// not allow, was found.
+func (a *Alert) suspected() bool {
+	return !a.Missing && a.Kind != validate.Unverified && (offHistory(a.Kind) || len(a.Report.Findings) > 0 && a.Report.Passed())
+}
+
+// proven reports whether users are missing or not the right ones, as far as was seen.
+func (a *Alert) proven() bool {
+	return a.Missing || a.Kind != validate.Unverified && a.Kind != validate.Stale && !a.suspected()
+}
+
 // fault takes in what was found now. A fault that stands keeps the time at which
 // it came, and the build that brought it.
 func (s *AlertState) fault(a Alert) []Action {
@@ -262,6 +273,8 @@ func (s *AlertState) fault(a Alert) []Action {
 		return nil
 	case a.Kind == validate.Stale && a.Kind.Compare(s.Open.Kind) > 0:
 		s.beside(&a)
+		return nil
+	case s.Swept && s.Open.proven() && a.suspected(): // whether that is over is for a sweep to say
 		return nil
 	}
 	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown

@@ -28,3 +28,14 @@ func TestSeverity(t *testing.T) {
 		require.Equal(t, c.want, urgencyOf(&validate.Report{Findings: c.findings}), "%v", c.findings)
 	}
 }
+
+// An accept for a while ends what is off the history, and nothing else.
+func TestExcused(t *testing.T) {
+	for _, kind := range validate.Kinds() {
+		s := AlertState{}
+		s.observe(observation{event: aFault, alert: Alert{Urgency: Ticket, Kind: kind}})
+		s.observe(observation{event: anExcuse, why: "a migration"})
+		ends := kind == validate.Dropped || kind == validate.Risen || kind == validate.Leaking
+		require.Equal(t, ends, s.Open == nil, kind)
+	}
+}

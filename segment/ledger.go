@@ -384,6 +384,18 @@ func (r *Record) inLogOnly() bool {
 // older reports whether a run with a later number than this one is live.
 func (s *SegmentState) older(number int64) bool { return number != 0 && number < s.Number }
 
+// untold reports whether the last run was refused, and no alert is about it: the
+// ledger did not keep one.
+func (s *SegmentState) untold() bool {
+	open, last := s.Alert.Open, &s.Last
+	return (last.State == RunRejected || last.State == RunFailed) && (open == nil || open.RunID != last.RunID || open.Attempt != last.Attempt)
+}
+
+// vouch takes in that somebody says that what a run left is right.
+func (s *SegmentState) vouch(runID string) {
+	s.Last.Live = s.Last.Live && s.Last.RunID != runID
+}
+
 // setLive keeps what is live after an attempt. A run that was rejected leaves
 // what was live before; what was estimated, known within bounds or not counted is
 // not known, nor is what overlapped with another run.

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,7 +181,7 @@ func (c *choice) accept(s *SegmentState) error {
 		if !r.measured() {
 			return fmt.Errorf("run %q: %w", c.RunID, errNotCounted)
 		}
-		c.accepted(s, r.Size(), r.State.live() || r.Live)
+		c.accepted(s, c.RunID, r.Size(), r.State.live() || r.Live)
 		return nil
 	}
 	switch {
@@ -194,15 +195,16 @@ func (c *choice) accept(s *SegmentState) error {
 	if a.bySweep() && s.Live != nil && s.Live.Counter == a.Size.Counter {
 		s.Live = new(*a.Size)
 	}
-	c.accepted(s, *a.Size, !a.Protected())
+	c.accepted(s, a.RunID, *a.Size, !a.Protected())
 	return nil
 }
 
-// accepted keeps an accepted size, and ends the alert.
-func (c *choice) accepted(s *SegmentState, size validate.Size, live bool) {
+// accepted keeps an accepted size, of a run if one brought it, and ends the alert.
+func (c *choice) accepted(s *SegmentState, runID string, size validate.Size, live bool) {
 	s.suspect(func(kept validate.Size) bool { return same(kept, size) }) // it passed, or was a candidate
 	s.Baseline.Accept(size)
 	s.Accepted = new(c.Decision)
+	s.vouch(cmp.Or(c.RunID, runID, s.Last.RunID)) // a sweep's alert is about what the last run left
 	s.observe(observation{event: aClosing, at: c.At, why: "accepted by " + c.By + ": " + c.Why})
 	c.log(s, ActionAccepted, validate.Count(size.Users).String())
 	if !live {
@@ -246,7 +248,7 @@ func (c *choice) plan(s *SegmentState, e *validate.Excuse) error {
 	}
 	runID, size, live := a.RunID, *a.Size, !a.Protected()
 	if e.ForGood && size.Users > 0 {
-		c.accepted(s, size, live)
+		c.accepted(s, runID, size, live)
 	} else {
 		s.observe(observation{event: aClosing, at: c.At, why: "accepted for a while by " + c.By + ": " + c.Why})
 		if !live {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -91,6 +92,7 @@ func FalseAlarm(ctx context.Context, l Ledger, id ID, d Decision) error {
 			s.Log = append(s.Log, LogEntry{
 				Segment: id, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
 			})
+			s.vouch(cmp.Or(a.RunID, s.Last.RunID)) // a sweep's alert is about what the last run left
 			s.observe(observation{event: aClosing, at: d.At, why: "a false alarm, says " + d.By + ": " + d.Why})
 			return nil
 		})

@@ -19,6 +19,7 @@ func (w *sweeper) writeDown(ctx context.Context) error {
 	shown := w.show()
 	ids := slices.Concat(slices.Collect(maps.Keys(w.findings)), slices.Collect(maps.Keys(w.healthy)))
 	slices.SortFunc(ids, ID.Compare)
+	ids = slices.Compact(ids) // what is suspected may be well of what was proven
 	var failures []error
 	for chunk := range slices.Chunk(ids, mostAtOnce) {
 		failures = append(failures, w.detail(ctx, chunk), w.writeSome(ctx, chunk))
@@ -78,11 +79,16 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 			w.untold[s.Segment] = alert
 			return nil
 		}
-		if w.seenByGuard(s, &alert) || alert.Missing && !s.everLive() { // forgotten, or renamed, meanwhile
+		if w.seenByGuard(s, &alert) || w.findings[s.Segment].refused && !s.untold() || // its guard told of it meanwhile
+			alert.Missing && !s.everLive() { // it was forgotten, or renamed
 			return nil
 		}
 		w.reject(s, &alert)
-		return []observation{{event: aFault, at: w.sweep.At, alert: alert}}
+		seen := []observation{{event: aFault, at: w.sweep.At, alert: alert}}
+		if open := s.Alert.Open; open != nil && s.Alert.Swept && open.proven() && alert.suspected() {
+			return append(w.wellness(s), seen...)
+		}
+		return seen
 	})
 	return joinFew(append(failures, err))
 }

@@ -58,8 +58,9 @@ const mostAsked = 1000
 // askAgain takes back findings that a later run explains: the ledger is read
 // before the store is counted, so a run may go live between the two. Where the
 // store holds as many users as that run's guard passed, the next sweep judges the
-// segment. Very many findings have another reason, and must be told without asking
-// for each.
+// segment. Which sizes are new is told by what the ledger held before, as a clock
+// may be ahead or behind. Very many findings have another reason, and must be told
+// without asking for each.
 func (w *sweeper) askAgain(ctx context.Context) error {
 	if len(w.findings) > mostAsked {
 		return nil
@@ -72,11 +73,13 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 		}
 		now, err := w.monitor.config.Ledger.State(ctx, id)
 		failures = append(failures, err)
-		for _, size := range now.Sizes[max(0, len(now.Sizes)-1):] { // of one that is damaged there are none
-			if size.At.After(f.details.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
-				delete(w.findings, id)
-				w.sweep.Healthy++
-			}
+		explains := func(size validate.Size) bool {
+			known := slices.ContainsFunc(f.details.Sizes, func(before validate.Size) bool { return same(before, size) })
+			return !known && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users()
+		}
+		if slices.ContainsFunc(now.Sizes, explains) { // of one that is damaged there are none
+			delete(w.findings, id)
+			w.sweep.Healthy++
 		}
 	}
 	return wrap("asking for runs that went live meanwhile", joinFew(failures))

@@ -26,6 +26,7 @@ type found struct {
 	users    int64
 	upstream *found          // nil: none explains it
 	limited  *limited        // nil: not
+	refused  bool            // a run is live that its guard refused
 	damaged  *Damage         // a row of which nobody knows whose it is
 	details  *SegmentFinding // nil: left out
 }
@@ -132,6 +133,8 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
 	case f.listed == 0 && s.everLive() && !w.monitor.config.AbsentIsEmpty:
 		return missing(s), nil
+	case f.refused:
+		return refusedFinding(s, f.current()), nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
 	if f.listed == 0 && !s.everLive() {

@@ -155,54 +155,71 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 	e := w.examine(p, &rule)
 	w.age(&e, t)
 	settled := p.listed > 0 && e.settle(t)
-	if e.unwatched() && p.listed <= 1 && e.stale == nil {
+	refused := p.state.Last.Live && p.state.untold()
+	if e.unwatched() && p.listed <= 1 && e.stale == nil && !refused {
 		t.unwatched++
 		e.keep(t, nil)
 		return nil
 	}
 	e.falls(t)
-	report := w.inspect(ctx, &e, t)
-	if report != nil && !explained(report) {
+	f, report := w.wrong(ctx, &e, refused)
+	if report != nil {
+		e.excused(t, report)
+	}
+	if f != nil {
+		t.findings = append(t.findings, f)
+		if p.listed == 1 && !f.refused { // of what is proven it may be well
+			e.out.Sizes = nil
+			w.well(ctx, &e, settled, t)
+		}
+		if report != nil && report.Passed() {
+			e.keep(t, report)
+		}
 		return nil
 	}
 	t.healthy++
-	learned := p.listed > 0 && e.learn(t)
-	if _, alerted := w.open[p.current.Segment]; alerted {
-		if t.well == nil {
-			t.well = map[ID]wellness{}
-		}
-		last := &p.state.Last
-		t.well[p.current.Segment] = wellness{
-			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
-			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
-		}
-	}
+	w.well(ctx, &e, p.listed > 0 && e.learn(t) || settled, t)
 	e.keep(t, report)
 	return nil
 }
 
-// inspect judges what is stored, and notes what it finds; nil: nothing.
-func (w *sweeper) inspect(ctx context.Context, e *examination, t *tally) *validate.Report {
+// wrong returns what is wrong with a segment; nil: nothing is. It also returns the report
+// of what was found, if only what explains why it is right. refused says that its last
+// run is live, was refused, and has no alert.
+func (w *sweeper) wrong(ctx context.Context, e *examination, refused bool) (f *found, report *validate.Report) {
 	p := e.pair
-	if p.listed <= 1 && e.stale == nil && validate.NoFindings(&e.policy, &e.out) {
-		return nil
+	if p.listed > 1 || e.stale != nil || !validate.NoFindings(&e.policy, &e.out) {
+		report = new(e.check(ctx, w.monitor.validator))
+		if !explained(report) {
+			return newFound(p.current, p.listed, new(newFinding(&p.state, p.current.Segment, *report))), report
+		}
 	}
-	report := e.check(ctx, w.monitor.validator)
-	e.excused(t, &report)
-	if explained(&report) {
-		return &report
+	if refused {
+		f = newFound(p.current, p.listed, new(refusedFinding(&p.state, p.current)))
+		f.refused = true
 	}
-	c := newFinding(&p.state, p.current.Segment, report)
-	t.findings = append(t.findings, newFound(p.current, p.listed, &c))
-	if report.Passed() {
-		e.keep(t, &report)
-	}
-	return &report
+	return f, report
 }
 
 // explained reports whether a report passed, and what was found only says why.
 func explained(r *validate.Report) bool {
 	return r.Passed() && !slices.ContainsFunc(r.Findings, func(f validate.Finding) bool { return !f.Explains })
+}
+
+// well notes how well a segment is that has an alert. learned says that it is known
+// by now what its last run left live.
+func (w *sweeper) well(ctx context.Context, e *examination, learned bool, t *tally) {
+	id, last := e.pair.current.Segment, &e.pair.state.Last
+	if _, alerted := w.open[id]; !alerted {
+		return
+	}
+	if t.well == nil {
+		t.well = map[ID]wellness{}
+	}
+	t.well[id] = wellness{
+		inside: e.inside(ctx, w.monitor.validator), known: e.known || learned,
+		last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+	}
 }
 
 // absent judges a segment that is not listed, and reports whether there is no more to
@@ -262,6 +279,22 @@ func missing(t *SegmentState) SegmentFinding {
 	}
 	c := newFinding(t, t.Segment, r)
 	c.missing = true
+	c.judge()
+	return c
+}
+
+// refusedFinding is of a segment in which a run is live that its guard refused, and
+// could tell nobody of: whatever its size looks like, it was found wrong.
+func refusedFinding(t *SegmentState, current CurrentSize) SegmentFinding {
+	r := validate.Report{Expected: validate.Unknown(), Stored: current.Stored, Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail,
+		Detail: fmt.Sprintf("run %s, attempt %d, is recorded as %s, is live all the same, as the store has no staging, and no alert says so; next: its report in the log, then run it again, or accept its size", t.Last.RunID, t.Last.Attempt, t.Last.State),
+	}}}
+	if n := len(t.Sizes); n > 0 {
+		r.Expected = validate.Count(t.Sizes[n-1].Users)
+	}
+	c := newFinding(t, current.Segment, r)
+	c.refused = true
 	c.judge()
 	return c
 }

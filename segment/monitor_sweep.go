@@ -52,6 +52,7 @@ type SegmentFinding struct {
 	Report   validate.Report `json:"report"`            // with the band that its history allows
 
 	missing bool // from the store's listing
+	refused bool // the last run was, and is live
 }
 
 // An OrderError says that a sequence of segments, which must come in byte order
@@ -77,7 +78,8 @@ func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 }
 
 // judge reads the report again, after a finding was added. A segment that is gone
-// is proven to be: its users are at stake that it had.
+// is proven to be: its users are at stake that it had. So are those of one in which
+// a refused run is live.
 func (c *SegmentFinding) judge() {
 	c.Urgency, c.Kind = urgencyOf(&c.Report), c.Report.Gravest()
 	c.Text = (&validate.Error{Report: c.Report}).Error()
@@ -85,7 +87,7 @@ func (c *SegmentFinding) judge() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
 	}
 	c.Users = atStake(&c.Report)
-	if c.missing {
+	if c.missing || c.refused {
 		c.Urgency = Page
 	}
 }
@@ -118,8 +120,10 @@ func (c *SegmentFinding) alert(at time.Time, counter string, rule *Rule, job Job
 		Upstream: c.Upstream,
 		Missing:  c.missing,
 	}
-	if n := len(c.Sizes); n > 0 {
-		a.Good = &c.Sizes[n-1]
+	for i := len(c.Sizes) - 1; i >= 0 && a.Good == nil; i-- { // the last run may have brought what was found
+		if c.Sizes[i].Users != c.Report.Stored.Users() {
+			a.Good = &c.Sizes[i]
+		}
 	}
 	if counts(c.Report.Stored) {
 		a.Size = &validate.Size{Users: c.Report.Stored.Users(), At: at, Counter: counter}

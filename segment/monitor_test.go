@@ -364,13 +364,13 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			segments: 1, healthy: 1,
 		},
 		{
-			name: "rejected, and live all the same", reason: "without staging the guard discards nothing: what it alerted is what is there",
+			name: "rejected, and live all the same", reason: "without staging the guard discards nothing, and it could alert nobody: TestRefusedAndLive",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1050, At: f.now.Add(-70 * time.Minute)})
 				f.sizes[seg("cars")] = validate.Count(1050)
 			},
-			segments: 1, healthy: 1,
+			segments: 1, cases: []string{"page unverified site-a/cars: could not be verified: run bad, attempt 0, is recorded as rejected, is live all the same, as the store has no staging, and no alert says so; next: its report in the log, then run it again, or accept its size"},
 		},
 		{
 			name: "stored as an estimate", reason: "an estimate is no exact number for later ones",
@@ -968,6 +968,43 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 			require.Equal(t, c.healthy, s.Healthy)
 			require.Len(t, f.alerter.firing, c.cases)
 		})
+	}
+}
+
+// TestSweepOfARunThatGoesLiveMeanwhileByAnotherClock: a run explains what is there
+// because it is new to the ledger, not because its clock says so.
+func TestSweepOfARunThatGoesLiveMeanwhileByAnotherClock(t *testing.T) {
+	for _, c := range []struct {
+		reason    string
+		meanwhile bool // the run of 1,203 users went live while the store was listed
+		at        time.Duration
+		counter   string
+		findings  int
+	}{
+		{"by a clock that is behind", true, -3 * time.Hour, "", 0},
+		{"by a clock that is ahead", true, time.Hour, "", 0},
+		{"counted otherwise", true, -3 * time.Hour, "index", 1},
+		{"long before, by a clock that is ahead", false, time.Hour, "", 1},
+		{"long before", false, -4 * time.Hour, "", 1},
+	} {
+		f := newFleet(t)
+		f.runs(seg("cars"), 1000, 1000)
+		other := segment.Record{Segment: seg("cars"), RunID: "other", State: segment.RunCommitted, Users: 1203, At: f.now.Add(c.at), Counter: c.counter}
+		if !c.meanwhile {
+			f.record(other)
+		}
+		// Whatever is there after this one was found wrong.
+		f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1203, At: f.now.Add(-2 * time.Hour)})
+		m, err := segment.NewMonitor(f.config)
+		require.NoError(t, err)
+		s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+			if c.meanwhile {
+				f.record(other)
+			}
+			yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(1203), At: f.now}, nil)
+		})
+		require.NoError(t, err)
+		require.Len(t, s.Findings, c.findings, c.reason)
 	}
 }
 

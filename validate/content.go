@@ -104,7 +104,7 @@ func (s *step) sameUsers() bool {
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
 	p.from, p.named = j.whence(before, p.distinct)
-	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
+	if s.stage != reading && p.before == &j.out.Expected && j.out.Read.usable() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
 	p.tolerances = append(p.tolerances, s.tolerance)
@@ -146,6 +146,15 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 
 // identified reports whether a side says which users it holds.
 func (s *Summary) identified() bool { return s.usable() && s.fingerprint != Fingerprint{} }
+
+// printed reports whether an engine's fingerprint is all that is known of a side's users:
+// its number is of rows, some of which may be repeats.
+func (s *Summary) printed() bool {
+	if s.moved != nil {
+		return s.moved.before.identified() && !s.moved.told
+	}
+	return s.identified() && s.digest == nil
+}
 
 // allow sets how many users there are before the steps, and so how many they may
 // lose, or add to all that may be there by then.
@@ -251,8 +260,8 @@ func (p *pair) distinctly(t *Difference, c *comparison, present []sketch.User) (
 	default:
 		there := c.held - c.missing + c.foreign
 		x.guessed = true
-		x.missing = spread(c.missing, c.held, p.users, t.missing.most)
-		x.foreign = spread(c.foreign, there, stored.stored(), t.foreign.most)
+		x.missing = spread(c.missing, c.held, source.distinctWithin(), t.missing.most)
+		x.foreign = spread(c.foreign, there, stored.storedWithin(), t.foreign.most)
 	}
 	if x.exact {
 		p.allow(p.after.digest.stored() + x.missing.most - x.foreign.most)
@@ -283,7 +292,8 @@ func told(t *Difference, there held, some bool) (x extent) {
 	}
 	x.missing = rows{missing, missing + x.unsure}
 	if some {
-		x.missing = spread(missing, known, known+x.unsure, missing+x.unsure)
+		all := known + x.unsure
+		x.missing = spread(missing, known, rows{all, all}, missing+x.unsure)
 	}
 	x.foreign = rows{foreign, foreign + strange}
 	x.exact = x.unsure == 0 && strange == 0
@@ -326,24 +336,43 @@ func (h *held) times(u sketch.User) (n int64, known bool) {
 // stored returns how many distinct users a store holds that keeps each once. Only
 // where its sample shows that it does not is that an estimate.
 func (s *snapshot) stored() int64 {
-	for i := range s.sample.Users {
-		if s.sample.Users[i].Count > 1 {
-			distinct := s.distinct()
-			return distinct.lower
-		}
+	if s.keepsEachOnce() {
+		return s.users
 	}
-	return s.users
+	distinct := s.distinct()
+	return distinct.lower
 }
 
-// spread returns how many of all users are, where so many of the sampled ones are: no
-// fewer than these, and no more than at most.
-func spread(found, sampled, users, most int64) rows {
-	if sampled == 0 || sampled == users {
+// storedWithin returns stored with the error of its estimate.
+func (s *snapshot) storedWithin() rows {
+	if s.keepsEachOnce() {
+		return rows{s.users, s.users}
+	}
+	return s.distinctWithin()
+}
+
+// keepsEachOnce reports whether no sampled user is there more than once.
+func (s *snapshot) keepsEachOnce() bool {
+	return !slices.ContainsFunc(s.sample.Users, func(u sketch.Sampled) bool { return u.Count > 1 })
+}
+
+// distinctWithin returns how many distinct users there are, at five standard errors
+// where that is an estimate.
+func (s *snapshot) distinctWithin() rows {
+	distinct := s.distinct()
+	off := int64(math.Ceil(5 * distinct.relErr * float64(distinct.lower)))
+	return rows{max(0, distinct.lower-off), min(s.users, distinct.upper+off)}
+}
+
+// spread returns how many of all users are, of whom there are so many, where so many
+// of the sampled ones are: no fewer than these, and no more than at most.
+func spread(found, sampled int64, users rows, most int64) rows {
+	if sampled == 0 || sampled == users.most {
 		return rows{found, most}
 	}
 	low, high := atLeastAndMost(float64(found)/float64(sampled), int(sampled))
-	least := max(found, int64(low*float64(users)))
-	return rows{least, max(least, min(most, int64(math.Ceil(high*float64(users)))))}
+	least := max(found, int64(low*float64(users.least)))
+	return rows{least, max(least, min(most, int64(math.Ceil(high*float64(users.most)))))}
 }
 
 // printed returns by how much two sides differ of which one is an engine's
@@ -550,9 +579,9 @@ func (d *mismatch) strangers() string {
 }
 
 // sampled adds what the sample tells of how many are missing, where that is not known
-// exactly.
+// exactly, and not part of the bounds yet.
 func (d *mismatch) sampled(x *extent) string {
-	if x.exact || d == nil || d.common == nil || d.common.differing() < fewest {
+	if x.exact || x.unsure > 0 || d == nil || d.common == nil || d.common.differing() < fewest {
 		return ""
 	}
 	low, high := d.common.shareMissing()

@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,5 +42,21 @@ func TestDistinctUsersAreTheSame(t *testing.T) {
 		require.Equal(t, c.found, found(report), c.reason)
 		require.Equal(t, len(c.found) == 0, err == nil, c.reason)
 		require.Equal(t, c.same, report.SameUsers, c.reason)
+	}
+}
+
+// TestOthersInAStoreThatKeepsAUserOnce: how many distinct users a source with repeats
+// holds is an estimate. Where the store holds as many others, its number is neither too
+// low nor too high by the error of that.
+func TestOthersInAStoreThatKeepsAUserOnce(t *testing.T) {
+	for _, n := range []int{12_000, 20_000, 33_000, 60_000, 140_000} {
+		for seed := range uint64(6) {
+			source := joined(seed, n)
+			rows := slices.Concat(source, source[:n/40])
+			report, err := judged(t, validate.Policy{Distinct: true}, rows, joined(seed+1000, n))
+			require.ErrorIs(t, err, validate.Different, "%v", report)
+			require.NotErrorIs(t, err, validate.Short, "%v", report)
+			require.NotErrorIs(t, err, validate.Surplus, "%v", report)
+		}
 	}
 }

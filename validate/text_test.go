@@ -25,7 +25,12 @@ func TestDifference(t *testing.T) {
 func TestStepTexts(t *testing.T) {
 	none, five := Count(0), Count(5)
 	mapped := step{stage: mapping, ratio: Ratio{Min: 0.7, Max: 0.9}, before: &none, after: &five}
-	require.Equal(t, "mapped 5 of 0 users (0 to 0 allowed, 70% to 90%)", mapped.mapped(5, 0))
+	require.Equal(t, "mapped 5 of 0 users (0 allowed, 70% to 90%)", mapped.mapped(5, 0))
+	one, four := Count(1), Count(4)
+	mapped.before, mapped.after = &four, &none
+	require.Equal(t, "mapped 0 of 4 users (0%, 3 allowed, 70% to 90%)", mapped.mapped(0, 4), "none is no share at all")
+	mapped.before, mapped.after = &one, &one
+	require.Equal(t, "mapped 1 of 1 user (100%, 70% to 90% allowed)", mapped.mapped(1, 1), "no number is within")
 
 	for _, c := range []struct {
 		reason        string

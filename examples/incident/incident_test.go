@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
 	"io"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,7 +41,7 @@ func small() world {
 func TestIncident(t *testing.T) {
 	var out bytes.Buffer
 	dir := t.TempDir()
-	require.NoError(t, playBoth(t.Context(), dir, small(), &out, io.Discard))
+	require.NoError(t, playBoth(t.Context(), dir, small(), show{}, &out, io.Discard))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Equal(t, []string{
 		"without segmentguard: 5 live segments lost users, 0 jobs failed",
@@ -136,4 +140,45 @@ func played(t *testing.T, dir string, guarded bool) *sql.DB {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
+}
+
+// TestShow: the report is of the night before anything is repaired, the dashboard of
+// what is right again.
+func TestShow(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	file := filepath.Join(t.TempDir(), "report.html")
+	reader, writer := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, small(), show{file, "127.0.0.1:0"}, io.Discard, writer)
+		writer.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	address := ""
+	for lines := bufio.NewScanner(reader); address == "" && lines.Scan(); {
+		if _, after, found := strings.Cut(lines.Text(), "The dashboard is at "); found {
+			address = strings.Fields(after)[0]
+		}
+	}
+	require.NotEmpty(t, address, "where it is")
+	report, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(report), "No live segment holds too few users, 3 are protected.")
+	require.Contains(t, string(report), "site-b/cars-like")
+	require.Contains(t, get(t, address), "No segment is known to be affected.")
+	require.Contains(t, get(t, address+"plan"), "5 of 5 steps done: everything affected was made again.")
+	interrupt()
+	require.NoError(t, <-ended)
+}
+
+func get(t *testing.T, address string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
 }

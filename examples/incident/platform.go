@@ -53,14 +53,21 @@ type platform struct {
 	commit     func(context.Context, segment.Run) error
 	ledger     segment.Ledger   // of the guard; nil without one
 	monitor    *segment.Monitor // beside the guard; nil without one
+	swept      segment.Sweep    // the last one
 	hour       int              // since the deployment
 }
 
 // now returns the time of the replay.
 func (p *platform) now() time.Time { return time.Date(2024, time.March, 18, p.hour, 0, 0, 0, time.UTC) }
 
+// connect opens a database that may be there already.
+func connect(file string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=cache_size(-65536)")
+}
+
+// open makes a database.
 func open(ctx context.Context, file string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=cache_size(-65536)")
+	db, err := connect(file)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/rerun"
@@ -34,6 +35,8 @@ type replay struct {
 	short   []shortSegment
 	plan    rerun.Plan // of reruns, with it
 	outcome rerun.Outcome
+	swept   segment.Sweep // the last one, with it
+	now     time.Time     // at the end
 
 	noticed, recovered int // hours: of the first alert or report, and since when no segment is short or affected
 	lost, failed       int // live segments that ever lost users, and jobs that failed
@@ -43,7 +46,7 @@ type replay struct {
 type night struct{ succeeded, failed, live, short, alerts int }
 
 // play plays all days and the recovery on a database of its own.
-func play(ctx context.Context, dir string, w world, people []user, guarded bool, progress io.Writer) (_ *replay, err error) {
+func play(ctx context.Context, dir string, w world, people []user, guarded bool, s show, progress io.Writer) (_ *replay, err error) {
 	db, err := open(ctx, filepath.Join(dir, fmt.Sprintf("guarded-%t.db", guarded)))
 	if err != nil {
 		return nil, err
@@ -69,6 +72,9 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 	}
 	fmt.Fprintf(progress, "guarded %t: reruns\n", guarded)
 	if guarded {
+		if err := s.write(ctx, p, w); err != nil {
+			return nil, err
+		}
 		r.plan, r.outcome, err = p.recover(ctx, w)
 	} else {
 		r.waves, err = p.rerun(ctx, w)
@@ -76,6 +82,7 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 	if err != nil {
 		return nil, fmt.Errorf("reruns: %w", err)
 	}
+	r.swept, r.now = p.swept, p.now()
 	return r, r.read(ctx, db, w)
 }
 

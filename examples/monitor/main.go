@@ -4,7 +4,9 @@
 // and over the repaired one. Alerts go to a real Alertmanager with
 // -alertmanager http://localhost:9093, and are counted otherwise. With
 // -metrics localhost:9464 its metrics stay there at /metrics, for a Prometheus that
-// has prometheus-rules.yml, beside this file, among its rules.
+// has prometheus-rules.yml, beside this file, among its rules. With -report FILE it
+// writes the dashboard of the broken fleet as one HTML file, and with
+// -serve localhost:8080 the dashboard stays there after the run.
 package main
 
 import (
@@ -30,8 +32,8 @@ import (
 
 // settings are those of the command line.
 type settings struct {
-	data, alertmanager, metrics string
-	segments                    int
+	data, alertmanager, metrics, report, serve string
+	segments                                   int
 }
 
 func main() {
@@ -39,6 +41,8 @@ func main() {
 	flag.StringVar(&s.data, "data", "testdata/volumes", "the folder with volumes.csv.gz")
 	flag.StringVar(&s.alertmanager, "alertmanager", "", "the address of an Alertmanager; none: alerts are counted")
 	flag.StringVar(&s.metrics, "metrics", "", "the address to serve metrics at until interrupted; none: they are not served")
+	flag.StringVar(&s.report, "report", "", "a file for the dashboard of the broken fleet; none: it is not written")
+	flag.StringVar(&s.serve, "serve", "", "the address to serve the dashboard at until interrupted; none: it is not served")
 	flag.IntVar(&s.segments, "segments", 3000, "how many segments there are")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -57,19 +61,27 @@ func run(ctx context.Context, out io.Writer, s settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, night := range []struct {
-		title string
-		sizes iter.Seq2[segment.CurrentSize, error]
+		title, report string
+		sizes         iter.Seq2[segment.CurrentSize, error]
 	}{
-		{"The night of a deployment", w.fleet.tonight(broken)},
-		{"The same again, an hour later", w.fleet.tonight(broken)},
-		{"After the repair", w.fleet.tonight(repaired)},
+		{"The night of a deployment", "", w.fleet.tonight(broken)},
+		{"The same again, an hour later", s.report, w.fleet.tonight(broken)},
+		{"After the repair", "", w.fleet.tonight(repaired)},
 	} {
 		if err := w.sweep(ctx, out, night.title, night.sizes); err != nil {
+			return err
+		}
+		if err := w.write(ctx, night.report); err != nil {
 			return err
 		}
 	}
 	if s.metrics != "" {
 		fmt.Fprintf(out, "\nMetrics are at http://%s/metrics until you interrupt.\n", s.metrics)
+	}
+	if s.serve != "" {
+		return w.serve(ctx, s.serve, out)
+	}
+	if s.metrics != "" {
 		<-ctx.Done()
 	}
 	return nil
@@ -82,6 +94,7 @@ type watch struct {
 	meters  *metric.MeterProvider
 	monitor *segment.Monitor
 	told    *counter
+	swept   segment.Sweep // the last one
 	closers []func() error
 }
 
@@ -133,6 +146,7 @@ func (w *watch) sweep(ctx context.Context, out io.Writer, title string, sizes it
 	if err != nil {
 		return err
 	}
+	w.swept = sweep
 	if err := render(out, title, &sweep, w.told); err != nil {
 		return err
 	}

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,4 +42,33 @@ func TestMonitorSaysWhatIsMissing(t *testing.T) {
 	require.ErrorContains(t, run(t.Context(), &b, settings{data: t.TempDir(), segments: 10}), "say where it is with -data")
 	require.ErrorContains(t, run(t.Context(), &b, settings{data: data, alertmanager: "no address", segments: 10}), "Config.URL")
 	require.ErrorContains(t, run(t.Context(), &b, settings{data: data, metrics: "no address", segments: 10}), "no address")
+}
+
+// TestShow: the report is of the broken fleet, and the dashboard answers until it is
+// interrupted.
+func TestShow(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	file := filepath.Join(t.TempDir(), "report.html")
+	reader, writer := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, writer, settings{data: data, segments: 300, report: file, serve: "127.0.0.1:0"})
+		writer.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	address := ""
+	for lines := bufio.NewScanner(reader); address == "" && lines.Scan(); {
+		if _, after, found := strings.Cut(lines.Text(), "The dashboard is at "); found {
+			address = strings.Fields(after)[0]
+		}
+	}
+	require.NotEmpty(t, address, "where it is")
+	report, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(report), "hold too few users")
+	page, err := get(t, address)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "The last complete sweep was just now: 300 segments, ")
+	interrupt()
+	require.NoError(t, <-ended)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/alertmanager"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 // Three segments that lost little are an incident. It goes on, and hides nothing
@@ -155,6 +156,57 @@ func TestListingLacksAll(t *testing.T) {
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
 	require.Len(t, f.open(), 40)
+}
+
+// A size that hovers at what is allowed for a week is told once, and once that it is
+// calm: one that no guard stands before, at what its history allows, and one whose
+// daily run passes, at the drift that its rule tolerates.
+func TestHovering(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	alerter := at.Alerter(t, nil)
+	f := unguardedFleet(t, at, alerter, segment.NewMemory(), 4)
+	var err error
+	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{
+		Ledger: f.ledger, Alerter: alerter, Now: f.now,
+		Rules: func(context.Context, segment.Job) (segment.Rule, error) {
+			return segment.Rule{Drift: validate.Within(0.01)}, nil
+		},
+	})
+	require.NoError(t, err)
+	off, drifting := f.names[0], f.names[1]
+	hours := func(from, to int, swings int64) {
+		for hour := from; hour < to; hour++ {
+			for i, id := range f.names { // what stands still would be frozen
+				f.live[id] = healthy(i, 30+hour/24)
+			}
+			if hour%24 == 0 {
+				require.NoError(t, f.run(drifting, "1", f.live[drifting]))
+			}
+			away := swings * int64(hour%2)
+			drift := swings*f.live[drifting]/100 + away
+			f.sweep(map[segment.ID]int64{off: f.live[off] * (100 - 40*away) / 100, drifting: f.live[drifting] - drift})
+			f.pass(time.Hour)
+		}
+	}
+	want := []string{"tickets firing " + off.String(), "pages firing " + drifting.String()}
+	hours(0, 24, 1)
+	notified(t, at, want...)
+	hours(24, 7*24, 1)
+	want = quiet(t, at, "after a week", want...)
+	hours(7*24, 10*24, 0)
+	want = append(want, "tickets resolved "+off.String(), "pages resolved "+drifting.String())
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+	f.wantNothingOpen()
+
+	said := map[segment.Action]int{} // also what Alertmanager had no time to send
+	for e, err := range f.ledger.Log(t.Context(), segment.LogFilter{}) {
+		require.NoError(t, err)
+		said[e.Action]++
+	}
+	delete(said, segment.ActionRecorded)
+	require.Equal(t, map[segment.Action]int{segment.ActionOpened: 2, segment.ActionTold: 2, segment.ActionOver: 2}, said)
 }
 
 // After an incident, what has nothing to do with it rings by its name.

@@ -2,9 +2,7 @@ package simulationtest
 
 import (
 	"context"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -106,13 +104,9 @@ type acceptedSize struct {
 	users   int64
 }
 
-// excused reports whether a human said that the segment may be as it is. By a size that
-// is none of a good run, which a human accepted, the next bad one seems well to a sweep:
-// its guard must have told of it.
+// excused reports whether a human said that the segment may be as it is.
 func (w *world) excused(id segment.ID, live map[string]int64) bool {
-	untold := func(attempt string) bool { return !w.toldOf(attempt) }
-	return w.forgotten[id] || w.accepted[acceptedSize{id, total(live)}] ||
-		w.misled(id) && !slices.ContainsFunc(slices.Collect(maps.Keys(live)), untold)
+	return w.forgotten[id] || w.accepted[acceptedSize{id, total(live)}]
 }
 
 // verified reports whether a size may be in a baseline: a sweep keeps what it sees of

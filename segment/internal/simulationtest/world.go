@@ -190,7 +190,7 @@ func (w *world) spawn(name string, after time.Duration, faults map[int]fault, do
 //
 //go:noinline
 func growStack() {
-	var space [12 << 10]byte
+	var space [24 << 10]byte
 	runtime.KeepAlive(&space)
 }
 

@@ -1,0 +1,176 @@
+package dashboard
+
+import (
+	"context"
+	"slices"
+
+	"github.com/segmentguard/segmentguard/segment"
+)
+
+// A lineage knows which jobs write a segment and which read it.
+type lineage struct{ writers, readers map[segment.ID][]*segment.Job }
+
+func newLineage(jobs []segment.Job) lineage {
+	l := lineage{map[segment.ID][]*segment.Job{}, map[segment.ID][]*segment.Job{}}
+	for i := range jobs {
+		j := &jobs[i]
+		l.writers[j.To] = append(l.writers[j.To], j)
+		for _, from := range j.From {
+			if !slices.Contains(l.readers[from], j) {
+				l.readers[from] = append(l.readers[from], j)
+			}
+		}
+	}
+	return l
+}
+
+// knows reports whether a job writes or reads a segment.
+func (l *lineage) knows(id segment.ID) bool { return len(l.writers[id])+len(l.readers[id]) > 0 }
+
+// A node is a segment in a tree, with what is beyond it.
+type node struct {
+	ref
+
+	Badge badge
+	Via   string // the kind of the job between it and the one before
+	Again bool   // it stands elsewhere in the tree, with what is beyond it
+	More  int    // so many are left out
+	Nodes []node
+}
+
+// A tree grows from a segment up or down. It ends with how many nodes and levels a
+// person can read.
+type tree struct {
+	*source
+
+	room  int
+	seen  map[segment.ID]bool
+	known map[segment.ID]*segment.SegmentState
+}
+
+const (
+	treeNodes = 60
+	treeDepth = 8
+)
+
+func (s *source) newTree(known []segment.SegmentState) *tree {
+	t := &tree{source: s, room: treeNodes, seen: map[segment.ID]bool{}, known: map[segment.ID]*segment.SegmentState{}}
+	for i := range known {
+		t.known[known[i].Segment] = &known[i]
+	}
+	return t
+}
+
+func (t *tree) state(ctx context.Context, id segment.ID) (*segment.SegmentState, error) {
+	if s, ok := t.known[id]; ok {
+		return s, nil
+	}
+	s, _, err := t.source.state(ctx, id)
+	t.known[id] = &s
+	return &s, err
+}
+
+// A step is one job away from a segment.
+type step struct {
+	id  segment.ID
+	via segment.JobKind
+}
+
+// downstream returns what is made from a segment.
+func (t *tree) downstream(s *segment.SegmentState) (steps []step) {
+	for _, j := range t.jobs.readers[s.Segment] {
+		steps = append(steps, step{j.To, j.Kind})
+	}
+	return steps
+}
+
+// upstream returns what a segment is made from: where no jobs are known, by its alert.
+func (t *tree) upstream(s *segment.SegmentState) (steps []step) {
+	jobs := t.jobs.writers[s.Segment]
+	if a := s.Alert.Open; len(jobs) == 0 && a != nil {
+		if !a.Upstream.IsZero() && !slices.Contains(a.Job.From, a.Upstream) {
+			steps = append(steps, step{a.Upstream, a.Job.Kind})
+		}
+		jobs = []*segment.Job{&a.Job}
+	}
+	for _, j := range jobs {
+		for _, from := range j.From {
+			steps = append(steps, step{from, j.Kind})
+		}
+	}
+	return steps
+}
+
+// grow returns the node of a segment with those beyond it.
+func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, depth int, beyond func(*segment.SegmentState) []step) (n node, err error) {
+	t.room--
+	state, err := t.state(ctx, id)
+	if err != nil {
+		return n, err
+	}
+	n = node{ref: t.ref(id), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
+	if state.IsZero() && !t.jobs.knows(id) {
+		n.URL = ""
+	}
+	if t.seen[id] {
+		return n, nil
+	}
+	t.seen[id] = true
+	for _, next := range beyond(state) {
+		if t.room <= 0 || depth >= treeDepth {
+			n.More++
+			continue
+		}
+		child, err := t.grow(ctx, next.id, next.via, depth+1, beyond)
+		if err != nil {
+			return n, err
+		}
+		n.Nodes = append(n.Nodes, child)
+	}
+	return n, nil
+}
+
+// badgeOfState says how a segment is.
+func badgeOfState(s *segment.SegmentState) badge {
+	switch {
+	case s.Alert.Open != nil:
+		return badgeOf(&s.Alert)
+	case s.Damaged != nil:
+		return badge{"cannot be read", bad}
+	case s.Last.State == segment.RunUnknown:
+		return badge{"live or not", bad}
+	case s.IsZero():
+		return badge{"nothing known", unknown}
+	}
+	return badge{"no alert", fine}
+}
+
+// roots returns the affected segments that the trouble of some comes from, as far as
+// it can be followed, at most n.
+func (t *tree) roots(ctx context.Context, rows []segment.SegmentState, n int) ([]segment.ID, error) {
+	var roots []segment.ID
+	for i := range rows {
+		at := &rows[i]
+		for range treeDepth {
+			a := at.Alert.Open
+			if a == nil || a.Upstream.IsZero() {
+				break
+			}
+			next, err := t.state(ctx, a.Upstream)
+			if err != nil {
+				return nil, err
+			}
+			if next.Alert.Open == nil {
+				break
+			}
+			at = next
+		}
+		if !slices.Contains(roots, at.Segment) {
+			roots = append(roots, at.Segment)
+		}
+		if len(roots) == n {
+			break
+		}
+	}
+	return roots, nil
+}
