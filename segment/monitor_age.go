@@ -19,7 +19,7 @@ func (r *Runs) stale(at time.Time, maxAge time.Duration) (f *validate.Finding, j
 
 // age counts segments of whose age nothing can be said yet, and notes those that a
 // job should write and never did.
-func (w *sweeper) age(e *examination, t *tally) {
+func (w *sweeper) age(e *examination, maxAge time.Duration, t *tally) {
 	s := &e.pair.state
 	if !e.aged && len(s.Runs.Times) > 0 {
 		t.ageUnknown++
@@ -27,7 +27,7 @@ func (w *sweeper) age(e *examination, t *tally) {
 	if e.pair.listed > 0 && len(e.out.Excuses) > 0 {
 		w.lapsed(s, t)
 	}
-	if s.Runs.isZero() && s.Last.RunID == "" && w.monitor.jobs[e.pair.current.Segment] != nil {
+	if maxAge > 0 && s.Runs.isZero() && s.Last.RunID == "" && w.monitor.jobs[e.pair.current.Segment] != nil {
 		t.first = append(t.first, e.pair.current.Segment)
 	}
 }

@@ -153,7 +153,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
-	w.age(&e, t)
+	w.age(&e, rule.MaxAge, t)
 	settled := p.listed > 0 && e.settle(t)
 	refused := p.state.Last.Live && p.state.untold()
 	if e.unwatched() && p.listed <= 1 && e.stale == nil && !refused {
