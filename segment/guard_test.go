@@ -1031,8 +1031,9 @@ func TestRetryable(t *testing.T) {
 type hanging struct {
 	*segment.Memory
 
-	at     string
-	alerts []segment.Alert
+	at      string
+	alerts  []segment.Alert
+	changes int
 }
 
 func (h *hanging) hang(ctx context.Context, at string) error {
@@ -1047,7 +1048,11 @@ func (h *hanging) Record(ctx context.Context, r segment.Record) error {
 }
 
 func (h *hanging) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	return errors.Join(h.hang(ctx, "alerts"), h.Memory.Change(ctx, ids, change))
+	at := "alerts"
+	if h.changes++; h.changes > 1 {
+		at = "claiming"
+	}
+	return errors.Join(h.hang(ctx, at), h.Memory.Change(ctx, ids, change))
 }
 
 func (h *hanging) Tell(ctx context.Context, firing, _ []segment.Alert) error {
@@ -1096,7 +1101,7 @@ func TestPanicTellsWhatWentWrongAfterIt(t *testing.T) {
 // TestHanging: what hangs while the guard tidies up is given up, and does not keep
 // people from being told.
 func TestHanging(t *testing.T) {
-	for at, told := range map[string]bool{"discard": true, "rejected": true, "alerts": true, "fire": false} {
+	for at, told := range map[string]bool{"discard": true, "rejected": true, "alerts": true, "claiming": false, "fire": false} {
 		t.Run(at, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)

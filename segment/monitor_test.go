@@ -587,7 +587,7 @@ func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 func TestLateKnowledgeIsNotTheLastRun(t *testing.T) {
 	f := newFleet(t)
 	f.run(seg("cars"), "later", 1200, f.now.Add(-2*time.Hour))
-	f.record(segment.Record{Segment: seg("cars"), RunID: "lost", State: segment.RunCommitted, Users: 1100, At: f.now.Add(-3 * time.Hour)})
+	f.record(segment.Record{Segment: seg("cars"), RunID: "lost", State: segment.RunCommitted, Settled: true, Users: 1100, At: f.now.Add(-3 * time.Hour)})
 	require.Equal(t, 1, f.sweep().Healthy)
 }
 

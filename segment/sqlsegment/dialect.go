@@ -80,8 +80,8 @@ type transactor interface { //nolint:interfacebloat // as a language
 	// exclusive calls do while no other process migrates this database. Where
 	// definitions are part of transactions all of it is kept, or nothing.
 	exclusive(ctx context.Context, db *sql.DB, do func(session) error) error
-	// isolation returns how transactions of our own begin.
-	isolation() *sql.TxOptions
+	// write calls do in a transaction of our own.
+	write(ctx context.Context, b beginner, do func(session) error) error
 	// conflict reports whether only a lock, or the order of transactions, was against
 	// a transaction that failed.
 	conflict(err error) bool

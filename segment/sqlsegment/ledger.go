@@ -157,7 +157,7 @@ func (l *Ledger) write(ctx context.Context, do func(session) error) error {
 			if err := l.ready(ctx, b); err != nil {
 				return err
 			}
-			return transaction(ctx, b, l.dialect.isolation(), do)
+			return l.dialect.write(ctx, b, do)
 		})
 	})
 }

@@ -97,9 +97,11 @@ func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) 
 	return do(conn)
 }
 
-// isolation avoids the locks on gaps beside what is read that MySQL takes by
+// write avoids the locks on gaps beside what is read that MySQL takes by
 // default.
-func (mySQL) isolation() *sql.TxOptions { return &sql.TxOptions{Isolation: sql.LevelReadCommitted} }
+func (mySQL) write(ctx context.Context, b beginner, do func(session) error) error {
+	return transaction(ctx, b, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, do)
+}
 
 // mySQLMigrations keep ids as bytes, not characters: no collation takes one id for
 // another. MySQL keeps each definition at once, so all may run again.

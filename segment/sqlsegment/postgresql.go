@@ -122,6 +122,10 @@ func (postgreSQL) isolation() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
+func (d postgreSQL) write(ctx context.Context, b beginner, do func(session) error) error {
+	return transaction(ctx, b, d.isolation(), do)
+}
+
 var postgreSQLMigrations = []migration{
 	{version: 3, move: moveEarlier, statements: []statement{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
