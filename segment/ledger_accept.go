@@ -164,10 +164,14 @@ func (c *choice) log(s *SegmentState, action Action, text string) {
 // same. Of a site group only segments with an alert are meant.
 func Accept(ctx context.Context, l Ledger, which Selection, d Decision) ([]Affected, error) {
 	c := choice{Selection: which, Decision: d}
-	if !which.From.IsZero() {
-		return nil, wrap("segment: accepting sizes", badInput("Selection.From", which.From, "none: only one size of each segment is accepted"))
+	err := which.Validate()
+	if err == nil && !which.From.IsZero() {
+		err = badInput("Selection.From", which.From, "none: only one size of each segment is accepted")
 	}
-	found, err := c.decide(ctx, l, c.accept)
+	var found []Affected
+	if err == nil {
+		found, err = c.decide(ctx, l, c.accept)
+	}
 	return found, wrap("segment: accepting sizes", err)
 }
 
