@@ -365,6 +365,23 @@ var badLedgers = []badLedgerOf{
 			s.Sizes = before.Sizes
 		}
 	}), "suspect"},
+	{"forgets candidates", "what stands for a week is never learned", showing(func(s *segment.SegmentState) { s.Candidates = nil }), "candidates"},
+	{"keeps sizes alone of a record", "a level that was learned is forgotten the next day", showing(func(s *segment.SegmentState) {
+		for i := range s.Sizes {
+			s.Sizes[i].Level = ""
+		}
+		for i := range s.Candidates {
+			s.Candidates[i].Level = ""
+		}
+	}), "candidates"},
+	{"forgets plans", "what was planned is a ticket", showing(func(s *segment.SegmentState) { s.Excuses = nil }), "plans"},
+	{"forgets that a plan was used", "people are told that it was not", showing(func(s *segment.SegmentState) {
+		for i := range s.Excuses {
+			s.Excuses[i].Used = false
+		}
+	}), "plans"},
+	{"forgets runs", "a job that stopped is healthy", showing(func(s *segment.SegmentState) { s.Runs.Times = nil }), "runs_of_a_segment"},
+	{"forgets the last good run", "a job that fails each night is healthy", showing(func(s *segment.SegmentState) { s.Runs.Good = time.Time{} }), "runs_of_a_segment"},
 	{"forgets who was unguarded", "sizes that nobody checked pass for checked ones", changed(func(_ segment.SegmentState, s *segment.SegmentState) {
 		for i := range s.Sizes {
 			s.Sizes[i].Unguarded = false
