@@ -171,8 +171,8 @@ func (s *AlertState) clone() AlertState {
 }
 
 // alert returns what the alerter is told by a mark. over says that it is over.
-func (s *AlertState) alert(id ID, m Mark) Alert {
-	a := Alert{Segment: id, Text: s.Over}
+func (s *AlertState) alert(key Key, m Mark) Alert {
+	a := Alert{Segment: key.Segment, Store: key.Store, Text: s.Over}
 	if s.Open != nil {
 		a = *s.Open
 	}
@@ -255,7 +255,9 @@ func offHistory(k validate.Kind) bool {
 // suspected reports whether nothing but a warning, or a size that the history does
 // not allow, was found.
 func (a *Alert) suspected() bool {
-	return !a.Missing && a.Kind != validate.Unverified && (offHistory(a.Kind) || len(a.Report.Findings) > 0 && a.Report.Passed())
+	fails := func(f validate.Finding) bool { return f.Severity == validate.Fail }
+	warned := len(a.Report.Findings) > 0 && !slices.ContainsFunc(a.Report.Findings, fails)
+	return !a.Missing && a.Kind != validate.Unverified && (warned || offHistory(a.Kind))
 }
 
 // proven reports whether users are missing or not the right ones, as far as was seen.
@@ -358,6 +360,8 @@ func (s *AlertState) pass(o *observation) []Action {
 	case s.Swept:
 		s.Passed = true
 		return nil
+	case s.Open.suspected() && slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return f.Kind == s.Open.Kind }):
+		return nil // it passed with the same warning again
 	}
 	return s.ends(o, "a later run passed")
 }

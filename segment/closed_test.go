@@ -95,7 +95,7 @@ func (l *loop) calm(users float64, ids ...segment.ID) {
 
 func (l *loop) state(id segment.ID) segment.SegmentState {
 	l.t.Helper()
-	s, err := l.ledger.State(l.t.Context(), id)
+	s, err := l.ledger.State(l.t.Context(), id.In(""))
 	require.NoError(l.t, err)
 	return s
 }

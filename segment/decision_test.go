@@ -13,14 +13,18 @@ import (
 // sizesOf returns the sizes of a segment's baseline.
 func sizesOf(t *testing.T, l segment.Recorder, id segment.ID) []validate.Size {
 	t.Helper()
-	s, err := l.State(t.Context(), id)
+	s, err := l.State(t.Context(), id.In(""))
 	require.NoError(t, err)
 	return s.Sizes
 }
 
 // which selects sizes of some segments: those of a run, where it is named.
 func which(run string, ids ...segment.ID) segment.Selection {
-	return segment.Selection{Segments: ids, RunID: run}
+	s := segment.Selection{RunID: run}
+	for _, id := range ids {
+		s.Keys = append(s.Keys, id.In(""))
+	}
+	return s
 }
 
 // ann decides at a time.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -20,13 +21,31 @@ func (r *guardedRun) apart(ctx context.Context) bool {
 		since = r.state.Candidates[0].At.Add(-day)
 	}
 	for _, from := range r.run.Job.From {
-		var upstream SegmentState
-		err := r.read(ctx, from, &upstream)
-		if err != nil || upstream.Damaged != nil || upstream.Alert.Open != nil || upstream.levelled(since) {
+		upstream, err := r.everywhere(ctx, from)
+		if err != nil || slices.ContainsFunc(upstream, func(s SegmentState) bool { return s.Damaged != nil || s.Alert.Open != nil || s.levelled(since) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// everywhere returns what is known of a segment in any store. In the job's transaction
+// it looks in the run's own, and in the one that nobody named.
+func (r *guardedRun) everywhere(ctx context.Context, id ID) (found []SegmentState, err error) {
+	if ledger := r.guard.config.Ledger; ledger != nil && r.run.Staging.Tx == nil {
+		err = within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+			for s, err := range ledger.Segments(ctx, SegmentFilter{Segment: id}) {
+				if err != nil {
+					return err
+				}
+				found = append(found, s)
+			}
+			return nil
+		})
+		return found, err
+	}
+	found = make([]SegmentState, 2)
+	return found, join(r.read(ctx, id.In(r.store), &found[0]), r.read(ctx, id.In(""), &found[1]))
 }
 
 // levelled reports whether a new level of the segment began at a time or later, or

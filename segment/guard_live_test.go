@@ -102,8 +102,8 @@ type tardy struct {
 	left []func() error
 }
 
-func (l *tardy) Change(_ context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	l.left = append(l.left, func() error { return l.Memory.Change(context.Background(), ids, change) })
+func (l *tardy) Change(_ context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	l.left = append(l.left, func() error { return l.Memory.Change(context.Background(), keys, change) })
 	return errDown
 }
 

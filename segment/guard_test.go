@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 
 // told makes an alert one that is open, and that the alerter was told of.
 func (b *bench) told(a segment.Alert) {
-	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.ID{a.Segment}, func(s *segment.SegmentState) error {
+	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.Key{a.Segment.In("")}, func(s *segment.SegmentState) error {
 		opened(s, a)
 		return nil
 	}))
@@ -96,11 +96,11 @@ func (b *bench) stored(context.Context) (validate.Summary, error) {
 	return validate.Count(b.staged), b.event("stored")
 }
 
-func (b *bench) State(ctx context.Context, id segment.ID) (segment.SegmentState, error) {
+func (b *bench) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 	if err := b.event("sizes"); err != nil {
 		return segment.SegmentState{}, err
 	}
-	return b.ledger.State(ctx, id)
+	return b.ledger.State(ctx, key)
 }
 
 func (b *bench) Record(ctx context.Context, r segment.Record) error {
@@ -111,25 +111,25 @@ func (b *bench) Record(ctx context.Context, r segment.Record) error {
 	return b.ledger.Record(ctx, r)
 }
 
-func (b *bench) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+func (b *bench) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
 	b.mu.Lock()
 	err := b.fail["lock"]
 	b.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return b.ledger.Lock(ctx, id, change)
+	return b.ledger.Lock(ctx, key, change)
 }
 
-func (b *bench) Next(ctx context.Context, id segment.ID) (segment.Start, error) {
+func (b *bench) Next(ctx context.Context, key segment.Key) (segment.Start, error) {
 	if err := b.fail["next"]; err != nil {
 		return segment.Start{}, err
 	}
-	return b.ledger.Next(ctx, id)
+	return b.ledger.Next(ctx, key)
 }
 
-func (b *bench) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	return b.ledger.Change(ctx, ids, change)
+func (b *bench) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	return b.ledger.Change(ctx, keys, change)
 }
 
 func (b *bench) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
@@ -679,9 +679,9 @@ func TestAttemptsOvertake(t *testing.T) {
 func TestInTransaction(t *testing.T) {
 	inside := func(b *bench) {
 		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
-		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, id segment.ID) (segment.SegmentState, error) {
+		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 			b.events = append(b.events, "tx sizes")
-			return tx.ledger.State(ctx, id)
+			return tx.ledger.State(ctx, key)
 		}, func(ctx context.Context, r segment.Record) error {
 			b.events = append(b.events, "tx "+string(r.State))
 			if err := b.fail["tx "+string(r.State)]; err != nil {
@@ -769,12 +769,12 @@ func TestInTransaction(t *testing.T) {
 type history struct {
 	*segment.Memory
 
-	state  func(context.Context, segment.ID) (segment.SegmentState, error)
+	state  func(context.Context, segment.Key) (segment.SegmentState, error)
 	record func(context.Context, segment.Record) error
 }
 
-func (h history) State(ctx context.Context, id segment.ID) (segment.SegmentState, error) {
-	return h.state(ctx, id)
+func (h history) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
+	return h.state(ctx, key)
 }
 func (h history) Record(ctx context.Context, r segment.Record) error { return h.record(ctx, r) }
 
@@ -793,11 +793,11 @@ func TestCancelled(t *testing.T) {
 				}
 				return inner(ctx)
 			}
-			b.config.Ledger = history{b.ledger, func(ctx context.Context, id segment.ID) (segment.SegmentState, error) {
+			b.config.Ledger = history{b.ledger, func(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 				if at == "sizes" {
 					stop()
 				}
-				return b.State(context.WithoutCancel(ctx), id)
+				return b.State(context.WithoutCancel(ctx), key)
 			}, func(ctx context.Context, r segment.Record) error {
 				if at == "passed" && r.State == segment.RunPassed {
 					stop()
@@ -1047,12 +1047,12 @@ func (h *hanging) Record(ctx context.Context, r segment.Record) error {
 	return errors.Join(h.hang(ctx, string(r.State)), h.Memory.Record(ctx, r))
 }
 
-func (h *hanging) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+func (h *hanging) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
 	at := "alerts"
 	if h.changes++; h.changes > 1 {
 		at = "claiming"
 	}
-	return errors.Join(h.hang(ctx, at), h.Memory.Change(ctx, ids, change))
+	return errors.Join(h.hang(ctx, at), h.Memory.Change(ctx, keys, change))
 }
 
 func (h *hanging) Tell(ctx context.Context, firing, _ []segment.Alert) error {

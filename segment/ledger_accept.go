@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 
 // A Selection names the sizes that a decision is about.
 type Selection struct {
-	Segments  []ID   // of these segments
+	Keys      []Key  // of these segments
 	SiteGroup string // and of all of this site group that the ledger knows; empty: of none
 	RunID     string // the size of this run, which is in the log; empty: see Accept and Suspect
 
@@ -24,10 +23,10 @@ type Selection struct {
 // Validate returns a *validate.InputError that names what is wrong.
 func (s *Selection) Validate() error {
 	switch {
-	case len(s.Segments) == 0 && s.SiteGroup == "":
-		return badInput("Selection.Segments", "empty", "the segments, or their site group")
-	case slices.ContainsFunc(s.Segments, ID.IsZero):
-		return badInput("Selection.Segments", "an empty one", "the segments by name")
+	case len(s.Keys) == 0 && s.SiteGroup == "":
+		return badInput("Selection.Keys", "empty", "the segments, or their site group")
+	case slices.ContainsFunc(s.Keys, func(key Key) bool { return key.Segment.IsZero() }):
+		return badInput("Selection.Keys", "an empty one", "the segments by name")
 	case s.From.IsZero() != s.Until.IsZero(), s.Until.Before(s.From):
 		return badInput("Selection.Until", s.Until.Format(time.RFC3339), "a time after From, or neither")
 	case s.RunID != "" && !s.From.IsZero():
@@ -36,21 +35,22 @@ func (s *Selection) Validate() error {
 	return nil
 }
 
-// ids returns the segments, each once, in byte order of their texts.
-func (s *Selection) ids(ctx context.Context, l Ledger) ([]ID, error) {
-	found := map[ID]bool{}
-	for _, id := range s.Segments {
-		found[id] = true
+// keys returns the keys, each once and in order.
+func (s *Selection) keys(ctx context.Context, l Ledger) ([]Key, error) {
+	found := map[Key]bool{}
+	for _, key := range s.Keys {
+		found[key] = true
 	}
 	if s.SiteGroup != "" {
 		for state, err := range l.Segments(ctx, SegmentFilter{SiteGroup: s.SiteGroup}) {
 			if err != nil {
 				return nil, wrap("reading the segments of "+s.SiteGroup, err)
 			}
-			found[state.Segment] = true
+			if !state.Segment.IsZero() { // or nobody knows whose row it is
+				found[state.Key()] = true
+			}
 		}
 	}
-	delete(found, ID{}) // a row of which nobody knows whose it is
 	return sorted(found), nil
 }
 
@@ -59,9 +59,9 @@ type choice struct {
 	Selection
 	Decision
 
-	sizes  map[ID]Record   // with RunID
-	rerun  map[ID]Affected // to be made again
-	failed map[ID]error    // of these segments nothing was decided
+	sizes  map[Key]Record // with RunID
+	rerun  map[Key]int64  // to be made again, with so many users
+	failed map[Key]error  // of these segments nothing was decided
 }
 
 // decide takes a decision about each of the segments, by the thousand. That it cannot
@@ -70,27 +70,28 @@ func (c *choice) decide(ctx context.Context, l Ledger, about func(*SegmentState)
 	if err := join(c.Selection.Validate(), c.Decision.Validate()); err != nil {
 		return nil, err
 	}
-	ids, err := c.ids(ctx, l)
+	keys, err := c.keys(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	c.sizes, c.rerun, c.failed = map[ID]Record{}, map[ID]Affected{}, map[ID]error{}
-	for chunk := range slices.Chunk(ids, tellAtOnce) {
+	c.sizes, c.rerun, c.failed = map[Key]Record{}, map[Key]int64{}, map[Key]error{}
+	for chunk := range slices.Chunk(keys, tellAtOnce) {
 		if err := c.find(ctx, l, chunk); err != nil {
 			return c.affected(), err
 		}
 		err := l.Change(ctx, chunk, func(s *SegmentState) error {
-			if c.RunID != "" && c.sizes[s.Segment].State == "" {
+			key := s.Key()
+			if c.RunID != "" && c.sizes[key].State == "" {
 				return nil // which was said already
 			}
-			delete(c.failed, s.Segment)
-			delete(c.rerun, s.Segment)
+			delete(c.failed, key)
+			delete(c.rerun, key)
 			err := s.intact()
 			if err == nil {
 				err = about(s)
 			}
 			if err != nil {
-				c.failed[s.Segment] = err
+				c.failed[key] = err
 			}
 			return nil
 		})
@@ -99,27 +100,27 @@ func (c *choice) decide(ctx context.Context, l Ledger, about func(*SegmentState)
 		}
 	}
 	var failures []error
-	for _, id := range sorted(c.failed) {
-		failures = append(failures, fmt.Errorf("%s: %w", id, c.failed[id]))
+	for _, key := range sorted(c.failed) {
+		failures = append(failures, fmt.Errorf("%s: %w", key, c.failed[key]))
 	}
 	return c.affected(), join(failures...)
 }
 
 // find looks the run up in the log of each of the segments. The size is that of the
 // last recorded attempt.
-func (c *choice) find(ctx context.Context, l Ledger, ids []ID) error {
-	for _, id := range ids {
+func (c *choice) find(ctx context.Context, l Ledger, keys []Key) error {
+	for _, key := range keys {
 		if c.RunID == "" {
 			return nil
 		}
-		r, err := lastRecord(ctx, l, id, c.RunID)
+		r, err := lastRecord(ctx, l, key, c.RunID)
 		switch {
 		case err != nil:
 			return err
 		case r.State != "":
-			c.sizes[id] = r
-		case slices.Contains(c.Segments, id):
-			c.failed[id] = fmt.Errorf("no record of run %q", c.RunID)
+			c.sizes[key] = r
+		case slices.Contains(c.Keys, key):
+			c.failed[key] = fmt.Errorf("no record of run %q", c.RunID)
 		}
 	}
 	return nil
@@ -127,8 +128,8 @@ func (c *choice) find(ctx context.Context, l Ledger, ids []ID) error {
 
 // lastRecord returns the last record of a run's last attempt; a zero one where there
 // is none.
-func lastRecord(ctx context.Context, l Ledger, id ID, runID string) (last Record, err error) {
-	for e, err := range l.Log(ctx, LogFilter{Segment: id, RunID: runID}) {
+func lastRecord(ctx context.Context, l Ledger, key Key, runID string) (last Record, err error) {
+	for e, err := range l.Log(ctx, LogFilter{Segment: key.Segment, Store: &key.Store, RunID: runID}) {
 		switch {
 		case err != nil:
 			return last, wrap("reading the log", err)
@@ -141,15 +142,17 @@ func lastRecord(ctx context.Context, l Ledger, id ID, runID string) (last Record
 	return last, nil
 }
 
-func (c *choice) affected() (found []Affected) {
-	for _, id := range slices.SortedFunc(maps.Keys(c.rerun), ID.Compare) {
-		found = append(found, c.rerun[id])
+// affected returns what is to be made again.
+func (c *choice) affected() []Affected {
+	users := map[ID]int64{}
+	for key, n := range c.rerun {
+		users[key.Segment] = max(users[key.Segment], n)
 	}
-	return found
+	return affectedOf(users)
 }
 
 func (c *choice) log(s *SegmentState, action Action, text string) {
-	s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: c.At, Action: action, RunID: c.RunID, By: c.By, Why: c.Why, Text: text})
+	s.Log = append(s.Log, LogEntry{Segment: s.Segment, Store: s.Store, At: c.At, Action: action, RunID: c.RunID, By: c.By, Why: c.Why, Text: text})
 }
 
 // Accept says that sizes are right for good, whatever was judged: they are added to
@@ -181,7 +184,7 @@ var errNotCounted = errors.New("its size was never read back as a number")
 func (c *choice) accept(s *SegmentState) error {
 	a := s.Alert.Open
 	if c.RunID != "" {
-		r := c.sizes[s.Segment]
+		r := c.sizes[s.Key()]
 		if !r.measured() {
 			return fmt.Errorf("run %q: %w", c.RunID, errNotCounted)
 		}
@@ -189,7 +192,7 @@ func (c *choice) accept(s *SegmentState) error {
 		return nil
 	}
 	switch {
-	case a == nil && !slices.Contains(c.Segments, s.Segment):
+	case a == nil && !slices.Contains(c.Keys, s.Key()):
 		return nil
 	case a == nil:
 		return errors.New("no alert is open, so there is no size to accept")
@@ -212,7 +215,7 @@ func (c *choice) accepted(s *SegmentState, runID string, size validate.Size, liv
 	s.observe(observation{event: aClosing, at: c.At, why: "accepted by " + c.By + ": " + c.Why})
 	c.log(s, ActionAccepted, validate.Count(size.Users).String())
 	if !live {
-		c.rerun[s.Segment] = Affected{Segment: s.Segment, Users: size.Users}
+		c.rerun[s.Key()] = size.Users
 	}
 }
 
@@ -256,7 +259,7 @@ func (c *choice) plan(s *SegmentState, e *validate.Excuse) error {
 	} else {
 		s.observe(observation{event: aClosing, at: c.At, why: "accepted for a while by " + c.By + ": " + c.Why})
 		if !live {
-			c.rerun[s.Segment] = Affected{Segment: s.Segment, Users: size.Users}
+			c.rerun[s.Key()] = size.Users
 		}
 	}
 	s.use(len(s.Excuses)-1, c.At, runID, size.Users, e.ForGood && size.Users > 0)
@@ -272,7 +275,7 @@ func Suspect(ctx context.Context, l Ledger, which Selection, d Decision) ([]Affe
 		return nil, wrap("segment: suspecting sizes", badInput("Selection.RunID", "empty", "the run whose size it is, or From and Until"))
 	}
 	found, err := c.decide(ctx, l, func(s *SegmentState) error {
-		wrong := c.sizes[s.Segment]
+		wrong := c.sizes[s.Key()]
 		taken := s.suspect(func(size validate.Size) bool {
 			if c.RunID != "" {
 				return same(size, wrong.Size())
@@ -281,7 +284,7 @@ func Suspect(ctx context.Context, l Ledger, which Selection, d Decision) ([]Affe
 		})
 		if taken {
 			c.log(s, ActionSuspected, "")
-			c.rerun[s.Segment] = Affected{Segment: s.Segment, Users: lastUsers(s)}
+			c.rerun[s.Key()] = lastUsers(s)
 		}
 		return nil
 	})

@@ -34,6 +34,7 @@ func (d Decision) Validate() error {
 // A SizeImport is sizes of one segment that no guard recorded.
 type SizeImport struct {
 	Segment ID              `json:"segment"`
+	Store   string          `json:"store,omitempty"`
 	Sizes   []validate.Size `json:"sizes"`
 }
 
@@ -44,6 +45,9 @@ func (i SizeImport) Validate() error {
 	}
 	if i.Segment.check() != nil {
 		return badInput("SizeImport.Segment", fmt.Sprintf("%+q", i.Segment.String()), "UTF-8")
+	}
+	if err := checkStore("SizeImport.Store", i.Store); err != nil {
+		return err
 	}
 	for _, size := range i.Sizes {
 		switch {
@@ -60,12 +64,13 @@ func (i SizeImport) Validate() error {
 // the store. It marks them Unguarded, and leaves out sizes of the same time and
 // counter as one that is there already. If it returns an error it has added nothing.
 func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
-	sizes := map[ID][]validate.Size{}
+	sizes := map[Key][]validate.Size{}
 	for _, i := range imports {
 		if err := i.Validate(); err != nil {
 			return wrap("segment: importing sizes", err)
 		}
-		sizes[i.Segment] = append(sizes[i.Segment], i.Sizes...)
+		key := i.Segment.In(i.Store)
+		sizes[key] = append(sizes[key], i.Sizes...)
 	}
 	if len(sizes) == 0 {
 		return nil
@@ -74,23 +79,23 @@ func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
 		if err := s.intact(); err != nil {
 			return err
 		}
-		s.add(sizes[s.Segment])
+		s.add(sizes[s.Key()])
 		return nil
 	}))
 }
 
 // FalseAlarm ends the alert of a segment of which somebody found that nothing was
 // wrong, and says so in the log. It returns an error if there is none.
-func FalseAlarm(ctx context.Context, l Ledger, id ID, d Decision) error {
+func FalseAlarm(ctx context.Context, l Ledger, key Key, d Decision) error {
 	err := d.Validate()
 	if err == nil {
-		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+		err = l.Change(ctx, []Key{key}, func(s *SegmentState) error {
 			a := s.Alert.Open
 			if a == nil {
-				return fmt.Errorf("no alert is open for %s", id)
+				return fmt.Errorf("no alert is open for %s", key)
 			}
 			s.Log = append(s.Log, LogEntry{
-				Segment: id, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
+				Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
 			})
 			s.vouch(cmp.Or(a.RunID, s.Last.RunID)) // a sweep's alert is about what the last run left
 			s.observe(observation{event: aClosing, at: d.At, why: "a false alarm, says " + d.By + ": " + d.Why})
@@ -131,12 +136,12 @@ type Affected struct {
 	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
 }
 
-// AffectedByAlerts returns the segments with an open alert, in byte order of
-// their texts, as rerun.New takes them. It takes an alert that cannot be read for an
+// AffectedByAlerts returns the segments with an open alert in any store, each once, in
+// byte order of their texts, as rerun.New takes them. It takes an alert that cannot be read for an
 // open one. With an error that is a *Damage the list is valid, and lacks a segment
 // whose id cannot be read.
 func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
-	var found []Affected
+	users := map[ID]int64{}
 	var unknown error
 	for s, err := range l.Segments(ctx, SegmentFilter{Affected: true}) {
 		switch open := s.Alert.Open; {
@@ -145,12 +150,12 @@ func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 		case s.Damaged != nil && s.Segment.IsZero():
 			unknown = join(unknown, s.Damaged)
 		case open != nil:
-			found = append(found, Affected{Segment: s.Segment, Users: max(open.Users, atStake(&open.Report))})
+			users[s.Segment] = max(users[s.Segment], open.Users, atStake(&open.Report))
 		case !s.hasAlert():
-			found = append(found, Affected{Segment: s.Segment})
+			users[s.Segment] = max(users[s.Segment], 0)
 		}
 	}
-	return found, wrap("segment: affected by alerts", unknown)
+	return affectedOf(users), wrap("segment: affected by alerts", unknown)
 }
 
 // AffectedByLog returns the segments of the runs that f selects, in byte order of
@@ -178,9 +183,13 @@ func AffectedByLog(ctx context.Context, l Ledger, f LogFilter) ([]Affected, erro
 			}
 		}
 	}
-	var found []Affected
+	return affectedOf(users), wrap("segment: affected by the log", unknown)
+}
+
+// affectedOf returns the segments in order, with the users at stake in each.
+func affectedOf(users map[ID]int64) (found []Affected) {
 	for _, id := range sorted(users) {
 		found = append(found, Affected{Segment: id, Users: users[id]})
 	}
-	return found, wrap("segment: affected by the log", unknown)
+	return found
 }

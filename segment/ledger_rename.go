@@ -11,8 +11,8 @@ import (
 
 // A Renaming is of one segment, which a store has under another name from now on.
 type Renaming struct {
-	From ID `json:"from"`
-	To   ID `json:"to"`
+	From Key `json:"from"`
+	To   Key `json:"to"`
 }
 
 // Rename gives segments other names: their sizes, alerts, mutes and what was decided of
@@ -36,8 +36,8 @@ func Rename(ctx context.Context, l Ledger, names []Renaming, d Decision) error {
 		err = l.ChangeMutes(ctx, func(mutes []Mute) ([]Mute, error) {
 			for i := range mutes {
 				for _, r := range names {
-					if mutes[i].Segment == r.From {
-						mutes[i].Segment = r.To
+					if mutes[i].Segment == r.From.Segment && allows(mutes[i].Store, r.From.Store) {
+						mutes[i].Segment = r.To.Segment
 						break
 					}
 				}
@@ -50,18 +50,18 @@ func Rename(ctx context.Context, l Ledger, names []Renaming, d Decision) error {
 
 // checkNames returns a *validate.InputError that names what is wrong.
 func checkNames(names []Renaming) error {
-	seen := map[ID]bool{}
+	seen := map[Key]bool{}
 	for _, r := range names {
-		for _, id := range []ID{r.From, r.To} {
+		for _, key := range []Key{r.From, r.To} {
 			switch {
-			case id.Name == "":
+			case key.Segment.Name == "":
 				return badInput("Renaming", fmt.Sprintf("%s to %s", r.From, r.To), "two segments, with names")
-			case id.check() != nil:
-				return badInput("Renaming", fmt.Sprintf("%+q", id.String()), "UTF-8")
-			case seen[id]:
-				return badInput("Renaming", id.String(), "each name once: rename in two steps what takes another's place")
+			case key.Segment.check() != nil:
+				return badInput("Renaming", fmt.Sprintf("%+q", key.String()), "UTF-8")
+			case seen[key]:
+				return badInput("Renaming", key.String(), "each name once: rename in two steps what takes another's place")
 			}
-			seen[id] = true
+			seen[key] = true
 		}
 	}
 	return nil
@@ -74,8 +74,8 @@ var errMoved = errors.New("it changed meanwhile")
 // anew.
 func renameSome(ctx context.Context, l Ledger, names []Renaming, d *Decision) (err error) {
 	for range 5 {
-		leaves, comes := map[ID]*SegmentState{}, map[ID]*SegmentState{}
-		var ids []ID
+		leaves, comes := map[Key]*SegmentState{}, map[Key]*SegmentState{}
+		var keys []Key
 		for _, r := range names {
 			s, err := l.State(ctx, r.From)
 			if err == nil {
@@ -85,17 +85,17 @@ func renameSome(ctx context.Context, l Ledger, names []Renaming, d *Decision) (e
 				return fmt.Errorf("%s: %w", r.From, err)
 			}
 			leaves[r.From], comes[r.To] = new(s.clone()), &s
-			ids = append(ids, r.From, r.To)
+			keys = append(keys, r.From, r.To)
 		}
-		err = l.Change(ctx, ids, func(s *SegmentState) error {
-			if known := leaves[s.Segment]; known != nil {
+		err = l.Change(ctx, keys, func(s *SegmentState) error {
+			if known := leaves[s.Key()]; known != nil {
 				if now := s.clone(); !reflect.DeepEqual(&now, known) {
-					return fmt.Errorf("%s: %w", s.Segment, errMoved)
+					return fmt.Errorf("%s: %w", s.Key(), errMoved)
 				}
 				s.leave(d, "it was renamed", LogEntry{Action: ActionRenamed, Text: "by another name now"})
 				return nil
 			}
-			return s.come(comes[s.Segment], d)
+			return s.come(comes[s.Key()], d)
 		})
 		if !errors.Is(err, errMoved) {
 			return err
@@ -112,28 +112,28 @@ func (s *SegmentState) come(was *SegmentState, d *Decision) error {
 	fresh := s.IsZero()
 	if was.IsZero() {
 		if fresh {
-			return fmt.Errorf("nothing is known of %s", was.Segment)
+			return fmt.Errorf("nothing is known of %s", was.Key())
 		}
 		return nil
 	}
-	entry := LogEntry{Segment: s.Segment, At: d.At, Action: ActionRenamed, By: d.By, Why: d.Why, Text: "from " + was.Segment.String()}
+	entry := LogEntry{Segment: s.Segment, Store: s.Store, At: d.At, Action: ActionRenamed, By: d.By, Why: d.Why, Text: "from " + was.Key().String()}
 	if !fresh {
 		s.Add(was.Sizes...)
 		s.Excuses = append(slices.Clone(s.Excuses), was.Excuses...)
 		s.Log = append(s.Log, entry)
 		return nil
 	}
-	id, told := s.Segment, s.Alert
+	key, told := s.Key(), s.Alert
 	*s = was.clone()
-	s.Segment, s.Log = id, []LogEntry{entry}
-	s.Last.Segment = id
+	s.Segment, s.Store, s.Log = key.Segment, key.Store, []LogEntry{entry}
+	s.Last.Segment, s.Last.Store = key.Segment, key.Store
 	s.Alert.Told, s.Alert.Trying, s.Alert.Claimed = told.Told, told.Trying, time.Time{}
 	switch open := s.Alert.Open; {
 	case open == nil:
 	case open.Missing: // which is explained
 		s.Alert = AlertState{}
 	default:
-		open.Segment = id
+		open.Segment, open.Store = key.Segment, key.Store
 	}
 	return nil
 }
@@ -142,9 +142,9 @@ func (s *SegmentState) come(was *SegmentState, d *Decision) error {
 func (s *SegmentState) leave(d *Decision, why string, entry LogEntry) {
 	s.repair()
 	s.observe(observation{event: aClosing, at: d.At, why: why})
-	entry.Segment, entry.At, entry.By, entry.Why = s.Segment, d.At, d.By, d.Why
+	entry.Segment, entry.Store, entry.At, entry.By, entry.Why = s.Segment, s.Store, d.At, d.By, d.Why
 	s.Log = append(s.Log, entry)
-	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
+	*s = SegmentState{Segment: s.Segment, Store: s.Store, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
 }
 
 // Forget drops what is known of segments that were deleted on purpose, or of all of a
@@ -155,11 +155,11 @@ func Forget(ctx context.Context, l Ledger, which Selection, d Decision) error {
 	if err == nil && (which.RunID != "" || !which.From.IsZero()) {
 		err = badInput("Selection.RunID", which.RunID, "no run and no time: all is forgotten")
 	}
-	var ids []ID
+	var keys []Key
 	if err == nil {
-		ids, err = which.ids(ctx, l)
+		keys, err = which.keys(ctx, l)
 	}
-	for chunk := range slices.Chunk(ids, tellAtOnce) {
+	for chunk := range slices.Chunk(keys, tellAtOnce) {
 		if err == nil {
 			err = l.Change(ctx, chunk, func(s *SegmentState) error {
 				s.leave(&d, "the segment was forgotten", LogEntry{Action: ActionForgotten})

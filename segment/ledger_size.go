@@ -124,7 +124,7 @@ func (s *SegmentState) use(i int, at time.Time, runID string, users int64, up bo
 	e := &s.Excuses[i]
 	e.Used = true
 	s.Log = append(s.Log, LogEntry{
-		Segment: s.Segment, At: at, Action: ActionExcused, RunID: runID, By: e.By, Why: e.Why,
+		Segment: s.Segment, Store: s.Store, At: at, Action: ActionExcused, RunID: runID, By: e.By, Why: e.Why,
 		Text: fmt.Sprintf("%s, by what was decided at %s", validate.Count(users), e.At.UTC().Format(time.RFC3339)),
 	})
 	if up {

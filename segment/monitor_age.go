@@ -19,7 +19,7 @@ func (r *Runs) stale(at time.Time, maxAge time.Duration) (f *validate.Finding, j
 
 // age counts segments of whose age nothing can be said yet, and notes those that a
 // job should write and never did.
-func (w *sweeper) age(e *examination, maxAge time.Duration, t *tally) {
+func (w *sweeper) age(e *examination, rule *Rule, t *tally) {
 	s := &e.pair.state
 	if !e.aged && len(s.Runs.Times) > 0 {
 		t.ageUnknown++
@@ -27,7 +27,7 @@ func (w *sweeper) age(e *examination, maxAge time.Duration, t *tally) {
 	if e.pair.listed > 0 && len(e.out.Excuses) > 0 {
 		w.lapsed(s, t)
 	}
-	if maxAge > 0 && s.Runs.isZero() && s.Last.RunID == "" && w.monitor.jobs[e.pair.current.Segment] != nil {
+	if rule.MaxAge > 0 && rule.Store == w.monitor.config.Store && s.Runs.isZero() && s.Last.RunID == "" && w.monitor.jobs[e.pair.current.Segment] != nil {
 		t.first = append(t.first, e.pair.current.Segment)
 	}
 }
@@ -40,7 +40,7 @@ func (w *sweeper) judgeNeverRun(ctx context.Context, p *pair, t *tally) error {
 		return nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
-	if err != nil || rule.MaxAge == 0 {
+	if err != nil || rule.MaxAge == 0 || rule.Store != w.monitor.config.Store {
 		return err
 	}
 	if s.Runs.isZero() {
@@ -72,7 +72,7 @@ func (m *Monitor) withJobs(ledger iter.Seq2[SegmentState, error]) iter.Seq2[Segm
 		ids := sorted(m.jobs)
 		upTo := func(s *SegmentState) bool {
 			for len(ids) > 0 && (s == nil || ids[0].Compare(s.Segment) < 0) {
-				if !yield(SegmentState{Segment: ids[0]}, nil) {
+				if !yield(SegmentState{Segment: ids[0], Store: m.config.Store}, nil) {
 					return false
 				}
 				ids = ids[1:]
@@ -133,7 +133,7 @@ func (w *sweeper) keepPlans(ctx context.Context) error {
 	}
 	var failures []error
 	for chunk := range slices.Chunk(sorted(plans), mostAtOnce) {
-		failures = append(failures, w.monitor.config.Ledger.Change(ctx, chunk, func(s *SegmentState) error {
+		failures = append(failures, w.monitor.config.Ledger.Change(ctx, w.monitor.keys(chunk), func(s *SegmentState) error {
 			if s.Damaged == nil {
 				unused[s.Segment] = s.keepPlans(plans[s.Segment], w.sweep.At)
 			}
@@ -166,7 +166,7 @@ func (s *SegmentState) keepPlans(plans []planned, at time.Time) (unused int) {
 		case !e.Used:
 			unused++
 			s.Log = append(s.Log, LogEntry{
-				Segment: s.Segment, At: at, Action: ActionUnused, By: e.By, Why: e.Why,
+				Segment: s.Segment, Store: s.Store, At: at, Action: ActionUnused, By: e.By, Why: e.Why,
 				Text: fmt.Sprintf("until %s no size was excused", e.Until.UTC().Format(time.RFC3339)),
 			})
 		}

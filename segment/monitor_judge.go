@@ -44,7 +44,7 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 		untold:   map[ID]Alert{},
 		healthy:  map[ID]wellness{},
 	}
-	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Store: &m.config.Store, Affected: true}) {
 		if err != nil {
 			return w, wrap("reading the alerts", err)
 		}
@@ -153,7 +153,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
-	w.age(&e, rule.MaxAge, t)
+	w.age(&e, &rule, t)
 	settled := p.listed > 0 && e.settle(t)
 	refused := p.state.Last.Live && p.state.untold()
 	if e.unwatched() && p.listed <= 1 && e.stale == nil && !refused {
@@ -526,7 +526,7 @@ func (e *examination) settle(t *tally) bool {
 		return false
 	}
 	r := *last
-	r.Segment, r.Settled, r.Overlapped = e.pair.current.Segment, true, false
+	r.Segment, r.Store, r.Settled, r.Overlapped = e.pair.current.Segment, e.pair.state.Store, true, false
 	switch users, previous := stored.Users(), e.previous(); {
 	case users == last.Users && users != previous:
 		r.State = RunCommitted

@@ -61,7 +61,7 @@ func TestRefusedAndVouchedFor(t *testing.T) {
 			return err
 		},
 		"a false alarm": func(f *fleet, id segment.ID, d segment.Decision) error {
-			return segment.FalseAlarm(t.Context(), f.ledger, id, d)
+			return segment.FalseAlarm(t.Context(), f.ledger, id.In(""), d)
 		},
 	} {
 		f := newFleet(t)
@@ -85,7 +85,7 @@ func TestRefusedAndTold(t *testing.T) {
 		f := newFleet(t)
 		id := refused(f, segment.RunRejected)
 		tell := func() {
-			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+			require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 				a := segment.Alert{Segment: id, RunID: "tonight", State: segment.RunRejected, Urgency: segment.Ticket, Kind: validate.Dropped, At: f.now, Since: f.now}
 				s.Alert = segment.AlertState{Open: &a, Marks: []segment.Mark{{Urgency: segment.Ticket, Kind: validate.Dropped}}}
 				return nil

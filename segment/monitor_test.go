@@ -571,7 +571,7 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 	f := newFleet(t)
 	f.runs(seg("cars"), 1000, 1000)
-	require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+	require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{seg("cars").In("")}, func(s *segment.SegmentState) error {
 		opened(s, segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short})
 		return nil
 	}))
@@ -727,7 +727,7 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), 1000, 1000)
 			f.record(segment.Record{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Users: c.stored, At: f.now.Add(-c.ago)})
-			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+			require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{seg("cars").In("")}, func(s *segment.SegmentState) error {
 				opened(s, segment.Alert{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Urgency: segment.Ticket, Kind: validate.Unverified})
 				return nil
 			}))
@@ -1032,11 +1032,11 @@ type refusing struct {
 	segment segment.ID
 }
 
-func (r refusing) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	if slices.Contains(ids, r.segment) {
+func (r refusing) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	if slices.Contains(keys, r.segment.In("")) {
 		return &validate.InputError{Field: "SizeImport.Segment", Value: r.segment, Want: "another"}
 	}
-	return r.Memory.Change(ctx, ids, change)
+	return r.Memory.Change(ctx, keys, change)
 }
 
 // One size that cannot be kept costs no other.
@@ -1078,9 +1078,9 @@ type asked struct {
 	times int
 }
 
-func (a *asked) State(ctx context.Context, id segment.ID) (segment.SegmentState, error) {
+func (a *asked) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 	a.times++
-	return a.Memory.State(ctx, id)
+	return a.Memory.State(ctx, key)
 }
 
 // Where very many segments are affected, asking for each would hold up the alerts.

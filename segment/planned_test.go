@@ -261,7 +261,7 @@ func TestAcceptMany(t *testing.T) {
 		l.passes(id, int64(users[i]/2)+1, unknown)
 	}
 	for field, which := range map[string]segment.Selection{
-		"Selection.Segments": {}, "Selection.Until": {SiteGroup: "a", Until: night(0)},
+		"Selection.Keys": {}, "Selection.Until": {SiteGroup: "a", Until: night(0)},
 		"Selection.RunID": {SiteGroup: "a", RunID: "r", From: night(0), Until: night(1)}, "Selection.From": {SiteGroup: "a", From: night(0), Until: night(1)},
 	} {
 		var input *validate.InputError
@@ -319,8 +319,8 @@ func TestManyRenamed(t *testing.T) {
 	var names []segment.Renaming
 	var olds []segment.ID
 	for i := range 2000 {
-		names = append(names, segment.Renaming{From: seg(fmt.Sprintf("old-%04d", i)), To: segment.ID{SiteGroup: "site-b", Name: fmt.Sprintf("new-%04d", i)}})
-		olds = append(olds, names[i].From)
+		names = append(names, segment.Renaming{From: seg(fmt.Sprintf("old-%04d", i)).In(""), To: segment.ID{SiteGroup: "site-b", Name: fmt.Sprintf("new-%04d", i)}.In("")})
+		olds = append(olds, names[i].From.Segment)
 	}
 	l.calm(100_000, olds...)
 	l.now = night(0)
@@ -331,31 +331,31 @@ func TestManyRenamed(t *testing.T) {
 	before := l.state(olds[0])
 	require.NoError(t, segment.Rename(t.Context(), l.ledger, names, ann(l.now)))
 	for _, r := range names {
-		l.sizes[r.To] = l.sizes[r.From]
-		delete(l.sizes, r.From)
+		l.sizes[r.To.Segment] = l.sizes[r.From.Segment]
+		delete(l.sizes, r.From.Segment)
 	}
-	after := l.state(names[0].To)
+	after := l.state(names[0].To.Segment)
 	require.Equal(t, before.Sizes, after.Sizes)
 	require.Equal(t, []any{before.Live, before.Runs}, []any{after.Live, after.Runs})
 	mutes, err := l.ledger.Mutes(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, names[2].To, mutes[0].Segment)
+	require.Equal(t, names[2].To.Segment, mutes[0].Segment)
 	s := l.sweep()
 	require.Empty(t, s.Findings)
 	require.Equal(t, 2000, s.Healthy)
 	require.Equal(t, []string{"fire ticket dropped site-b/new-0001", "resolve site-a/old-0001"}, l.alerter.news(), "the one that was open goes along")
 	for n := range 3 {
 		l.now = night(n + 1)
-		l.passes(names[0].To, 100_000+int64(n), unknown)
-		l.passes(names[1].To, 100_000+int64(n), unknown)
+		l.passes(names[0].To.Segment, 100_000+int64(n), unknown)
+		l.passes(names[1].To.Segment, 100_000+int64(n), unknown)
 		for i := 2; i < 2000; i++ {
-			l.sizes[names[i].To] = validate.Count(100_000 + int64(n))
+			l.sizes[names[i].To.Segment] = validate.Count(100_000 + int64(n))
 		}
 		require.Empty(t, l.sweep().Findings)
 	}
 	require.Equal(t, []string{"resolve site-b/new-0001"}, l.alerter.news())
 	require.Empty(t, l.open())
-	l.fails(names[5].To, 40_000, validate.Dropped)
+	l.fails(names[5].To.Segment, 40_000, validate.Dropped)
 }
 
 // TestRenamedLate: a rename that is told when the store and a sweep knew it already.
@@ -369,17 +369,17 @@ func TestRenamedLate(t *testing.T) {
 	require.Equal(t, 1, l.sweep().Missing)
 	l.alerter.news()
 	known := len(l.state(old).Sizes)
-	require.NoError(t, segment.Rename(t.Context(), l.ledger, []segment.Renaming{{From: old, To: fresh}}, ann(l.now)))
+	require.NoError(t, segment.Rename(t.Context(), l.ledger, []segment.Renaming{{From: old.In(""), To: fresh.In("")}}, ann(l.now)))
 	require.Len(t, l.state(fresh).Sizes, known+1)
 	require.Empty(t, l.sweep().Findings)
 	require.Equal(t, []string{"resolve site-a/old"}, l.alerter.news())
 	for want, names := range map[string][]segment.Renaming{
-		"nothing is known":      {{From: seg("typo"), To: seg("other")}},
-		"with names":            {{From: old}},
-		"want each name once":   {{From: fresh, To: old}, {From: seg("third"), To: fresh}},
-		"want UTF-8":            {{From: fresh, To: seg("\xff")}},
+		"nothing is known":      {{From: seg("typo").In(""), To: seg("other").In("")}},
+		"with names":            {{From: old.In("")}},
+		"want each name once":   {{From: fresh.In(""), To: old.In("")}, {From: seg("third").In(""), To: fresh.In("")}},
+		"want UTF-8":            {{From: fresh.In(""), To: seg("\xff").In("")}},
 		"want who decided":      nil,
-		"want each name once: ": {{From: fresh, To: fresh}},
+		"want each name once: ": {{From: fresh.In(""), To: fresh.In("")}},
 	} {
 		d := ann(l.now)
 		if names == nil {

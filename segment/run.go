@@ -77,7 +77,11 @@ func (r *Run) nameless() bool { return r.ID == "" || r.Job.To.Name == "" || r.Jo
 // A Rule says what one job is judged by. The zero Rule enforces the strictest
 // policy on a store with read-after-write consistency.
 type Rule struct {
-	Name    string
+	Name string
+	// Store names the store that the job writes to, where segments of one name are in
+	// several: what is known of a segment is kept for each store by itself. A monitor
+	// of that store has the same MonitorConfig.Store.
+	Store   string
 	Mode    Mode
 	Policy  validate.Policy
 	Lag     Lag
@@ -127,11 +131,11 @@ func (r *Rule) check() error {
 	case r.Lag == (Lag{}):
 		return nil
 	case r.Lag.Min < 0:
-		return badInput("Rule.Settle.Min", r.Lag.Min, "0 or more")
+		return badInput("Rule.Lag.Min", r.Lag.Min, "0 or more")
 	case r.Lag.Every <= 0:
-		return badInput("Rule.Settle.Every", r.Lag.Every, "above 0: a pass needs two readings")
+		return badInput("Rule.Lag.Every", r.Lag.Every, "above 0: a pass needs two readings")
 	case r.Lag.Max < r.Lag.Min+r.Lag.Every:
-		return badInput("Rule.Settle.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
+		return badInput("Rule.Lag.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
 	}
 	return nil
 }

@@ -79,6 +79,11 @@ func (w *world) passed(t *testing.T, at int) {
 		require.LessOrEqual(t, known.lacks(side, distinct), short, "%s: missing, and passed\n%s", side.name, w)
 		require.LessOrEqual(t, known.foreign(side, distinct), surplus, "%s: foreign, and passed\n%s", side.name, w)
 	}
+	if distinct && known == nil && nearest != nil && nearest.how == "count" && nearest.after == nil && side.exact() {
+		net := nearest.size(false) - side.size(true) // a side that was counted is taken to have counted distinct users
+		short, surplus := w.counts(nearest, at)
+		require.True(t, net <= short && -net <= surplus, "%s: %d fewer distinct users passed\n%s", side.name, net, w)
+	}
 	if nearest == nil || distinct || at == 2 && w.mapped() {
 		return
 	}

@@ -682,6 +682,12 @@ func TestRateHistory(t *testing.T) {
 	out1.At = noon
 	report, _ := validate.Check(t.Context(), loose, out1)
 	require.Contains(t, report.String(), "41.0% of the 15,001 users that were read, where 55.8% to 68.9% are allowed by the rates of 20 earlier sizes")
+	out1.Stored = validate.Summary{}
+	report, _ = validate.Admit(t.Context(), loose, out1)
+	require.Equal(t, []string{"dropped@map?"}, found(report), "before the write as after it")
+	out1.Expected, out1.Read, out1.Written = count(6150), count(15_001), count(6150)
+	report, _ = validate.Admit(t.Context(), validate.Policy{Reading: validate.Within(1), Tolerance: validate.Within(1)}, out1)
+	require.NotContains(t, report.String(), "by the rates of", "ids that are not mapped have none")
 }
 
 // TestCapsInUse: limits are named where they explain, and of the systems in use.

@@ -63,3 +63,20 @@ func TestBandTellsWhatIsOutside(t *testing.T) {
 		require.Equal(t, text, band.why(&size, 1, 10), "%d users", users)
 	}
 }
+
+// TestWhichSideIsMeant: a number is said to be of what was read, where that is not what
+// was expected, at either end.
+func TestWhichSideIsMeant(t *testing.T) {
+	for _, c := range []struct {
+		expected, read Summary
+		want           string
+	}{
+		{Count(6), Count(6), "stored 4 of 6 users (33.3% short, 0 allowed)"},
+		{Bounded(5, 9), Count(5), "stored 4 of 5 users read (20.0% short, 0 allowed)"},
+		{Bounded(5, 9), Bounded(6, 9), "stored 4 of 6 to 9 users read (at least 33.3% short, 0 allowed)"},
+		{Unknown(), Count(6), "stored 4 of 6 users read (33.3% short, 0 allowed)"},
+	} {
+		report, _ := Check(t.Context(), Policy{}, Output{Expected: c.expected, Read: c.read, Stored: Count(4)})
+		require.Contains(t, report.String(), c.want)
+	}
+}

@@ -56,7 +56,7 @@ func isDamage(t *testing.T, err error, id segment.ID, reason string) {
 // sizesLost reports whether the segment's sizes are what cannot be read.
 func sizesLost(t *testing.T, l segment.Ledger, id segment.ID) bool {
 	t.Helper()
-	s, err := l.State(t.Context(), id)
+	s, err := l.State(t.Context(), id.In(""))
 	require.NoError(t, err)
 	isDamage(t, s.Damaged, id, "what cannot be read is no segment without sizes")
 	if !slices.Contains(s.Damaged.Columns, "state") {
@@ -88,7 +88,7 @@ func segmentsOf(affected []segment.Affected) (ids []segment.ID) {
 
 func testDamageStays(t *testing.T, l segment.Ledger, id segment.ID) {
 	lost := sizesLost(t, l, id)
-	require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, "a"), id}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{own(t, "a").In(""), id.In("")}, func(s *segment.SegmentState) error {
 		s.Sizes = append(s.Sizes[:0:0], validate.Size{Users: 5, At: start.AddDate(0, 0, 5)})
 		if s.Segment == id {
 			s.Alert.Open = &segment.Alert{Segment: id, Text: "changed"}
@@ -124,7 +124,7 @@ func testDamageRecords(t *testing.T, l segment.Ledger, id segment.ID) {
 
 func testDamageRefuses(t *testing.T, l segment.Ledger, id segment.ID) {
 	d := segment.Decision{By: "ann", Why: "right", At: start}
-	run := segment.Selection{Segments: []segment.ID{id}, RunID: "r"}
+	run := segment.Selection{Keys: []segment.Key{id.In("")}, RunID: "r"}
 	_, err := segment.Accept(t.Context(), l, run, d)
 	isDamage(t, err, id, "what would not be kept is refused")
 	_, err = segment.Suspect(t.Context(), l, run, d)
@@ -132,7 +132,7 @@ func testDamageRefuses(t *testing.T, l segment.Ledger, id segment.ID) {
 	sizes := []validate.Size{{Users: 1, At: start.AddDate(1, 0, 0)}}
 	isDamage(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: id, Sizes: sizes}}), id, "what would not be kept is refused")
 	no := errors.New("no")
-	require.ErrorIs(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+	require.ErrorIs(t, l.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 		s.Damaged = nil
 		return no
 	}), no)
@@ -142,8 +142,8 @@ func testDamageRefuses(t *testing.T, l segment.Ledger, id segment.ID) {
 func testRepaired(t *testing.T, l segment.Ledger, id segment.ID) {
 	lost := sizesLost(t, l, id)
 	d := segment.Decision{By: "ann", Why: "the disk was full", At: start}
-	require.ErrorContains(t, segment.Repair(t.Context(), l, id, segment.Decision{}), "Decision.By")
-	require.NoError(t, segment.Repair(t.Context(), l, id, d))
+	require.ErrorContains(t, segment.Repair(t.Context(), l, id.In(""), segment.Decision{}), "Decision.By")
+	require.NoError(t, segment.Repair(t.Context(), l, id.In(""), d))
 	s := known(t, l, id)
 	require.Nil(t, s.Damaged)
 	if lost {
@@ -156,12 +156,12 @@ func testRepaired(t *testing.T, l segment.Ledger, id segment.ID) {
 	put(t, l, id, "again", 5)
 	lines := logged(t, l, segment.LogFilter{Segment: id})
 	require.Contains(t, lines[1], "repaired by ann: the disk was full (dropped what was damaged: ")
-	require.ErrorContains(t, segment.Repair(t.Context(), l, id, d), "nothing of it is damaged")
+	require.ErrorContains(t, segment.Repair(t.Context(), l, id.In(""), d), "nothing of it is damaged")
 }
 
 func testDamageForgotten(t *testing.T, l segment.Ledger, id segment.ID) {
 	gone := segment.Decision{By: "ann", Why: "it was deleted", At: start}
-	require.NoError(t, segment.Forget(t.Context(), l, segment.Selection{Segments: []segment.ID{id}}, gone))
+	require.NoError(t, segment.Forget(t.Context(), l, segment.Selection{Keys: []segment.Key{id.In("")}}, gone))
 	s := known(t, l, id)
 	require.Nil(t, s.Damaged)
 	require.Empty(t, s.Sizes)

@@ -78,7 +78,7 @@ func testPlans(t *testing.T, l segment.Ledger) {
 	once := validate.Excuse{LowShare: 0.45, HighShare: 0.55, From: start.UTC(), Until: start.UTC().AddDate(0, 0, 3)}
 	good := validate.Excuse{Low: 100, High: 200, From: start.UTC(), Until: start.UTC().AddDate(0, 0, 31), ForGood: true}
 	plan(segment.Selection{SiteGroup: t.Name()}, once)
-	plan(segment.Selection{Segments: []segment.ID{id}}, good)
+	plan(segment.Selection{Keys: []segment.Key{id.In("")}}, good)
 	s := known(t, l, id)
 	require.Len(t, s.Excuses, 2)
 	require.Len(t, known(t, l, other).Excuses, 1)
@@ -139,7 +139,7 @@ func testRuns(t *testing.T, l segment.Ledger) {
 	require.Equal(t, []any{0, 0, 0, "good"}, []any{runs.Rejected, runs.Unverified, runs.Failed, runs.RunID})
 	require.True(t, start.AddDate(0, 0, 30).Equal(runs.Good))
 	seen := own(t, "seen")
-	require.NoError(t, l.Change(t.Context(), []segment.ID{seen}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{seen.In("")}, func(s *segment.SegmentState) error {
 		s.Runs.Since = start
 		return nil
 	}))
@@ -154,10 +154,10 @@ func testRename(t *testing.T, l segment.Ledger) {
 	judged(t, l, from, "off", 50_003, 1)
 	openAlert(t, l, from)
 	d := segment.Decision{By: "ann", Why: "as the store has it", At: start}
-	_, err := segment.AcceptWithin(t.Context(), l, segment.Selection{Segments: []segment.ID{from}}, validate.Excuse{High: 5, From: start, Until: start.AddDate(0, 0, 9)}, d)
+	_, err := segment.AcceptWithin(t.Context(), l, segment.Selection{Keys: []segment.Key{from.In("")}}, validate.Excuse{High: 5, From: start, Until: start.AddDate(0, 0, 9)}, d)
 	require.NoError(t, err)
 	before := known(t, l, from)
-	require.NoError(t, segment.Rename(t.Context(), l, []segment.Renaming{{From: from, To: to}}, d))
+	require.NoError(t, segment.Rename(t.Context(), l, []segment.Renaming{{From: from.In(""), To: to.In("")}}, d))
 	after := known(t, l, to)
 	require.Equal(t, to, after.Alert.Open.Segment)
 	require.Empty(t, after.Alert.Told, "the alerter is to be told of it under its name")

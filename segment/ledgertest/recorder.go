@@ -221,7 +221,7 @@ var recorderCases = []struct {
 // time.
 func sizesOf(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
-	s, err := h.State(t.Context(), id)
+	s, err := h.State(t.Context(), id.In(""))
 	require.NoError(t, err)
 	require.Equal(t, id, s.Segment)
 	sizes := s.Sizes[max(0, len(s.Sizes)-n):]
@@ -246,7 +246,7 @@ func testTimes(t *testing.T, h segment.Recorder) {
 	for i, at := range times {
 		require.NoError(t, h.Record(t.Context(), with(rec(strconv.Itoa(i), 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Segment, r.At = id, at })))
 	}
-	s, err := h.State(t.Context(), id)
+	s, err := h.State(t.Context(), id.In(""))
 	require.NoError(t, err)
 	require.Len(t, s.Sizes, len(times))
 	for i, size := range s.Sizes {

@@ -13,7 +13,7 @@ import (
 var alertColumns = []string{
 	"affected", "alert_open", "alert_pending", "alert_flapping", "alert_incident",
 	"alert_kind", "alert_severity", "alert_level", "alert_since", "alert_users",
-	"alert_site_group", "alert_store", "alert_job_kind", "alert_build", "alert",
+	"alert_site_group", "alert_job_kind", "alert_build", "alert",
 }
 
 // alertValues returns alertColumns. whole is the alert as JSON; nil: there is none.
@@ -22,16 +22,16 @@ func alertValues(d ledgerDialect, s *segment.SegmentState, whole []byte) ([]any,
 	values := []any{a.Affected(), a.Open != nil, a.Pending(), a.Flapping, unlessEmpty(a.Incident)}
 	err := d.storableKey("Alert.Incident", a.Incident)
 	if a.Open == nil {
-		values = append(values, make([]any, 9)...)
+		values = append(values, make([]any, 8)...)
 	} else {
 		open, worst := a.Open, worstMark(a)
 		err = cmp.Or(err,
 			d.storableKey("Alert.Kind", string(worst.Kind)), d.storableKey("Alert.Urgency", string(worst.Urgency)), d.storableKey("Alert.Level", string(worst.Level)),
-			d.storable("Alert.Store", open.Store), d.storable("Alert.Job.Kind", string(open.Job.Kind)), d.storableKey("Alert.Build", open.Build),
+			d.storable("Alert.Job.Kind", string(open.Job.Kind)), d.storableKey("Alert.Build", open.Build),
 		)
 		values = append(values,
 			string(worst.Kind), string(worst.Urgency), string(worst.Level), d.time(open.Since), open.Users,
-			s.Segment.SiteGroup, open.Store, string(open.Job.Kind), open.Build)
+			s.Segment.SiteGroup, string(open.Job.Kind), open.Build)
 	}
 	if whole == nil {
 		return append(values, nil), err

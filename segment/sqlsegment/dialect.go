@@ -36,7 +36,7 @@ var dialects = []struct {
 }
 
 // A usersDialect is what Users needs to know of a database.
-type usersDialect interface {
+type usersDialect interface { //nolint:interfacebloat // as a language
 	// canonical returns the SQL that makes the canonical text of the column id of
 	// a type, as the driver names it; "" for a type that holds no ids.
 	canonical(kind string) string
@@ -59,6 +59,10 @@ type usersDialect interface {
 	// gives the same in every engine. One without sums has the ids streamed.
 	native(kind string) formula
 	portable() formula
+	// list returns the query of a listing whose columns are called so: each name of a
+	// segment's id as bytes, users, whether any of them is NULL, and the condition fresh;
+	// in byte order of the ids' texts.
+	list(l *Listing, columns []string, fresh string) string
 	// fresh returns the SQL of whether a query sees all that was acknowledged
 	// before it began. alone says that each query is a transaction of its own.
 	fresh(alone bool) string
@@ -94,7 +98,7 @@ type transactor interface { //nolint:interfacebloat // as a language
 	unfit(err error) bool
 	// holder says, as far as it is known, who holds a segment's commit row and since
 	// when; "": nobody, or it is not known.
-	holder(ctx context.Context, s session, key string) string
+	holder(ctx context.Context, s session, key []any) string
 	// overtaken reports whether a job's transaction failed as it met another one.
 	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.
@@ -108,18 +112,20 @@ type language interface { //nolint:interfacebloat // one method for each thing t
 	// bind writes a query's ? the way the database wants them. There must be none
 	// in its literals.
 	bind(query string) string
-	// lock makes everybody else who changes the rows of these keys wait, makes
-	// those that are not there, of the value fresh, and yields the columns of
+	// lock makes everybody else who changes the rows of these segments of a store wait,
+	// makes those that are not there, of the value fresh, and yields the columns of
 	// each. It writes with its first statement: on SQLite a transaction that
 	// begins with a write never fails for having read too early.
-	lock(ctx context.Context, s session, keys []any, fresh []byte, each func(scanner) error) error
+	lock(ctx context.Context, s session, store string, texts []any, fresh []byte, each func(scanner) error) error
 	// lockCommit locks the commit row of a segment, and makes it if it is not there
 	// with what stands behind INSERT. It leaves one that is there as it is.
-	lockCommit(ctx context.Context, s session, key, insert string, fresh []any) error
+	lockCommit(ctx context.Context, s session, key []any, insert string, fresh []any) error
 	// beforeLock prepares a job's transaction for holding the commit row.
 	beforeLock(ctx context.Context, s session) error
 	// now returns the SQL of the database's clock, as time makes times.
 	now() string
+	// after returns the condition of the rows after a key, and its arguments.
+	after(store, segment string) (condition string, args []any)
 	// latest has a query see what others committed since the transaction began.
 	latest(query string) string
 	// unlimited ends a query that has no LIMIT.

@@ -116,7 +116,7 @@
 //
 // [Ledger.Migrate] makes these tables in the schema that unqualified names mean:
 //
-//   - segmentguard_segments has one row a segment: its state (the last sizes, the
+//   - segmentguard_segments has one row a segment and store: its state (the last sizes, the
 //     last record and what is live), packed, so that a sweep over a million
 //     segments reads a million rows and not thirty million; and its alert, as JSON
 //     and in columns for queries of your own.

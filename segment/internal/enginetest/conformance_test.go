@@ -68,7 +68,7 @@ func with(r segment.Record, change func(*segment.Record)) segment.Record {
 // users are a segment's last sizes, each checked for all that rec gave it.
 func users(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
-	s, err := h.State(t.Context(), id)
+	s, err := h.State(t.Context(), id.In(""))
 	require.NoError(t, err)
 	sizes := s.Sizes[max(0, len(s.Sizes)-n):]
 	for i, size := range sizes {

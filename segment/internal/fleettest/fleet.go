@@ -183,7 +183,7 @@ func (w *world) decide(ctx context.Context) error {
 		_ = w.run(ctx, j, false) // it is off its history
 	}
 	tonight := func(id segment.ID) segment.Selection {
-		return segment.Selection{Segments: []segment.ID{id}, RunID: w.now.Format("2006-01-02")}
+		return segment.Selection{Keys: []segment.Key{id.In("")}, RunID: w.now.Format("2006-01-02")}
 	}
 	_, err := segment.Accept(ctx, w.ledger, tonight(id), segment.Decision{By: "jonas", Why: "three vendors were merged into this one", At: w.now.Add(time.Hour)})
 	if err != nil {

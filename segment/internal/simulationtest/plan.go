@@ -44,6 +44,7 @@ type plan struct {
 
 type sweepPlan struct {
 	start  time.Duration
+	slow   bool // the alerter takes longer for its answer than a claim lasts
 	faults map[int]fault
 }
 
@@ -56,7 +57,34 @@ var skews = []time.Duration{0, 0, 0, -20 * time.Minute, 15 * time.Minute, 2 * ti
 func newPlan(seed uint64) plan {
 	p := largePlan(seed)
 	p.thin()
+	p.addMore()
 	return p
+}
+
+// addMore makes some worlds wider or slower. It draws by itself, as thin does.
+//
+// In one world in twelve a bad build meets four more segments, so that there is an
+// incident. In another one the alerter is slow to answer a sweep, and the next sweep
+// begins meanwhile.
+func (p *plan) addMore() {
+	r := rand.New(rand.NewPCG(p.seed, 5))
+	switch begin := time.Duration(r.IntN(int(active / 2))); r.IntN(12) {
+	case 0:
+		for s := range 4 {
+			for run := range 2 { // the second one is right
+				p.jobs = append(p.jobs, jobPlan{
+					segment: segment.ID{SiteGroup: "g", Name: string(rune('s' + s))}, way: staged, right: 10_000, users: 10_000 * int64(6+4*run) / 10,
+					start: begin + time.Duration(run)*time.Hour + time.Duration(r.IntN(int(10*time.Minute))), takes: time.Second, retry: time.Minute, faults: map[int]fault{},
+				})
+			}
+		}
+		for i := range 2 {
+			p.jobs[len(p.jobs)-8+2*i].faults[r.IntN(20)] = []fault{fails, lost, hangs, kills, killed}[r.IntN(5)]
+		}
+	case 1:
+		p.sweeps[0].slow = true
+		p.sweeps = append(p.sweeps, sweepPlan{start: p.sweeps[0].start + 75*time.Second, faults: map[int]fault{}})
+	}
 }
 
 // thin takes the second segment out of most worlds that have one, and half of the
@@ -218,7 +246,7 @@ func (p *plan) String() string {
 		fmt.Fprintf(&b, "job%d of %s, %s, at %v for %v, counted in %v, clock %v: %d of %d users; %v\n", i, j.segment, j.way, j.start.Round(time.Second), j.takes.Round(time.Second), j.counts.Round(time.Second), j.skew, j.users, j.right, j.faults)
 	}
 	for i, s := range p.sweeps {
-		fmt.Fprintf(&b, "sweep%d at %v; %v\n", i, s.start.Round(time.Second), s.faults)
+		fmt.Fprintf(&b, "sweep%d at %v, slow alerter %v; %v\n", i, s.start.Round(time.Second), s.slow, s.faults)
 	}
 	for i, h := range p.humans {
 		fmt.Fprintf(&b, "human%d %s, %s, at %v; %v\n", i, h.does, h.segment, h.start.Round(time.Second), h.faults)

@@ -8,7 +8,8 @@
 // At rest, two sweeps and a day after the last fault, a world must show that: who
 // returned nil was right and is live; the ledger's live size is the store's, or not
 // known, or somebody is told; what is wrong is told, and what people were told is
-// what the alerter holds, no more and no less; no alert stands where the last run is right and live; a
+// what the alerter holds, no more and no less; nobody was told of it more than once, and once
+// more for each fault of the world, and of no member of an incident before the incident; no alert stands where the last run is right and live; a
 // baseline holds verified sizes alone. On the way no run may go over one that began
 // later, nothing live may be discarded, nobody may wait beyond the bounds, only a
 // sweep may end that nobody knows what is live, an alert may end where the store is
@@ -93,6 +94,7 @@ type process struct {
 	thaws  atomic.Int64 // when the process goes on after a pause, in nanoseconds
 	number int64        // that the ledger gave it last
 	does   decision     // of a human
+	slow   bool         // the alerter is slow to answer it
 }
 
 type processKey struct{}
