@@ -161,7 +161,7 @@ func Example_transaction() {
 		Staging: ledger.Staging(tx),
 	})
 	fmt.Println(report.Stored.Users(), err)
-	known, err := ledger.State(ctx, copied)
+	known, err := ledger.State(ctx, copied.In(""))
 	fmt.Println(len(known.Sizes), err)
 	// Output:
 	// 3 <nil>
