@@ -32,7 +32,7 @@ func TestPrune(t *testing.T) {
 		require.NoError(t, h.Record(t.Context(), rec("new", 1, segment.RunCommitted, 5)))
 		_, err := segment.Suspect(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}, RunID: "new"}, segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, -1)})
 		require.NoError(t, err)
-		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) {
+		require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) {
 			s.Alert.Open = &segment.Alert{Segment: idS, RunID: "old"}
 			for _, action := range []segment.Action{segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionMuted, segment.ActionFalseAlarm} {
 				s.Log = append(s.Log, segment.LogEntry{Segment: idS, At: start, Action: action})

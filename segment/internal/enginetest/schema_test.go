@@ -405,7 +405,7 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 7: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 8: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
@@ -538,7 +538,7 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			_, err = h.Next(t.Context(), idS.In(""))
 			require.NoError(t, err)
 			require.NoError(t, h.Migrate(t.Context()), "also to see that all is done")
-			require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
+			require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
 			require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
