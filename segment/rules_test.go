@@ -28,7 +28,7 @@ func ruleOf(t *testing.T, file string, job segment.Job) segment.Rule {
 
 // fullRule says every field there is.
 const fullRule = `{
-	"name": "n", "mode": "observe",
+	"name": "n", "store": "crm", "mode": "observe",
 	"policy": {
 		"tolerance": {"short": {"users": 1, "share": 0.01}, "surplus": {"users": 2, "share": 0.02}},
 		"reading": {"short": {"users": 3, "share": 0.03}, "surplus": {"users": 4, "share": 0.04}},
