@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,12 +79,15 @@ func (r *guardedRun) conclude(ctx context.Context) error {
 // why the run is not admitted.
 func (r *guardedRun) prepare(ctx context.Context) error {
 	r.at = r.guard.now()
-	if err := r.run.check(!r.admitting); err != nil {
-		return err
+	bad := r.run.check(!r.admitting)
+	if bad != nil && r.run.nameless() {
+		return bad
 	}
-	if err := r.findRule(ctx); err != nil {
-		return err
+	rule, err := r.findRule(ctx)
+	if bad != nil || err != nil {
+		return cmp.Or(bad, err)
 	}
+	r.rule = rule
 	if err := r.rule.check(); err != nil {
 		return err
 	}
@@ -96,19 +100,19 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	return nil
 }
 
-// findRule finds the rule that the run is judged by, and the store that it writes to.
-func (r *guardedRun) findRule(ctx context.Context) error {
+// findRule returns the rule that the run is judged by, and notes the store that it writes
+// to.
+func (r *guardedRun) findRule(ctx context.Context) (rule Rule, err error) {
 	find := r.guard.config.Rules
 	if find == nil {
-		return nil
+		return rule, nil
 	}
-	rule, err := find(ctx, r.run.Job)
-	if err != nil {
+	if rule, err = find(ctx, r.run.Job); err != nil {
 		r.store = r.storeBefore(ctx)
-		return &outage{"finding the rule", err}
+		return Rule{}, &outage{"finding the rule", err}
 	}
-	r.rule, r.store = rule, rule.Store
-	return nil
+	r.store = rule.Store
+	return rule, nil
 }
 
 // storeBefore returns the store that the job wrote to before, for a run whose rule

@@ -249,7 +249,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.Page, b.alerts[0].Urgency)
 				require.True(t, b.alerts[0].Protected())
-				require.Equal(t, "not live, the segment keeps its users: "+err.Error()+"; build v1; next: mend the cause, and run the job again", b.alerts[0].Text)
+				require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)", b.alerts[0].Text)
 				require.Equal(t, "v0", b.alerts[0].Build, "which brought it first")
 			},
 		},
@@ -380,7 +380,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.EqualError(t, err, "site-b/cars: run monday may be live or not: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.RunUnknown, b.last().State)
-				require.Contains(t, b.alerts[0].Text, "live or not, nobody knows: "+err.Error())
+				require.Contains(t, b.alerts[0].Text, "customers perhaps hit: nobody knows whether the output is live; "+err.Error())
 				require.False(t, b.alerts[0].Protected())
 			},
 		},
@@ -414,7 +414,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.True(t, r.Passed())
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 				require.Equal(t, validate.Dropped, b.alerts[0].Kind)
-				require.Contains(t, b.alerts[0].Text, "live, with a warning: site-b/cars: dropped: 5,300 users, 74% below")
+				require.Contains(t, b.alerts[0].Text, "customers perhaps hit: what passed with a warning is live; site-b/cars: dropped: 5,300 users, 74% below")
 			},
 		},
 		{
@@ -433,7 +433,7 @@ func TestOrderOfEvents(t *testing.T) {
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.False(t, r.Passed())
-				require.Contains(t, b.alerts[0].Text, "live, 10% or more of its users lost: ")
+				require.Contains(t, b.alerts[0].Text, "customers hit: the live segment lost 10% of its users or more; ")
 			},
 		},
 		{
@@ -493,7 +493,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.True(t, b.last().Live)
 				require.ErrorContains(t, err, "(live already: the segment is not protected)")
 				require.False(t, b.alerts[0].Protected())
-				require.Contains(t, b.alerts[0].Text, "live, 10% or more of its users lost: ")
+				require.Contains(t, b.alerts[0].Text, "customers hit: the live segment lost 10% of its users or more; ")
 			},
 		},
 		{
@@ -547,7 +547,7 @@ func TestAdmitGates(t *testing.T) {
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
 	require.True(t, b.alerts[0].Protected(), "nothing was written, so what is live is as it was")
-	require.Equal(t, "not live, the segment keeps its users: "+err.Error()+"; build v1; next: mend the cause, and run the job again", b.alerts[0].Text)
+	require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)", b.alerts[0].Text)
 	require.False(t, b.last().Live)
 
 	b = newBench(t)

@@ -230,6 +230,7 @@ const (
 	ActionTripped    Action = "tripped"     // a build is refused, as it damaged too many segments
 	ActionResumed    Action = "resumed"     // it is no longer
 	ActionRepaired   Action = "repaired"    // what could not be read was dropped
+	ActionLacked     Action = "lacked"      // a sweep's listing lacked segments
 )
 
 // A RunState says how far an attempt came.

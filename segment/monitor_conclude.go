@@ -15,14 +15,18 @@ import (
 // conclude looks at all segments at once, writes down what was found, and tells
 // people. complete says that all segments were seen.
 func (w *sweeper) conclude(ctx context.Context, complete bool) error {
-	if w.sweep.Complete = complete; !complete {
+	var others error
+	if complete {
+		others = w.compareListings(ctx, w.monitor.sweeps.Add(1))
+	}
+	if w.sweep.Complete = complete && !errors.Is(others, errTwoMonitors); !w.sweep.Complete {
 		w.dropMissing()
 	}
 	w.findDamage()
 	asked := w.askAgain(ctx)
 	w.findLimits()
 	w.traceUpstream()
-	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.countOpen(ctx), asked)
+	return join(others, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.countOpen(ctx), asked)
 }
 
 // damagedRows is where rows of the ledger have an alert of which nobody knows whose

@@ -132,7 +132,7 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 	case f.limited != nil && f.limited.fell != nil:
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
 	case f.listed == 0 && !w.monitor.config.AbsentIsEmpty:
-		return missing(s), nil
+		return missingFinding(s), nil
 	case f.refused:
 		return refusedFinding(s, f.current()), nil
 	}

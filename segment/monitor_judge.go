@@ -30,6 +30,7 @@ type sweeper struct {
 	settled  []Record // commits whose outcome was unknown
 	learned  []Record // after which nobody knew what is live
 	seen     []seenSize
+	unlisted []unlisted
 	waited   time.Duration // in vain, for commit rows
 }
 
@@ -98,6 +99,7 @@ type tally struct {
 	settled      []Record
 	learned      []Record
 	seen         []seenSize
+	unlisted     []unlisted
 }
 
 // judgeAll judges a batch and adds up what it found.
@@ -124,6 +126,7 @@ func (w *sweeper) add(t *tally) {
 	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
 		w.seen = longestUnknown(w.seen)
 	}
+	w.unlisted = append(w.unlisted, t.unlisted...)
 	for _, f := range t.findings {
 		w.hold(f)
 	}
@@ -202,12 +205,14 @@ func (w *sweeper) well(ctx context.Context, e *examination, learned bool, t *tal
 // absent judges a segment that is not listed, and reports whether there is no more to
 // say of it: not where it counts as empty.
 func (w *sweeper) absent(p *pair, t *tally) bool {
+	missing := p.state.everLive() && !w.new(&p.state)
+	t.unlisted = append(t.unlisted, unlisted{p.state.Segment, missing})
 	switch {
-	case !p.state.everLive() || w.new(&p.state):
+	case !missing:
 		return true
 	case !w.monitor.config.AbsentIsEmpty:
 		t.missing++
-		t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
+		t.findings = append(t.findings, newFound(p.current, 0, new(missingFinding(&p.state))))
 		return true
 	}
 	p.current = CurrentSize{Segment: p.state.Segment, Stored: validate.Count(0)}
@@ -241,9 +246,9 @@ func (w *sweeper) new(t *SegmentState) bool {
 	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
 }
 
-// missing returns the finding of a segment that is not listed. The last size of it
+// missingFinding returns the finding of a segment that is not listed. The last size of it
 // that is known is at stake.
-func missing(t *SegmentState) SegmentFinding {
+func missingFinding(t *SegmentState) SegmentFinding {
 	r := validate.Report{Expected: validate.Unknown(), Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
@@ -281,7 +286,7 @@ func refusedFinding(t *SegmentState, current CurrentSize) SegmentFinding {
 func damagedFinding(t *SegmentState) SegmentFinding {
 	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail, Cause: t.Damaged,
-		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error() + "; next: segment.Repair",
+		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error(),
 	}}})
 }
 
