@@ -328,8 +328,7 @@ func TestSweepKeepsWhatItCan(t *testing.T) {
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "UTF-8")
 	require.True(t, s.Complete)
-	sizes, err := f.ledger.Sizes(t.Context(), seg("fine").In(""), 60)
-	require.NoError(t, err)
+	sizes := sizesOf(t, f.ledger, seg("fine"))
 	require.Len(t, sizes, 1)
 }
 
