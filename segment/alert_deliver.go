@@ -321,9 +321,9 @@ func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, er
 		if err != nil {
 			return false, wrap("reading the incident", err)
 		}
-		last := i.Last
+		was := i
 		rings := len(i.observe(i.Members, now)) > 0 || i.Pending()
-		return !rings && len(i.end(now)) == 0 && now.Sub(last).Abs() < time.Hour/2, nil
+		return !rings && len(i.end(now)) == 0 && i.Empty.Equal(was.Empty) && now.Sub(was.Last).Abs() < time.Hour/2, nil
 	}
 	return false, nil
 }
