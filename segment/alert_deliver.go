@@ -289,17 +289,7 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 	if err != nil || due == nil {
 		return wrap("writing down the incident", err)
 	}
-	var firing, resolved []Alert
-	for _, r := range due.standing() {
-		firing = append(firing, due.alert(r))
-		firing[len(firing)-1].Ledger = name
-	}
-	if len(firing) == 0 {
-		for _, r := range due.Rings { // also those that it may have heard of
-			resolved = append(resolved, due.alert(r))
-			resolved[len(resolved)-1].Ledger = name
-		}
-	}
+	firing, resolved := due.alerts(name, n.keeps() != nil)
 	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })
 	return join(wrap("telling of an incident", told), wrap("writing down that the incident was told", n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
 		if told != nil {
@@ -312,6 +302,24 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 		}
 		return nil
 	})))
+}
+
+// alerts returns what the alerter is to be told of an incident: that all its rings are
+// over, also those that it may have heard of, or else of all of them, as the text may be
+// another. One that does not keep alerts hears of the latest.
+func (i *Incident) alerts(ledger string, keeps bool) (firing, resolved []Alert) {
+	var alerts []Alert
+	for _, r := range i.Rings {
+		alerts = append(alerts, i.alert(r))
+		alerts[len(alerts)-1].Ledger = ledger
+	}
+	switch {
+	case !i.Over.IsZero():
+		return nil, alerts
+	case !keeps:
+		return alerts[max(0, len(alerts)-1):], nil
+	}
+	return alerts, nil
 }
 
 // same reports whether there is nothing to write down of an incident: very many
