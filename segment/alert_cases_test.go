@@ -293,7 +293,8 @@ func TestWorkerKilled(t *testing.T) {
 	}
 }
 
-// TestLedgerDown: what is told without the ledger says so, and does not stay.
+// TestLedgerDown: what is told without the ledger says so, and is taken over by it: the
+// segments keep their users, so that no sweep would find the fault.
 func TestLedgerDown(t *testing.T) {
 	r := newRoom(t)
 	all := names("s", 5)
@@ -310,7 +311,38 @@ func TestLedgerDown(t *testing.T) {
 		require.Contains(t, a.Text, "not confirmed")
 	}
 	r.now = r.now.Add(10 * time.Minute)
+	require.Equal(t, []string{"incident"}, r.sweeps(1), "it has five members, each of which was told")
+	require.Len(t, r.keeper.alerts, 6)
+	for _, s := range r.open() {
+		require.False(t, s.Open.Unconfirmed)
+		require.NotContains(t, s.Open.Text, "not confirmed")
+	}
+	for _, a := range r.keeper.alerts {
+		require.NotContains(t, a.Text, "not confirmed", "people read that it stands")
+	}
+	require.Empty(t, r.sweeps(12), "and are told no more")
+	require.Len(t, r.open(), 5)
+	for _, name := range all {
+		require.NoError(t, r.commit(r.guard(), ID{"site-a", name}, 1000, 1000))
+	}
+	require.Empty(t, r.open())
+	require.Empty(t, r.sweeps(26))
+	require.Empty(t, r.keeper.alerts)
+}
+
+// TestLedgerDownAndRepaired: what a run repaired before a sweep came is over.
+func TestLedgerDownAndRepaired(t *testing.T) {
+	r := newRoom(t)
+	r.has(1000, "a", "b")
+	g := r.guardOf(GuardConfig{Ledger: &cut{r.ledger, 0}, Alerter: r.keeper})
+	_, err := g.notifier.identity(t.Context())
+	require.NoError(t, err)
+	require.Error(t, r.commit(g, ID{"site-a", "a"}, 1000, 900))
+	r.now = r.now.Add(5 * time.Minute)
+	require.NoError(t, r.commit(r.guard(), ID{"site-a", "a"}, 1000, 1000))
+	r.now = r.now.Add(5 * time.Minute)
 	require.Empty(t, r.sweeps(1))
+	require.Empty(t, r.open())
 	require.Empty(t, r.keeper.alerts)
 }
 
