@@ -191,10 +191,10 @@ func TestWorseIsTold(t *testing.T) {
 	r.has(5000, "night")
 	require.Error(t, r.commit(r.guard(), ID{"site-a", "night"}, 5000, 3))
 	require.Equal(t, []string{"night"}, r.keeper.rang)
-	require.Contains(t, r.open()["night"].Open.Text, "not live, the segment keeps its users: ")
+	require.Contains(t, r.open()["night"].Open.Text, "customers not hit: the live segment keeps its users; ")
 	r.store[ID{"site-a", "night"}] = 3
 	require.Equal(t, []string{"night"}, r.sweeps(1))
-	require.Contains(t, r.open()["night"].Open.Text, "live, 50% or more of its users lost: ")
+	require.Contains(t, r.open()["night"].Open.Text, "customers hit: the live segment lost 50% of its users or more; ")
 }
 
 // TestVanished: a segment that is gone is a page, by the users that it had; a listing
@@ -209,7 +209,7 @@ func TestVanished(t *testing.T) {
 	a := r.open()["gone"].Open
 	require.Equal(t, Page, a.Urgency)
 	require.EqualValues(t, 5_003_000, a.Users)
-	require.Contains(t, a.Text, "live, and gone: ")
+	require.Contains(t, a.Text, "customers hit: the segment is gone from the store; ")
 
 	r.store[ID{"site-a", "gone"}] = 0
 	require.Equal(t, []string{"gone"}, r.sweeps(1), "back, and empty")

@@ -309,7 +309,7 @@ func (n *notifier) ring(ctx context.Context, id string, joined Mark) error {
 
 // alerts returns what the alerter is to be told of an incident: that all its rings are
 // over, also those that it may have heard of, or else of all of them, as the text may be
-// another. One that does not keep alerts hears of the latest.
+// another. One that does not keep alerts hears of the latest, once.
 func (i *Incident) alerts(ledger string, keeps bool) (firing, resolved []Alert) {
 	var alerts []Alert
 	for _, r := range i.Rings {
@@ -319,10 +319,12 @@ func (i *Incident) alerts(ledger string, keeps bool) (firing, resolved []Alert) 
 	switch {
 	case !i.Over.IsZero():
 		return nil, alerts
-	case !keeps:
-		return alerts[max(0, len(alerts)-1):], nil
+	case keeps:
+		return alerts, nil
+	case len(alerts) == 0 || slices.Contains(i.Told, i.Rings[len(i.Rings)-1]):
+		return nil, nil
 	}
-	return alerts, nil
+	return alerts[len(alerts)-1:], nil
 }
 
 // same reports whether there is nothing to write down of an incident: very many

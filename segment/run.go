@@ -118,6 +118,10 @@ type Rule struct {
 	Lag     Lag
 	Runbook string // where to read what to do about a failure; alerts carry it
 	Link    string // where to look at the segment; alerts carry it
+	// MaxAge is how old the last good run of the segment may be: a sweep then says that
+	// it is stale. 0: twice the second-longest of the last ten gaps between its runs, and
+	// a day; of a segment that never had a run, or fewer than five gaps, no age is judged.
+	MaxAge time.Duration
 	// PageFrom is how many users a segment should hold for a proven fault to be a
 	// page; of smaller ones it is a ticket. 0: any.
 	PageFrom int64
@@ -153,6 +157,8 @@ func (r *Rule) check() error {
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
 	case checkStore("Rule.Store", r.Store) != nil:
 		return checkStore("Rule.Store", r.Store)
+	case r.MaxAge < 0:
+		return badInput("Rule.MaxAge", r.MaxAge, "0 or more")
 	case r.PageFrom < 0:
 		return badInput("Rule.PageFrom", r.PageFrom, "0 or more")
 	case r.Lag == (Lag{}):
