@@ -36,7 +36,7 @@ type Urgency string
 // The urgencies.
 const (
 	Page   Urgency = "page"   // proven: users are missing, or not the right ones
-	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, or not verifiable
+	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, stale, or not verifiable
 )
 
 // A Level says how much the live segment has suffered. Higher levels are worse;
@@ -106,6 +106,7 @@ type Alert struct {
 	At        time.Time       `json:"at"`             // when it was found last
 	Told      time.Time       `json:"told,omitzero"`  // when an alerter was first told of it; zero: this is the first time
 	Users     int64           `json:"users"`          // at stake: as many as the segment should hold
+	Size      *validate.Size  `json:"size,omitempty"` // what was counted, which Accept accepts; nil: it was not counted as a number
 	Good      *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
 	Report    validate.Report `json:"report,omitzero"`
 	Missing   bool            `json:"missing,omitempty"` // the store's listing lacks the segment
@@ -137,7 +138,7 @@ func urgencyOf(r *validate.Report) Urgency {
 			continue
 		}
 		switch f.Kind { //nolint:exhaustive // what is proven is all the rest
-		case validate.Dropped, validate.Risen, validate.Unverified:
+		case validate.Dropped, validate.Risen, validate.Stale, validate.Leaking, validate.Frozen, validate.Unverified:
 		default:
 			return Page
 		}
@@ -149,7 +150,11 @@ func warnings(r *validate.Report) string {
 	var texts []string
 	for _, f := range r.Findings {
 		if !errors.Is(f.Cause, errNumberless) {
-			texts = append(texts, string(f.Kind)+": "+f.Detail)
+			text := string(f.Kind) + ": " + f.Detail
+			if f.Hint != "" {
+				text += ", " + f.Hint
+			}
+			texts = append(texts, text)
 		}
 	}
 	return strings.Join(texts, "; ")

@@ -146,9 +146,13 @@ var observations = map[string]func(*room){
 		r.observe(r.fault(validate.Short, Page, LevelProtected, 30))
 	},
 	"its size is accepted": func(r *room) {
-		r.change(func(s *SegmentState) { s.accept(validate.Size{Users: 7, At: r.now}, r.decision()) })
+		r.change(func(s *SegmentState) {
+			(&choice{Decision: r.decision()}).accepted(s, "", validate.Size{Users: 7, At: r.now}, true)
+		})
 	},
-	"the segment is forgotten": func(r *room) { require.NoError(r.t, Forget(r.t.Context(), r.ledger, theOne.In(""))) },
+	"the segment is forgotten": func(r *room) {
+		require.NoError(r.t, Forget(r.t.Context(), r.ledger, Selection{Keys: []Key{theOne.In("")}}, r.decision()))
+	},
 	"called a false alarm": func(r *room) {
 		err := FalseAlarm(r.t.Context(), r.ledger, theOne.In(""), r.decision())
 		if err != nil {

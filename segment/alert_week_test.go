@@ -203,7 +203,8 @@ func (w *week) person() {
 		if a == nil || !offHistory(a.Kind) || a.State != RunRejected || w.now.Sub(a.Since) < day/2 {
 			continue
 		}
-		require.NoError(w.t, Accept(w.t.Context(), w.ledger, s.Key(), a.RunID, Decision{By: "ann", Why: "so is its source", At: w.now}))
+		_, err := Accept(w.t.Context(), w.ledger, Selection{Keys: []Key{s.Key()}}, Decision{By: "ann", Why: "so is its source", At: w.now})
+		require.NoError(w.t, err)
 		w.store[s.Segment] = s.Last.Users // and has it brought in
 	}
 }

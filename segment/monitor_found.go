@@ -131,12 +131,16 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 		return damagedFinding(s), nil //nolint:nilerr // it is what was found
 	case f.limited != nil && f.limited.fell != nil:
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
-	case f.listed == 0 && !w.monitor.config.AbsentIsEmpty:
-		return missing(s), nil
+	case f.listed == 0 && s.everLive() && !w.monitor.config.AbsentIsEmpty:
+		return missingFinding(s), nil
 	case f.refused:
 		return refusedFinding(s, f.current()), nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
+	if f.listed == 0 && !s.everLive() {
+		c, _ := neverRan(s, w.sweep.At, rule.MaxAge)
+		return c, err
+	}
 	e := w.examine(&pair{f.current(), *s, f.listed}, &rule)
 	return newFinding(s, s.Segment, e.check(ctx, w.monitor.validator)), err
 }

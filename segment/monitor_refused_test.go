@@ -57,7 +57,8 @@ func TestRefusedAndOvertaken(t *testing.T) {
 func TestRefusedAndVouchedFor(t *testing.T) {
 	for reason, say := range map[string]func(*fleet, segment.ID, segment.Decision) error{
 		"accepted": func(f *fleet, id segment.ID, d segment.Decision) error {
-			return segment.Accept(t.Context(), f.ledger, id.In(""), "tonight", d)
+			_, err := segment.Accept(t.Context(), f.ledger, which("tonight", id), d)
+			return err
 		},
 		"a false alarm": func(f *fleet, id segment.ID, d segment.Decision) error {
 			return segment.FalseAlarm(t.Context(), f.ledger, id.In(""), d)
@@ -73,7 +74,7 @@ func TestRefusedAndVouchedFor(t *testing.T) {
 	}
 	f := newFleet(t)
 	id := refused(f, segment.RunRejected)
-	require.NoError(t, segment.Accept(t.Context(), f.ledger, id.In(""), "run 1", segment.Decision{By: "ada", Why: "an older one", At: f.now}))
+	accepted(t, f.ledger, which("run 1", id), ann(f.now))
 	require.Len(t, f.sweep().Findings, 1, "it says nothing of tonight's")
 }
 

@@ -22,11 +22,18 @@ type Sweep struct {
 	At time.Time `json:"at"`
 	// Complete says that every current size was judged, and every segment of
 	// the ledger looked for. If it is not set, the rest may be anything but fine.
-	Complete  bool             `json:"complete"`
-	Segments  int              `json:"segments"`  // in the store
-	Healthy   int              `json:"healthy"`   // judged, and nothing found
-	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
-	Missing   int              `json:"missing"`   // known, and not in the store; they are affected
+	Complete  bool `json:"complete"`
+	Segments  int  `json:"segments"`  // in the store
+	Healthy   int  `json:"healthy"`   // judged, and nothing found
+	Unwatched int  `json:"unwatched"` // in the store, and nothing known to judge them by
+	Missing   int  `json:"missing"`   // known, and not in the store; they are affected
+	// AgeUnknown counts segments with too few runs to say how old the last good one may
+	// be, where Rule.MaxAge does not.
+	AgeUnknown int `json:"age_unknown"`
+	// Unused counts what was planned (AcceptWithin), and ended without a size that it
+	// excused. The log says what.
+	Unused int `json:"unused"`
+
 	Affected  []Affected       `json:"affected"`  // all segments with a finding, gravest first, as rerun.New takes them
 	Findings  []SegmentFinding `json:"findings"`  // of the first 1,000 of them; the ledger has the others' alerts
 	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
@@ -94,7 +101,7 @@ func (c *SegmentFinding) add(f validate.Finding) {
 
 // alert returns the finding as an alert. A segment that could not be counted may
 // have lost its users or not.
-func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
+func (c *SegmentFinding) alert(at time.Time, counter string, rule *Rule, job Job) Alert {
 	a := Alert{
 		Segment:  c.Segment,
 		Store:    rule.Store,
@@ -120,6 +127,7 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 		}
 	}
 	if counts(c.Report.Stored) {
+		a.Size = &validate.Size{Users: c.Report.Stored.Users(), At: at, Counter: counter}
 		a.Level = levelOf(c.Users, c.Report.Stored.Users())
 	}
 	if c.missing {
@@ -147,6 +155,9 @@ func (s Sweep) String() string {
 		fmt.Fprintf(&b, ", %s with nothing to judge them by", text.Thousands(int64(s.Unwatched)))
 	}
 	b.WriteString(".\n")
+	if s.Unused > 0 {
+		fmt.Fprintf(&b, "%s ended, and no size was excused by it.\n", text.Count(s.Unused, "plan"))
+	}
 	for i := range s.Incidents {
 		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency(), &s.Incidents[i])
 	}

@@ -28,7 +28,7 @@ func ruleOf(t *testing.T, file string, job segment.Job) segment.Rule {
 
 // fullRule says every field there is.
 const fullRule = `{
-	"name": "n", "mode": "observe",
+	"name": "n", "store": "crm", "mode": "observe",
 	"policy": {
 		"tolerance": {"short": {"users": 1, "share": 0.01}, "surplus": {"users": 2, "share": 0.02}},
 		"reading": {"short": {"users": 3, "share": 0.03}, "surplus": {"users": 4, "share": 0.04}},
@@ -39,7 +39,7 @@ const fullRule = `{
 		"off_history": "warn", "relearn": 7, "allow_possible": true, "max_source_lag": "36h"
 	},
 	"lag": {"min": "1s", "max": "1m30s", "every": "5s"},
-	"runbook": "https://wiki/r", "link": "https://wiki/l", "page_from": 12345678901,
+	"runbook": "https://wiki/r", "link": "https://wiki/l", "page_from": 12345678901, "max_age": "50h",
 	"drift": {"short": {"users": 5, "share": 0.05}, "surplus": {"users": 6, "share": 0.06}}
 }`
 
@@ -136,7 +136,7 @@ func TestRulesRefused(t *testing.T) {
 		{"two arrays", "[]\n[]", "line 2: the file goes on after the array"},
 		{"no JSON", "[\n{\"name\": nope}]", "line 2: invalid character"},
 		{"not UTF-8", "[\n{\"name\": \"\xff\"}]", "line 2: not UTF-8"},
-		{"a name that is not known", "[\n\n{\"polcy\": {}}]", `line 3: "polcy" is not known, want one of for, name, mode, policy, lag,`},
+		{"a name that is not known", "[\n\n{\"polcy\": {}}]", `line 3: "polcy" is not known, want one of for, name, store, mode, policy, lag,`},
 		{"one inside a policy", "[{\n\"policy\": {\n\"toleranz\": {}}}]", `line 3: policy."toleranz" is not known, want one of tolerance, reading, mapping,`},
 		{"a name in another case", `[{"Name": "all"}]`, `line 1: "Name" is not known`},
 		{"a name of no field", `[{"Rule": {}}]`, `"Rule" is not known`},

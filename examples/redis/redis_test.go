@@ -360,7 +360,7 @@ func TestEmpty(t *testing.T) {
 	w.do("DEL", liveKey(seed), visitorsKey(seed))
 	require.Error(t, w.night("tuesday", twoAndAHalf), "a model's own word is not enough against its history")
 	w.keeps()
-	require.NoError(t, segment.Forget(t.Context(), w.ledger, extend.To.In("")))
+	require.NoError(t, segment.Forget(t.Context(), w.ledger, segment.Selection{Keys: []segment.Key{extend.To.In("")}}, segment.Decision{By: "ann", Why: "it is empty from now on", At: time.Now()}))
 	require.NoError(t, w.night("wednesday", twoAndAHalf))
 	require.False(t, w.exists(liveKey(extend.To)))
 }

@@ -314,6 +314,7 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store varbinary(255) NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 		{mySQLOpenAlerts, ""},
 	}},
+	{version: 8}, // states are packed in form 5, which earlier programs do not read
 }
 
 const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS

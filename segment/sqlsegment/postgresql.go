@@ -311,6 +311,7 @@ var postgreSQLMigrations = []migration{
 	ADD PRIMARY KEY (store, segment)`, "!segmentguard_commits.store"},
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store text NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 	}},
+	{version: 8}, // states are packed in form 5, which earlier programs do not read
 }
 
 // postgreSQLStores makes the store a part of the key.

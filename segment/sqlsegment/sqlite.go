@@ -286,6 +286,7 @@ var sqLiteMigrations = []migration{
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment, store)`, "!segmentguard_log.store"},
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store TEXT NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 	}, sqLiteRebuild("segmentguard_commits", sqLiteCommits, commitColumns, "!segmentguard_commits.store"))},
+	{version: 8}, // states are packed in form 5, which earlier programs do not read
 }
 
 const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (

@@ -64,11 +64,11 @@ func (a *away) err() error {
 	return nil
 }
 
-func (a *away) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+func (a *away) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 	if err := a.err(); err != nil {
-		return nil, err
+		return segment.SegmentState{}, err
 	}
-	return a.Ledger.Sizes(ctx, key, n)
+	return a.Ledger.State(ctx, key)
 }
 
 func (a *away) Record(ctx context.Context, r segment.Record) error {

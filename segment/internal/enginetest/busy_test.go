@@ -220,7 +220,7 @@ func TestNotReady(t *testing.T) {
 			require.False(t, segment.Retryable(err))
 			execute(t, db, "DROP TABLE segmentguard_schema")
 			tx := opened(t, db)
-			_, err = h.Tx(tx).Sizes(t.Context(), idS.In(""), 1)
+			_, err = h.Tx(tx).State(t.Context(), idS.In(""))
 			require.ErrorIs(t, err, segment.ErrNotReady)
 			require.NoError(t, tx.Rollback())
 			execute(t, db, "CREATE TABLE segmentguard_schema (version bigint)")

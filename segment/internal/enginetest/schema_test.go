@@ -124,8 +124,10 @@ func requireFirstSchema(t *testing.T, h *sqlsegment.Ledger) {
 	next := with(rec("thursday", 1, segment.RunCommitted, 3000), func(r *segment.Record) { r.Segment, r.At = fixtureCars, day(3) })
 	require.NoError(t, h.Record(t.Context(), next))
 	require.Equal(t, []int64{1000, 1010, 3000}, users(t, h, fixtureCars, 60))
-	require.NoError(t, segment.Accept(t.Context(), h, fixtureCars.In(""), "tuesday", segment.Decision{By: "ann", Why: "right", At: day(4)}))
-	require.Equal(t, []int64{1010}, users(t, h, fixtureCars, 60))
+	_, err := segment.Accept(t.Context(), h, segment.Selection{Keys: []segment.Key{fixtureCars.In("")}, RunID: "tuesday"}, segment.Decision{By: "ann", Why: "right", At: day(4)})
+	require.NoError(t, err)
+	require.Equal(t, []int64{1000, 1010, 3000}, users(t, h, fixtureCars, 60))
+	require.Equal(t, validate.LevelNew, states(t, h)[fixtureCars].Sizes[1].Level)
 }
 
 // The program of the second schema, started on the first, made its tables beside
@@ -403,7 +405,7 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 7: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 8: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
@@ -439,16 +441,16 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		}
 	}
 	sizes := func(r segment.Recorder) error {
-		_, err := r.Sizes(t.Context(), idS.In(""), 1)
+		_, err := r.State(t.Context(), idS.In(""))
 		return err
 	}
 	record := func(r segment.Recorder) error {
 		return r.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1))
 	}
 	return map[string]error{
-		"Sizes":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
+		"State":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
 		"Record":      use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
-		"Sizes in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
+		"State in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
 		"Change": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			return changeAlert(t, h, []segment.Key{idS.In("")}, func(*segment.SegmentState) {})
 		}),
@@ -537,7 +539,7 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, h.Migrate(t.Context()), "also to see that all is done")
 			require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
-			require.NoError(t, segment.Forget(t.Context(), h, idS.In("")))
+			require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
 			_, err = h.Identity(t.Context())

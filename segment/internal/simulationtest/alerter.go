@@ -49,7 +49,11 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 			p.world.over(&resolved[i], firing)
 		}
 		if p.slow {
-			time.Sleep(90 * time.Second)
+			select {
+			case <-time.After(90 * time.Second):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
 		for _, a := range firing {
 			p.world.hears(p, &a)

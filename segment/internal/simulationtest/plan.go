@@ -61,29 +61,32 @@ func newPlan(seed uint64) plan {
 	return p
 }
 
-// addMore makes some worlds wider or slower. It draws by itself, as thin does.
-//
-// In one world in twelve a bad build meets four more segments, so that there is an
-// incident. In another one the alerter is slow to answer a sweep, and the next sweep
-// begins meanwhile.
+// addMore has a bad build meet four more segments in one world in ten, so that there is
+// an incident. Either its guards meet faults on the way to people, or the alerter is
+// slow to answer a sweep, and the next sweep begins meanwhile. It draws by itself, as
+// thin does.
 func (p *plan) addMore() {
 	r := rand.New(rand.NewPCG(p.seed, 5))
-	switch begin := time.Duration(r.IntN(int(active / 2))); r.IntN(12) {
-	case 0:
-		for s := range 4 {
-			for run := range 2 { // the second one is right
-				p.jobs = append(p.jobs, jobPlan{
-					segment: segment.ID{SiteGroup: "g", Name: string(rune('s' + s))}, way: staged, right: 10_000, users: 10_000 * int64(6+4*run) / 10,
-					start: begin + time.Duration(run)*time.Hour + time.Duration(r.IntN(int(10*time.Minute))), takes: time.Second, retry: time.Minute, faults: map[int]fault{},
-				})
+	if r.IntN(10) > 0 {
+		return
+	}
+	begin, slow := time.Duration(r.IntN(int(active/2))), r.IntN(2) == 0
+	for s := range 4 {
+		for run := range 2 { // the second one is right
+			j := jobPlan{
+				segment: segment.ID{SiteGroup: "g", Name: string(rune('s' + s))}, way: staged, right: 10_000, users: 10_000 * int64(6+4*run) / 10,
+				start: begin + time.Duration(run)*time.Hour + time.Duration(r.IntN(int(10*time.Minute))), takes: time.Second, retry: time.Minute, faults: map[int]fault{},
 			}
+			if run == 0 && !slow {
+				j.faults[8+r.IntN(12)] = []fault{fails, fails, hangs, lost, kills, killed}[r.IntN(6)]
+			}
+			p.jobs = append(p.jobs, j)
 		}
-		for i := range 2 {
-			p.jobs[len(p.jobs)-8+2*i].faults[r.IntN(20)] = []fault{fails, lost, hangs, kills, killed}[r.IntN(5)]
+	}
+	if slow {
+		for _, start := range []time.Duration{10 * time.Minute, 10*time.Minute + 75*time.Second} {
+			p.sweeps = append(p.sweeps, sweepPlan{start: begin + start, slow: start == 10*time.Minute, faults: map[int]fault{}})
 		}
-	case 1:
-		p.sweeps[0].slow = true
-		p.sweeps = append(p.sweeps, sweepPlan{start: p.sweeps[0].start + 75*time.Second, faults: map[int]fault{}})
 	}
 }
 

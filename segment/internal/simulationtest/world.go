@@ -82,8 +82,15 @@ func newPlatform(seed uint64) (*platform, error) {
 	}
 	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{
 		Ledger: ledger{}, Alerter: alerterOf(seed), TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
+		Rules: restful,
 	})
 	return f, err
+}
+
+// restful is a rule by which no segment is stale at the end of a world, which stands still
+// for a day.
+func restful(context.Context, segment.Job) (segment.Rule, error) {
+	return segment.Rule{MaxAge: 7 * 24 * time.Hour}, nil
 }
 
 // run lets a world happen, and judges it. open returns its ledger; nil: it is a Memory.
