@@ -289,17 +289,7 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 	if err != nil || due == nil {
 		return wrap("writing down the incident", err)
 	}
-	var firing, resolved []Alert
-	for _, r := range due.Rings {
-		a := due.alert(r)
-		a.Ledger = name
-		switch {
-		case !due.Over.IsZero(): // also of those that it may have heard of
-			resolved = append(resolved, a)
-		case n.keeps() != nil || !slices.Contains(due.Told, r): // one that keeps alerts learns the new text
-			firing = append(firing, a)
-		}
-	}
+	firing, resolved := n.rings(due, name)
 	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })
 	return join(wrap("telling of an incident", told), wrap("writing down that the incident was told", n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
 		if told != nil {
@@ -312,6 +302,22 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 		}
 		return nil
 	})))
+}
+
+// rings returns what the alerter is to be told of an incident. One that keeps alerts
+// learns the new text of earlier rings, too.
+func (n *notifier) rings(i *Incident, ledger string) (firing, resolved []Alert) {
+	for _, r := range i.Rings {
+		a := i.alert(r)
+		a.Ledger = ledger
+		switch {
+		case !i.Over.IsZero(): // also of those that it may have heard of
+			resolved = append(resolved, a)
+		case n.keeps() != nil || !slices.Contains(i.Told, r):
+			firing = append(firing, a)
+		}
+	}
+	return firing, resolved
 }
 
 // same reports whether there is nothing to write down of an incident: very many
