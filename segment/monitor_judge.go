@@ -106,16 +106,6 @@ type tally struct {
 	unlisted     []unlisted
 }
 
-// judgeAll judges a batch and adds up what it found.
-func (w *sweeper) judgeAll(ctx context.Context, batch []pair) (err error) {
-	var t tally
-	for i := 0; i < len(batch) && err == nil; i++ {
-		err = w.judge(ctx, &batch[i], &t)
-	}
-	w.add(&t)
-	return err
-}
-
 func (w *sweeper) add(t *tally) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -87,7 +87,9 @@ func TestWrongModel(t *testing.T) {
 
 	loose := believes
 	loose.rule.Policy = validate.Policy{Mapping: validate.Ratio{Max: 2.1}, AllowEmpty: true}
-	loose.edit = func(r *segment.Run, wrote *validate.Digest) { r.Expected, r.Read = validate.Count(wrote.Users()), validate.Summary{} }
+	loose.edit = func(r *segment.Run, wrote *validate.Digest) {
+		r.Expected, r.Read = validate.Count(wrote.Users()), validate.Summary{}
+	}
 	said = problems(t, loose.job, []Fault{ModelFindsNobody})
 	require.Contains(t, said["ModelFindsNobody"], "the fault went through: the job reported success, want an error that is empty or short. Live is nobody: the segment is empty.")
 
