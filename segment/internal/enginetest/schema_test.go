@@ -410,7 +410,7 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (8, "+d.SQL("now()", "0")+")")
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (9, "+d.SQL("now()", "0")+")")
 		const newer = "the schema has version 9, and this program knows versions up to 8: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
