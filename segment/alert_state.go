@@ -273,12 +273,7 @@ func (s *AlertState) fault(a Alert) []Action {
 	switch {
 	case s.Open == nil:
 		return s.open(a)
-	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
-		return nil
-	case a.Kind == validate.Stale && a.Kind.Compare(s.Open.Kind) > 0:
-		s.beside(&a)
-		return nil
-	case s.Swept && s.Open.proven() && a.suspected(): // whether that is over is for a sweep to say
+	case s.outweighs(&a):
 		return nil
 	}
 	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown
@@ -300,6 +295,19 @@ func (s *AlertState) fault(a Alert) []Action {
 	}
 	s.Marks = append(s.Marks, is)
 	return []Action{ActionWorse}
+}
+
+// outweighs reports whether what was found now changes nothing beside what is open, or
+// only its text.
+func (s *AlertState) outweighs(a *Alert) bool {
+	switch {
+	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
+		return true
+	case a.Kind == validate.Stale && a.Kind.Compare(s.Open.Kind) > 0:
+		s.beside(a)
+		return true
+	}
+	return s.Swept && s.Open.proven() && a.suspected() // whether that is over is for a sweep to say
 }
 
 // beside says in the text of a graver alert that there was no good run for too long.
