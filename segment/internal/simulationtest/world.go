@@ -222,6 +222,7 @@ func (w *world) prepare(i int, j jobPlan) {
 
 // job runs a job, again where that may help.
 func (w *world) job(ctx context.Context, f *platform, p *process, i int, j jobPlan) {
+	p.skewed = j.skew != 0
 	for attempt := range mostAttempts {
 		o := w.outputs[attemptName(i, attempt)]
 		begun := time.Now()
