@@ -410,8 +410,8 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (8, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 8, and this program knows versions up to 7: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (9, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 9, and this program knows versions up to 8: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
