@@ -234,16 +234,31 @@ func (s *source) affectedRow(state *segment.SegmentState) affectedRow {
 	}
 	r.Kind, r.Build = string(a.Kind), visible(a.Build)
 	r.Since = s.stamp(a.Since)
-	r.Holds = brieflyOf(a.Report.Stored)
-	if a.Good != nil {
-		r.Should = "good: " + text.Thousands(a.Good.Users)
-	}
+	r.Holds, r.Should = holds(state)
 	r.Text = visible(clause(a))
 	r.Muted, r.Flapping = state.Alert.Muted != nil, state.Alert.Flapping
 	if state.Alert.Incident != "" {
 		r.Incident = incidentRef(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))
 	}
 	return r
+}
+
+// holds returns how many users a live segment holds, and how many it should, or which
+// number was kept away from it.
+func holds(s *segment.SegmentState) (users, beside string) {
+	a := s.Alert.Open
+	found := brieflyOf(a.Report.Stored)
+	if !a.Protected() {
+		if a.Good != nil {
+			beside = "good: " + text.Thousands(a.Good.Users)
+		}
+		return found, beside
+	}
+	users = "not known"
+	if s.Live != nil {
+		users = text.Thousands(s.Live.Users)
+	}
+	return users, "kept out: " + found
 }
 
 func (s *source) filterForm(c *census) filterForm {
