@@ -95,20 +95,36 @@ type Ledger interface {
 	// step also between processes. If change returns an error, it keeps nothing and
 	// returns it. Where others were in the way, change may be called again.
 	ChangeMutes(ctx context.Context, change func([]Mute) ([]Mute, error)) error
+	// CountAlerts returns how many open alerts there are of each sort, in no order.
+	CountAlerts(ctx context.Context) ([]AlertCount, error)
+	// Sweeps returns the numbers of the last n sweeps, the latest first.
+	Sweeps(ctx context.Context, n int) ([]SweepNumbers, error)
+	// KeepSweep adds the numbers of a sweep; those of the same store and time are
+	// replaced.
+	KeepSweep(ctx context.Context, s SweepNumbers) error
+	// Jobs yields the jobs that f selects, in byte order of their IDs. An error ends
+	// the sequence.
+	Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error]
+	// KeepJobs makes jobs all that are known. Of those with one ID the first counts.
+	// If it returns an error, some of the changes may have been kept.
+	KeepJobs(ctx context.Context, jobs []Job) error
 }
 
 // A SegmentFilter selects segments; the zero SegmentFilter selects all.
 type SegmentFilter struct {
-	Segment   ID        // this one; zero: any
-	SiteGroup string    // of this site group; empty: of any
-	Affected  bool      // with an alert that is open, or that the alerter was told of last
-	Pending   bool      // with an alert that the alerter is to be told of, or that it is over
-	Incident  string    // the members of this incident; empty: any
-	JobKind   JobKind   // with an open alert of a job of this kind; empty: any
-	Build     string    // with an open alert of this build; empty: any
-	Alone     time.Time // with an open alert of no incident that began at this time or later; zero: any
-	After     ID        // after this one in byte order; zero: from the first
-	Limit     int       // at most so many; 0: all
+	Segment   ID            // this one; zero: any
+	SiteGroup string        // of this site group; empty: of any
+	Affected  bool          // with an alert that is open, or that the alerter was told of last
+	Pending   bool          // with an alert that the alerter is to be told of, or that it is over
+	Incident  string        // the members of this incident; empty: any
+	JobKind   JobKind       // with an open alert of a job of this kind; empty: any
+	Build     string        // with an open alert of this build; empty: any
+	Urgency   Urgency       // with an open alert of this urgency at its worst, as people were told; empty: any
+	Kind      validate.Kind // the same of its kind
+	Level     Level         // and of its level
+	Alone     time.Time     // with an open alert of no incident that began at this time or later; zero: any
+	After     ID            // after this one in byte order; zero: from the first
+	Limit     int           // at most so many; 0: all
 }
 
 // Match reports whether f selects s. It leaves Limit to the caller.
@@ -121,7 +137,16 @@ func (f *SegmentFilter) Match(s *SegmentState) bool {
 	return allows(f.Segment, s.Segment) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
 		allows(f.JobKind, kind) && allows(f.Build, build) &&
 		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
-		(f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After.IsZero() || s.Segment.Compare(f.After) > 0)
+		f.allowsMark(s) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After.IsZero() || s.Segment.Compare(f.After) > 0)
+}
+
+// allowsMark reports whether f takes what people were told.
+func (f *SegmentFilter) allowsMark(s *SegmentState) bool {
+	if f.Urgency == "" && f.Kind == "" && f.Level == "" {
+		return true
+	}
+	m := s.Alert.toldBy()
+	return allows(f.Urgency, m.Urgency) && allows(f.Kind, m.Kind) && allows(f.Level, m.Level)
 }
 
 // allows reports whether a filter that wants something, or anything where that is

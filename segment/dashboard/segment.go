@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,8 +77,10 @@ func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, erro
 		}
 		log = append(log, e)
 	}
-	if !known && len(log) == 0 && !s.jobs.knows(id) {
-		return nil, notFound("segment", id.String())
+	if !known && len(log) == 0 {
+		if known, err := s.hasJobs(ctx, id); err != nil || !known {
+			return nil, cmp.Or(err, notFound("segment", id.String()))
+		}
 	}
 	v := &segmentView{common: s.common(short(visible(id.String())), ""), Name: visible(id.String()), Badge: badgeOfState(&state)}
 	v.Cut = len(log) == entriesOfSegment
@@ -314,20 +317,21 @@ func (s *source) entries(v *segmentView, log []segment.LogEntry) {
 }
 
 func (s *source) trees(ctx context.Context, v *segmentView, state *segment.SegmentState) error {
-	for _, direction := range []struct {
-		to     **node
-		beyond func(*tree) func(*segment.SegmentState) []step
-	}{
-		{&v.Up, func(t *tree) func(*segment.SegmentState) []step { return t.upstream }},
-		{&v.Down, func(t *tree) func(*segment.SegmentState) []step { return t.downstream }},
-	} {
+	for _, grown := range []struct {
+		to **node
+		up bool
+	}{{&v.Up, true}, {&v.Down, false}} {
 		t := s.newTree([]segment.SegmentState{*state})
-		n, err := t.grow(ctx, state.Segment, "", 0, direction.beyond(t))
+		beyond := t.downstream
+		if grown.up {
+			beyond = t.upstream
+		}
+		n, err := t.grow(ctx, state.Segment, "", 0, beyond)
 		if err != nil {
 			return err
 		}
 		if len(n.Nodes)+n.More > 0 {
-			*direction.to = &n
+			*grown.to = &n
 		}
 	}
 	return nil

@@ -52,7 +52,6 @@ type source struct {
 	ledger    segment.Ledger
 	config    Config
 	commands  commands
-	jobs      lineage
 	validator *validate.Validator // it says which sizes were allowed, and tells nobody
 	links     links
 	static    bool
@@ -63,7 +62,7 @@ func newSource(l segment.Ledger, c Config) *source {
 	if err != nil {
 		panic(err) // no instrument of these can fail
 	}
-	return &source{ledger: l, config: c, commands: commands(c.Command), jobs: newLineage(c.Jobs), validator: v, links: live{}}
+	return &source{ledger: l, config: c, commands: commands(c.Command), validator: v, links: live{}}
 }
 
 // links are the addresses of pages; "" where there is no such page.

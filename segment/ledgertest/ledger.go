@@ -63,6 +63,10 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"mutes", testMutes},
 		{"log of alerts", testLogOfAlerts},
 		{"alerts, cancelled", testAlertsCancelled},
+		{"alert counts", testAlertCounts},
+		{"sweeps", testSweeps},
+		{"jobs", testJobs},
+		{"tools, cancelled", testToolsCancelled},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}
