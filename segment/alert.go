@@ -204,6 +204,9 @@ func (l logAlerter) log(ctx context.Context, level slog.Level, message string, a
 	)
 }
 
+// key returns the key of the segment that the alert is about.
+func (a *Alert) key() Key { return a.Segment.In(a.Store) }
+
 // mark returns what people are told the alert by.
 func (a *Alert) mark() Mark {
 	return Mark{a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident}

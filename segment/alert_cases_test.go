@@ -149,7 +149,7 @@ func TestNightOfAnIncident(t *testing.T) {
 	told := map[ID]bool{}
 	for l := range r.keeper.alerts {
 		if l.ring == 0 {
-			told[l.segment] = true
+			told[l.key.Segment] = true
 		}
 	}
 	require.Len(t, told, many, "each has an alert of its own")
@@ -270,11 +270,11 @@ type cut struct {
 	after int // so many changes
 }
 
-func (c *cut) Change(ctx context.Context, ids []ID, change func(*SegmentState) error) error {
+func (c *cut) Change(ctx context.Context, keys []Key, change func(*SegmentState) error) error {
 	if c.after--; c.after < 0 {
 		return errOut
 	}
-	return c.Memory.Change(ctx, ids, change)
+	return c.Memory.Change(ctx, keys, change)
 }
 
 // TestWorkerKilled: between its record and its word that the alert is over; the next

@@ -16,8 +16,8 @@ var errTelling = errors.New("another process is telling people")
 // incidents that they are members of first, in a call of its own, then of them.
 // A guard leaves the members of an incident to a sweep, where the alerter does not
 // keep together what belongs together.
-func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
-	if len(ids) == 0 {
+func (n *notifier) deliver(ctx context.Context, keys []Key, sweeping bool) error {
+	if len(keys) == 0 {
 		return nil
 	}
 	name, err := n.identity(ctx)
@@ -28,9 +28,9 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 	if err != nil {
 		return wrap("reading the mutes", err)
 	}
-	due, incidents, now := map[ID]AlertState{}, map[string]bool{}, n.now()
-	err = n.ledger.Change(ctx, ids, func(s *SegmentState) error {
-		delete(due, s.Segment)
+	due, incidents, now := map[Key]AlertState{}, map[string]bool{}, n.now()
+	err = n.ledger.Change(ctx, keys, func(s *SegmentState) error {
+		delete(due, s.Key())
 		if !s.hasAlert() {
 			return nil
 		}
@@ -42,7 +42,7 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 		}
 		if was := s.Alert; n.due(&was, sweeping) && s.Alert.claim(now, now.Add(claimFor)) {
 			was.Claimed = s.Alert.Claimed
-			due[s.Segment] = was.clone()
+			due[s.Key()] = was.clone()
 		}
 		return nil
 	})
@@ -66,7 +66,7 @@ func (n *notifier) deliver(ctx context.Context, ids []ID, sweeping bool) error {
 // renew renews the claims on some segments as long as a sweep tells the alerter of
 // them, until stop is called: a slow alerter is asked by one. A guard is done long
 // before they run out.
-func (n *notifier) renew(ctx context.Context, due map[ID]AlertState) (stop func()) {
+func (n *notifier) renew(ctx context.Context, due map[Key]AlertState) (stop func()) {
 	if n.patience > 0 || len(due) == 0 {
 		return func() {}
 	}
@@ -76,10 +76,10 @@ func (n *notifier) renew(ctx context.Context, due map[ID]AlertState) (stop func(
 		defer close(ended)
 		var tried time.Time // of a renewal without an answer, which may be there
 		for sleep(ctx, claimFor/3) == nil {
-			until, renewed := n.now().Add(claimFor), map[ID]bool{}
+			until, renewed := n.now().Add(claimFor), map[Key]bool{}
 			err := n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
 				is := s.Alert.Claimed
-				if renewed[s.Segment] = is.Equal(due[s.Segment].Claimed) || !tried.IsZero() && is.Equal(tried); renewed[s.Segment] {
+				if renewed[s.Key()] = is.Equal(due[s.Key()].Claimed) || !tried.IsZero() && is.Equal(tried); renewed[s.Key()] {
 					s.Alert.Claimed = until
 				}
 				return nil
@@ -87,10 +87,10 @@ func (n *notifier) renew(ctx context.Context, due map[ID]AlertState) (stop func(
 			if tried = until; err != nil { // the claims stand for two more tries
 				continue
 			}
-			for id, ok := range renewed {
-				if was := due[id]; ok {
+			for key, ok := range renewed {
+				if was := due[key]; ok {
 					was.Claimed = until
-					due[id] = was
+					due[key] = was
 				}
 			}
 		}
@@ -117,10 +117,10 @@ const mostOthers = 100
 // deliverOthers tells what others left untold, as far as a job's way allows. Who
 // found something a moment ago is about to see whether it is of an incident, and
 // tells it then; who died over that leaves it to the next one.
-func (n *notifier) deliverOthers(ctx context.Context) error {
-	var ids []ID
+func (n *notifier) deliverOthers(ctx context.Context, store string) error {
+	var keys []Key
 	var unformed []*Alert
-	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Pending: true, Limit: mostOthers}) {
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Store: &store, Pending: true, Limit: mostOthers}) {
 		if err != nil {
 			return wrap("reading the alerts", err)
 		}
@@ -133,16 +133,16 @@ func (n *notifier) deliverOthers(ctx context.Context) error {
 			}
 			unformed = append(unformed, s.Alert.Open)
 		}
-		ids = append(ids, s.Segment)
+		keys = append(keys, s.Key())
 	}
 	for _, a := range unformed {
 		joined, err := n.form(ctx, a)
 		if err != nil {
 			return err
 		}
-		ids = append(ids, joined...)
+		keys = append(keys, joined...)
 	}
-	return n.deliver(ctx, ids, false)
+	return n.deliver(ctx, keys, false)
 }
 
 // unformed reports whether nobody was told of this onset, and it is of no incident:
@@ -174,9 +174,9 @@ func (n *notifier) deliverAll(ctx context.Context) error {
 
 // untold reports whether the alerter is to be told of anything.
 func (n *notifier) untold(ctx context.Context) (bool, error) {
-	ids, err := n.ids(ctx, SegmentFilter{Pending: true, Limit: 1})
-	left := len(ids) > 0
-	for i, failure := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
+	keys, err := n.keys(ctx, SegmentFilter{Store: n.store, Pending: true, Limit: 1})
+	left := len(keys) > 0
+	for i, failure := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Store: n.store, Open: true}) {
 		left, err = left || i.Pending(), join(err, failure)
 	}
 	return left, err
@@ -185,28 +185,28 @@ func (n *notifier) untold(ctx context.Context) (bool, error) {
 // deliverOnce tells the alerter what it does not know, but what others are telling.
 func (n *notifier) deliverOnce(ctx context.Context) error {
 	var failures []error
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Store: n.store, Open: true}) {
 		if err != nil {
 			return wrap("reading the incidents", err)
 		}
 		failures = append(failures, n.ring(ctx, i.ID))
 	}
-	f := SegmentFilter{Pending: true, Limit: tellAtOnce}
+	f := SegmentFilter{Store: n.store, Pending: true, Limit: tellAtOnce}
 	for {
-		ids, err := n.ids(ctx, f)
-		if err != nil || len(ids) == 0 {
+		keys, err := n.keys(ctx, f)
+		if err != nil || len(keys) == 0 {
 			return join(joinFew(failures), err)
 		}
-		failures = append(failures, n.deliver(ctx, ids, true))
-		f.After = ids[len(ids)-1]
+		failures = append(failures, n.deliver(ctx, keys, true))
+		f.After = keys[len(keys)-1]
 	}
 }
 
 // dueAlerts returns what the alerter is to be told. One that keeps alerts is told
 // again of what it knows, as the text may be another.
-func dueAlerts(due map[ID]AlertState, ledger string, keeps bool) (firing, resolved []Alert) {
-	for _, id := range sorted(due) {
-		s := due[id]
+func dueAlerts(due map[Key]AlertState, ledger string, keeps bool) (firing, resolved []Alert) {
+	for _, key := range sorted(due) {
+		s := due[key]
 		fires := s.fresh()
 		for _, t := range s.Told {
 			if keeps && slices.Contains(s.Marks, t.Mark) {
@@ -214,11 +214,11 @@ func dueAlerts(due map[ID]AlertState, ledger string, keeps bool) (firing, resolv
 			}
 		}
 		for _, m := range fires {
-			firing = append(firing, s.alert(id, m))
+			firing = append(firing, s.alert(key, m))
 			firing[len(firing)-1].Ledger = ledger
 		}
 		for _, m := range s.outdated() {
-			resolved = append(resolved, s.alert(id, m))
+			resolved = append(resolved, s.alert(key, m))
 			resolved[len(resolved)-1].Ledger = ledger
 		}
 	}
@@ -227,13 +227,13 @@ func dueAlerts(due map[ID]AlertState, ledger string, keeps bool) (firing, resolv
 
 // written writes down what the alerter knows now. Where it was not told, the next
 // one need not wait for the claim to run out.
-func (n *notifier) written(ctx context.Context, due map[ID]AlertState, told bool) error {
+func (n *notifier) written(ctx context.Context, due map[Key]AlertState, told bool) error {
 	if len(due) == 0 {
 		return nil
 	}
 	now := n.now()
 	return wrap("writing down what the alerter was told", n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
-		was := due[s.Segment]
+		was := due[s.Key()]
 		if s.Alert.Claimed.Equal(was.Claimed) { // and nobody took over
 			s.Alert.Claimed = time.Time{}
 		}
@@ -256,7 +256,7 @@ func (s *SegmentState) told(was *AlertState, now time.Time) {
 			continue
 		}
 		s.Alert.Told = append(s.Alert.Told, Told{m, now})
-		s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionTold, RunID: was.Open.RunID, Mark: &m, Incident: was.Incident})
+		s.Log = append(s.Log, LogEntry{Segment: s.Segment, Store: s.Store, At: now, Action: ActionTold, RunID: was.Open.RunID, Mark: &m, Incident: was.Incident})
 	}
 	if len(s.Alert.Told)+len(s.Alert.Trying) == 0 {
 		s.Alert.Over = ""
@@ -331,6 +331,6 @@ func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, er
 // note adds to the log what became of the incident.
 func (i *Incident) note(actions []Action, now time.Time) {
 	for _, action := range actions {
-		i.Log = append(i.Log, LogEntry{At: now, Action: action, Incident: i.ID, Text: i.String()})
+		i.Log = append(i.Log, LogEntry{Store: i.Cause.Store, At: now, Action: action, Incident: i.ID, Text: i.String()})
 	}
 }

@@ -21,7 +21,7 @@ func (a *Alert) cause() Cause {
 // form makes the segment of an alert that began a member of the incident that goes
 // on for its cause, or of a new one if there are surprisingly many. It returns the
 // segments that became members.
-func (n *notifier) form(ctx context.Context, a *Alert) ([]ID, error) {
+func (n *notifier) form(ctx context.Context, a *Alert) ([]Key, error) {
 	if a.Incident != "" {
 		return nil, nil
 	}
@@ -31,9 +31,9 @@ func (n *notifier) form(ctx context.Context, a *Alert) ([]ID, error) {
 		return nil, err
 	}
 	if i != nil {
-		return []ID{a.Segment}, n.join(ctx, i, []ID{a.Segment}, a)
+		return []Key{a.key()}, n.join(ctx, i, []Key{a.key()}, a)
 	}
-	found, err := n.onsets(ctx, SegmentFilter{JobKind: c.JobKind, Build: c.Build}, func(a *Alert) bool { return a.cause() == c })
+	found, err := n.onsets(ctx, SegmentFilter{Store: &c.Store, JobKind: c.JobKind, Build: c.Build}, func(a *Alert) bool { return a.cause() == c })
 	if err != nil {
 		return nil, err
 	}
@@ -42,23 +42,23 @@ func (n *notifier) form(ctx context.Context, a *Alert) ([]ID, error) {
 
 // onsets are alerts that began within the last six hours and are of no incident.
 type onsets struct {
-	ids   []ID
+	keys  []Key
 	begun time.Time // the first
 	pages int
 	most  Alert // of the segment with the most users
 }
 
 func (o *onsets) add(a *Alert) {
-	if len(o.ids) == 0 || a.Since.Before(o.begun) {
+	if len(o.keys) == 0 || a.Since.Before(o.begun) {
 		o.begun = a.Since
 	}
-	if len(o.ids) == 0 || a.Users > o.most.Users {
+	if len(o.keys) == 0 || a.Users > o.most.Users {
 		o.most = *a
 	}
 	if a.Urgency == Page {
 		o.pages++
 	}
-	o.ids = append(o.ids, a.Segment)
+	o.keys = append(o.keys, a.key())
 }
 
 // onsets returns those that f and match select.
@@ -82,12 +82,12 @@ func (s *AlertState) alone(since time.Time) bool {
 }
 
 // formOf makes onsets members of a new incident, if there are surprisingly many.
-func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]ID, error) {
-	if len(found.ids) < fewest {
+func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]Key, error) {
+	if len(found.keys) < fewest {
 		return nil, nil
 	}
 	usual, err := n.usual(ctx, c, found.begun)
-	if err != nil || len(found.ids) < surprising(usual, false) && found.pages < surprising(usual, true) {
+	if err != nil || len(found.keys) < surprising(usual, false) && found.pages < surprising(usual, true) {
 		return nil, err
 	}
 	return n.begin(ctx, c, found)
@@ -95,7 +95,7 @@ func (n *notifier) formOf(ctx context.Context, c Cause, found *onsets) ([]ID, er
 
 // begin makes onsets members of a new incident, or of one that somebody else began
 // meanwhile.
-func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]ID, error) {
+func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]Key, error) {
 	i, err := n.going(ctx, c)
 	if err == nil && i == nil {
 		i = new(newIncident(c, found.begun))
@@ -109,7 +109,7 @@ func (n *notifier) begin(ctx context.Context, c Cause, found *onsets) ([]ID, err
 	if err != nil {
 		return nil, err
 	}
-	return found.ids, n.join(ctx, i, found.ids, &found.most)
+	return found.keys, n.join(ctx, i, found.keys, &found.most)
 }
 
 // going returns the incident that goes on for a cause and began within six hours;
@@ -131,7 +131,7 @@ func (n *notifier) going(ctx context.Context, c Cause) (*Incident, error) {
 func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found []time.Time, err error) {
 	from := until.Add(-surprisesFrom)
 	var incidents []Incident
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Since: from}) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Store: &c.Store, Since: from}) {
 		if err != nil {
 			return nil, wrap("reading the incidents", err)
 		}
@@ -139,7 +139,7 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 			incidents = append(incidents, i)
 		}
 	}
-	f := LogFilter{Action: ActionOpened, JobKind: c.JobKind, SiteGroup: c.SiteGroup, Since: from, Until: until}
+	f := LogFilter{Store: &c.Store, Action: ActionOpened, JobKind: c.JobKind, SiteGroup: c.SiteGroup, Since: from, Until: until}
 	for e, err := range n.ledger.Log(ctx, f) {
 		if err != nil {
 			return nil, wrap("reading the log", err)
@@ -155,8 +155,8 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 
 // join makes segments members of an incident, and keeps what people are told of
 // the one with the most users.
-func (n *notifier) join(ctx context.Context, i *Incident, ids []ID, a *Alert) error {
-	for chunk := range slices.Chunk(ids, tellAtOnce) {
+func (n *notifier) join(ctx context.Context, i *Incident, keys []Key, a *Alert) error {
+	for chunk := range slices.Chunk(keys, tellAtOnce) {
 		_, err := n.change(ctx, chunk, func(*SegmentState) []observation {
 			return []observation{{event: aMembership, at: n.now(), incident: i.ID, groupWait: n.groupWait}}
 		})
@@ -214,7 +214,7 @@ func (s *AlertState) explains(a *Alert) bool {
 // from a member of one; and of a site group, in which a sweep at a time found many.
 func (n *notifier) formAll(ctx context.Context, at time.Time) error {
 	causes := map[Cause]bool{}
-	_, err := n.onsets(ctx, SegmentFilter{}, func(a *Alert) bool { causes[a.cause()] = true; return false })
+	_, err := n.onsets(ctx, SegmentFilter{Store: n.store}, func(a *Alert) bool { causes[a.cause()] = true; return false })
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (n *notifier) formAll(ctx context.Context, at time.Time) error {
 	failures = append(failures, n.joinUpstream(ctx))
 	groups := map[string]bool{}
 	inSweep := func(a *Alert) bool { return a.bySweep() && a.Since.Equal(at) }
-	_, err = n.onsets(ctx, SegmentFilter{}, func(a *Alert) bool {
+	_, err = n.onsets(ctx, SegmentFilter{Store: n.store}, func(a *Alert) bool {
 		groups[a.Segment.SiteGroup] = groups[a.Segment.SiteGroup] || inSweep(a)
 		return false
 	})
@@ -234,9 +234,9 @@ func (n *notifier) formAll(ctx context.Context, at time.Time) error {
 		if !groups[group] {
 			continue
 		}
-		found, err := n.onsets(ctx, SegmentFilter{SiteGroup: group}, inSweep)
+		found, err := n.onsets(ctx, SegmentFilter{Store: n.store, SiteGroup: group}, inSweep)
 		if err == nil {
-			_, err = n.formOf(ctx, Cause{SiteGroup: group}, &found)
+			_, err = n.formOf(ctx, Cause{SiteGroup: group, Store: *n.store}, &found)
 		}
 		failures = append(failures, err)
 	}
@@ -248,8 +248,8 @@ func compareCauses(a, b Cause) int { return strings.Compare(a.String(), b.String
 // formCause makes the onsets of a cause members of the incident that goes on for
 // it, or of a new one.
 func (n *notifier) formCause(ctx context.Context, c Cause) error {
-	found, err := n.onsets(ctx, SegmentFilter{JobKind: c.JobKind, Build: c.Build}, func(a *Alert) bool { return a.cause() == c })
-	if err != nil || len(found.ids) == 0 {
+	found, err := n.onsets(ctx, SegmentFilter{Store: &c.Store, JobKind: c.JobKind, Build: c.Build}, func(a *Alert) bool { return a.cause() == c })
+	if err != nil || len(found.keys) == 0 {
 		return err
 	}
 	i, err := n.going(ctx, c)
@@ -257,7 +257,7 @@ func (n *notifier) formCause(ctx context.Context, c Cause) error {
 		return err
 	}
 	if i != nil {
-		return n.join(ctx, i, found.ids, &found.most)
+		return n.join(ctx, i, found.keys, &found.most)
 	}
 	_, err = n.formOf(ctx, c, &found)
 	return err
@@ -267,9 +267,9 @@ func (n *notifier) formCause(ctx context.Context, c Cause) error {
 // of it.
 func (n *notifier) joinUpstream(ctx context.Context) error {
 	var made []Alert
-	_, err := n.onsets(ctx, SegmentFilter{}, func(a *Alert) bool {
+	_, err := n.onsets(ctx, SegmentFilter{Store: n.store}, func(a *Alert) bool {
 		if !a.Upstream.IsZero() {
-			made = append(made, Alert{Segment: a.Segment, Upstream: a.Upstream, Kind: a.Kind, Users: a.Users})
+			made = append(made, Alert{Segment: a.Segment, Store: a.Store, Upstream: a.Upstream, Kind: a.Kind, Users: a.Users})
 		}
 		return false
 	})
@@ -277,7 +277,7 @@ func (n *notifier) joinUpstream(ctx context.Context) error {
 	for i := range made {
 		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: made[i].Upstream, Affected: true}) {
 			if err == nil && s.Alert.Incident != "" {
-				err = n.join(ctx, &Incident{ID: s.Alert.Incident}, []ID{made[i].Segment}, &made[i])
+				err = n.join(ctx, &Incident{ID: s.Alert.Incident}, []Key{made[i].key()}, &made[i])
 			}
 			failures = append(failures, err)
 		}

@@ -221,9 +221,14 @@ func surprising(usual []time.Time, pages bool) int {
 
 // String returns the cause in a few words.
 func (c Cause) String() string {
-	switch {
-	case c.Listing:
+	if c.Listing {
 		return strings.TrimSpace("listing " + c.Store)
+	}
+	if store := c.Store; store != "" {
+		c.Store = ""
+		return c.String() + " in " + store
+	}
+	switch {
 	case c.Lost:
 		return "alerts that people had been told of, and that were lost"
 	case c.Stale:

@@ -15,6 +15,7 @@ import (
 // wrong, once.
 type Mute struct {
 	Segment   ID            `json:"segment,omitzero"`     // of this segment; zero: of any
+	Store     string        `json:"store,omitempty"`      // of segments in this store; empty: in any
 	SiteGroup string        `json:"site_group,omitempty"` // of segments of this site group; empty: of any
 	Kind      validate.Kind `json:"kind,omitempty"`       // of this kind; empty: of any
 	Until     time.Time     `json:"until"`
@@ -24,8 +25,8 @@ type Mute struct {
 // Validate returns a *validate.InputError that names what is wrong.
 func (m *Mute) Validate() error {
 	switch {
-	case m.Segment.IsZero() && m.SiteGroup == "" && m.Kind == "":
-		return badInput("Mute", "empty", "a segment, a site group or a kind: nobody is deaf to everything")
+	case m.Segment.IsZero() && m.Store == "" && m.SiteGroup == "" && m.Kind == "":
+		return badInput("Mute", "empty", "a segment, a site group, a store or a kind: nobody is deaf to everything")
 	case !m.Until.After(m.At):
 		return badInput("Mute.Until", m.Until, "a time after Decision.At")
 	}
@@ -41,6 +42,9 @@ func (m *Mute) String() string {
 	if m.SiteGroup != "" {
 		parts = append(parts, "site group "+m.SiteGroup)
 	}
+	if m.Store != "" {
+		parts = append(parts, "store "+m.Store)
+	}
 	if m.Kind != "" {
 		parts = append(parts, string(m.Kind))
 	}
@@ -49,17 +53,17 @@ func (m *Mute) String() string {
 
 // same reports whether both are about the same alerts.
 func (m *Mute) same(other *Mute) bool {
-	return m.Segment == other.Segment && m.SiteGroup == other.SiteGroup && m.Kind == other.Kind
+	return m.Segment == other.Segment && m.SiteGroup == other.SiteGroup && m.Store == other.Store && m.Kind == other.Kind
 }
 
 // holds reports whether the mute is about an alert, and has not ended.
 func (m *Mute) holds(a *Alert, now time.Time) bool {
 	return now.Before(m.Until) && (m.Segment.IsZero() || m.Segment == a.Segment) &&
-		(m.SiteGroup == "" || m.SiteGroup == a.Segment.SiteGroup) && (m.Kind == "" || m.Kind == a.Kind)
+		(m.SiteGroup == "" || m.SiteGroup == a.Segment.SiteGroup) && (m.Store == "" || m.Store == a.Store) && (m.Kind == "" || m.Kind == a.Kind)
 }
 
 // MuteAlerts holds the notifications of the alerts that m is about. It takes the
-// place of a mute of the same segment, site group and kind.
+// place of a mute of the same segment, site group, store and kind.
 func MuteAlerts(ctx context.Context, l Ledger, m Mute) error {
 	err := m.Validate()
 	if err == nil {
@@ -68,7 +72,7 @@ func MuteAlerts(ctx context.Context, l Ledger, m Mute) error {
 	return wrap("segment: muting alerts", err)
 }
 
-// UnmuteAlerts ends the mute of the segment, site group and kind that m names. The
+// UnmuteAlerts ends the mute of the segment, site group, store and kind that m names. The
 // next guard or sweep tells people of what is still wrong.
 func UnmuteAlerts(ctx context.Context, l Ledger, m Mute) error {
 	err := m.Decision.Validate()
@@ -91,38 +95,38 @@ func changeMutes(ctx context.Context, l Ledger, m *Mute, action Action, change f
 	if id.IsZero() {
 		id.SiteGroup = m.SiteGroup
 	}
-	entry := LogEntry{Segment: id, At: m.At, Action: action, By: m.By, Why: m.Why, Text: m.String()}
+	entry := LogEntry{Segment: id, Store: m.Store, At: m.At, Action: action, By: m.By, Why: m.Why, Text: m.String()}
 	if err := writeLog(ctx, l, entry); err != nil {
 		return err
 	}
-	return applyMutes(ctx, l, m.At)
+	return applyMutes(ctx, l, nil, m.At)
 }
 
 // writeLog adds an entry to the log.
 func writeLog(ctx context.Context, l Ledger, e LogEntry) error {
-	return l.Change(ctx, []ID{e.Segment}, func(s *SegmentState) error {
+	return l.Change(ctx, []Key{e.Segment.In(e.Store)}, func(s *SegmentState) error {
 		s.Log = append(s.Log, e)
 		return nil
 	})
 }
 
 // applyMutes holds the notifications of the alerts that mutes are about now, and no
-// others.
-func applyMutes(ctx context.Context, l Ledger, now time.Time) error {
+// others. It looks at one store or, where that is nil, at all.
+func applyMutes(ctx context.Context, l Ledger, store *string, now time.Time) error {
 	mutes, err := l.Mutes(ctx)
 	if err != nil {
 		return wrap("reading the mutes", err)
 	}
-	var ids []ID
-	for s, err := range l.Segments(ctx, SegmentFilter{Affected: true}) {
+	var keys []Key
+	for s, err := range l.Segments(ctx, SegmentFilter{Store: store, Affected: true}) {
 		if err != nil {
 			return wrap("reading the alerts", err)
 		}
 		if s.Alert.Open != nil && mutedBy(mutes, s.Alert.Open, now) != (s.Alert.Muted != nil) {
-			ids = append(ids, s.Segment)
+			keys = append(keys, s.Key())
 		}
 	}
-	for chunk := range slices.Chunk(ids, tellAtOnce) {
+	for chunk := range slices.Chunk(keys, tellAtOnce) {
 		err := l.Change(ctx, chunk, func(s *SegmentState) error {
 			s.mute(mutes, now)
 			return nil

@@ -15,7 +15,8 @@ import (
 // ledger first, and then one of the notifiers that share it tells the alerter; what
 // was not told is told by the next one.
 type notifier struct {
-	ledger    Ledger // nil: nobody remembers what was told
+	ledger    Ledger  // nil: nobody remembers what was told
+	store     *string // of a monitor; nil: those of a guard's rules
 	alerter   Alerter
 	timeout   time.Duration // of each wait for the ledger
 	patience  time.Duration // of each wait for the alerter, in a job's way; 0: as long as the context lasts
@@ -75,7 +76,7 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		n.placeDownstream(ctx, &a)
 		a.say(what)
-		found, err = n.change(ctx, []ID{a.Segment}, func(s *SegmentState) []observation {
+		found, err = n.change(ctx, []Key{a.key()}, func(s *SegmentState) []observation {
 			if kept = s.hasAlert(); a.Protected() && s.older(a.Number) {
 				return nil
 			}
@@ -84,7 +85,7 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 		return err
 	})
 	if err == nil && kept {
-		return n.tell(ctx, found)
+		return n.tell(ctx, a.Store, found)
 	}
 	told := a // what is written down late must not say so
 	n.mu.Lock()
@@ -96,13 +97,13 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 
 // passed says that a run of a segment passed, as far as one run can tell; warning
 // is what it passed with, if people are told of that.
-func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.Report, warning *Alert) error {
+func (n *notifier) passed(ctx context.Context, key Key, number int64, r *validate.Report, warning *Alert) error {
 	if n.ledger == nil {
 		if warning != nil {
 			warning.say(warning.Text)
 			return n.say(context.WithoutCancel(ctx), []Alert{*warning}, nil)
 		}
-		return n.say(context.WithoutCancel(ctx), nil, []Alert{{Segment: id}})
+		return n.say(context.WithoutCancel(ctx), nil, []Alert{{Segment: key.Segment, Store: key.Store}})
 	}
 	var found news
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
@@ -112,7 +113,7 @@ func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.
 			warning.say(warning.Text)
 			seen = append(seen, observation{event: aFault, at: warning.At, alert: *warning})
 		}
-		found, err = n.change(ctx, []ID{id}, func(s *SegmentState) []observation {
+		found, err = n.change(ctx, []Key{key}, func(s *SegmentState) []observation {
 			if warning == nil && len(s.Alert.Marks)+len(s.Alert.Told)+len(s.Alert.Trying) == 0 {
 				return nil // as nearly always
 			}
@@ -123,11 +124,12 @@ func (n *notifier) passed(ctx context.Context, id ID, number int64, r *validate.
 	if len(found.pending) == 0 && n.now().Unix()-n.others.Load() < int64(claimFor/time.Second) {
 		return err // no claim ran out since others were looked for
 	}
-	return join(err, n.tell(ctx, found))
+	return join(err, n.tell(ctx, key.Store, found))
 }
 
-// tell tells people what a guard's observations led to, and what others left untold.
-func (n *notifier) tell(ctx context.Context, found news) error {
+// tell tells people what a guard's observations led to, and what others left untold
+// of the same store.
+func (n *notifier) tell(ctx context.Context, store string, found news) error {
 	n.others.Store(n.now().Unix())
 	return afterwards(ctx, n.timeout, func(ctx context.Context) error {
 		for _, a := range found.opened {
@@ -140,30 +142,31 @@ func (n *notifier) tell(ctx context.Context, found news) error {
 		if err := n.deliver(ctx, found.pending, false); err != nil {
 			return err
 		}
-		return n.deliverOthers(ctx)
+		return n.deliverOthers(ctx, store)
 	})
 }
 
 // A news is what came of some observations.
 type news struct {
 	opened  []Alert // onsets
-	pending []ID    // of which people are to be told something
+	pending []Key   // of which people are to be told something
 }
 
 // change takes observations in, all of them or none, and writes into the log what
 // follows from them.
-func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentState) []observation) (news, error) {
-	if len(ids) == 0 {
+func (n *notifier) change(ctx context.Context, keys []Key, observed func(*SegmentState) []observation) (news, error) {
+	if len(keys) == 0 {
 		return news{}, nil
 	}
-	opened, pending := map[ID]Alert{}, map[ID]bool{}
-	err := n.ledger.Change(ctx, ids, func(s *SegmentState) error {
-		delete(opened, s.Segment)
+	opened, pending := map[Key]Alert{}, map[Key]bool{}
+	err := n.ledger.Change(ctx, keys, func(s *SegmentState) error {
+		key := s.Key()
+		delete(opened, key)
 		for _, o := range observed(s) {
 			if s.hasAlert() && slices.Contains(s.observe(o), ActionOpened) {
-				opened[s.Segment] = *s.Alert.Open
+				opened[key] = *s.Alert.Open
 			}
-			pending[s.Segment] = s.Alert.Pending()
+			pending[key] = s.Alert.Pending()
 		}
 		return nil
 	})
@@ -171,12 +174,12 @@ func (n *notifier) change(ctx context.Context, ids []ID, observed func(*SegmentS
 		return news{}, wrap("writing the alert down", err)
 	}
 	var found news
-	for _, id := range sorted(pending) {
-		if a, ok := opened[id]; ok {
+	for _, key := range sorted(pending) {
+		if a, ok := opened[key]; ok {
 			found.opened = append(found.opened, a)
 		}
-		if pending[id] {
-			found.pending = append(found.pending, id)
+		if pending[key] {
+			found.pending = append(found.pending, key)
 		}
 	}
 	return found, nil
@@ -194,7 +197,7 @@ func (s *SegmentState) observe(o observation) []Action {
 		}
 		mark := about.worst()
 		s.Log = append(s.Log, LogEntry{
-			Segment: s.Segment, At: o.at, Action: action, RunID: about.Open.RunID,
+			Segment: s.Segment, Store: s.Store, At: o.at, Action: action, RunID: about.Open.RunID,
 			Mark: &mark, Incident: about.Incident, Text: text,
 		})
 	}
@@ -212,13 +215,13 @@ func (n *notifier) say(ctx context.Context, firing, resolved []Alert) error {
 	return within(ctx, n.patience, func(ctx context.Context) error { return n.alerter.Tell(ctx, firing, resolved) })
 }
 
-// ids returns the segments that f selects.
-func (n *notifier) ids(ctx context.Context, f SegmentFilter) (found []ID, err error) {
+// keys returns those of the segments that f selects.
+func (n *notifier) keys(ctx context.Context, f SegmentFilter) (found []Key, err error) {
 	for s, err := range n.ledger.Segments(ctx, f) {
 		if err != nil {
 			return nil, wrap("reading the alerts", err)
 		}
-		found = append(found, s.Segment)
+		found = append(found, s.Key())
 	}
 	return found, nil
 }

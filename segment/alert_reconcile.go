@@ -11,8 +11,7 @@ import (
 
 // labels are what tells the alerts of an alerter that keeps them apart.
 type labels struct {
-	segment  ID
-	store    string
+	key      Key
 	urgency  Urgency
 	kind     validate.Kind
 	level    Level
@@ -25,9 +24,9 @@ type labels struct {
 // labels returns those of an alert. The segment of an incident's is a name only,
 // and its kind changes.
 func (a *Alert) labels() labels {
-	l := labels{a.Segment, a.Store, a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident, a.Ring}
+	l := labels{a.key(), a.Urgency, a.Kind, a.Level, a.Job.Kind, a.Build, a.Incident, a.Ring}
 	if a.Ring > 0 {
-		l.segment.Name, l.kind = "", ""
+		l.key.Segment.Name, l.kind = "", ""
 	}
 	return l
 }
@@ -67,7 +66,7 @@ func (n *notifier) reconcile(ctx context.Context) error {
 		if err != nil {
 			return wrap("reading the alerter's alerts", err)
 		}
-		if a.Ledger == name {
+		if a.Ledger == name && a.Store == *n.store {
 			h.has[h.hash(&a)] = true
 		}
 	}
@@ -79,7 +78,7 @@ func (n *notifier) reconcile(ctx context.Context) error {
 		if err != nil {
 			return wrap("reading the alerter's alerts", err)
 		}
-		if a.Ledger == name && h.has[h.hash(&a)] && n.now().Sub(a.Told) > 2*claimFor {
+		if a.Ledger == name && a.Store == *n.store && h.has[h.hash(&a)] && n.now().Sub(a.Told) > 2*claimFor {
 			orphans = append(orphans, a)
 		}
 		if len(orphans) == tellAtOnce {
@@ -95,7 +94,7 @@ func (n *notifier) reconcile(ctx context.Context) error {
 // lostIncidents finds the incidents that the alerter was told of and does not have.
 func (n *notifier) lostIncidents(ctx context.Context, h *heard) error {
 	var lost []string
-	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Store: n.store, Open: true}) {
 		if err != nil {
 			return wrap("reading the incidents", err)
 		}
@@ -124,25 +123,25 @@ func (n *notifier) lostIncidents(ctx context.Context, h *heard) error {
 // lostSegments finds the segments that the alerter was told of and does not have.
 // Many of them, of which each would ring, come back as one incident.
 func (n *notifier) lostSegments(ctx context.Context, h *heard) error {
-	var lost []ID
+	var lost []Key
 	var alone onsets
-	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Store: n.store, Affected: true}) {
 		if err != nil {
 			return wrap("reading the alerts", err)
 		}
 		misses := false
 		for _, t := range s.Alert.Told {
-			if !h.takes(new(s.Alert.alert(s.Segment, t.Mark))) && slices.Contains(s.Alert.Marks, t.Mark) {
+			if !h.takes(new(s.Alert.alert(s.Key(), t.Mark))) && slices.Contains(s.Alert.Marks, t.Mark) {
 				misses = true
 			}
 		}
 		for _, m := range s.Alert.Trying {
-			h.takes(new(s.Alert.alert(s.Segment, m)))
+			h.takes(new(s.Alert.alert(s.Key(), m)))
 		}
 		if !misses {
 			continue
 		}
-		if lost = append(lost, s.Segment); s.Alert.Incident == "" {
+		if lost = append(lost, s.Key()); s.Alert.Incident == "" {
 			alone.add(s.Alert.Open)
 		}
 	}
@@ -152,11 +151,11 @@ func (n *notifier) lostSegments(ctx context.Context, h *heard) error {
 			return err
 		}
 	}
-	if len(alone.ids) < fewest {
+	if len(alone.keys) < fewest {
 		return nil
 	}
 	alone.begun = n.now()
-	_, err := n.begin(ctx, Cause{Lost: true}, &alone)
+	_, err := n.begin(ctx, Cause{Lost: true, Store: *n.store}, &alone)
 	return err
 }
 
@@ -165,7 +164,7 @@ func (n *notifier) endOrphans(ctx context.Context, orphans []Alert) error {
 	var over []Alert
 	for _, a := range orphans {
 		known := false
-		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: a.Segment, Affected: true}) {
+		for s, err := range n.ledger.Segments(ctx, SegmentFilter{Segment: a.Segment, Store: &a.Store, Affected: true}) {
 			if err != nil {
 				return wrap("reading the alerts", err)
 			}
@@ -192,17 +191,17 @@ func (n *notifier) remind(ctx context.Context) error {
 		return nil
 	}
 	var failures []error
-	var ids []ID
-	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+	var keys []Key
+	for s, err := range n.ledger.Segments(ctx, SegmentFilter{Store: n.store, Affected: true}) {
 		if err != nil {
 			failures = append(failures, wrap("reading the alerts", err))
 			break
 		}
 		if s.Alert.outworn(n.now()) {
-			ids = append(ids, s.Segment)
+			keys = append(keys, s.Key())
 		}
 	}
-	for chunk := range slices.Chunk(ids, tellAtOnce) {
+	for chunk := range slices.Chunk(keys, tellAtOnce) {
 		failures = append(failures, n.deliver(ctx, chunk, true))
 	}
 	return joinFew(failures)

@@ -170,8 +170,8 @@ func (s *AlertState) clone() AlertState {
 }
 
 // alert returns what the alerter is told by a mark. over says that it is over.
-func (s *AlertState) alert(id ID, m Mark) Alert {
-	a := Alert{Segment: id, Text: s.Over}
+func (s *AlertState) alert(key Key, m Mark) Alert {
+	a := Alert{Segment: key.Segment, Store: key.Store, Text: s.Over}
 	if s.Open != nil {
 		a = *s.Open
 	}

@@ -114,9 +114,9 @@ var observations = map[string]func(*room){
 	"its size is accepted": func(r *room) {
 		r.change(func(s *SegmentState) { s.accept(validate.Size{Users: 7, At: r.now}, r.decision()) })
 	},
-	"the segment is forgotten": func(r *room) { require.NoError(r.t, Forget(r.t.Context(), r.ledger, theOne)) },
+	"the segment is forgotten": func(r *room) { require.NoError(r.t, Forget(r.t.Context(), r.ledger, theOne.In(""))) },
 	"called a false alarm": func(r *room) {
-		err := FalseAlarm(r.t.Context(), r.ledger, theOne, r.decision())
+		err := FalseAlarm(r.t.Context(), r.ledger, theOne.In(""), r.decision())
 		if err != nil {
 			require.ErrorContains(r.t, err, "no alert is open for site-a/one")
 		}
@@ -130,7 +130,7 @@ var observations = map[string]func(*room){
 	},
 	"ended by hand in the alerter": func(r *room) {
 		for l := range r.keeper.alerts {
-			if l.segment == theOne {
+			if l.key.Segment == theOne {
 				delete(r.keeper.alerts, l)
 			}
 		}
@@ -221,6 +221,7 @@ func newRoom(t *testing.T) *room {
 	r.keeper.now = func() time.Time { return r.now }
 	r.config = MonitorConfig{Ledger: r.ledger, Alerter: r.keeper, Now: r.keeper.now}
 	r.n = newNotifier(r.ledger, r.keeper, defaultTimeout, 2*time.Second, func() time.Time { return r.now })
+	r.n.store = new("")
 	return r
 }
 
@@ -315,7 +316,7 @@ func (r *room) pass(number int64, warning *Alert, explains ...validate.Kind) {
 		warning.State = RunCommitted
 		report.Findings = append(report.Findings, validate.Finding{Kind: warning.Kind, Severity: validate.Warn})
 	}
-	require.NoError(r.t, r.n.passed(r.t.Context(), theOne, number, &report, warning))
+	require.NoError(r.t, r.n.passed(r.t.Context(), theOne.In(""), number, &report, warning))
 }
 
 // goesLive has a run go live, with a number.
@@ -339,7 +340,7 @@ func (r *room) mute(d time.Duration) {
 func (r *room) decision() Decision { return Decision{By: "ann", Why: "she looked", At: r.now} }
 
 func (r *room) change(change func(*SegmentState)) {
-	require.NoError(r.t, r.ledger.Change(r.t.Context(), []ID{theOne}, func(s *SegmentState) error { change(s); return nil }))
+	require.NoError(r.t, r.ledger.Change(r.t.Context(), []Key{theOne.In("")}, func(s *SegmentState) error { change(s); return nil }))
 }
 
 func (r *room) deliver() { require.NoError(r.t, r.n.deliverAll(r.t.Context())) }
@@ -410,12 +411,12 @@ func (r *room) agrees() {
 	s := r.state()
 	has := 0
 	for l := range r.keeper.alerts {
-		if l.segment == theOne {
+		if l.key.Segment == theOne {
 			has++
 		}
 	}
 	require.Len(r.t, s.Alert.Told, has)
 	for _, told := range s.Alert.Told {
-		require.Contains(r.t, r.keeper.alerts, new(s.Alert.alert(theOne, told.Mark)).labels())
+		require.Contains(r.t, r.keeper.alerts, new(s.Alert.alert(theOne.In(""), told.Mark)).labels())
 	}
 }

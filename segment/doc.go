@@ -69,6 +69,13 @@
 // what was rejected, what would have failed, what has an unknown outcome, and what
 // was called suspect.
 //
+// # Several stores
+//
+// Where segments of one name are in several stores, [Rule].Store names the one that a
+// job writes to, and [MonitorConfig].Store the one that a monitor lists. Sizes, what is
+// live, runs and alerts are kept for each segment and store by itself ([Key]), and a
+// monitor judges and ends only those of its own. Decisions, and mutes, name the store.
+//
 // # Watching all segments
 //
 // A job's own check cannot see that a segment shrank with no job running, that
@@ -159,6 +166,8 @@
 // where none is open. The two of sweeps are of the last one, and of when the last
 // complete one began, in Unix time. A sweep is complete where Sweep returned no
 // error. A process that has not swept yet has none of the gauges.
+//
+// Where a store is named, all of them and the spans have segmentguard.store.
 //
 // No metric carries the name of a segment. A process that runs one build has one
 // value of segmentguard.build at a time, and a store of metrics one for each build

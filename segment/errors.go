@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -117,6 +118,14 @@ func joinFew(errs []error) error {
 
 func badInput(field string, value any, want string) error {
 	return &validate.InputError{Field: field, Value: value, Want: want}
+}
+
+// checkStore refuses a name that no database could give back unchanged.
+func checkStore(field, store string) error {
+	if !utf8.ValidString(store) {
+		return badInput(field, fmt.Sprintf("%+q", store), "UTF-8")
+	}
+	return nil
 }
 
 const (

@@ -55,7 +55,7 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		context.AfterFunc(ctx, lease.end)
 	}
 	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
-		if r.start, err = r.guard.config.Ledger.Next(ctx, r.run.Job.To); err != nil {
+		if r.start, err = r.guard.config.Ledger.Next(ctx, r.key()); err != nil {
 			return err
 		}
 		r.begun, r.moved = true, false // who went live while it waited went live before it began
@@ -79,7 +79,7 @@ func (r *guardedRun) begin(ctx context.Context) error {
 func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Run) error) (report validate.Report, err error) {
 	ctx, span := g.tracer.Start(ctx, "do segment")
 	defer span.End()
-	defer func() { annotate(span, &guardedRun{run: run, report: report}, err) }()
+	defer func() { annotate(span, &guardedRun{run: run, report: report, turn: run.turn}, err) }()
 	if err := g.Begin(ctx, &run); err != nil {
 		r := guardedRun{guard: g, run: run}
 		r.describe()
@@ -123,9 +123,7 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 	r.describe()
 	r.at = r.guard.now()
 	r.unverified(&outage{"writing", failure})
-	if rules := r.guard.config.Rules; rules != nil {
-		r.rule, _ = rules(context.WithoutCancel(ctx), r.run.Job)
-	}
+	_ = r.findRule(context.WithoutCancel(ctx)) // without one it is judged by the strictest
 	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
 	r.count(ctx, err)
 	return join(err, r.drop(ctx, func() error {

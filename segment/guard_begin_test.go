@@ -275,7 +275,7 @@ func TestDo(t *testing.T) {
 					require.Equal(t, c.urgent, b.alerts[0].Urgency)
 					require.Equal(t, !b.run.Live, b.alerts[0].Protected())
 				}
-				_, err = b.ledger.Next(t.Context(), cars)
+				_, err = b.ledger.Next(t.Context(), cars.In(""))
 				require.NoError(t, err)
 			})
 		})

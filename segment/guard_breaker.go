@@ -97,15 +97,16 @@ func (r *guardedRun) admitBuild(ctx context.Context) error {
 
 // damaged returns how many segments have a proven fault of the run's job kind and
 // build that began after a time.
-func (r *guardedRun) damaged(ctx context.Context, after time.Time) (n int, err error) {
+func (r *guardedRun) damaged(ctx context.Context, after time.Time) (int, error) {
+	segments := map[ID]bool{} // which may be in several stores
 	for s, err := range r.guard.config.Ledger.Segments(ctx, SegmentFilter{Affected: true, JobKind: r.run.Job.Kind, Build: r.run.Build}) {
 		if err != nil {
 			return 0, wrap("reading the alerts", err)
 		}
 		a := s.Alert.Open
 		if a != nil && a.Job.Kind == r.run.Job.Kind && a.Since.After(after) && !offHistory(a.Kind) && a.Kind != validate.Unverified {
-			n++
+			segments[s.Segment] = true
 		}
 	}
-	return n, nil
+	return len(segments), nil
 }

@@ -32,6 +32,9 @@ type guardedRun struct {
 	untold     error // why people could not be told: the next guard or sweep tells them
 }
 
+// key returns the key of the segment that the run writes.
+func (r *guardedRun) key() Key { return r.run.Job.To.In(r.store) }
+
 // decide judges the run, and makes it live or rejects it.
 func (r *guardedRun) decide(ctx context.Context) error {
 	err := r.prepare(ctx)
@@ -78,12 +81,8 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	if err := r.run.check(!r.admitting); err != nil {
 		return err
 	}
-	if find := r.guard.config.Rules; find != nil {
-		rule, err := find(ctx, r.run.Job)
-		if err != nil {
-			return &outage{"finding the rule", err}
-		}
-		r.rule = rule
+	if err := r.findRule(ctx); err != nil {
+		return err
 	}
 	if err := r.rule.check(); err != nil {
 		return err
@@ -97,6 +96,39 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	return nil
 }
 
+// findRule finds the rule that the run is judged by, and the store that it writes to.
+func (r *guardedRun) findRule(ctx context.Context) error {
+	find := r.guard.config.Rules
+	if find == nil {
+		return nil
+	}
+	rule, err := find(ctx, r.run.Job)
+	if err != nil {
+		r.store = r.storeBefore(ctx)
+		return &outage{"finding the rule", err}
+	}
+	r.rule, r.store = rule, rule.Store
+	return nil
+}
+
+// storeBefore returns the store that the job wrote to before, for a run whose rule
+// cannot be found: its alert must be over when a later run passes.
+func (r *guardedRun) storeBefore(ctx context.Context) string {
+	store, ledger := r.store, r.guard.config.Ledger
+	if store != "" || ledger == nil {
+		return store
+	}
+	_ = afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		for s, err := range ledger.Segments(ctx, SegmentFilter{Segment: r.run.Job.To}) {
+			if err == nil && s.Last.JobID == r.run.Job.ID {
+				store = s.Store
+			}
+		}
+		return nil
+	})
+	return store
+}
+
 // judge reads earlier sizes and what is stored, and judges the output by them.
 // That sizes could not be read is told beside what was judged without them: it is
 // the least grave, so it comes last.
@@ -104,7 +136,7 @@ func (r *guardedRun) judge(ctx context.Context) {
 	outage := r.readSizes(ctx)
 	r.at = r.after()
 	r.out = validate.Output{
-		Name:         r.run.Job.To.String(),
+		Name:         r.key().String(),
 		JobKind:      string(r.run.Job.Kind),
 		Expected:     r.run.Expected,
 		SelfReported: r.run.Job.Kind == JobKindLookalike,
@@ -148,7 +180,7 @@ func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
 		from = r.guard.config.Ledger
 	}
 	err := within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
-		r.sizes, err = from.Sizes(ctx, r.run.Job.To, KeptSizes)
+		r.sizes, err = from.Sizes(ctx, r.key(), KeptSizes)
 		return err
 	})
 	if err == nil {
@@ -261,7 +293,7 @@ func (r *guardedRun) tellOfLive(ctx context.Context, state RunState, recorded er
 		if slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return !errors.Is(f.Cause, errNumberless) }) {
 			warning = r.warning(state)
 		}
-		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.run.Job.To, r.start.Number, &r.report, warning))
+		r.untold = wrap("telling that it passed", r.guard.notifier.passed(ctx, r.key(), r.start.Number, &r.report, warning))
 	}
 }
 
@@ -291,6 +323,7 @@ func (r *guardedRun) record(state RunState) Record {
 	}
 	return Record{
 		Segment: r.run.Job.To,
+		Store:   r.store,
 		RunID:   r.run.ID,
 		Attempt: r.run.Attempt,
 		Number:  r.start.Number,

@@ -15,7 +15,7 @@ const graceful = time.Second
 func (r *guardedRun) watch(ctx context.Context) (stop func()) {
 	out := &lookout{}
 	r.lookout = out
-	beside := &guardedRun{guard: r.guard, run: r.run, turn: turn{begun: r.begun, start: r.start}} // what the job does to r is no business of ours
+	beside := &guardedRun{guard: r.guard, run: r.run, turn: turn{store: r.store, begun: r.begun, start: r.start}} // what the job does to r is no business of ours
 	returned, over := make(chan struct{}), make(chan struct{})
 	halt := context.AfterFunc(ctx, func() {
 		defer close(over)
@@ -47,9 +47,7 @@ func (r *guardedRun) late(ctx context.Context, committing bool) {
 		text += ", from its commit: it may be live or not"
 	}
 	r.unverified(&outage{"the job does not return", context.Cause(ctx)})
-	if rules := r.guard.config.Rules; rules != nil {
-		r.rule, _ = rules(context.WithoutCancel(ctx), r.run.Job)
-	}
+	_ = r.findRule(context.WithoutCancel(ctx))
 	err := r.recordAfter(ctx, state)
 	r.alert(ctx, state, text)
 	if err = join(err, r.untold); err != nil {

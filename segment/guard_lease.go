@@ -19,7 +19,8 @@ import (
 // A turn is what a run knows and holds of its segment's commit row. How runs go
 // live one after another is argued at CommitRow.
 type turn struct {
-	begun      bool // start is known
+	store      string // that the run writes to, as its rule names it
+	begun      bool   // start is known
 	start      Start
 	hold       Hold
 	lease      *lease // nil: none, as in a job's own transaction
@@ -62,7 +63,7 @@ func (r *guardedRun) lock(ctx context.Context) error {
 	return r.waiting(ctx, "transaction", func(ctx context.Context) error {
 		ctx, cancel := timeout(ctx, r.guard.config.Timeout)
 		defer cancel()
-		err := tx.Lock(ctx, r.run.Job.To, r.enter)
+		err := tx.Lock(ctx, r.key(), r.enter)
 		if _, held := errors.AsType[*heldError](err); held { // who has the lease needs the row that we hold now
 			err = fmt.Errorf("%w: %w", ErrOvertaken, err)
 		}
@@ -97,7 +98,7 @@ func (r *guardedRun) waitedFor(ctx context.Context, err error) error {
 // onTheirWay returns what is recorded of other runs of the segment that began and did
 // not end.
 func (r *guardedRun) onTheirWay(ctx context.Context) (began []*Record, _ error) {
-	for e, err := range r.guard.config.Ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Since: r.at.AddDate(0, 0, -1)}) {
+	for e, err := range r.guard.config.Ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Store: &r.store, Since: r.at.AddDate(0, 0, -1)}) {
 		if err != nil {
 			return began, err
 		}
@@ -119,7 +120,7 @@ func (r *guardedRun) observe(ctx context.Context) {
 		return
 	}
 	r.overlapped = within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
-		now, err := r.guard.config.Ledger.Next(ctx, r.run.Job.To)
+		now, err := r.guard.config.Ledger.Next(ctx, r.key())
 		r.hold = Hold{Generation: now.Generation, Observed: true}
 		return err
 	}) != nil
@@ -135,11 +136,11 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	}
 	switch {
 	case r.start.Number != 0 && r.start.Number < c.mayBeLive():
-		return c.superseded(r.run.Job.To, r.run.ID)
+		return c.superseded(r.key(), r.run.ID)
 	case c.held() && c.RunID == r.run.ID && c.Attempt > r.run.Attempt:
-		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.run.Job.To, r.run.Attempt, r.run.ID, ErrSuperseded, c.Attempt)
+		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.key(), r.run.Attempt, r.run.ID, ErrSuperseded, c.Attempt)
 	case c.held():
-		return &heldError{r.run.Job.To, *c}
+		return &heldError{r.key(), *c}
 	}
 	r.moved, r.overlapped = c.Generation != r.start.Generation, c.RunID != ""
 	switch {
@@ -159,7 +160,7 @@ func (r *guardedRun) waiting(ctx context.Context, by string, wait func(context.C
 	defer span.End()
 	begun := time.Now()
 	err := wait(ctx)
-	about := []attribute.KeyValue{attribute.String("segmentguard.hold", by), attribute.String("segmentguard.job.kind", string(r.run.Job.Kind))}
+	about := append(storeAttribute(r.store), attribute.String("segmentguard.hold", by), attribute.String("segmentguard.job.kind", string(r.run.Job.Kind)))
 	if err != nil {
 		about = append(about, attribute.String("error.type", waitError(err)))
 		span.SetStatus(codes.Error, err.Error())
@@ -176,9 +177,9 @@ func (r *guardedRun) takeLease(ctx context.Context) error {
 	var waitsFor error
 	for polls := 0; ; polls++ {
 		asked := time.Now()
-		err := r.guard.config.Ledger.Lock(ctx, r.run.Job.To, r.enter)
+		err := r.guard.config.Ledger.Lock(ctx, r.key(), r.enter)
 		if err == nil {
-			r.lease = &lease{ledger: r.guard.config.Ledger, segment: r.run.Job.To, token: r.hold.Token, until: asked.Add(leaseFor)}
+			r.lease = &lease{ledger: r.guard.config.Ledger, key: r.key(), token: r.hold.Token, until: asked.Add(leaseFor)}
 			r.lease.renewLater(context.WithoutCancel(ctx))
 			return nil
 		}
@@ -206,9 +207,9 @@ func pause(run string, polls int) time.Duration {
 
 // A lease is one that a guard has taken, and renews until it ends it.
 type lease struct {
-	ledger  Ledger
-	segment ID
-	token   int64
+	ledger Ledger
+	key    Key
+	token  int64
 
 	mu    sync.Mutex
 	until time.Time   // until when nobody can have taken it over, by this machine's monotonic clock
@@ -236,7 +237,7 @@ func (l *lease) renewLater(ctx context.Context) {
 func (l *lease) renew(ctx context.Context) bool {
 	asked, lost := time.Now(), false
 	err := within(ctx, leaseFor/6, func(ctx context.Context) error {
-		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
+		return l.ledger.Lock(ctx, l.key, func(c *CommitRow) error {
 			if c.Damaged != nil {
 				return c.Damaged
 			}
@@ -288,7 +289,7 @@ func (r *guardedRun) release(ctx context.Context) {
 	l.end()
 	r.lease = nil
 	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
-		return l.ledger.Lock(ctx, l.segment, func(c *CommitRow) error {
+		return l.ledger.Lock(ctx, l.key, func(c *CommitRow) error {
 			c.release(l.token)
 			return nil
 		})

@@ -106,7 +106,7 @@ func TestAttemptsInAllOrders(t *testing.T) {
 					require.False(t, segment.Retryable(older.err))
 					require.Equal(t, []int{0, 1}, []int{older.committed, older.discarded}, "nothing went live, nothing is left")
 				}
-				sizes, err := r.ledger.Sizes(t.Context(), cars, 10)
+				sizes, err := r.ledger.Sizes(t.Context(), cars.In(""), 10)
 				require.NoError(t, err)
 				want := map[bool]int{true: 2, false: 1}[older.err == nil]
 				require.Len(t, sizes, want, "who was told of no error is recorded, once")

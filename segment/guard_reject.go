@@ -143,10 +143,10 @@ func (r *guardedRun) commitFailed(ctx context.Context, failure error) error {
 	}
 	landed := false
 	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
-		if err := ledger.Lock(ctx, r.run.Job.To, func(*CommitRow) error { return nil }); err != nil {
+		if err := ledger.Lock(ctx, r.key(), func(*CommitRow) error { return nil }); err != nil {
 			return err
 		}
-		for e, err := range ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, RunID: r.run.ID}) {
+		for e, err := range ledger.Log(ctx, LogFilter{Segment: r.run.Job.To, Store: &r.store, RunID: r.run.ID}) {
 			if err != nil {
 				return err
 			}
@@ -247,6 +247,7 @@ func (r *guardedRun) alert(ctx context.Context, state RunState, text string) {
 func (r *guardedRun) found(state RunState, text string) Alert {
 	a := Alert{
 		Segment: r.run.Job.To,
+		Store:   r.store,
 		Urgency: urgencyOf(&r.report),
 		Kind:    r.report.Gravest(),
 		Text:    text,

@@ -27,6 +27,14 @@ func waitHistogram(meters metric.MeterProvider) (metric.Float64Histogram, error)
 		metric.WithExplicitBucketBoundaries(waitBounds...))
 }
 
+// storeAttribute returns the attribute of a store, where one is named.
+func storeAttribute(store string) []attribute.KeyValue {
+	if store == "" {
+		return nil
+	}
+	return []attribute.KeyValue{attribute.String("segmentguard.store", store)}
+}
+
 func waitError(err error) string {
 	switch {
 	case errors.Is(err, ErrSuperseded):
@@ -49,6 +57,7 @@ func annotate(span trace.Span, r *guardedRun, err error) {
 		attribute.Int("segmentguard.run.attempt", r.run.Attempt),
 		attribute.String("segmentguard.verdict", string(r.report.Verdict())),
 	)
+	span.SetAttributes(storeAttribute(r.store)...)
 	if r.run.Build != "" {
 		span.SetAttributes(attribute.String("segmentguard.build", r.run.Build))
 	}
@@ -84,10 +93,10 @@ func (r *guardedRun) count(ctx context.Context, err error) {
 	if yields(err) { // what it read back may be another run's
 		verdict = validate.VerdictUnverified
 	}
-	attrs := []attribute.KeyValue{
+	attrs := append(storeAttribute(r.store),
 		attribute.String("segmentguard.run.outcome", r.outcome(err)),
 		attribute.String("segmentguard.verdict", string(verdict)),
-	}
+	)
 	if r.run.Job.Kind != "" {
 		attrs = append(attrs, attribute.String("segmentguard.job.kind", string(r.run.Job.Kind)))
 	}

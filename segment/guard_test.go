@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 
 // told makes an alert one that is open, and that the alerter was told of.
 func (b *bench) told(a segment.Alert) {
-	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.ID{a.Segment}, func(s *segment.SegmentState) error {
+	require.NoError(b.t, b.ledger.Change(b.t.Context(), []segment.Key{a.Segment.In("")}, func(s *segment.SegmentState) error {
 		opened(s, a)
 		return nil
 	}))
@@ -96,11 +96,11 @@ func (b *bench) stored(context.Context) (validate.Summary, error) {
 	return validate.Count(b.staged), b.event("stored")
 }
 
-func (b *bench) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+func (b *bench) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 	if err := b.event("sizes"); err != nil {
 		return nil, err
 	}
-	return b.ledger.Sizes(ctx, id, n)
+	return b.ledger.Sizes(ctx, key, n)
 }
 
 func (b *bench) Record(ctx context.Context, r segment.Record) error {
@@ -111,25 +111,25 @@ func (b *bench) Record(ctx context.Context, r segment.Record) error {
 	return b.ledger.Record(ctx, r)
 }
 
-func (b *bench) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+func (b *bench) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
 	b.mu.Lock()
 	err := b.fail["lock"]
 	b.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return b.ledger.Lock(ctx, id, change)
+	return b.ledger.Lock(ctx, key, change)
 }
 
-func (b *bench) Next(ctx context.Context, id segment.ID) (segment.Start, error) {
+func (b *bench) Next(ctx context.Context, key segment.Key) (segment.Start, error) {
 	if err := b.fail["next"]; err != nil {
 		return segment.Start{}, err
 	}
-	return b.ledger.Next(ctx, id)
+	return b.ledger.Next(ctx, key)
 }
 
-func (b *bench) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	return b.ledger.Change(ctx, ids, change)
+func (b *bench) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	return b.ledger.Change(ctx, keys, change)
 }
 
 func (b *bench) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
@@ -208,7 +208,7 @@ func (b *bench) past(sizes ...int64) {
 }
 
 func (b *bench) baseline() []int64 {
-	sizes, err := b.ledger.Sizes(b.t.Context(), cars, 100)
+	sizes, err := b.ledger.Sizes(b.t.Context(), cars.In(""), 100)
 	require.NoError(b.t, err)
 	users := []int64{}
 	for _, s := range sizes {
@@ -700,9 +700,9 @@ func TestAttemptsOvertake(t *testing.T) {
 func TestInTransaction(t *testing.T) {
 	inside := func(b *bench) {
 		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
-		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 			b.events = append(b.events, "tx sizes")
-			return tx.ledger.Sizes(ctx, id, n)
+			return tx.ledger.Sizes(ctx, key, n)
 		}, func(ctx context.Context, r segment.Record) error {
 			b.events = append(b.events, "tx "+string(r.State))
 			if err := b.fail["tx "+string(r.State)]; err != nil {
@@ -790,12 +790,12 @@ func TestInTransaction(t *testing.T) {
 type history struct {
 	*segment.Memory
 
-	sizes  func(context.Context, segment.ID, int) ([]validate.Size, error)
+	sizes  func(context.Context, segment.Key, int) ([]validate.Size, error)
 	record func(context.Context, segment.Record) error
 }
 
-func (h history) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
-	return h.sizes(ctx, id, n)
+func (h history) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+	return h.sizes(ctx, key, n)
 }
 func (h history) Record(ctx context.Context, r segment.Record) error { return h.record(ctx, r) }
 
@@ -814,11 +814,11 @@ func TestCancelled(t *testing.T) {
 				}
 				return inner(ctx)
 			}
-			b.config.Ledger = history{b.ledger, func(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+			b.config.Ledger = history{b.ledger, func(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 				if at == "sizes" {
 					stop()
 				}
-				return b.Sizes(context.WithoutCancel(ctx), id, n)
+				return b.Sizes(context.WithoutCancel(ctx), key, n)
 			}, func(ctx context.Context, r segment.Record) error {
 				if at == "passed" && r.State == segment.RunPassed {
 					stop()
@@ -967,7 +967,7 @@ func TestClocksApart(t *testing.T) {
 	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, RunID: "x", State: segment.RunCommitted, Users: 5300, At: ahead}))
 	_, err := b.commit()
 	require.NoError(t, err)
-	sizes, err := b.ledger.Sizes(t.Context(), cars, 10)
+	sizes, err := b.ledger.Sizes(t.Context(), cars.In(""), 10)
 	require.NoError(t, err)
 	require.Len(t, sizes, 2)
 	require.True(t, sizes[1].At.After(sizes[0].At))
@@ -1022,7 +1022,7 @@ func TestConcurrentCommits(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	sizes, err := ledger.Sizes(t.Context(), cars, 100)
+	sizes, err := ledger.Sizes(t.Context(), cars.In(""), 100)
 	require.NoError(t, err)
 	require.Len(t, sizes, 60, "the last sixty are kept")
 	require.True(t, slices.IsSortedFunc(sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) }))
@@ -1069,8 +1069,8 @@ func (h *hanging) Record(ctx context.Context, r segment.Record) error {
 	return errors.Join(h.hang(ctx, string(r.State)), h.Memory.Record(ctx, r))
 }
 
-func (h *hanging) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	return errors.Join(h.hang(ctx, "alerts"), h.Memory.Change(ctx, ids, change))
+func (h *hanging) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	return errors.Join(h.hang(ctx, "alerts"), h.Memory.Change(ctx, keys, change))
 }
 
 func (h *hanging) Tell(ctx context.Context, firing, _ []segment.Alert) error {

@@ -160,7 +160,7 @@ func TestLiveIsNotKnown(t *testing.T) {
 			b.run.Stored = func(context.Context) (validate.Summary, error) { runtime.Goexit(); return validate.Summary{}, nil }
 		}, write(func() error { return nil }), segment.RunRejected},
 		"a newer attempt is about to go live": {func(b *bench) {
-			require.NoError(b.t, b.ledger.Lock(b.t.Context(), cars, func(c *segment.CommitRow) error {
+			require.NoError(b.t, b.ledger.Lock(b.t.Context(), cars.In(""), func(c *segment.CommitRow) error {
 				c.RunID, c.Attempt, c.Since, c.Until, c.Token = b.run.ID, 2, c.Now, c.Now.Add(time.Hour), 9
 				return nil
 			}))
@@ -193,7 +193,7 @@ func TestLiveIsNotKnown(t *testing.T) {
 func TestObserveRefusesNothing(t *testing.T) {
 	b := newBench(t)
 	b.rule(segment.Rule{Mode: segment.Observe})
-	require.NoError(t, b.ledger.Lock(t.Context(), cars, func(c *segment.CommitRow) error {
+	require.NoError(t, b.ledger.Lock(t.Context(), cars.In(""), func(c *segment.CommitRow) error {
 		c.RunID, c.Since, c.Until, c.Token = "another", c.Now, c.Now.Add(time.Hour), 9
 		return nil
 	}))

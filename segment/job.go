@@ -89,6 +89,31 @@ func (id *ID) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// A Key names a segment in a store. Sizes, what is live, and alerts are kept for
+// each by itself: two stores that hold a segment of the same name do not share them.
+type Key struct {
+	Segment ID     `json:"segment"`
+	Store   string `json:"store,omitempty"` // as Rule.Store names it; empty: the one that nobody named
+}
+
+// In returns the key of the segment in a store, or in the one that nobody named.
+func (id ID) In(store string) Key { return Key{Segment: id, Store: store} }
+
+// String returns the text of the segment's id and, where it is named, the store:
+// "site-a/cars in crm".
+func (k Key) String() string {
+	if k.Store == "" {
+		return k.Segment.String()
+	}
+	return k.Segment.String() + " in " + k.Store
+}
+
+// Compare orders keys by the bytes of their stores, and within one by those of the
+// ids' texts.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(strings.Compare(k.Store, other.Store), k.Segment.Compare(other.Segment))
+}
+
 // A JobKind says what a job does. Beside the two below, name your own; keep them
 // few, as metrics carry them.
 type JobKind string

@@ -30,7 +30,7 @@ type Recorder interface {
 	// non-decreasing order of time: those of records with InBaseline, since the
 	// last acceptance if there was one. A segment that is not known has none; of one
 	// whose sizes cannot be read it returns an error that is a *Damage.
-	Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error)
+	Sizes(ctx context.Context, key Key, n int) ([]validate.Size, error)
 	// Record keeps r as the state of its attempt and adds it to the log. Where
 	// the ledger knows a newer attempt of the same run of the segment, and r
 	// would go live (RunPassed, RunCommitted, RunObserved), it keeps nothing and
@@ -48,7 +48,7 @@ type Recorder interface {
 	// be called again. A row of which something cannot be read (CommitRow.Damaged) stays
 	// as it is, unless change sets Damaged to nil. A transaction that reads the state of before another run
 	// went live, and cannot do otherwise, returns an error that is ErrOvertaken.
-	Lock(ctx context.Context, id ID, change func(*CommitRow) error) error
+	Lock(ctx context.Context, key Key, change func(*CommitRow) error) error
 }
 
 // A Ledger stores what guards and monitors know of every segment. It decides
@@ -58,18 +58,18 @@ type Ledger interface {
 	// Next returns a number that is later than all that were returned before,
 	// also to other processes, and the segment's generation as it is now. It waits
 	// for no lock on the commit row.
-	Next(ctx context.Context, id ID) (Start, error)
-	// Change calls change with the state of each of the segments, in byte order
-	// of their texts, each once, and with an empty state where nothing is known.
+	Next(ctx context.Context, key Key) (Start, error)
+	// Change calls change with the state of each of the segments, in the order of
+	// Key.Compare, each once, and with an empty state where nothing is known.
 	// It keeps what change made of them, all or none, as one step also between
 	// processes. If change returns an error, Change keeps nothing and returns it.
 	// Where others were in the way, change may be called again. A state that is
 	// zero afterwards is dropped. What change adds to SegmentState.Log is added
 	// to the log in the same step. What cannot be read (SegmentState.Damaged) stays
 	// as it is, unless change sets Damaged to nil.
-	Change(ctx context.Context, ids []ID, change func(*SegmentState) error) error
-	// Segments yields the segments that f selects, in byte order of the ids'
-	// texts. An error ends the sequence; a segment of which something cannot be read
+	Change(ctx context.Context, keys []Key, change func(*SegmentState) error) error
+	// Segments yields the segments that f selects, in the order of Key.Compare. An
+	// error ends the sequence; a segment of which something cannot be read
 	// does not, and comes with what can (SegmentState.Damaged). One whose very id
 	// cannot be read has none, and comes anywhere.
 	Segments(ctx context.Context, f SegmentFilter) iter.Seq2[SegmentState, error]
@@ -102,8 +102,7 @@ type Ledger interface {
 	// KeepSweep adds the numbers of a sweep; those of the same store and time are
 	// replaced.
 	KeepSweep(ctx context.Context, s SweepNumbers) error
-	// Jobs yields the jobs that f selects, in byte order of their IDs. An error ends
-	// the sequence.
+	// Jobs yields the jobs that f selects, in no order. An error ends the sequence.
 	Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error]
 	// KeepJobs makes jobs all that are known. Of those with one ID the first counts.
 	// If it returns an error, some of the changes may have been kept.
@@ -113,6 +112,7 @@ type Ledger interface {
 // A SegmentFilter selects segments; the zero SegmentFilter selects all.
 type SegmentFilter struct {
 	Segment   ID            // this one; zero: any
+	Store     *string       // in this store; nil: in any
 	SiteGroup string        // of this site group; empty: of any
 	Affected  bool          // with an alert that is open, or that the alerter was told of last
 	Pending   bool          // with an alert that the alerter is to be told of, or that it is over
@@ -123,7 +123,7 @@ type SegmentFilter struct {
 	Kind      validate.Kind // the same of its kind
 	Level     Level         // and of its level
 	Alone     time.Time     // with an open alert of no incident that began at this time or later; zero: any
-	After     ID            // after this one in byte order; zero: from the first
+	After     Key           // after this one in the order of Key.Compare; zero: from the first
 	Limit     int           // at most so many; 0: all
 }
 
@@ -134,10 +134,10 @@ func (f *SegmentFilter) Match(s *SegmentState) bool {
 	if s.Alert.Open != nil {
 		kind, build = s.Alert.Open.Job.Kind, s.Alert.Open.Build
 	}
-	return allows(f.Segment, s.Segment) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
+	return allows(f.Segment, s.Segment) && inStore(f.Store, s.Store) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
 		allows(f.JobKind, kind) && allows(f.Build, build) &&
 		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
-		f.allowsMark(s) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After.IsZero() || s.Segment.Compare(f.After) > 0)
+		f.allowsMark(s) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
 }
 
 // allowsMark reports whether f takes what people were told.
@@ -156,9 +156,13 @@ func allows[T comparable](wanted, there T) bool {
 	return wanted == anything || wanted == there
 }
 
+// inStore reports whether a filter takes what is of a store.
+func inStore(wanted *string, store string) bool { return wanted == nil || *wanted == store }
+
 // A LogFilter selects entries of the log; the zero LogFilter selects all.
 type LogFilter struct {
 	Segment   ID        // of this segment; zero: of any
+	Store     *string   // of this store; nil: of any
 	RunID     string    // of this run; empty: of any
 	Build     string    // of runs of this build; empty: any entry
 	JobKind   JobKind   // of runs of jobs of this kind; empty: any entry
@@ -174,19 +178,20 @@ type IncidentFilter struct {
 	Bare  bool      // without their members counted, which takes time
 	ID    string    // this one; empty: any
 	Cause Cause     // of this cause; zero: of any
+	Store *string   // of this store; nil: of any
 	Open  bool      // that are not over, or that the alerter was told of
 	Since time.Time // that began at this time or later; zero: ever
 }
 
 // Match reports whether f selects i.
 func (f *IncidentFilter) Match(i *Incident) bool {
-	return allows(f.ID, i.ID) && allows(f.Cause, i.Cause) &&
+	return allows(f.ID, i.ID) && allows(f.Cause, i.Cause) && inStore(f.Store, i.Cause.Store) &&
 		(!f.Open || i.Over.IsZero() || i.Pending()) && !i.Begun.Before(f.Since)
 }
 
 // Match reports whether f selects e. It leaves Limit to the caller.
 func (f *LogFilter) Match(e *LogEntry) bool {
-	return allows(f.Segment, e.Segment) && allows(f.RunID, e.RunID) && allows(f.Build, e.build()) && allows(f.JobKind, e.jobKind()) &&
+	return allows(f.Segment, e.Segment) && inStore(f.Store, e.Store) && allows(f.RunID, e.RunID) && allows(f.Build, e.build()) && allows(f.JobKind, e.jobKind()) &&
 		allows(f.Action, e.Action) && allows(f.SiteGroup, e.Segment.SiteGroup) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
 }
@@ -195,6 +200,7 @@ func (f *LogFilter) Match(e *LogEntry) bool {
 // decided.
 type LogEntry struct {
 	Segment  ID        `json:"segment"`
+	Store    string    `json:"store,omitempty"`
 	At       time.Time `json:"at"`
 	Action   Action    `json:"action"`
 	RunID    string    `json:"run_id,omitempty"` // of the run that it is about
@@ -275,6 +281,7 @@ func (s RunState) GoesLive() bool { return s == RunPassed || s.live() }
 // A Record is what a ledger keeps of one attempt.
 type Record struct {
 	Segment ID               `json:"segment"`
+	Store   string           `json:"store,omitempty"`
 	RunID   string           `json:"run_id"`
 	Attempt int              `json:"attempt"`
 	Number  int64            `json:"number,omitempty"` // of Start; 0: none
@@ -305,12 +312,15 @@ type Record struct {
 func (r *Record) Superseded(newest int, state RunState) error {
 	switch {
 	case r.State.GoesLive() && newest > r.Attempt && !r.Overlapped:
-		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Segment, r.Attempt, r.RunID, ErrSuperseded, newest)
+		return fmt.Errorf("%s: attempt %d of run %s is %w by attempt %d", r.Key(), r.Attempt, r.RunID, ErrSuperseded, newest)
 	case state.live():
-		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Segment, r.Attempt, r.RunID, ErrSuperseded)
+		return fmt.Errorf("%s: attempt %d of run %s is %w: it is live already", r.Key(), r.Attempt, r.RunID, ErrSuperseded)
 	}
 	return nil
 }
+
+// Key returns the key of the segment that the attempt is at.
+func (r *Record) Key() Key { return r.Segment.In(r.Store) }
 
 // InBaseline reports whether later sizes are judged by this one: it is live,
 // nothing was wrong with it, and it is more than bounds.
@@ -346,6 +356,7 @@ const KeptSizes = 60
 // a sweep over all segments reads nothing else.
 type SegmentState struct {
 	Segment  ID              `json:"segment"`
+	Store    string          `json:"store,omitempty"`
 	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, the last KeptSizes
 	Last     Record          `json:"last,omitzero"`      // what was recorded last, without its report; zero: nothing was
 	Live     *validate.Size  `json:"live,omitempty"`     // what is live after the last run; nil: not known
@@ -360,6 +371,9 @@ type SegmentState struct {
 	// to the log.
 	Log []LogEntry `json:"-"`
 }
+
+// Key returns the segment's key.
+func (s *SegmentState) Key() Key { return s.Segment.In(s.Store) }
 
 // hasAlert reports whether an alert of the segment could be kept.
 func (s *SegmentState) hasAlert() bool {

@@ -85,12 +85,12 @@ const leaseFor = time.Minute
 
 // A heldError says that somebody else is about to go live.
 type heldError struct {
-	segment ID
-	by      CommitRow
+	key Key
+	by  CommitRow
 }
 
 func (e *heldError) Error() string {
-	return fmt.Sprintf("%s: run %s, attempt %d, is about to go live, since %s", e.segment, e.by.RunID, e.by.Attempt, e.by.Since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s: run %s, attempt %d, is about to go live, since %s", e.key, e.by.RunID, e.by.Attempt, e.by.Since.UTC().Format(time.RFC3339))
 }
 
 // held reports whether a lease is on the row that has not run out.
@@ -147,12 +147,12 @@ func (c *CommitRow) check(r *Record) error {
 	case r.State == RunObserved: // held back by nothing
 		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
 	case r.Hold.Live && c.moved(r):
-		return fmt.Errorf("%s: run %s is %w: another run went live meanwhile, into the same segment", r.Segment, r.RunID, ErrOvertaken)
+		return fmt.Errorf("%s: run %s is %w: another run went live meanwhile, into the same segment", r.Key(), r.RunID, ErrOvertaken)
 	case r.Overlapped || r.Settled: // it is live, whatever came before or after
 	case leased && r.Hold.Token != c.Token:
-		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Segment, r.RunID, ErrOvertaken)
+		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Key(), r.RunID, ErrOvertaken)
 	case r.Number != 0 && r.Number < c.Number:
-		return c.superseded(r.Segment, r.RunID)
+		return c.superseded(r.Key(), r.RunID)
 	case c.moved(r): // one that was only observed
 		r.Overlapped = true
 	}
@@ -182,8 +182,8 @@ func (c *CommitRow) repair(number int64) {
 	}
 }
 
-func (c *CommitRow) superseded(id ID, run string) error {
-	return fmt.Errorf("%s: run %s is %w: one that began later is live, or may be", id, run, ErrSuperseded)
+func (c *CommitRow) superseded(key Key, run string) error {
+	return fmt.Errorf("%s: run %s is %w: one that began later is live, or may be", key, run, ErrSuperseded)
 }
 
 type numberKey struct{}

@@ -11,7 +11,8 @@ import (
 // A Damage says what a ledger holds and cannot read. It is an error.
 type Damage struct {
 	Table   string   `json:"table"`
-	Row     string   `json:"row"` // its key, as it is there: the text of a segment's id, the number of an entry
+	Row     string   `json:"row"`             // its key, as it is there: the text of a segment's id, the number of an entry
+	Store   string   `json:"store,omitempty"` // of the segment
 	Columns []string `json:"columns"`
 	What    string   `json:"what"` // is wrong
 }
@@ -34,23 +35,23 @@ func (s *SegmentState) intact() error {
 // row that cannot be read nothing is left: what is live is not known, then, until a
 // sweep has seen the store. Repair returns an error if nothing of the segment is
 // damaged.
-func Repair(ctx context.Context, l Ledger, id ID, d Decision) error {
+func Repair(ctx context.Context, l Ledger, key Key, d Decision) error {
 	if err := d.Validate(); err != nil {
-		return wrap("segment: repairing "+id.String(), err)
+		return wrap("segment: repairing "+key.String(), err)
 	}
 	var row *Damage
 	var number int64
 	// A transaction may hold the row for ever, which keeps nobody from repairing the rest.
 	unseen := within(ctx, time.Second, func(ctx context.Context) error {
-		return l.Lock(ctx, id, func(c *CommitRow) error { row = c.Damaged; return nil })
+		return l.Lock(ctx, key, func(c *CommitRow) error { row = c.Damaged; return nil })
 	})
-	err := l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+	err := l.Change(ctx, []Key{key}, func(s *SegmentState) error {
 		if number = s.Number; s.Damaged == nil && row == nil {
 			return join(errors.New("nothing of it is damaged"), wrap("or in its commit row, which cannot be read now", unseen))
 		}
 		for _, damage := range []*Damage{s.Damaged, row} {
 			if damage != nil {
-				s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionRepaired, By: d.By, Why: d.Why + " (dropped what was " + damage.Error() + ")"})
+				s.Log = append(s.Log, LogEntry{Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionRepaired, By: d.By, Why: d.Why + " (dropped what was " + damage.Error() + ")"})
 			}
 		}
 		if row != nil {
@@ -60,14 +61,14 @@ func Repair(ctx context.Context, l Ledger, id ID, d Decision) error {
 		return nil
 	})
 	if err == nil && row != nil {
-		err = l.Lock(ctx, id, func(c *CommitRow) error {
+		err = l.Lock(ctx, key, func(c *CommitRow) error {
 			if c.Damaged != nil {
 				c.repair(number)
 			}
 			return nil
 		})
 	}
-	return wrap("segment: repairing "+id.String(), err)
+	return wrap("segment: repairing "+key.String(), err)
 }
 
 // repair drops what cannot be read. What the alerter heard of is not known: that

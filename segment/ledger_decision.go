@@ -34,51 +34,51 @@ func (d Decision) Validate() error {
 // judged, and closes the segment's alert. The size is that of the run's last
 // recorded attempt. Accept returns an error if it was never read back, or is
 // known within bounds only.
-func Accept(ctx context.Context, l Ledger, id ID, runID string, d Decision) error {
-	r, err := decided(ctx, l, id, runID, d)
+func Accept(ctx context.Context, l Ledger, key Key, runID string, d Decision) error {
+	r, err := decided(ctx, l, key, runID, d)
 	if err == nil && !r.measured() {
 		err = fmt.Errorf("run %q: its size was never read back as a number", runID)
 	}
 	if err == nil {
-		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+		err = l.Change(ctx, []Key{key}, func(s *SegmentState) error {
 			if err := s.intact(); err != nil {
 				return err
 			}
 			s.accept(r.Size(), d)
-			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionAccepted, RunID: runID, By: d.By, Why: d.Why})
+			s.Log = append(s.Log, LogEntry{Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionAccepted, RunID: runID, By: d.By, Why: d.Why})
 			return nil
 		})
 	}
-	return wrap("segment: accepting a size of "+id.String(), err)
+	return wrap("segment: accepting a size of "+key.String(), err)
 }
 
 // Suspect takes the size of a run out of the baseline, though it passed. The size
 // is that of the run's last recorded attempt.
-func Suspect(ctx context.Context, l Ledger, id ID, runID string, d Decision) error {
-	r, err := decided(ctx, l, id, runID, d)
+func Suspect(ctx context.Context, l Ledger, key Key, runID string, d Decision) error {
+	r, err := decided(ctx, l, key, runID, d)
 	if err == nil {
-		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+		err = l.Change(ctx, []Key{key}, func(s *SegmentState) error {
 			if err := s.intact(); err != nil {
 				return err
 			}
 			s.suspect(r.Size())
-			s.Log = append(s.Log, LogEntry{Segment: id, At: d.At, Action: ActionSuspected, RunID: runID, By: d.By, Why: d.Why})
+			s.Log = append(s.Log, LogEntry{Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionSuspected, RunID: runID, By: d.By, Why: d.Why})
 			return nil
 		})
 	}
-	return wrap("segment: suspecting a size of "+id.String(), err)
+	return wrap("segment: suspecting a size of "+key.String(), err)
 }
 
 // decided returns the last record of a run's last attempt, which a decision is
 // about.
-func decided(ctx context.Context, l Ledger, id ID, runID string, d Decision) (last Record, err error) {
+func decided(ctx context.Context, l Ledger, key Key, runID string, d Decision) (last Record, err error) {
 	if err := d.Validate(); err != nil {
 		return last, err
 	}
 	if runID == "" {
 		return last, badInput("runID", "empty", "the run whose size it is")
 	}
-	for e, err := range l.Log(ctx, LogFilter{Segment: id, RunID: runID}) {
+	for e, err := range l.Log(ctx, LogFilter{Segment: key.Segment, Store: &key.Store, RunID: runID}) {
 		switch {
 		case err != nil:
 			return last, err
@@ -97,6 +97,7 @@ func decided(ctx context.Context, l Ledger, id ID, runID string, d Decision) (la
 // A SizeImport is sizes of one segment that no guard recorded.
 type SizeImport struct {
 	Segment ID              `json:"segment"`
+	Store   string          `json:"store,omitempty"`
 	Sizes   []validate.Size `json:"sizes"`
 }
 
@@ -107,6 +108,9 @@ func (i SizeImport) Validate() error {
 	}
 	if i.Segment.check() != nil {
 		return badInput("SizeImport.Segment", fmt.Sprintf("%+q", i.Segment.String()), "UTF-8")
+	}
+	if err := checkStore("SizeImport.Store", i.Store); err != nil {
+		return err
 	}
 	for _, size := range i.Sizes {
 		switch {
@@ -124,12 +128,13 @@ func (i SizeImport) Validate() error {
 // counter as one that is there already, and sizes from before the one that was
 // accepted last. If it returns an error it has added nothing.
 func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
-	sizes := map[ID][]validate.Size{}
+	sizes := map[Key][]validate.Size{}
 	for _, i := range imports {
 		if err := i.Validate(); err != nil {
 			return wrap("segment: importing sizes", err)
 		}
-		sizes[i.Segment] = append(sizes[i.Segment], i.Sizes...)
+		key := i.Segment.In(i.Store)
+		sizes[key] = append(sizes[key], i.Sizes...)
 	}
 	if len(sizes) == 0 {
 		return nil
@@ -138,18 +143,18 @@ func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
 		if err := s.intact(); err != nil {
 			return err
 		}
-		s.add(sizes[s.Segment])
+		s.add(sizes[s.Key()])
 		return nil
 	}))
 }
 
 // Forget drops what is known of segments that were deleted on purpose, and closes
 // their alerts. Their log stays.
-func Forget(ctx context.Context, l Ledger, ids ...ID) error {
-	if len(ids) == 0 {
+func Forget(ctx context.Context, l Ledger, keys ...Key) error {
+	if len(keys) == 0 {
 		return nil
 	}
-	return wrap("segment: forgetting segments", l.Change(ctx, ids, func(s *SegmentState) error {
+	return wrap("segment: forgetting segments", l.Change(ctx, keys, func(s *SegmentState) error {
 		s.forget()
 		return nil
 	}))
@@ -157,16 +162,16 @@ func Forget(ctx context.Context, l Ledger, ids ...ID) error {
 
 // FalseAlarm ends the alert of a segment of which somebody found that nothing was
 // wrong, and says so in the log. It returns an error if there is none.
-func FalseAlarm(ctx context.Context, l Ledger, id ID, d Decision) error {
+func FalseAlarm(ctx context.Context, l Ledger, key Key, d Decision) error {
 	err := d.Validate()
 	if err == nil {
-		err = l.Change(ctx, []ID{id}, func(s *SegmentState) error {
+		err = l.Change(ctx, []Key{key}, func(s *SegmentState) error {
 			a := s.Alert.Open
 			if a == nil {
-				return fmt.Errorf("no alert is open for %s", id)
+				return fmt.Errorf("no alert is open for %s", key)
 			}
 			s.Log = append(s.Log, LogEntry{
-				Segment: id, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
+				Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
 			})
 			s.observe(observation{event: aClosing, at: d.At, why: "a false alarm, says " + d.By + ": " + d.Why})
 			return nil
@@ -205,8 +210,8 @@ func (s *SegmentState) forget() {
 	s.repair()
 	now := time.Now().UTC()
 	s.observe(observation{event: aClosing, at: now, why: "the segment was forgotten"})
-	s.Log = append(s.Log, LogEntry{Segment: s.Segment, At: now, Action: ActionForgotten})
-	*s = SegmentState{Segment: s.Segment, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
+	s.Log = append(s.Log, LogEntry{Segment: s.Segment, Store: s.Store, At: now, Action: ActionForgotten})
+	*s = SegmentState{Segment: s.Segment, Store: s.Store, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
 }
 
 func same(a, b validate.Size) bool {
@@ -220,12 +225,12 @@ type Affected struct {
 	Users   int64 `json:"users,omitempty"` // at stake; 0: not known
 }
 
-// AffectedByAlerts returns the segments with an open alert, in byte order of
-// their texts, as rerun.New takes them. It takes an alert that cannot be read for an
+// AffectedByAlerts returns the segments with an open alert in any store, each once, in
+// byte order of their texts, as rerun.New takes them. It takes an alert that cannot be read for an
 // open one. With an error that is a *Damage the list is valid, and lacks a segment
 // whose id cannot be read.
 func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
-	var found []Affected
+	users := map[ID]int64{}
 	var unknown error
 	for s, err := range l.Segments(ctx, SegmentFilter{Affected: true}) {
 		switch open := s.Alert.Open; {
@@ -234,12 +239,12 @@ func AffectedByAlerts(ctx context.Context, l Ledger) ([]Affected, error) {
 		case s.Damaged != nil && s.Segment.IsZero():
 			unknown = join(unknown, s.Damaged)
 		case open != nil:
-			found = append(found, Affected{Segment: s.Segment, Users: max(open.Users, atStake(&open.Report))})
+			users[s.Segment] = max(users[s.Segment], open.Users, atStake(&open.Report))
 		case !s.hasAlert():
-			found = append(found, Affected{Segment: s.Segment})
+			users[s.Segment] = max(users[s.Segment], 0)
 		}
 	}
-	return found, wrap("segment: affected by alerts", unknown)
+	return affectedOf(users), wrap("segment: affected by alerts", unknown)
 }
 
 // AffectedByLog returns the segments of the runs that f selects, in byte order of
@@ -267,9 +272,13 @@ func AffectedByLog(ctx context.Context, l Ledger, f LogFilter) ([]Affected, erro
 			}
 		}
 	}
-	var found []Affected
+	return affectedOf(users), wrap("segment: affected by the log", unknown)
+}
+
+// affectedOf returns the segments in order, with the users at stake in each.
+func affectedOf(users map[ID]int64) (found []Affected) {
 	for _, id := range sorted(users) {
 		found = append(found, Affected{Segment: id, Users: users[id]})
 	}
-	return found, wrap("segment: affected by the log", unknown)
+	return found
 }

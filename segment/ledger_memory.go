@@ -17,10 +17,10 @@ import (
 // process ends. Use NewMemory to make one; the zero Memory is not ready.
 type Memory struct {
 	mu       sync.Mutex
-	segments map[ID]*SegmentState
+	segments map[Key]*SegmentState
 	attempts map[runKey]map[int]RunState // the last state of each attempt
 	log      []LogEntry
-	rows     map[ID]CommitRow
+	rows     map[Key]CommitRow
 	numbers  int64 // the last one
 
 	identity  string
@@ -31,26 +31,26 @@ type Memory struct {
 }
 
 type runKey struct {
-	segment ID
-	runID   string
+	key   Key
+	runID string
 }
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
 	return &Memory{
-		segments: map[ID]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[ID]CommitRow{},
+		segments: map[Key]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[Key]CommitRow{},
 		identity: rand.Text(), incidents: map[string]*Incident{},
 	}
 }
 
 // Sizes implements Recorder.
-func (m *Memory) Sizes(ctx context.Context, id ID, n int) ([]validate.Size, error) {
+func (m *Memory) Sizes(ctx context.Context, key Key, n int) ([]validate.Size, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, ok := m.segments[id]
+	s, ok := m.segments[key]
 	if !ok {
 		return nil, nil
 	}
@@ -64,7 +64,7 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	attempts := m.attempts[runKey{r.Segment, r.RunID}]
+	attempts := m.attempts[runKey{r.Key(), r.RunID}]
 	newest := -1
 	for attempt := range attempts {
 		newest = max(newest, attempt)
@@ -73,73 +73,73 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 		return err
 	}
 	if r.State.GoesLive() {
-		row := m.row(r.Segment)
+		row := m.row(r.Key())
 		if err := row.GoLive(&r); err != nil {
 			return err
 		}
-		m.rows[r.Segment] = row
+		m.rows[r.Key()] = row
 	}
 	if attempts == nil {
 		attempts = map[int]RunState{}
-		m.attempts[runKey{r.Segment, r.RunID}] = attempts
+		m.attempts[runKey{r.Key(), r.RunID}] = attempts
 	}
 	attempts[r.Attempt], r.Hold = r.State, Hold{}
-	m.log = append(m.log, LogEntry{Segment: r.Segment, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r})
-	s, ok := m.segments[r.Segment]
+	m.log = append(m.log, LogEntry{Segment: r.Segment, Store: r.Store, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r})
+	s, ok := m.segments[r.Key()]
 	if !ok {
-		s = &SegmentState{Segment: r.Segment}
+		s = &SegmentState{Segment: r.Segment, Store: r.Store}
 	}
 	if s.Record(r); !s.IsZero() {
-		m.segments[r.Segment] = s
+		m.segments[r.Key()] = s
 	}
 	return nil
 }
 
 // row returns a segment's commit row as it is now.
-func (m *Memory) row(id ID) CommitRow {
-	row := m.rows[id]
+func (m *Memory) row(key Key) CommitRow {
+	row := m.rows[key]
 	row.Now, row.Seen = time.Now(), row.Generation
 	return row
 }
 
 // Lock implements Recorder.
-func (m *Memory) Lock(ctx context.Context, id ID, change func(*CommitRow) error) error {
+func (m *Memory) Lock(ctx context.Context, key Key, change func(*CommitRow) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	row := m.row(id)
+	row := m.row(key)
 	if err := change(&row); err != nil {
 		return err
 	}
-	m.rows[id] = row
+	m.rows[key] = row
 	return nil
 }
 
 // Next implements Ledger.
-func (m *Memory) Next(ctx context.Context, id ID) (Start, error) {
+func (m *Memory) Next(ctx context.Context, key Key) (Start, error) {
 	if ctx.Err() != nil {
 		return Start{}, context.Cause(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.numbers++
-	return Start{Number: m.numbers, Generation: m.rows[id].Generation}, nil
+	return Start{Number: m.numbers, Generation: m.rows[key].Generation}, nil
 }
 
 // Change implements Ledger.
-func (m *Memory) Change(ctx context.Context, ids []ID, change func(*SegmentState) error) error {
+func (m *Memory) Change(ctx context.Context, keys []Key, change func(*SegmentState) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ids = slices.Compact(slices.SortedFunc(slices.Values(ids), ID.Compare))
-	changed := make([]SegmentState, len(ids))
-	for i, id := range ids {
-		changed[i].Segment = id
-		if s, ok := m.segments[id]; ok {
+	keys = slices.Compact(slices.SortedFunc(slices.Values(keys), Key.Compare))
+	changed := make([]SegmentState, len(keys))
+	for i, key := range keys {
+		changed[i].Segment, changed[i].Store = key.Segment, key.Store
+		if s, ok := m.segments[key]; ok {
 			changed[i] = s.clone()
 		}
 		if err := change(&changed[i]); err != nil {
@@ -150,9 +150,9 @@ func (m *Memory) Change(ctx context.Context, ids []ID, change func(*SegmentState
 		s := &changed[i]
 		m.log = append(m.log, s.Log...)
 		if s.Log = nil; s.IsZero() {
-			delete(m.segments, s.Segment)
+			delete(m.segments, s.Key())
 		} else {
-			m.segments[s.Segment] = s
+			m.segments[s.Key()] = s
 		}
 	}
 	return nil
@@ -163,18 +163,15 @@ func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[Segmen
 	return yieldAll(ctx, func() (found []SegmentState) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if s, ok := m.segments[f.Segment]; ok && f.Match(s) {
-			return append(found, s.clone())
-		}
-		var ids []ID
-		for id, s := range m.segments {
-			if f.Segment.IsZero() && f.Match(s) {
-				ids = append(ids, id)
+		var keys []Key
+		for key, s := range m.segments {
+			if f.Match(s) {
+				keys = append(keys, key)
 			}
 		}
-		slices.SortFunc(ids, ID.Compare)
-		for _, id := range ids[:min(len(ids), cmp.Or(f.Limit, len(ids)))] {
-			found = append(found, m.segments[id].clone())
+		slices.SortFunc(keys, Key.Compare)
+		for _, key := range keys[:min(len(keys), cmp.Or(f.Limit, len(keys)))] {
+			found = append(found, m.segments[key].clone())
 		}
 		return found
 	})
@@ -303,4 +300,11 @@ func yieldAll[T any](ctx context.Context, list func() []T) iter.Seq2[T, error] {
 		}
 	}
 }
-func sorted[V any](m map[ID]V) []ID { return slices.SortedFunc(maps.Keys(m), ID.Compare) }
+
+// sorted returns the keys of a map in order.
+func sorted[K interface {
+	comparable
+	Compare(other K) int
+}, V any](m map[K]V) []K {
+	return slices.SortedFunc(maps.Keys(m), K.Compare)
+}

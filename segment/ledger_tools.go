@@ -48,15 +48,14 @@ func (s *Sweep) numbers(store string) SweepNumbers {
 
 // A JobFilter selects jobs; the zero JobFilter selects all.
 type JobFilter struct {
-	To    ID     // that write this segment; zero: any
-	From  ID     // that read this segment; zero: any
-	After string // whose IDs come after this one in byte order
-	Limit int    // at most so many; 0: all
+	To    ID  // that write this segment; zero: any
+	From  ID  // that read this segment; zero: any
+	Limit int // at most so many; 0: all
 }
 
 // Match reports whether f selects j. It leaves Limit to the caller.
 func (f *JobFilter) Match(j *Job) bool {
-	return allows(f.To, j.To) && (f.From.IsZero() || slices.Contains(j.From, f.From)) && j.ID > f.After
+	return allows(f.To, j.To) && (f.From.IsZero() || slices.Contains(j.From, f.From))
 }
 
 // CountAlerts implements Ledger.
@@ -74,7 +73,7 @@ func (m *Memory) CountAlerts(ctx context.Context) ([]AlertCount, error) {
 		}
 		worst := s.Alert.toldBy()
 		is := AlertCount{
-			SiteGroup: s.Segment.SiteGroup, Store: a.Store, Urgency: worst.Urgency, Kind: worst.Kind, Level: worst.Level,
+			SiteGroup: s.Segment.SiteGroup, Store: s.Store, Urgency: worst.Urgency, Kind: worst.Kind, Level: worst.Level,
 			JobKind: a.Job.Kind, Build: a.Build, Incident: s.Alert.Incident,
 		}
 		c := cmp.Or(counts[is], is)

@@ -33,6 +33,10 @@ type MonitorConfig struct {
 	// Counter is what counts the current sizes, as in Run.Counter: sizes are only
 	// compared with those of the same counter.
 	Counter string
+	// Store names the store that is listed, as Rule.Store does; empty: the one that
+	// nobody named. A monitor judges and ends only what is known of its own. Each store
+	// needs a monitor of its own with another Store.
+	Store string
 	// AbsentIsEmpty takes a segment that is not listed for an empty one, as a listing
 	// by GROUP BY, or of a store that drops empty sets, leaves those out.
 	AbsentIsEmpty bool
@@ -65,11 +69,14 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 	if c.Ledger == nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", badInput("MonitorConfig.Ledger", "nil", "the ledger that the guards write"))
 	}
+	if err := checkStore("MonitorConfig.Store", c.Store); err != nil {
+		return nil, fmt.Errorf("segment: new monitor: %w", err)
+	}
 	validator, err := newSilent()
 	if err != nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", err)
 	}
-	gauges, err := newGauges(c.MeterProvider)
+	gauges, err := newGauges(c.MeterProvider, c.Store)
 	if err != nil {
 		return nil, fmt.Errorf("segment: new monitor: %w", err)
 	}
@@ -91,6 +98,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		gauges:    gauges,
 		notifier:  newNotifier(c.Ledger, c.Alerter, defaultTimeout, 0, c.Now),
 	}
+	m.notifier.store = &m.config.Store
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]
 	}
@@ -103,6 +111,17 @@ func (m *Monitor) job(id ID, last *Record) Job {
 		return *job
 	}
 	return Job{ID: last.JobID, Kind: last.JobKind, To: id}
+}
+
+// key returns the key of a segment of the store that is listed.
+func (m *Monitor) key(id ID) Key { return id.In(m.config.Store) }
+
+func (m *Monitor) keys(ids []ID) []Key {
+	keys := make([]Key, len(ids))
+	for i, id := range ids {
+		keys[i] = m.key(id)
+	}
+	return keys
 }
 
 // rule returns the rule of a segment.

@@ -66,9 +66,10 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		}
 		rule, err := w.monitor.rule(ctx, id, &f.details.Last)
 		failures = append(failures, err)
+		rule.Store = w.monitor.config.Store
 		alerts[id] = f.details.alert(w.sweep.At, &rule, w.monitor.job(id, &f.details.Last))
 	}
-	_, err := w.monitor.notifier.change(ctx, ids, func(s *SegmentState) []observation {
+	_, err := w.monitor.notifier.change(ctx, w.monitor.keys(ids), func(s *SegmentState) []observation {
 		alert, affected := alerts[s.Segment]
 		if !affected {
 			return w.wellness(s)
@@ -129,7 +130,7 @@ func (w *sweeper) suspect(s *SegmentState) {
 	before := len(s.Sizes)
 	if s.suspect(s.Last.Size()); len(s.Sizes) < before {
 		s.Log = append(s.Log, LogEntry{
-			Segment: s.Segment, At: w.sweep.At, Action: ActionSuspected, RunID: s.Last.RunID, By: "sweep", Why: "several segments stopped at this size",
+			Segment: s.Segment, Store: s.Store, At: w.sweep.At, Action: ActionSuspected, RunID: s.Last.RunID, By: "sweep", Why: "several segments stopped at this size",
 		})
 	}
 }
@@ -143,13 +144,13 @@ func (w *sweeper) tell(ctx context.Context) error {
 	if n.keeps() != nil {
 		failures = append(failures, n.reconcile(ctx))
 	}
-	affected, err := n.ids(ctx, SegmentFilter{Affected: true, Limit: 1})
+	affected, err := n.keys(ctx, SegmentFilter{Store: n.store, Affected: true, Limit: 1})
 	failures = append(failures, err)
 	if len(affected) > 0 {
-		failures = append(failures, applyMutes(ctx, n.ledger, n.now()), n.formAll(ctx, w.sweep.At))
+		failures = append(failures, applyMutes(ctx, n.ledger, n.store, n.now()), n.formAll(ctx, w.sweep.At))
 	}
-	for _, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Open: true}) {
-		affected, failures = append(affected, ID{}), append(failures, err) // it may be over
+	for _, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, Store: n.store, Open: true}) {
+		affected, failures = append(affected, Key{}), append(failures, err) // it may be over
 	}
 	if len(affected) > 0 {
 		failures = append(failures, n.deliverAll(ctx), n.remind(ctx))
@@ -162,7 +163,7 @@ func (w *sweeper) tell(ctx context.Context) error {
 
 // listIncidents puts the incidents that go on into the sweep.
 func (w *sweeper) listIncidents(ctx context.Context) error {
-	for i, err := range w.monitor.config.Ledger.Incidents(ctx, IncidentFilter{Open: true}) {
+	for i, err := range w.monitor.config.Ledger.Incidents(ctx, IncidentFilter{Store: &w.monitor.config.Store, Open: true}) {
 		if err != nil {
 			return wrap("reading the incidents", err)
 		}

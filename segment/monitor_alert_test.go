@@ -21,9 +21,9 @@ type scale struct {
 	first         []segment.Alert
 }
 
-func (s *scale) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	s.changed = max(s.changed, len(ids))
-	return s.Memory.Change(ctx, ids, change)
+func (s *scale) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	s.changed = max(s.changed, len(keys))
+	return s.Memory.Change(ctx, keys, change)
 }
 
 func (s *scale) Tell(_ context.Context, firing, resolved []segment.Alert) error {
@@ -71,7 +71,7 @@ func TestSweepInChunks(t *testing.T) {
 	require.Equal(t, id(7), s.Affected[affected-1].Segment, "not to be verified")
 	for i := range affected {
 		states := map[bool]segment.SegmentState{}
-		require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{id(i)}, func(s *segment.SegmentState) error {
+		require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{id(i).In("")}, func(s *segment.SegmentState) error {
 			states[true] = *s
 			return nil
 		}))

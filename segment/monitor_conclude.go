@@ -33,7 +33,7 @@ const damagedRows = "damaged"
 // found the row no more.
 func (w *sweeper) findDamage() {
 	for _, d := range w.damaged {
-		s := SegmentState{Segment: ID{SiteGroup: damagedRows, Name: strconv.QuoteToASCII(d.Row)}, Damaged: d}
+		s := SegmentState{Segment: ID{SiteGroup: damagedRows, Name: strconv.QuoteToASCII(d.Row)}, Store: w.monitor.config.Store, Damaged: d}
 		f := newFound(CurrentSize{}, 0, new(damagedFinding(&s)))
 		f.damaged = d
 		w.hold(f)
@@ -70,7 +70,7 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(&stored) {
 			continue
 		}
-		sizes, err := w.monitor.config.Ledger.Sizes(ctx, id, 1)
+		sizes, err := w.monitor.config.Ledger.Sizes(ctx, w.monitor.key(id), 1)
 		if _, damaged := errors.AsType[*Damage](err); damaged { // which is what was found
 			continue
 		}
@@ -126,7 +126,7 @@ func (w *sweeper) fallen(f *fall) *found {
 	}
 	w.sweep.Healthy--
 	delete(w.healthy, f.segment)
-	details := newFinding(&SegmentState{Last: Record{RunID: f.run}}, f.segment, f.report())
+	details := newFinding(&SegmentState{Store: w.monitor.config.Store, Last: Record{RunID: f.run}}, f.segment, f.report())
 	fresh := newFound(CurrentSize{Stored: validate.Count(f.now)}, 1, &details)
 	fresh.details, fresh.limited = nil, &limited{fell: new(*f)}
 	w.findings[f.segment] = fresh
@@ -189,7 +189,7 @@ func (w *sweeper) remember(ctx context.Context) error {
 		if w.goingLive(ctx, r.Segment) {
 			continue
 		}
-		failures = append(failures, wrap("recording what is live", ledger.Change(ctx, []ID{r.Segment}, func(s *SegmentState) error {
+		failures = append(failures, wrap("recording what is live", ledger.Change(ctx, []Key{w.monitor.key(r.Segment)}, func(s *SegmentState) error {
 			if s.Damaged == nil && s.Live == nil && s.Last.RunID == r.RunID && s.Last.Attempt == r.Attempt && s.Last.State == r.State {
 				s.Live = &validate.Size{Users: r.Users, At: r.At, Counter: r.Counter}
 			}
@@ -205,7 +205,7 @@ func (w *sweeper) remember(ctx context.Context) error {
 func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
 	held, begun := false, time.Now()
 	err := within(ctx, max(time.Second-w.waited/10, 10*time.Millisecond), func(ctx context.Context) error {
-		return w.monitor.config.Ledger.Lock(ctx, id, func(c *CommitRow) error {
+		return w.monitor.config.Ledger.Lock(ctx, w.monitor.key(id), func(c *CommitRow) error {
 			if c.Damaged != nil {
 				return c.Damaged
 			}
@@ -229,7 +229,7 @@ func (w *sweeper) keep(ctx context.Context) error {
 	for chunk := range slices.Chunk(longestUnknown(w.seen), mostAtOnce) {
 		sizes := make([]SizeImport, len(chunk))
 		for i, s := range chunk {
-			sizes[i] = SizeImport{Segment: s.segment, Sizes: []validate.Size{s.size}}
+			sizes[i] = SizeImport{Segment: s.segment, Store: w.monitor.config.Store, Sizes: []validate.Size{s.size}}
 		}
 		err := Import(ctx, w.monitor.config.Ledger, sizes)
 		if _, bad := errors.AsType[*validate.InputError](err); bad { // one of them: the others are kept

@@ -100,7 +100,7 @@ func (w *sweeper) detail(ctx context.Context, some []ID) error {
 		return nil
 	}
 	states := map[ID]SegmentState{}
-	err := w.monitor.config.Ledger.Change(ctx, bare, func(s *SegmentState) error { // which changes nothing
+	err := w.monitor.config.Ledger.Change(ctx, w.monitor.keys(bare), func(s *SegmentState) error { // which changes nothing
 		states[s.Segment] = *s
 		return nil
 	})

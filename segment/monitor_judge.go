@@ -42,7 +42,7 @@ func (m *Monitor) newSweeper(ctx context.Context) (*sweeper, error) {
 		untold:   map[ID]Alert{},
 		healthy:  map[ID]wellness{},
 	}
-	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Store: &m.config.Store, Affected: true}) {
 		if err != nil {
 			return w, wrap("reading the alerts", err)
 		}
@@ -436,7 +436,7 @@ func (e *examination) settle(t *tally) bool {
 		return false
 	}
 	r := *last
-	r.Segment, r.Settled, r.Overlapped = e.pair.current.Segment, true, false
+	r.Segment, r.Store, r.Settled, r.Overlapped = e.pair.current.Segment, e.pair.state.Store, true, false
 	switch users, previous := stored.Users(), e.previous(); {
 	case users == last.Users && users != previous:
 		r.State = RunCommitted

@@ -64,6 +64,7 @@ type pair struct {
 // hands on and gets back: moving them about costs as much as judging them. What
 // only one of the two knows is a pair, too.
 type feeder struct {
+	store  string
 	ledger *cursor
 	pairs  *batches[pair]
 }
@@ -72,7 +73,7 @@ type feeder struct {
 // same.
 func (w *sweeper) feed(ctx context.Context, sizes iter.Seq2[CurrentSize, error], pairs *batches[pair]) error {
 	defer pairs.end()
-	f := feeder{open(ctx, w.readable(w.monitor.config.Ledger.Segments(ctx, SegmentFilter{}))), pairs}
+	f := feeder{w.monitor.config.Store, open(ctx, w.readable(w.monitor.config.Ledger.Segments(ctx, SegmentFilter{Store: &w.monitor.config.Store}))), pairs}
 	defer f.ledger.stop()
 	err := f.join(ctx, sizes)
 	return join(err, f.pairs.flush(ctx))
@@ -119,7 +120,7 @@ func (f *feeder) join(ctx context.Context, sizes iter.Seq2[CurrentSize, error]) 
 		}
 		last.current, last.listed = current, 1
 		if !known {
-			last.state = SegmentState{}
+			last.state = SegmentState{Store: f.store}
 			continue
 		}
 		last.state = *f.ledger.head

@@ -46,7 +46,7 @@ func TestJoinListsEachSegmentOnce(t *testing.T) {
 	} {
 		var all []got
 		pairs := newBatches[pair](1)
-		f := feeder{open(t.Context(), func(func(SegmentState, error) bool) {}), pairs}
+		f := feeder{"", open(t.Context(), func(func(SegmentState, error) bool) {}), pairs}
 		err := f.join(t.Context(), yields(c.names, c.last))
 		f.ledger.stop()
 		require.NoError(t, pairs.flush(t.Context()))

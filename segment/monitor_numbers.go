@@ -6,7 +6,7 @@ import "context"
 // tools answer by them without looking at all segments.
 func (m *Monitor) keepNumbers(ctx context.Context, s *Sweep) error {
 	return afterwards(ctx, defaultTimeout, func(ctx context.Context) error {
-		err := wrap("keeping the sweep's numbers", m.config.Ledger.KeepSweep(ctx, s.numbers("")))
+		err := wrap("keeping the sweep's numbers", m.config.Ledger.KeepSweep(ctx, s.numbers(m.config.Store)))
 		if m.config.Jobs == nil || m.jobsKept.Load() {
 			return err
 		}

@@ -63,7 +63,7 @@ func (e *OrderError) Error() string {
 
 // newFinding returns the finding of a segment whose report is not without any.
 func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
-	r.Name = id.String() // not before: it costs as much as judging a healthy segment
+	r.Name = id.In(t.Store).String() // not before: it costs as much as judging a healthy segment
 	c := SegmentFinding{Segment: id, Last: t.Last, Sizes: t.Sizes, Report: r}
 	c.judge()
 	return c
@@ -95,6 +95,7 @@ func (c *SegmentFinding) add(f validate.Finding) {
 func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 	a := Alert{
 		Segment:  c.Segment,
+		Store:    rule.Store,
 		Urgency:  c.Urgency,
 		Kind:     c.Kind,
 		Level:    LevelLive,

@@ -25,6 +25,7 @@ type gauges struct {
 	alerts   metric.Int64Gauge
 	duration metric.Float64Gauge
 	complete metric.Int64Gauge
+	store    []attribute.KeyValue // of each value
 
 	mu     sync.Mutex
 	groups map[alertGroup]int64 // all that have a value: one that is not set again would keep its last one
@@ -36,12 +37,12 @@ type alertGroup struct {
 	kind    validate.Kind
 }
 
-func newGauges(meters metric.MeterProvider) (*gauges, error) {
+func newGauges(meters metric.MeterProvider, store string) (*gauges, error) {
 	if meters == nil {
 		meters = otel.GetMeterProvider()
 	}
 	meter := meters.Meter(scope, metric.WithInstrumentationVersion(version))
-	g := gauges{groups: map[alertGroup]int64{}}
+	g := gauges{groups: map[alertGroup]int64{}, store: storeAttribute(store)}
 	for _, kind := range validate.Kinds() {
 		g.groups[alertGroup{Page, kind}], g.groups[alertGroup{Ticket, kind}] = 0, 0
 	}
@@ -60,7 +61,7 @@ func newGauges(meters metric.MeterProvider) (*gauges, error) {
 // record keeps the numbers of a sweep. One that is not complete leaves those of
 // segments as they were: it has not seen all of them.
 func (g *gauges) record(ctx context.Context, w *sweeper, took time.Duration, complete bool) {
-	g.duration.Record(ctx, took.Seconds())
+	g.duration.Record(ctx, took.Seconds(), metric.WithAttributes(g.store...))
 	if w.counted != nil {
 		g.recordAlerts(ctx, w.counted)
 	}
@@ -68,9 +69,9 @@ func (g *gauges) record(ctx context.Context, w *sweeper, took time.Duration, com
 		return
 	}
 	for state, n := range w.sweep.states() {
-		g.segments.Record(ctx, int64(n), metric.WithAttributes(attribute.String("segmentguard.segment.state", state)))
+		g.segments.Record(ctx, int64(n), metric.WithAttributes(g.store...), metric.WithAttributes(attribute.String("segmentguard.segment.state", state)))
 	}
-	g.complete.Record(ctx, w.sweep.At.Unix())
+	g.complete.Record(ctx, w.sweep.At.Unix(), metric.WithAttributes(g.store...))
 }
 
 func (g *gauges) recordAlerts(ctx context.Context, open map[alertGroup]int64) {
@@ -80,7 +81,7 @@ func (g *gauges) recordAlerts(ctx context.Context, open map[alertGroup]int64) {
 		g.groups[group] = 0
 	}
 	for group := range g.groups {
-		g.alerts.Record(ctx, open[group], metric.WithAttributes(
+		g.alerts.Record(ctx, open[group], metric.WithAttributes(g.store...), metric.WithAttributes(
 			attribute.String("segmentguard.alert.severity", string(group.urgency)),
 			attribute.String("segmentguard.alert.kind", string(group.kind)),
 		))
@@ -100,7 +101,7 @@ func (w *sweeper) countOpen(ctx context.Context) error {
 		return nil
 	}
 	open := map[alertGroup]int64{}
-	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+	for s, err := range m.config.Ledger.Segments(ctx, SegmentFilter{Store: &m.config.Store, Affected: true}) {
 		if err != nil {
 			return wrap("counting the open alerts", err)
 		}
@@ -128,6 +129,7 @@ func (w *sweeper) report(ctx context.Context, span trace.Span, took time.Duratio
 
 func (w *sweeper) annotate(span trace.Span, err error) {
 	s := &w.sweep
+	span.SetAttributes(w.monitor.gauges.store...)
 	span.SetAttributes(
 		attribute.Int("segmentguard.segments", s.Segments),
 		attribute.Int("segmentguard.segments.healthy", s.Healthy),

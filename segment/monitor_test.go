@@ -279,7 +279,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				f.record(segment.Record{Segment: seg("cars"), RunID: "less", State: segment.RunRejected, Users: 903, At: f.now.Add(-time.Hour)})
-				require.NoError(f.t, segment.Accept(f.t.Context(), f.ledger, seg("cars"), "less", segment.Decision{By: "ann", Why: "a new rule", At: f.now}))
+				require.NoError(f.t, segment.Accept(f.t.Context(), f.ledger, seg("cars").In(""), "less", segment.Decision{By: "ann", Why: "a new rule", At: f.now}))
 			},
 			segments: 1, healthy: 1,
 		},
@@ -571,7 +571,7 @@ func TestGuardLeavesStandingWhatOnlyASweepSees(t *testing.T) {
 func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 	f := newFleet(t)
 	f.runs(seg("cars"), 1000, 1000)
-	require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+	require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{seg("cars").In("")}, func(s *segment.SegmentState) error {
 		opened(s, segment.Alert{Segment: seg("cars"), RunID: "tonight", Urgency: segment.Page, Kind: validate.Short})
 		return nil
 	}))
@@ -631,8 +631,8 @@ func TestHumansResolveAlerts(t *testing.T) {
 	delete(f.sizes, seg("gone"))
 	f.sweep()
 	require.Len(t, f.alerter.news(), 2)
-	require.NoError(t, segment.Accept(t.Context(), f.ledger, seg("cars"), "run 2", segment.Decision{By: "ann", Why: "the rule was changed", At: f.now}))
-	require.NoError(t, segment.Forget(t.Context(), f.ledger, seg("gone")))
+	require.NoError(t, segment.Accept(t.Context(), f.ledger, seg("cars").In(""), "run 2", segment.Decision{By: "ann", Why: "the rule was changed", At: f.now}))
+	require.NoError(t, segment.Forget(t.Context(), f.ledger, seg("gone").In("")))
 	s := f.sweep()
 	require.Empty(t, s.Findings)
 	require.Equal(t, []string{"resolve site-a/cars", "resolve site-a/gone"}, f.alerter.news())
@@ -655,7 +655,7 @@ func TestSweepKeepsSizesThatNoGuardKnows(t *testing.T) {
 		require.Equal(t, validate.Dropped, s.Findings[0].Kind)
 		f.now = f.now.AddDate(0, 0, 1)
 	}
-	sizes, err := f.ledger.Sizes(t.Context(), seg("uploaded"), 60)
+	sizes, err := f.ledger.Sizes(t.Context(), seg("uploaded").In(""), 60)
 	require.NoError(t, err)
 	require.Len(t, sizes, 4)
 	for _, size := range sizes {
@@ -701,7 +701,7 @@ func TestSweepComparesOneCounter(t *testing.T) {
 		f.record(segment.Record{Segment: seg("cars"), RunID: f.now.String(), State: segment.RunCommitted, Users: 1000, At: f.now.Add(-time.Minute)})
 		require.Equal(t, 1, f.sweep().Healthy)
 	}
-	sizes, err := f.ledger.Sizes(t.Context(), seg("cars"), 60)
+	sizes, err := f.ledger.Sizes(t.Context(), seg("cars").In(""), 60)
 	require.NoError(t, err)
 	require.Len(t, slices.DeleteFunc(sizes, func(s validate.Size) bool { return s.Counter == "" }), 2, "one a day is kept")
 	f.now = f.now.AddDate(0, 0, 1)
@@ -729,13 +729,13 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			f := newFleet(t)
 			f.runs(seg("cars"), 1000, 1000)
 			f.record(segment.Record{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Users: c.stored, At: f.now.Add(-c.ago)})
-			require.NoError(t, f.ledger.Change(t.Context(), []segment.ID{seg("cars")}, func(s *segment.SegmentState) error {
+			require.NoError(t, f.ledger.Change(t.Context(), []segment.Key{seg("cars").In("")}, func(s *segment.SegmentState) error {
 				opened(s, segment.Alert{Segment: seg("cars"), RunID: "tonight", State: segment.RunUnknown, Urgency: segment.Ticket, Kind: validate.Unverified})
 				return nil
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.live)
 			f.sweep()
-			sizes, err := f.ledger.Sizes(t.Context(), seg("cars"), 60)
+			sizes, err := f.ledger.Sizes(t.Context(), seg("cars").In(""), 60)
 			require.NoError(t, err)
 			require.Len(t, sizes, c.baseline, c.reason)
 			require.Equal(t, c.told, f.alerter.news(), c.reason)
@@ -918,7 +918,7 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	require.Len(t, names, 50)
 	require.Equal(t, "00049", names[49])
 	require.Equal(t, s.Segments, s.Healthy+len(s.Findings))
-	sizes, err := f.ledger.Sizes(t.Context(), seg("00007"), 60)
+	sizes, err := f.ledger.Sizes(t.Context(), seg("00007").In(""), 60)
 	require.NoError(t, err)
 	require.Len(t, sizes, 1, "a size that a limit brought about is no baseline")
 	require.Len(t, s.Incidents, 1)
@@ -999,11 +999,11 @@ type refusing struct {
 	segment segment.ID
 }
 
-func (r refusing) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	if slices.Contains(ids, r.segment) {
+func (r refusing) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	if slices.Contains(keys, r.segment.In("")) {
 		return &validate.InputError{Field: "SizeImport.Segment", Value: r.segment, Want: "another"}
 	}
-	return r.Memory.Change(ctx, ids, change)
+	return r.Memory.Change(ctx, keys, change)
 }
 
 // One size that cannot be kept costs no other.
@@ -1045,9 +1045,9 @@ type asked struct {
 	times int
 }
 
-func (a *asked) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+func (a *asked) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 	a.times++
-	return a.Memory.Sizes(ctx, id, n)
+	return a.Memory.Sizes(ctx, key, n)
 }
 
 // Where very many segments are affected, asking for each would hold up the alerts.

@@ -77,7 +77,11 @@ func (r *Run) nameless() bool { return r.ID == "" || r.Job.To.Name == "" || r.Jo
 // A Rule says what one job is judged by. The zero Rule enforces the strictest
 // policy on a store with read-after-write consistency.
 type Rule struct {
-	Name    string
+	Name string
+	// Store names the store that the job writes to, where segments of one name are in
+	// several: what is known of a segment is kept for each store by itself. A monitor
+	// of that store has the same MonitorConfig.Store.
+	Store   string
 	Mode    Mode
 	Policy  validate.Policy
 	Lag     Lag
@@ -116,6 +120,8 @@ func (r *Rule) check() error {
 	switch {
 	case r.Mode != Enforce && r.Mode != Observe:
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
+	case checkStore("Rule.Store", r.Store) != nil:
+		return checkStore("Rule.Store", r.Store)
 	case r.PageFrom < 0:
 		return badInput("Rule.PageFrom", r.PageFrom, "0 or more")
 	case r.Lag == (Lag{}):

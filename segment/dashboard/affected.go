@@ -54,11 +54,11 @@ func (c class) tooFew() bool {
 type place struct {
 	class
 
-	id segment.ID
+	key segment.Key
 }
 
 func (p *place) String() string {
-	return strings.Join([]string{string(p.urgency), string(p.level), string(p.kind), p.id.String()}, "|")
+	return strings.Join([]string{string(p.urgency), string(p.level), string(p.kind), p.key.Store + "\x00" + p.key.Segment.String()}, "|") // a store may have a bar in its name
 }
 
 // parsePlace reads what String wrote; "" is before all.
@@ -70,8 +70,9 @@ func parsePlace(s string) (*place, error) {
 	if len(parts) != 4 {
 		return nil, badRequest("after", s)
 	}
-	id, err := parseID("after", parts[3])
-	return &place{class{segment.Urgency(parts[0]), segment.Level(parts[1]), validate.Kind(parts[2])}, id}, err
+	store, text, _ := strings.Cut(parts[3], "\x00")
+	id, err := parseID("after", text)
+	return &place{class{segment.Urgency(parts[0]), segment.Level(parts[1]), validate.Kind(parts[2])}, id.In(store)}, err
 }
 
 // A filter is what people ask the affected segments for.
@@ -159,7 +160,7 @@ func (c *census) read(ctx context.Context, l segment.Ledger, classes []class, ro
 			case order < 0:
 				continue
 			case order == 0:
-				f.After = after.id
+				f.After = after.key
 			}
 		}
 		for s, err := range l.Segments(ctx, f) {
@@ -170,7 +171,7 @@ func (c *census) read(ctx context.Context, l segment.Ledger, classes []class, ro
 				return nil
 			}
 			c.rows = append(c.rows, s)
-			c.next = &place{of, s.Segment}
+			c.next = &place{of, s.Key()}
 		}
 	}
 	c.next = nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/segmentguard/segmentguard/segment"
 )
 
 // A command is one line for a shell, and what it does.
@@ -15,6 +17,14 @@ func (c command) Size() int { return min(max(len(c.Line), 8), 100) + 1 }
 
 // commands makes commands that begin with a program's name.
 type commands string
+
+// about returns a command about a segment.
+func (c commands) about(does string, key segment.Key, words ...string) command {
+	if key.Store != "" {
+		words = append(words, "--store", key.Store)
+	}
+	return c.of(does, key.Segment.String(), words...)
+}
 
 // of returns a command. What words say that begin with a dash is a flag; id is not,
 // whatever it begins with.

@@ -253,7 +253,7 @@ func (s *source) table(c *census, page func(filter, string) string) table {
 }
 
 func (s *source) affectedRow(state *segment.SegmentState) affectedRow {
-	r := affectedRow{Segment: s.ref(state.Segment), Badge: badgeOfState(state), Spark: newSpark(state)}
+	r := affectedRow{Segment: s.ref(state.Key()), Badge: badgeOfState(state), Spark: newSpark(state)}
 	if state.Damaged != nil {
 		r.Damage = true
 		r.Text = visible(state.Damaged.Error())

@@ -69,11 +69,13 @@ func (s *source) newTree(known []segment.SegmentState) *tree {
 	return t
 }
 
+// state returns the state of a segment in the store in which it is affected, or else
+// in any.
 func (t *tree) state(ctx context.Context, id segment.ID) (*segment.SegmentState, error) {
 	if s, ok := t.known[id]; ok {
 		return s, nil
 	}
-	s, _, err := t.source.state(ctx, id)
+	s, _, err := t.source.state(ctx, id.In(""))
 	t.known[id] = &s
 	return &s, err
 }
@@ -120,7 +122,7 @@ func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, dep
 	if err != nil {
 		return n, err
 	}
-	n = node{ref: t.ref(id), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
+	n = node{ref: t.ref(state.Key()), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
 	if state.IsZero() {
 		if known, err := t.hasJobs(ctx, id); err != nil || !known {
 			n.URL = ""

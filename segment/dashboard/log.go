@@ -143,7 +143,7 @@ func (s *source) log(ctx context.Context, f logFilter, limit int) (*logView, err
 
 func (s *source) entryRow(e *segment.LogEntry) entryRow {
 	row := entryRow{
-		At: s.stamp(e.At), Action: visible(string(e.Action)), Segment: s.ref(e.Segment), Run: visible(e.RunID),
+		At: s.stamp(e.At), Action: visible(string(e.Action)), Segment: s.ref(e.Segment.In(e.Store)), Run: visible(e.RunID),
 		By: visible(e.By), Text: visible(e.Why), Damage: e.Damaged != nil,
 	}
 	if e.Segment.Name == "" { // a mute of a site group, or an incident

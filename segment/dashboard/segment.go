@@ -62,27 +62,27 @@ func segmentPage(s *source, ctx context.Context, q url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.segment(ctx, id)
+	return s.segment(ctx, id.In(q.Get("store")))
 }
 
-func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, error) {
-	state, known, err := s.state(ctx, id)
+func (s *source) segment(ctx context.Context, key segment.Key) (*segmentView, error) {
+	state, known, err := s.state(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	var log []segment.LogEntry
-	for e, err := range s.ledger.Log(ctx, segment.LogFilter{Segment: id, Limit: entriesOfSegment}) {
+	for e, err := range s.ledger.Log(ctx, segment.LogFilter{Segment: key.Segment, Store: &state.Store, Limit: entriesOfSegment}) {
 		if err != nil {
-			return nil, fmt.Errorf("reading the log of %s: %w", id, err)
+			return nil, fmt.Errorf("reading the log of %s: %w", key, err)
 		}
 		log = append(log, e)
 	}
 	if !known && len(log) == 0 {
-		if known, err := s.hasJobs(ctx, id); err != nil || !known {
-			return nil, cmp.Or(err, notFound("segment", id.String()))
+		if known, err := s.hasJobs(ctx, key.Segment); err != nil || !known {
+			return nil, cmp.Or(err, notFound("segment", key.String()))
 		}
 	}
-	v := &segmentView{common: s.common(short(visible(id.String())), ""), Name: visible(id.String()), Badge: badgeOfState(&state)}
+	v := &segmentView{common: s.common(short(visible(state.Key().String())), ""), Name: visible(state.Key().String()), Badge: badgeOfState(&state)}
 	v.Cut = len(log) == entriesOfSegment
 	v.Lead, v.Tone = segmentLead(&state, known)
 	records := recordsOf(log)
@@ -148,7 +148,7 @@ func recordsOf(log []segment.LogEntry) (records []segment.Record) {
 
 // series returns all sizes that are known of a segment.
 func (s *source) series(ctx context.Context, state *segment.SegmentState, records []segment.Record, log []segment.LogEntry) *series {
-	lines := &series{Name: state.Segment.String(), Now: s.config.now()}
+	lines := &series{Name: state.Key().String(), Now: s.config.now()}
 	for i, size := range state.Sizes {
 		p := point{At: size.At, Users: size.Users, Kind: pointGood, Band: s.band(ctx, state.Sizes[:i], size.Counter, size.At)}
 		if size.Unguarded {
@@ -339,9 +339,8 @@ func (s *source) trees(ctx context.Context, v *segmentView, state *segment.Segme
 
 // segmentCommands returns what somebody may want to do about a segment as it is.
 func (s *source) segmentCommands(state *segment.SegmentState, ran bool) []command {
-	id := state.Segment.String()
-	cs := []command{s.commands.of("says the same in a terminal", id, "show")}
-	add := func(does string, words ...string) { cs = append(cs, s.commands.of(does, id, words...)) }
+	cs := []command{s.commands.about("says the same in a terminal", state.Key(), "show")}
+	add := func(does string, words ...string) { cs = append(cs, s.commands.about(does, state.Key(), words...)) }
 	a := state.Alert.Open
 	if state.Damaged != nil {
 		add("drops what cannot be read, and keeps the rest", "repair", "--why", "WHY")

@@ -68,7 +68,7 @@ func newSource(l segment.Ledger, c Config) *source {
 // links are the addresses of pages; "" where there is no such page.
 type links interface {
 	fleet(f filter, after string) string
-	segment(id segment.ID) string
+	segment(key segment.Key) string
 	incident(id, after string) string
 	plan(name string, from int) string
 	log(f logFilter, limit int) string
@@ -94,11 +94,11 @@ func (live) fleet(f filter, after string) string {
 	return address("./", "group", f.SiteGroup, "kind", string(f.Kind), "job", string(f.JobKind), "build", f.Build, "after", after)
 }
 
-func (live) segment(id segment.ID) string {
-	if id.IsZero() {
+func (live) segment(key segment.Key) string {
+	if key.Segment.IsZero() {
 		return ""
 	}
-	return address("segment", "id", id.String())
+	return address("segment", "id", key.Segment.String(), "store", key.Store)
 }
 
 func (live) incident(id, after string) string { return address("incident", "id", id, "after", after) }
@@ -152,7 +152,7 @@ type entryTable struct {
 
 func (s *source) stamp(t time.Time) stamp { return newStamp(t, s.config.now()) }
 
-func (s *source) ref(id segment.ID) ref { return refTo(id.String(), s.links.segment(id)) }
+func (s *source) ref(key segment.Key) ref { return refTo(key.String(), s.links.segment(key)) }
 
 // A problemView is the page that says why there is no other.
 type problemView struct {
@@ -171,13 +171,20 @@ func (h *handler) problemView(p *problem) *problemView {
 	return v
 }
 
-// state returns the state of one segment, and whether anything is known of it.
-func (s *source) state(ctx context.Context, id segment.ID) (segment.SegmentState, bool, error) {
-	for state, err := range s.ledger.Segments(ctx, segment.SegmentFilter{Segment: id, Limit: 1}) {
-		if err != nil {
-			return state, false, fmt.Errorf("reading the segment %s: %w", id, err)
+// state returns the state of one segment, and whether anything is known of it. Where
+// the store is not named, and is not the one that nobody named, it is that in which the
+// segment is affected, or the first: jobs and plans know no stores.
+func (s *source) state(ctx context.Context, key segment.Key) (found segment.SegmentState, known bool, err error) {
+	found.Segment, found.Store = key.Segment, key.Store
+	for state, err := range s.ledger.Segments(ctx, segment.SegmentFilter{Segment: key.Segment}) {
+		switch {
+		case err != nil:
+			return found, false, fmt.Errorf("reading the segment %s: %w", key, err)
+		case state.Store == key.Store:
+			return state, true, nil
+		case key.Store == "" && (!known || found.Alert.Open == nil && state.Alert.Open != nil):
+			found, known = state, true
 		}
-		return state, true, nil
 	}
-	return segment.SegmentState{Segment: id}, false, nil
+	return found, known, nil
 }

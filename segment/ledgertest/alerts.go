@@ -18,7 +18,7 @@ import (
 // affected gives a segment an alert, as a guard's.
 func affected(t *testing.T, l segment.Ledger, id segment.ID, change ...func(*segment.SegmentState)) {
 	t.Helper()
-	require.NoError(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 		a := segment.Alert{
 			Segment: id, Urgency: segment.Page, Kind: validate.Short, Level: segment.LevelProtected, Users: 100, RunID: "r", Number: 7, State: segment.RunRejected,
 			Job: segment.Job{ID: "copy", Kind: segment.JobKindCopy, To: id}, Build: "7", Since: start, At: start, Text: "too few",
@@ -57,7 +57,7 @@ func testAlertState(t *testing.T, l segment.Ledger) {
 		Claimed:  start.Add(time.Minute), Swept: true, Unsettled: true, Passed: true, Healthy: 1, Days: []time.Time{start}, Opened: []time.Time{start, start},
 		Flapping: true, Muted: &segment.Mark{Urgency: segment.Ticket}, Heard: start, Reworded: true, Over: "why",
 	}
-	require.NoError(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error { s.Alert = want; return nil }))
+	require.NoError(t, l.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error { s.Alert = want; return nil }))
 	got := known(t, l, id).Alert
 	require.True(t, want.Claimed.Equal(got.Claimed))
 	require.True(t, want.Open.At.Equal(got.Open.At))
@@ -108,7 +108,7 @@ func testSelectedAlerts(t *testing.T, l segment.Ledger) {
 		{"also what the alerter only may have heard", segment.SegmentFilter{Affected: true}, all},
 		{"of which it is to be told", segment.SegmentFilter{Pending: true}, []string{"maybe", "new", "over"}},
 		{"so many of them", segment.SegmentFilter{Pending: true, Limit: 2}, []string{"maybe", "new"}},
-		{"the next ones", segment.SegmentFilter{Pending: true, After: own(t, "new")}, []string{"over"}},
+		{"the next ones", segment.SegmentFilter{Pending: true, After: own(t, "new").In("")}, []string{"over"}},
 		{"members", segment.SegmentFilter{Incident: group + " i"}, []string{"member"}},
 		{"of a build", segment.SegmentFilter{Build: "8"}, []string{"other build"}},
 		{"of a job kind, open", segment.SegmentFilter{JobKind: segment.JobKindCopy}, but("over", "maybe", "other kind")},
@@ -212,7 +212,7 @@ func testMembers(t *testing.T, l segment.Ledger) {
 	counted(incidents(t, l, segment.IncidentFilter{ID: id})[0].Members)
 	require.NoError(t, l.ChangeIncident(t.Context(), id, func(i *segment.Incident) error { counted(i.Members); return nil }))
 	for _, name := range []string{"a", "b"} {
-		require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, name)}, func(s *segment.SegmentState) error { s.Alert = segment.AlertState{}; return nil }))
+		require.NoError(t, l.Change(t.Context(), []segment.Key{own(t, name).In("")}, func(s *segment.SegmentState) error { s.Alert = segment.AlertState{}; return nil }))
 	}
 	left := incidents(t, l, segment.IncidentFilter{ID: id})[0].Members
 	require.Equal(t, []any{1, 0, t.Name() + " other"}, []any{left.Segments, left.Pages, left.SiteGroup}, "they are counted anew each time")
@@ -271,7 +271,7 @@ func testMutes(t *testing.T, l segment.Ledger) {
 func testLogOfAlerts(t *testing.T, l segment.Ledger) {
 	mark := segment.Mark{Urgency: segment.Page, Kind: validate.Short, Level: segment.LevelLive, JobKind: segment.JobKindCopy, Build: "7", Incident: "i"}
 	for i, action := range []segment.Action{segment.ActionOpened, segment.ActionTold, segment.ActionOver, segment.ActionOpened} {
-		require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, strconv.Itoa(i))}, func(s *segment.SegmentState) error {
+		require.NoError(t, l.Change(t.Context(), []segment.Key{own(t, strconv.Itoa(i)).In("")}, func(s *segment.SegmentState) error {
 			s.Log = append(s.Log, segment.LogEntry{Segment: s.Segment, At: start, Action: action, RunID: "r", Mark: &mark, Incident: "i", Text: "too few"})
 			return nil
 		}))

@@ -14,14 +14,14 @@ import (
 // row returns a segment's commit row as it is now.
 func row(t *testing.T, l segment.Recorder, id segment.ID) (now segment.CommitRow) {
 	t.Helper()
-	require.NoError(t, l.Lock(t.Context(), id, func(c *segment.CommitRow) error { now = *c; return nil }))
+	require.NoError(t, l.Lock(t.Context(), id.In(""), func(c *segment.CommitRow) error { now = *c; return nil }))
 	return now
 }
 
 // leased takes the lease of a segment as a guard does.
 func leased(t *testing.T, l segment.Recorder, id segment.ID, run string, d time.Duration) (hold segment.Hold) {
 	t.Helper()
-	require.NoError(t, l.Lock(t.Context(), id, func(c *segment.CommitRow) error {
+	require.NoError(t, l.Lock(t.Context(), id.In(""), func(c *segment.CommitRow) error {
 		c.RunID, c.Attempt, c.Since, c.Until = run, 3, c.Now, c.Now.Add(d)
 		c.Token++
 		hold = segment.Hold{Token: c.Token, Generation: c.Generation}
@@ -39,7 +39,7 @@ func testNumbers(t *testing.T, l segment.Ledger) {
 	for range 8 {
 		wg.Go(func() {
 			for last := int64(0); last >= 0; {
-				start, err := l.Next(t.Context(), id)
+				start, err := l.Next(t.Context(), id.In(""))
 				mu.Lock()
 				if err != nil || seen[start.Number] || start.Number <= last || start.Number < 1 {
 					t.Errorf("numbers rise, and none comes twice: %d after %d, %v", start.Number, last, err)
@@ -53,13 +53,13 @@ func testNumbers(t *testing.T, l segment.Ledger) {
 		})
 	}
 	wg.Wait()
-	other, err := l.Next(t.Context(), own(t, "other"))
+	other, err := l.Next(t.Context(), own(t, "other").In(""))
 	require.NoError(t, err)
 	for number := range seen {
 		require.Greater(t, other.Number, number, "the numbers of all segments are one sequence")
 	}
 	put(t, l, id, "r", 5)
-	start, err := l.Next(t.Context(), id)
+	start, err := l.Next(t.Context(), id.In(""))
 	require.NoError(t, err)
 	require.Equal(t, row(t, l, id).Generation, start.Generation, "a run must know what went live before it began")
 	require.Positive(t, start.Generation)
@@ -81,7 +81,7 @@ func testRow(t *testing.T, l segment.Ledger) {
 	require.False(t, kept.Now.Before(kept.Since), "its clock does not go back")
 	require.Empty(t, row(t, l, own(t, "other")).RunID, "segments are apart")
 	failed := errors.New("somebody has it")
-	require.ErrorIs(t, l.Lock(t.Context(), id, func(c *segment.CommitRow) error { c.RunID = "r2"; return failed }), failed)
+	require.ErrorIs(t, l.Lock(t.Context(), id.In(""), func(c *segment.CommitRow) error { c.RunID = "r2"; return failed }), failed)
 	require.Equal(t, "r1", row(t, l, id).RunID, "what failed is not kept")
 	require.Empty(t, tracked(t, l), "a lease is no news about a segment")
 }
@@ -93,7 +93,7 @@ func testLockedAtOnce(t *testing.T, l segment.Ledger) {
 	for range 8 {
 		wg.Go(func() {
 			for range 5 {
-				if err := l.Lock(t.Context(), id, func(c *segment.CommitRow) error { c.Token++; return nil }); err != nil {
+				if err := l.Lock(t.Context(), id.In(""), func(c *segment.CommitRow) error { c.Token++; return nil }); err != nil {
 					t.Errorf("locking: %v", err)
 				}
 			}

@@ -55,7 +55,7 @@ func isDamage(t *testing.T, err error, id segment.ID, reason string) {
 // sizesLost reports whether the segment's sizes are what cannot be read.
 func sizesLost(t *testing.T, l segment.Ledger, id segment.ID) bool {
 	t.Helper()
-	sizes, err := l.Sizes(t.Context(), id, 60)
+	sizes, err := l.Sizes(t.Context(), id.In(""), 60)
 	if err == nil {
 		require.Len(t, sizes, 1, "what can be read is read")
 		return false
@@ -86,7 +86,7 @@ func segmentsOf(affected []segment.Affected) (ids []segment.ID) {
 
 func testDamageStays(t *testing.T, l segment.Ledger, id segment.ID) {
 	lost := sizesLost(t, l, id)
-	require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, "a"), id}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{own(t, "a").In(""), id.In("")}, func(s *segment.SegmentState) error {
 		s.Sizes = append(s.Sizes[:0:0], validate.Size{Users: 5, At: start.AddDate(0, 0, 5)})
 		if s.Segment == id {
 			s.Alert.Open = &segment.Alert{Segment: id, Text: "changed"}
@@ -122,12 +122,12 @@ func testDamageRecords(t *testing.T, l segment.Ledger, id segment.ID) {
 
 func testDamageRefuses(t *testing.T, l segment.Ledger, id segment.ID) {
 	d := segment.Decision{By: "ann", Why: "right", At: start}
-	isDamage(t, segment.Accept(t.Context(), l, id, "r", d), id, "what would not be kept is refused")
-	isDamage(t, segment.Suspect(t.Context(), l, id, "r", d), id, "what would not be kept is refused")
+	isDamage(t, segment.Accept(t.Context(), l, id.In(""), "r", d), id, "what would not be kept is refused")
+	isDamage(t, segment.Suspect(t.Context(), l, id.In(""), "r", d), id, "what would not be kept is refused")
 	sizes := []validate.Size{{Users: 1, At: start.AddDate(1, 0, 0)}}
 	isDamage(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: id, Sizes: sizes}}), id, "what would not be kept is refused")
 	no := errors.New("no")
-	require.ErrorIs(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+	require.ErrorIs(t, l.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 		s.Damaged = nil
 		return no
 	}), no)
@@ -137,8 +137,8 @@ func testDamageRefuses(t *testing.T, l segment.Ledger, id segment.ID) {
 func testRepaired(t *testing.T, l segment.Ledger, id segment.ID) {
 	lost := sizesLost(t, l, id)
 	d := segment.Decision{By: "ann", Why: "the disk was full", At: start}
-	require.ErrorContains(t, segment.Repair(t.Context(), l, id, segment.Decision{}), "Decision.By")
-	require.NoError(t, segment.Repair(t.Context(), l, id, d))
+	require.ErrorContains(t, segment.Repair(t.Context(), l, id.In(""), segment.Decision{}), "Decision.By")
+	require.NoError(t, segment.Repair(t.Context(), l, id.In(""), d))
 	s := known(t, l, id)
 	require.Nil(t, s.Damaged)
 	if lost {
@@ -151,11 +151,11 @@ func testRepaired(t *testing.T, l segment.Ledger, id segment.ID) {
 	put(t, l, id, "again", 5)
 	lines := logged(t, l, segment.LogFilter{Segment: id})
 	require.Contains(t, lines[1], "repaired by ann: the disk was full (dropped what was damaged: ")
-	require.ErrorContains(t, segment.Repair(t.Context(), l, id, d), "nothing of it is damaged")
+	require.ErrorContains(t, segment.Repair(t.Context(), l, id.In(""), d), "nothing of it is damaged")
 }
 
 func testDamageForgotten(t *testing.T, l segment.Ledger, id segment.ID) {
-	require.NoError(t, segment.Forget(t.Context(), l, id))
+	require.NoError(t, segment.Forget(t.Context(), l, id.In("")))
 	s := known(t, l, id)
 	require.Nil(t, s.Damaged)
 	require.Empty(t, s.Sizes)

@@ -67,6 +67,12 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"sweeps", testSweeps},
 		{"jobs", testJobs},
 		{"tools, cancelled", testToolsCancelled},
+		{"stores", testStores},
+		{"commit row of a store", testRowOfStore},
+		{"segments of stores", testSegmentsOfStores},
+		{"log of stores", testLogOfStores},
+		{"change of stores", testChangeOfStores},
+		{"incidents of stores", testIncidentsOfStores},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}
@@ -196,7 +202,7 @@ func testLive(t *testing.T, l segment.Ledger) {
 	r = put(t, l, id, "good", 5, func(r *segment.Record) { r.Counter = "index" })
 	size := r.Size()
 	holds(&size, "what was committed is live, and who counted it is known")
-	sizes, err := l.Sizes(t.Context(), id, 1)
+	sizes, err := l.Sizes(t.Context(), id.In(""), 1)
 	require.NoError(t, err)
 	require.Len(t, sizes, 1)
 	require.Equal(t, "index", sizes[0].Counter, "a size is compared with those of its own counter")
@@ -214,7 +220,7 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	r := put(t, l, id, "off", 77, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, new(report(false)) })
 	openAlert(t, l, id)
 	d := segment.Decision{By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
-	require.NoError(t, segment.Accept(t.Context(), l, id, "off", d))
+	require.NoError(t, segment.Accept(t.Context(), l, id.In(""), "off", d))
 	require.Equal(t, []int64{77}, sizesOf(t, l, id, 60), "the baseline starts anew from the accepted size")
 	s := known(t, l, id)
 	require.NotNil(t, s.Accepted, "who accepted what, and why, is kept")
@@ -231,13 +237,13 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60), "what the acceptance put an end to does not come back")
 	// Zero, too: from then on zero is right.
 	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.RunRejected, start.AddDate(0, 2, 0) })
-	require.NoError(t, segment.Accept(t.Context(), l, id, "empty", segment.Decision{By: "ann", Why: "sold out", At: d.At}))
+	require.NoError(t, segment.Accept(t.Context(), l, id.In(""), "empty", segment.Decision{By: "ann", Why: "sold out", At: d.At}))
 	require.Equal(t, []int64{0}, sizesOf(t, l, id, 60))
 }
 
 func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
 	t.Helper()
-	require.NoError(t, l.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 		s.Alert.Open = &segment.Alert{Segment: id, Urgency: segment.Page, Kind: validate.Short, Text: "text", Since: start, At: start, Report: report(false)}
 		mark := segment.Mark{Urgency: segment.Page, Kind: validate.Short}
 		s.Alert.Marks, s.Alert.Told = []segment.Mark{mark}, []segment.Told{{Mark: mark, At: start}}
@@ -265,7 +271,7 @@ func testAcceptRefuses(t *testing.T, l segment.Ledger) {
 		{"and a reason", id, "good", segment.Decision{By: good.By, At: start}, "Decision.Why"},
 		{"and a time", id, "good", segment.Decision{By: good.By, Why: good.Why}, "Decision.At"},
 	} {
-		require.ErrorContains(t, segment.Accept(t.Context(), l, c.id, c.runID, c.decision), c.want, c.reason)
+		require.ErrorContains(t, segment.Accept(t.Context(), l, c.id.In(""), c.runID, c.decision), c.want, c.reason)
 	}
 	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "what was refused changed nothing")
 	require.Nil(t, known(t, l, id).Accepted)
@@ -278,12 +284,12 @@ func testSuspect(t *testing.T, l segment.Ledger) {
 		put(t, l, id, fmt.Sprint("r", n), n)
 	}
 	d := segment.Decision{By: "sweep", Why: "a limit", At: start}
-	require.NoError(t, segment.Suspect(t.Context(), l, id, "r1", d))
+	require.NoError(t, segment.Suspect(t.Context(), l, id.In(""), "r1", d))
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60), "a size that is called wrong is no measure for others")
-	require.NoError(t, segment.Suspect(t.Context(), l, id, "r1", d), "calling it wrong again changes nothing")
+	require.NoError(t, segment.Suspect(t.Context(), l, id.In(""), "r1", d), "calling it wrong again changes nothing")
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60))
-	require.ErrorContains(t, segment.Suspect(t.Context(), l, id, "never", d), "never")
-	require.ErrorContains(t, segment.Suspect(t.Context(), l, id, "r2", segment.Decision{Why: "w", At: start}), "Decision.By")
+	require.ErrorContains(t, segment.Suspect(t.Context(), l, id.In(""), "never", d), "never")
+	require.ErrorContains(t, segment.Suspect(t.Context(), l, id.In(""), "r2", segment.Decision{Why: "w", At: start}), "Decision.By")
 	require.Equal(t, "r2", known(t, l, id).Last.RunID, "a suspicion is no run")
 }
 
@@ -344,7 +350,7 @@ func testForget(t *testing.T, l segment.Ledger) {
 	put(t, l, stays, "r", 6)
 	openAlert(t, l, gone)
 	openAlert(t, l, stays)
-	require.NoError(t, segment.Forget(t.Context(), l, gone, own(t, "never known")))
+	require.NoError(t, segment.Forget(t.Context(), l, gone.In(""), own(t, "never known").In("")))
 	require.NoError(t, segment.Forget(t.Context(), l))
 	require.Empty(t, sizesOf(t, l, gone, 60))
 	told := known(t, l, gone)
@@ -352,7 +358,7 @@ func testForget(t *testing.T, l segment.Ledger) {
 	told.Alert.Told = nil
 	require.True(t, told.IsZero(), "and nothing else is known of a segment that was deleted on purpose")
 	require.NotNil(t, known(t, l, stays).Alert.Open)
-	require.NoError(t, l.Change(t.Context(), []segment.ID{gone}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{gone.In("")}, func(s *segment.SegmentState) error {
 		s.Alert.Told = nil
 		return nil
 	}))
@@ -370,7 +376,7 @@ func testSelected(t *testing.T, l segment.Ledger) {
 	put(t, l, other, "r", 1)
 	openAlert(t, l, own(t, "b"))
 	openAlert(t, l, own(t, "d"))
-	require.NoError(t, l.Change(t.Context(), []segment.ID{own(t, "d")}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{own(t, "d").In("")}, func(s *segment.SegmentState) error {
 		s.Alert.Open = nil
 		return nil
 	}))
@@ -382,10 +388,10 @@ func testSelected(t *testing.T, l segment.Ledger) {
 	}{
 		{"a site group has its own segments", segment.SegmentFilter{SiteGroup: group}, []string{"a", "b", "c", "d"}},
 		{"an alert is of interest until the alerter knows that it is over", segment.SegmentFilter{SiteGroup: group, Affected: true}, []string{"b", "d"}},
-		{"a page begins after the last segment of the one before", segment.SegmentFilter{SiteGroup: group, After: own(t, "b")}, []string{"c", "d"}},
-		{"and has so many", segment.SegmentFilter{SiteGroup: group, After: own(t, "a"), Limit: 2}, []string{"b", "c"}},
+		{"a page begins after the last segment of the one before", segment.SegmentFilter{SiteGroup: group, After: own(t, "b").In("")}, []string{"c", "d"}},
+		{"and has so many", segment.SegmentFilter{SiteGroup: group, After: own(t, "a").In(""), Limit: 2}, []string{"b", "c"}},
 		{"a limit above what there is takes all", segment.SegmentFilter{SiteGroup: group, Limit: 1000}, []string{"a", "b", "c", "d"}},
-		{"all that is asked for must hold", segment.SegmentFilter{SiteGroup: group, Affected: true, After: own(t, "b"), Limit: 1}, []string{"d"}},
+		{"all that is asked for must hold", segment.SegmentFilter{SiteGroup: group, Affected: true, After: own(t, "b").In(""), Limit: 1}, []string{"d"}},
 		{"a site group that is not known has none", segment.SegmentFilter{SiteGroup: group + " none"}, nil},
 	} {
 		var names []string
@@ -460,8 +466,8 @@ func testLogOfDecisions(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
 	put(t, l, id, "r1", 5)
 	put(t, l, id, "r2", 6)
-	require.NoError(t, segment.Suspect(t.Context(), l, id, "r1", segment.Decision{By: "ann", Why: "a limit", At: start.AddDate(1, 0, 0)}))
-	require.NoError(t, segment.Accept(t.Context(), l, id, "r2", segment.Decision{By: "bob", Why: "right", At: start.AddDate(2, 0, 0)}))
+	require.NoError(t, segment.Suspect(t.Context(), l, id.In(""), "r1", segment.Decision{By: "ann", Why: "a limit", At: start.AddDate(1, 0, 0)}))
+	require.NoError(t, segment.Accept(t.Context(), l, id.In(""), "r2", segment.Decision{By: "bob", Why: "right", At: start.AddDate(2, 0, 0)}))
 	decisions := []string{"s r1 suspected by ann: a limit", "s r2 accepted by bob: right"}
 	require.Equal(t, append([]string{"s r1/1 committed 5", "s r2/1 committed 6"}, decisions...), logged(t, l, segment.LogFilter{Segment: id}))
 	require.Equal(t, decisions, logged(t, l, segment.LogFilter{Segment: id, Since: start.AddDate(1, 0, 0)}), "a decision has a time")
@@ -473,7 +479,7 @@ func testLogOfDecisions(t *testing.T, l segment.Ledger) {
 func testChange(t *testing.T, l segment.Ledger) {
 	a, b := own(t, "a"), own(t, "b")
 	var seen []segment.ID
-	require.NoError(t, l.Change(t.Context(), []segment.ID{b, a, b}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{b.In(""), a.In(""), b.In("")}, func(s *segment.SegmentState) error {
 		require.True(t, s.IsZero(), "nothing is known yet")
 		seen = append(seen, s.Segment)
 		return nil
@@ -483,7 +489,7 @@ func testChange(t *testing.T, l segment.Ledger) {
 	openAlert(t, l, a)
 	openAlert(t, l, b)
 	claimed := start.Add(time.Minute)
-	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{a.In("")}, func(s *segment.SegmentState) error {
 		s.Alert.Told, s.Alert.Trying, s.Alert.Claimed = nil, s.Alert.Marks, claimed
 		s.Alert.Open.Job, s.Alert.Open.Build, s.Alert.Open.Upstream = segment.Copy(a, b), "7", b
 		s.Alert.Incident, s.Alert.Marks[0].Level = "an incident", segment.LevelLost10
@@ -502,12 +508,12 @@ func testChange(t *testing.T, l segment.Ledger) {
 	require.Len(t, states[0].Alert.Trying, 1)
 	require.ErrorIs(t, &validate.Error{Report: open.Report}, validate.Short, "an alert is kept whole")
 	require.NotNil(t, states[1].Alert.Told, "the other segment's was not asked for")
-	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{a.In("")}, func(s *segment.SegmentState) error {
 		s.Alert.Open, s.Alert.Marks = nil, nil
 		return nil
 	}))
 	require.Len(t, alerts(t, l), 2, "the alerter may have heard of it: that is to be told yet")
-	require.NoError(t, l.Change(t.Context(), []segment.ID{a}, func(s *segment.SegmentState) error {
+	require.NoError(t, l.Change(t.Context(), []segment.Key{a.In("")}, func(s *segment.SegmentState) error {
 		s.Alert.Trying, s.Alert.Claimed = nil, time.Time{}
 		return nil
 	}))
@@ -520,13 +526,13 @@ func testChange(t *testing.T, l segment.Ledger) {
 
 func testChangeMany(t *testing.T, l segment.Ledger) {
 	const n = 1000
-	var ids []segment.ID
+	var keys []segment.Key
 	for i := range n {
-		ids = append(ids, own(t, strconv.Itoa(i)))
+		keys = append(keys, own(t, strconv.Itoa(i)).In(""))
 	}
 	change := func(change func(*segment.SegmentState)) {
 		seen := map[segment.ID]bool{}
-		require.NoError(t, l.Change(t.Context(), ids, func(s *segment.SegmentState) error {
+		require.NoError(t, l.Change(t.Context(), keys, func(s *segment.SegmentState) error {
 			seen[s.Segment] = true
 			change(s)
 			return nil
@@ -552,7 +558,7 @@ func testChangeFails(t *testing.T, l segment.Ledger) {
 	put(t, l, b, "r", 5)
 	openAlert(t, l, b)
 	no := errors.New("no")
-	err := l.Change(t.Context(), []segment.ID{a, b}, func(s *segment.SegmentState) error {
+	err := l.Change(t.Context(), []segment.Key{a.In(""), b.In("")}, func(s *segment.SegmentState) error {
 		s.Sizes = append(s.Sizes, validate.Size{Users: 1, At: start})
 		s.Log = append(s.Log, segment.LogEntry{Segment: s.Segment, At: start, Action: segment.ActionAccepted, By: "ann", Why: "why"})
 		if s.Segment == b {
@@ -571,11 +577,11 @@ func testChangeFails(t *testing.T, l segment.Ledger) {
 // Guards on many machines change the same segments at the same moment.
 func testChangedAtOnce(t *testing.T, l segment.Ledger) {
 	const goroutines, times = 8, 10
-	ids := []segment.ID{own(t, "a"), own(t, "b"), own(t, "c")}
+	keys := []segment.Key{own(t, "a").In(""), own(t, "b").In(""), own(t, "c").In("")}
 	var wg sync.WaitGroup
 	for g := range goroutines {
 		wg.Go(func() {
-			mixed := append(slices.Clone(ids[g%3:]), ids[:g%3]...) // in any order
+			mixed := append(slices.Clone(keys[g%3:]), keys[:g%3]...) // in any order
 			for range times {
 				err := l.Change(t.Context(), mixed, func(s *segment.SegmentState) error {
 					if s.Alert.Open == nil {
@@ -592,7 +598,7 @@ func testChangedAtOnce(t *testing.T, l segment.Ledger) {
 	}
 	wg.Wait()
 	states := alerts(t, l)
-	require.Len(t, states, len(ids))
+	require.Len(t, states, len(keys))
 	for _, s := range states {
 		require.NotNil(t, s.Alert.Open)
 		require.Equal(t, goroutines*times, s.Alert.Open.Attempt, "a change that another one overwrote is an alert lost")
@@ -627,17 +633,17 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	openAlert(t, l, id)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := l.Sizes(ctx, id, 5)
+	_, err := l.Sizes(ctx, id.In(""), 5)
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = l.Next(ctx, id)
+	_, err = l.Next(ctx, id.In(""))
 	require.ErrorIs(t, err, context.Canceled)
 	for name, err := range map[string]error{
 		"Record": l.Record(ctx, with(rec("r2", 1, segment.RunCommitted, 6), func(r *segment.Record) { r.Segment = id })),
-		"Change": l.Change(ctx, []segment.ID{id}, func(s *segment.SegmentState) error {
+		"Change": l.Change(ctx, []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 			s.Alert.Open = nil
 			return nil
 		}),
-		"Lock":     l.Lock(ctx, id, func(*segment.CommitRow) error { return nil }),
+		"Lock":     l.Lock(ctx, id.In(""), func(*segment.CommitRow) error { return nil }),
 		"Segments": end(l.Segments(ctx, segment.SegmentFilter{})),
 		"Log":      end(l.Log(ctx, segment.LogFilter{})),
 	} {

@@ -37,13 +37,13 @@ type badLedger struct {
 	*memory
 
 	deaf     string // the method that goes on whether the context is over or not
-	sizes    func(*memory, segment.ID, int) ([]validate.Size, error)
+	sizes    func(*memory, segment.Key, int) ([]validate.Size, error)
 	record   func(*memory, segment.Record) error
-	change   func(*memory, []segment.ID, changing) error
+	change   func(*memory, []segment.Key, changing) error
 	segments func(*memory, segment.SegmentFilter) iter.Seq[segment.SegmentState]
 	log      func(*memory, segment.LogFilter) iter.Seq[segment.LogEntry]
-	lock     func(*memory, segment.ID, locking) error
-	next     func(*memory, segment.ID) (segment.Start, error)
+	lock     func(*memory, segment.Key, locking) error
+	next     func(*memory, segment.Key) (segment.Start, error)
 
 	identity       func(*memory) (string, error)
 	incidents      func(*memory, segment.IncidentFilter) iter.Seq[segment.Incident]
@@ -63,11 +63,11 @@ func (b *badLedger) heard(ctx context.Context, method string) context.Context {
 	return ctx
 }
 
-func (b *badLedger) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+func (b *badLedger) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 	if b.sizes != nil && ctx.Err() == nil {
-		return b.sizes(b.memory, id, n)
+		return b.sizes(b.memory, key, n)
 	}
-	return b.memory.Sizes(b.heard(ctx, "Sizes"), id, n)
+	return b.memory.Sizes(b.heard(ctx, "Sizes"), key, n)
 }
 
 func (b *badLedger) Record(ctx context.Context, r segment.Record) error {
@@ -77,25 +77,25 @@ func (b *badLedger) Record(ctx context.Context, r segment.Record) error {
 	return b.memory.Record(b.heard(ctx, "Record"), r)
 }
 
-func (b *badLedger) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+func (b *badLedger) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
 	if b.change != nil && ctx.Err() == nil {
-		return b.change(b.memory, ids, change)
+		return b.change(b.memory, keys, change)
 	}
-	return b.memory.Change(b.heard(ctx, "Change"), ids, change)
+	return b.memory.Change(b.heard(ctx, "Change"), keys, change)
 }
 
-func (b *badLedger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+func (b *badLedger) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
 	if b.lock != nil && ctx.Err() == nil {
-		return b.lock(b.memory, id, change)
+		return b.lock(b.memory, key, change)
 	}
-	return b.memory.Lock(b.heard(ctx, "Lock"), id, change)
+	return b.memory.Lock(b.heard(ctx, "Lock"), key, change)
 }
 
-func (b *badLedger) Next(ctx context.Context, id segment.ID) (segment.Start, error) {
+func (b *badLedger) Next(ctx context.Context, key segment.Key) (segment.Start, error) {
 	if b.next != nil && ctx.Err() == nil {
-		return b.next(b.memory, id)
+		return b.next(b.memory, key)
 	}
-	return b.memory.Next(b.heard(ctx, "Next"), id)
+	return b.memory.Next(b.heard(ctx, "Next"), key)
 }
 
 func (b *badLedger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
@@ -196,8 +196,8 @@ func logging(edit func(*segment.LogFilter)) *badLedger {
 
 // changed returns a ledger that spoils what a change makes of a segment.
 func changed(spoil func(before segment.SegmentState, s *segment.SegmentState)) *badLedger {
-	return &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		return m.Change(background, ids, func(s *segment.SegmentState) error {
+	return &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		return m.Change(background, keys, func(s *segment.SegmentState) error {
 			before := *s
 			before.Sizes = slices.Clone(s.Sizes)
 			if err := change(s); err != nil {
@@ -217,8 +217,8 @@ type badLedgerOf struct {
 }
 
 var badLedgers = []badLedgerOf{
-	{"misses the unknown", "a first run fails, for want of earlier sizes", &badLedger{sizes: func(m *memory, id segment.ID, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, id, n)
+	{"misses the unknown", "a first run fails, for want of earlier sizes", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
+		sizes, err := m.Sizes(background, key, n)
 		if len(sizes) == 0 && n > 0 {
 			return nil, sql.ErrNoRows
 		}
@@ -230,13 +230,13 @@ var badLedgers = []badLedgerOf{
 		}
 		return m.Record(background, r)
 	}}, "recorder/runs_are_apart"},
-	{"reorders", "the newest size comes first", &badLedger{sizes: func(m *memory, id segment.ID, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, id, n)
+	{"reorders", "the newest size comes first", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
+		sizes, err := m.Sizes(background, key, n)
 		slices.Reverse(sizes)
 		return sizes, err
 	}}, "recorder/late_records"},
-	{"returns the first sizes", "a segment is judged by what it was a year ago", &badLedger{sizes: func(m *memory, id segment.ID, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, id, segment.KeptSizes)
+	{"returns the first sizes", "a segment is judged by what it was a year ago", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
+		sizes, err := m.Sizes(background, key, segment.KeptSizes)
 		return sizes[:min(len(sizes), max(n, 0))], err
 	}}, "recorder/last_sizes"},
 	{"rounds times up", "a size is of a later time than the run that reads it", recording(func(r *segment.Record) {
@@ -324,11 +324,11 @@ var badLedgers = []badLedgerOf{
 	{"takes only what is open for affected", "the alerter is never told that it is over", &badLedger{segments: func(m *memory, f segment.SegmentFilter) iter.Seq[segment.SegmentState] {
 		return slices.Values(slices.DeleteFunc(all(m, f), func(s segment.SegmentState) bool { return f.Affected && s.Alert.Open == nil }))
 	}}, "accept"},
-	{"begins every page anew", "whoever reads page by page never ends", filtering(func(f *segment.SegmentFilter) { f.After = segment.ID{} }), "selected_segments"},
+	{"begins every page anew", "whoever reads page by page never ends", filtering(func(f *segment.SegmentFilter) { f.After = segment.Key{} }), "selected_segments"},
 	{"repeats a page's last", "a segment is on two pages", &badLedger{segments: func(m *memory, f segment.SegmentFilter) iter.Seq[segment.SegmentState] {
 		after := f.After
-		f.After = segment.ID{}
-		return slices.Values(slices.DeleteFunc(all(m, f), func(s segment.SegmentState) bool { return s.Segment.Compare(after) < 0 }))
+		f.After = segment.Key{}
+		return slices.Values(slices.DeleteFunc(all(m, f), func(s segment.SegmentState) bool { return s.Key().Compare(after) < 0 }))
 	}}, "selected_segments"},
 	{"knows no limit", "a page is as long as the fleet", filtering(func(f *segment.SegmentFilter) { f.Limit = 0 }), "selected_segments"},
 	{"limits before it filters", "a page lacks segments that are there", &badLedger{segments: func(m *memory, f segment.SegmentFilter) iter.Seq[segment.SegmentState] {
@@ -348,8 +348,8 @@ var badLedgers = []badLedgerOf{
 			s.Live = &validate.Size{Users: s.Last.Users, Read: s.Last.Read, At: s.Last.At}
 		}
 	}), "what_is_live"},
-	{"forgets who counted", "an index's count is compared with a table's", &badLedger{sizes: func(m *memory, id segment.ID, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, id, n)
+	{"forgets who counted", "an index's count is compared with a table's", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
+		sizes, err := m.Sizes(background, key, n)
 		for i := range sizes {
 			sizes[i].Counter = ""
 		}
@@ -405,7 +405,7 @@ var badLedgers = []badLedgerOf{
 		err := m.Record(background, r)
 		if errors.Is(err, segment.ErrSuperseded) {
 			e := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &r}
-			err = errors.Join(err, m.Change(background, []segment.ID{r.Segment}, func(s *segment.SegmentState) error {
+			err = errors.Join(err, m.Change(background, []segment.Key{r.Segment.In("")}, func(s *segment.SegmentState) error {
 				s.Log = append(s.Log, e)
 				return nil
 			}))
@@ -444,19 +444,19 @@ var badLedgers = []badLedgerOf{
 		return slices.Values(states)
 	}}, "log_of_decisions"},
 
-	{"changes in any order", "two that change the same segments wait for each other", &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		for _, id := range slices.Compact(slices.Clone(ids)) {
-			if err := m.Change(background, []segment.ID{id}, change); err != nil {
+	{"changes in any order", "two that change the same segments wait for each other", &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		for _, key := range slices.Compact(slices.Clone(keys)) {
+			if err := m.Change(background, []segment.Key{key}, change); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}, "change"},
-	{"changes twice what was given twice", "the second change is lost, or the first", &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		sorted := slices.SortedFunc(slices.Values(ids), segment.ID.Compare)
-		return m.Change(background, ids, func(s *segment.SegmentState) error {
-			for _, id := range sorted {
-				if id == s.Segment {
+	{"changes twice what was given twice", "the second change is lost, or the first", &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		sorted := slices.SortedFunc(slices.Values(keys), segment.Key.Compare)
+		return m.Change(background, keys, func(s *segment.SegmentState) error {
+			for _, key := range sorted {
+				if key == s.Key() {
 					if err := change(s); err != nil {
 						return err
 					}
@@ -470,8 +470,8 @@ var badLedgers = []badLedgerOf{
 			s.Accepted = &segment.Decision{}
 		}
 	}), "change"},
-	{"names no segment", "a state that nothing is known of belongs to nobody", &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		return m.Change(background, ids, func(s *segment.SegmentState) error {
+	{"names no segment", "a state that nothing is known of belongs to nobody", &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		return m.Change(background, keys, func(s *segment.SegmentState) error {
 			id := s.Segment
 			if s.IsZero() {
 				s.Segment = segment.ID{}
@@ -487,23 +487,23 @@ var badLedgers = []badLedgerOf{
 		}
 	}), "change"},
 	{"keeps no claims", "two tell the alerter at once", showing(func(s *segment.SegmentState) { s.Alert.Claimed = time.Time{} }), "change"},
-	{"loses an alert", "what is wrong is known to nobody", &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		return m.Change(background, ids[:min(len(ids), 500)], change)
+	{"loses an alert", "what is wrong is known to nobody", &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		return m.Change(background, keys[:min(len(keys), 500)], change)
 	}}, "change_of_many_segments"},
 	{"keeps what came before a failure", "one segment is changed, the other is not", oneByOne(), "change_is_all_or_nothing"},
-	{"loses a failure", "a change that failed is taken for one that was kept", &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		_ = m.Change(background, ids, change)
+	{"loses a failure", "a change that failed is taken for one that was kept", &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		_ = m.Change(background, keys, change)
 		return nil
 	}}, "change_is_all_or_nothing"},
-	{"logs what it does not keep", "a decision is in the log and has no effect", &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
+	{"logs what it does not keep", "a decision is in the log and has no effect", &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
 		var log []segment.LogEntry
-		err := m.Change(background, ids, func(s *segment.SegmentState) error {
+		err := m.Change(background, keys, func(s *segment.SegmentState) error {
 			err := change(s)
 			log = append(log, s.Log...)
 			return err
 		})
 		if err != nil {
-			return errors.Join(err, m.Change(background, ids[:1], func(s *segment.SegmentState) error {
+			return errors.Join(err, m.Change(background, keys[:1], func(s *segment.SegmentState) error {
 				s.Log = log
 				return nil
 			}))
@@ -512,20 +512,20 @@ var badLedgers = []badLedgerOf{
 	}}, "change_is_all_or_nothing"},
 	{"overwrites changes", "reading and writing are two steps", overwrites(), "changed_at_once"},
 	{"numbers each segment", "which run is the later one is not known", numbersEach(), "numbers"},
-	{"gives the generation of no time", "no run is ever overtaken", &badLedger{next: func(m *memory, id segment.ID) (segment.Start, error) {
-		start, err := m.Next(background, id)
+	{"gives the generation of no time", "no run is ever overtaken", &badLedger{next: func(m *memory, key segment.Key) (segment.Start, error) {
+		start, err := m.Next(background, key)
 		start.Generation = 0
 		return start, err
 	}}, "numbers"},
-	{"forgets the lease", "two runs hold one segment", &badLedger{lock: func(m *memory, id segment.ID, change locking) error {
-		return m.Lock(background, id, func(c *segment.CommitRow) error { copied := *c; return change(&copied) })
+	{"forgets the lease", "two runs hold one segment", &badLedger{lock: func(m *memory, key segment.Key, change locking) error {
+		return m.Lock(background, key, func(c *segment.CommitRow) error { copied := *c; return change(&copied) })
 	}}, "commit_row"},
-	{"keeps the lease of whoever failed", "it waits for itself", &badLedger{lock: func(m *memory, id segment.ID, change locking) (failed error) {
-		err := m.Lock(background, id, func(c *segment.CommitRow) error { failed = change(c); return nil })
+	{"keeps the lease of whoever failed", "it waits for itself", &badLedger{lock: func(m *memory, key segment.Key, change locking) (failed error) {
+		err := m.Lock(background, key, func(c *segment.CommitRow) error { failed = change(c); return nil })
 		return errors.Join(failed, err)
 	}}, "commit_row"},
-	{"has one row", "segments wait for each other", &badLedger{lock: func(m *memory, _ segment.ID, change locking) error {
-		return m.Lock(background, segment.ID{}, change)
+	{"has one row", "segments wait for each other", &badLedger{lock: func(m *memory, _ segment.Key, change locking) error {
+		return m.Lock(background, segment.ID{}.In(""), change)
 	}}, "commit_row"},
 	{"locks in two steps", "two runs take one lease", locksInTwoSteps(), "locked_at_once"},
 	{"moves the generation by what passed", "a run is overtaken by one that is not live", asState(segment.RunPassed, segment.RunCommitted), "goes_live"},
@@ -544,9 +544,9 @@ var badLedgers = []badLedgerOf{
 
 // oneByOne changes each segment by itself, in order.
 func oneByOne() *badLedger {
-	return &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
-		for _, id := range slices.Compact(slices.SortedFunc(slices.Values(ids), segment.ID.Compare)) {
-			if err := m.Change(background, []segment.ID{id}, change); err != nil {
+	return &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
+		for _, key := range slices.Compact(slices.SortedFunc(slices.Values(keys), segment.Key.Compare)) {
+			if err := m.Change(background, []segment.Key{key}, change); err != nil {
 				return err
 			}
 		}
@@ -557,15 +557,15 @@ func oneByOne() *badLedger {
 // overwrites writes over what was changed since it read.
 func overwrites() *badLedger {
 	both := newMeeting()
-	return &badLedger{change: func(m *memory, ids []segment.ID, change changing) error {
+	return &badLedger{change: func(m *memory, keys []segment.Key, change changing) error {
 		states := map[segment.ID]segment.SegmentState{}
 		for _, s := range all(m, segment.SegmentFilter{}) {
 			states[s.Segment] = s
 		}
-		if len(ids) > 0 && strings.HasSuffix(ids[0].SiteGroup, "/changed_at_once") {
+		if len(keys) > 0 && strings.HasSuffix(keys[0].Segment.SiteGroup, "/changed_at_once") {
 			both.attend()
 		}
-		return m.Change(background, ids, func(now *segment.SegmentState) error {
+		return m.Change(background, keys, func(now *segment.SegmentState) error {
 			s := states[now.Segment]
 			s.Segment = now.Segment
 			err := change(&s)
@@ -578,13 +578,13 @@ func overwrites() *badLedger {
 // numbersEach numbers the runs of each segment from one on.
 func numbersEach() *badLedger {
 	var mu sync.Mutex
-	numbers := map[segment.ID]int64{}
-	return &badLedger{next: func(m *memory, id segment.ID) (segment.Start, error) {
+	numbers := map[segment.Key]int64{}
+	return &badLedger{next: func(m *memory, key segment.Key) (segment.Start, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		start, err := m.Next(background, id)
-		numbers[id]++
-		start.Number = numbers[id]
+		start, err := m.Next(background, key)
+		numbers[key]++
+		start.Number = numbers[key]
 		return start, err
 	}}
 }
@@ -592,16 +592,16 @@ func numbersEach() *badLedger {
 // locksInTwoSteps writes back what it read before, whoever came between.
 func locksInTwoSteps() *badLedger {
 	both := newMeeting()
-	return &badLedger{lock: func(m *memory, id segment.ID, change locking) error {
+	return &badLedger{lock: func(m *memory, key segment.Key, change locking) error {
 		var now segment.CommitRow
-		err := m.Lock(background, id, func(c *segment.CommitRow) error { now = *c; return nil })
-		if strings.HasSuffix(id.SiteGroup, "/locked_at_once") {
+		err := m.Lock(background, key, func(c *segment.CommitRow) error { now = *c; return nil })
+		if strings.HasSuffix(key.Segment.SiteGroup, "/locked_at_once") {
 			both.attend()
 		}
 		if err = errors.Join(err, change(&now)); err != nil {
 			return err
 		}
-		return m.Lock(background, id, func(c *segment.CommitRow) error { *c = now; return nil })
+		return m.Lock(background, key, func(c *segment.CommitRow) error { *c = now; return nil })
 	}}
 }
 
@@ -658,7 +658,7 @@ const badLedgerVariable = "SEGMENTGUARD_TEST_BAD_LEDGER"
 // suite that fails, fails the test it is in.
 func TestBadLedger(t *testing.T) {
 	if name := os.Getenv(badLedgerVariable); name != "" {
-		for _, b := range slices.Concat(badLedgers, badAlerts, badForTools) {
+		for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
 			if b.name == name {
 				ledgertest.TestLedger(t, func(*testing.T) segment.Ledger {
 					fresh := *b.ledger
@@ -670,7 +670,7 @@ func TestBadLedger(t *testing.T) {
 		return
 	}
 	failed := map[string]bool{}
-	for _, b := range slices.Concat(badLedgers, badAlerts, badForTools) {
+	for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
 		t.Run(b.name, func(t *testing.T) {
 			requireBroken(t, failed, "TestBadLedger", badLedgerVariable+"="+b.name, b.broken, b.reason)
 		})

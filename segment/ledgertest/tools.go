@@ -2,7 +2,7 @@ package ledgertest
 
 import (
 	"context"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,11 +100,10 @@ func testJobs(t *testing.T, l segment.Ledger) {
 		return found
 	}
 	require.NoError(t, l.KeepJobs(t.Context(), []segment.Job{like, copied, like}))
-	require.Equal(t, []segment.Job{copied, like}, jobs(segment.JobFilter{}), "in order of their IDs, each once, with all that is in them")
+	require.ElementsMatch(t, []segment.Job{copied, like}, jobs(segment.JobFilter{}), "each once, with all that is in them")
 	require.Equal(t, []segment.Job{copied}, jobs(segment.JobFilter{To: c}))
 	require.Equal(t, []segment.Job{like}, jobs(segment.JobFilter{From: a}), "one that reads a segment twice reads it")
-	require.Equal(t, []segment.Job{like}, jobs(segment.JobFilter{After: copied.ID}))
-	require.Equal(t, []segment.Job{copied}, jobs(segment.JobFilter{Limit: 1}))
+	require.Len(t, jobs(segment.JobFilter{Limit: 1}), 1)
 	require.Empty(t, jobs(segment.JobFilter{To: a}))
 	copied.From = []segment.ID{a}
 	require.NoError(t, l.KeepJobs(t.Context(), []segment.Job{copied}))
@@ -117,12 +116,9 @@ func testJobs(t *testing.T, l segment.Ledger) {
 	}
 	require.NoError(t, l.KeepJobs(t.Context(), many))
 	require.Len(t, jobs(segment.JobFilter{From: a}), len(many))
-	require.True(t, slices.IsSortedFunc(jobs(segment.JobFilter{}), func(x, y segment.Job) int {
-		if x.ID < y.ID {
-			return -1
-		}
-		return 1
-	}))
+	long := segment.Lookalike(own(t, strings.Repeat("x", 500)), many[0].To, own(t, strings.Repeat("y", 500)), own(t, strings.Repeat("z", 500)))
+	require.NoError(t, l.KeepJobs(t.Context(), []segment.Job{long}))
+	require.Equal(t, []segment.Job{long}, jobs(segment.JobFilter{}), "an ID is as long as all that it names")
 	require.NoError(t, l.KeepJobs(t.Context(), nil))
 	require.Empty(t, jobs(segment.JobFilter{}))
 }

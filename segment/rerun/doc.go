@@ -22,6 +22,9 @@
 // several writers, with the jobs that wait for it. A plan of a million jobs takes
 // seconds.
 //
+// A plan is by segment, not by store: a segment that is affected in one of several
+// stores has all jobs run again that write it, into whichever store.
+//
 // [Plan.String] is for an engineer on call. A plan can be written to JSON and read
 // back; one that lost a step on the way is refused.
 //

@@ -13,7 +13,7 @@ import (
 var alertColumns = []string{
 	"affected", "alert_open", "alert_pending", "alert_flapping", "alert_incident",
 	"alert_kind", "alert_severity", "alert_level", "alert_since", "alert_users",
-	"alert_site_group", "alert_store", "alert_job_kind", "alert_build", "alert",
+	"alert_site_group", "alert_job_kind", "alert_build", "alert",
 }
 
 // alertValues returns alertColumns. whole is the alert as JSON; nil: there is none.
@@ -22,16 +22,16 @@ func alertValues(d ledgerDialect, s *segment.SegmentState, whole []byte) ([]any,
 	values := []any{a.Affected(), a.Open != nil, a.Pending(), a.Flapping, unlessEmpty(a.Incident)}
 	err := d.storableKey("Alert.Incident", a.Incident)
 	if a.Open == nil {
-		values = append(values, make([]any, 9)...)
+		values = append(values, make([]any, 8)...)
 	} else {
 		open, worst := a.Open, worstMark(a)
 		err = cmp.Or(err,
 			d.storableKey("Alert.Kind", string(worst.Kind)), d.storableKey("Alert.Urgency", string(worst.Urgency)), d.storableKey("Alert.Level", string(worst.Level)),
-			d.storable("Alert.Store", open.Store), d.storable("Alert.Job.Kind", string(open.Job.Kind)), d.storableKey("Alert.Build", open.Build),
+			d.storable("Alert.Job.Kind", string(open.Job.Kind)), d.storableKey("Alert.Build", open.Build),
 		)
 		values = append(values,
 			string(worst.Kind), string(worst.Urgency), string(worst.Level), d.time(open.Since), open.Users,
-			s.Segment.SiteGroup, open.Store, string(open.Job.Kind), open.Build)
+			s.Segment.SiteGroup, string(open.Job.Kind), open.Build)
 	}
 	if whole == nil {
 		return append(values, nil), err
@@ -79,8 +79,25 @@ func (q *selection) segments(f *segment.SegmentFilter, d ledgerDialect) {
 	if f.Build != "" {
 		q.where("alert_build = ?", f.Build)
 	}
+	if f.Urgency != "" || f.Kind != "" || f.Level != "" {
+		q.mark(f)
+	}
 	if !f.Alone.IsZero() {
 		q.where("alert_open = TRUE AND alert_incident IS NULL AND alert_flapping = FALSE AND alert_since >= ?", d.time(f.Alone))
+	}
+}
+
+// mark selects by what people were told, of what is open.
+func (q *selection) mark(f *segment.SegmentFilter) {
+	q.where("affected = TRUE AND alert_open = TRUE") // in these words the index knows it
+	if f.Urgency != "" {
+		q.where("alert_severity = ?", string(f.Urgency))
+	}
+	if f.Level != "" {
+		q.where("alert_level = ?", string(f.Level))
+	}
+	if f.Kind != "" {
+		q.where("alert_kind = ?", string(f.Kind))
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 const askFor = 2 * time.Second
 
 // waited adds to an error of what waited too long what it waited for: a connection
-// of the pool, or whoever holds the commit row of the segment key; "": no segment's.
-func (l *Ledger) waited(ctx context.Context, key string, err error) error {
+// of the pool, or whoever holds the commit row of a segment, of keyColumns; nil: no segment's.
+func (l *Ledger) waited(ctx context.Context, key []any, err error) error {
 	if err != nil && l.dialect.unfit(err) {
 		return notReady{err}
 	}
@@ -25,7 +25,7 @@ func (l *Ledger) waited(ctx context.Context, key string, err error) error {
 	var reasons []string
 	if stats := l.db.Stats(); stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections {
 		reasons = append(reasons, fmt.Sprintf("%d of %d connections are in use; give the ledger a pool of its own", stats.InUse, stats.MaxOpenConnections))
-	} else if key != "" {
+	} else if key != nil {
 		ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 		defer cancel()
 		if holder := l.dialect.holder(ask, l.db, key); holder != "" {

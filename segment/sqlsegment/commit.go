@@ -17,15 +17,15 @@ import (
 // commitColumns are all columns of segmentguard_commits but its key.
 var commitColumns = []string{"run", "attempt", "since", "until", "token", "passed", "generation", "number"}
 
-// commitValues returns the segment and commitColumns.
-func commitValues(d ledgerDialect, key string, c *segment.CommitRow) ([]any, error) {
-	return []any{key, c.RunID, c.Attempt, d.time(c.Since), d.time(c.Until), c.Token, c.Passed, c.Generation, c.Number}, d.storableKey("CommitRow.RunID", c.RunID)
+// commitValues returns commitColumns.
+func commitValues(d ledgerDialect, c *segment.CommitRow) ([]any, error) {
+	return []any{c.RunID, c.Attempt, d.time(c.Since), d.time(c.Until), c.Token, c.Passed, c.Generation, c.Number}, d.storableKey("CommitRow.RunID", c.RunID)
 }
 
 // readGeneration returns the segment's generation as a query sees it that waits for
 // nobody.
-func readGeneration(ctx context.Context, s session, d ledgerDialect, key string) (generation int64, err error) {
-	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE segment = ?"
+func readGeneration(ctx context.Context, s session, d ledgerDialect, key []any) (generation int64, err error) {
+	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE store = ? AND segment = ?"
 	damage, err := readCommit(ctx, s, d.bind(query), key, []string{"generation"}, &generation)
 	if damage != nil { // which the lock of the row is to tell
 		return 0, nil //nolint:nilerr // both are never there
@@ -37,8 +37,8 @@ func readGeneration(ctx context.Context, s session, d ledgerDialect, key string)
 const unreadable = "sql: Scan error on column index "
 
 // readCommit reads columns of a commit row, and returns what of it cannot be read.
-func readCommit(ctx context.Context, s session, query, key string, columns []string, dest ...any) (*segment.Damage, error) {
-	err := one(ctx, s, query, []any{key}, dest...)
+func readCommit(ctx context.Context, s session, query string, key []any, columns []string, dest ...any) (*segment.Damage, error) {
+	err := one(ctx, s, query, key, dest...)
 	if err == nil || !strings.HasPrefix(err.Error(), unreadable) {
 		return nil, err
 	}
@@ -46,30 +46,35 @@ func readCommit(ctx context.Context, s session, query, key string, columns []str
 	if _, failed := fmt.Sscanf(err.Error(), unreadable+"%d", &column); failed == nil && column < len(columns) {
 		columns = columns[column : column+1]
 	}
-	return &segment.Damage{Table: "segmentguard_commits", Row: key, Columns: columns, What: err.Error()}, nil
+	return commitDamage(key, err.Error(), columns...), nil
 }
 
 // impossible returns what of a commit row can be read and cannot be.
-func impossible(key string, c *segment.CommitRow) *segment.Damage {
+func impossible(key []any, c *segment.CommitRow) *segment.Damage {
 	for column, n := range map[string]int64{"attempt": int64(c.Attempt), "token": c.Token, "passed": c.Passed, "generation": c.Generation, "number": c.Number} {
 		if n < 0 {
-			return &segment.Damage{Table: "segmentguard_commits", Row: key, Columns: []string{column}, What: fmt.Sprintf("it is %d", n)}
+			return commitDamage(key, fmt.Sprintf("it is %d", n), column)
 		}
 	}
 	return nil
 }
 
+func commitDamage(key []any, what string, columns ...string) *segment.Damage {
+	return &segment.Damage{Table: "segmentguard_commits", Store: fmt.Sprint(key[0]), Row: fmt.Sprint(key[1]), Columns: columns, What: what}
+}
+
 // lockCommit locks a segment's commit row, and returns it.
-func lockCommit(ctx context.Context, s session, d ledgerDialect, key string) (c segment.CommitRow, err error) {
-	fresh, err := commitValues(d, key, &c)
+func lockCommit(ctx context.Context, s session, d ledgerDialect, key []any) (c segment.CommitRow, err error) {
+	fresh, err := commitValues(d, &c)
 	if err != nil {
 		return c, err
 	}
-	insert := "INTO segmentguard_commits (segment, " + strings.Join(commitColumns, ", ") + ") VALUES (" + list("?", len(fresh)) + ")"
+	fresh = append(slices.Clone(key), fresh...)
+	insert := "INTO segmentguard_commits (" + keyColumns + ", " + strings.Join(commitColumns, ", ") + ") VALUES (" + list("?", len(fresh)) + ")"
 	if err := d.lockCommit(ctx, s, key, insert, fresh); err != nil {
 		return c, err
 	}
-	query := "SELECT " + strings.Join(commitColumns, ", ") + " FROM segmentguard_commits WHERE segment = ?"
+	query := "SELECT " + strings.Join(commitColumns, ", ") + " FROM segmentguard_commits WHERE store = ? AND segment = ?"
 	var since, until, now instant
 	c.Damaged, err = readCommit(ctx, s, d.bind(d.latest(query)), key, commitColumns, &c.RunID, &c.Attempt, &since, &until, &c.Token, &c.Passed, &c.Generation, &c.Number)
 	if err != nil {
@@ -84,23 +89,23 @@ func lockCommit(ctx context.Context, s session, d ledgerDialect, key string) (c 
 }
 
 // saveCommit keeps what was made of a commit row, if anything was.
-func saveCommit(ctx context.Context, s session, d ledgerDialect, key string, before, after *segment.CommitRow) error {
-	was, err := commitValues(d, key, before)
+func saveCommit(ctx context.Context, s session, d ledgerDialect, key []any, before, after *segment.CommitRow) error {
+	was, err := commitValues(d, before)
 	if err != nil || after.Damaged != nil {
 		return err
 	}
-	values, err := commitValues(d, key, after)
+	values, err := commitValues(d, after)
 	if err != nil || before.Damaged == nil && slices.Equal(was, values) {
 		return err
 	}
-	update := "UPDATE segmentguard_commits SET " + strings.Join(commitColumns, " = ?, ") + " = ? WHERE segment = ?"
-	_, err = s.ExecContext(ctx, d.bind(update), append(values[1:], key)...)
+	update := "UPDATE segmentguard_commits SET " + strings.Join(commitColumns, " = ?, ") + " = ? WHERE store = ? AND segment = ?"
+	_, err = s.ExecContext(ctx, d.bind(update), append(values, key...)...)
 	return err
 }
 
 // changeCommit locks a segment's commit row and keeps what change makes of it. seen
 // is the generation of before.
-func changeCommit(ctx context.Context, s session, d ledgerDialect, key string, seen int64, change func(*segment.CommitRow) error) error {
+func changeCommit(ctx context.Context, s session, d ledgerDialect, key []any, seen int64, change func(*segment.CommitRow) error) error {
 	before, err := lockCommit(ctx, s, d, key)
 	if err != nil {
 		return err
@@ -114,13 +119,13 @@ func changeCommit(ctx context.Context, s session, d ledgerDialect, key string, s
 }
 
 // Lock implements segment.Ledger.
-func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+func (l *Ledger) Lock(ctx context.Context, of segment.Key, change func(*segment.CommitRow) error) error {
 	var refused error // by the caller, who gets it as it is
 	changing := func(c *segment.CommitRow) error {
 		refused = change(c)
 		return refused
 	}
-	key, err := text(l.dialect, id)
+	key, err := keyValues(l.dialect, of)
 	var seen int64
 	if err == nil {
 		err = l.read(ctx, func(s session) (err error) {
@@ -134,12 +139,12 @@ func (l *Ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.C
 	if refused != nil {
 		return refused
 	}
-	return wrap("locking the commit row of "+id.String(), l.waited(ctx, key, err))
+	return wrap("locking the commit row of "+of.String(), l.waited(ctx, key, err))
 }
 
 // Next implements segment.Ledger.
-func (l *Ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err error) {
-	key, err := text(l.dialect, id)
+func (l *Ledger) Next(ctx context.Context, of segment.Key) (start segment.Start, err error) {
+	key, err := keyValues(l.dialect, of)
 	if err == nil {
 		err = l.write(ctx, func(s session) error {
 			if _, err := s.ExecContext(ctx, "UPDATE segmentguard_numbers SET number = number + 1"); err != nil {
@@ -154,15 +159,15 @@ func (l *Ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, 
 			return err
 		})
 	}
-	return start, wrap("numbering a run of "+id.String(), l.waited(ctx, "", err))
+	return start, wrap("numbering a run of "+of.String(), l.waited(ctx, nil, err))
 }
 
 // Lock implements segment.Recorder. Where the transaction reads the state of before
 // another run went live, it says so instead of locking: REPEATABLE READ of MySQL and
 // MariaDB shows what was there when the transaction first read, whatever is locked.
-func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+func (r *txRecorder) Lock(ctx context.Context, of segment.Key, change func(*segment.CommitRow) error) error {
 	d := r.ledger.dialect
-	key, err := text(d, id)
+	key, err := keyValues(d, of)
 	if err == nil {
 		err = r.ready(ctx)
 	}
@@ -174,7 +179,7 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 		seen, err = readGeneration(ctx, r.tx, d, key)
 	}
 	if err != nil {
-		return r.failed("locking the commit row of "+id.String(), err)
+		return r.failed("locking the commit row of "+of.String(), err)
 	}
 	var refused error
 	err = changeCommit(ctx, r.tx, d, key, seen, func(c *segment.CommitRow) error {
@@ -183,7 +188,7 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 		case err != nil:
 			return err
 		case c.Damaged == nil && sees != c.Generation:
-			return fmt.Errorf("%s: the transaction sees what was there before another run went live: %w", id, segment.ErrOvertaken)
+			return fmt.Errorf("%s: the transaction sees what was there before another run went live: %w", of, segment.ErrOvertaken)
 		}
 		refused = change(c)
 		return refused
@@ -191,7 +196,7 @@ func (r *txRecorder) Lock(ctx context.Context, id segment.ID, change func(*segme
 	if refused != nil {
 		return refused
 	}
-	return r.failed("locking the commit row of "+id.String(), r.ledger.waited(ctx, key, err))
+	return r.failed("locking the commit row of "+of.String(), r.ledger.waited(ctx, key, err))
 }
 
 // Exclusive reports whether nobody else can write into the ledger before the

@@ -94,7 +94,7 @@ type transactor interface { //nolint:interfacebloat // as a language
 	unfit(err error) bool
 	// holder says, as far as it is known, who holds a segment's commit row and since
 	// when; "": nobody, or it is not known.
-	holder(ctx context.Context, s session, key string) string
+	holder(ctx context.Context, s session, key []any) string
 	// overtaken reports whether a job's transaction failed as it met another one.
 	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.
@@ -108,18 +108,20 @@ type language interface { //nolint:interfacebloat // one method for each thing t
 	// bind writes a query's ? the way the database wants them. There must be none
 	// in its literals.
 	bind(query string) string
-	// lock makes everybody else who changes the rows of these keys wait, makes
-	// those that are not there, of the value fresh, and yields the columns of
+	// lock makes everybody else who changes the rows of these segments of a store wait,
+	// makes those that are not there, of the value fresh, and yields the columns of
 	// each. It writes with its first statement: on SQLite a transaction that
 	// begins with a write never fails for having read too early.
-	lock(ctx context.Context, s session, keys []any, fresh []byte, each func(scanner) error) error
+	lock(ctx context.Context, s session, store string, texts []any, fresh []byte, each func(scanner) error) error
 	// lockCommit locks the commit row of a segment, and makes it if it is not there
 	// with what stands behind INSERT. It leaves one that is there as it is.
-	lockCommit(ctx context.Context, s session, key, insert string, fresh []any) error
+	lockCommit(ctx context.Context, s session, key []any, insert string, fresh []any) error
 	// beforeLock prepares a job's transaction for holding the commit row.
 	beforeLock(ctx context.Context, s session) error
 	// now returns the SQL of the database's clock, as time makes times.
 	now() string
+	// after returns the condition of the rows after a key, and its arguments.
+	after(store, segment string) (condition string, args []any)
 	// latest has a query see what others committed since the transaction began.
 	latest(query string) string
 	// unlimited ends a query that has no LIMIT.

@@ -83,6 +83,9 @@ func (q *selection) incidents(f *segment.IncidentFilter, d ledgerDialect) {
 		q.where("build = ?", c.Build)
 		q.where("site_group = ?", c.SiteGroup)
 	}
+	if f.Store != nil {
+		q.where("store = ?", *f.Store)
+	}
 	if f.Open {
 		q.where("active = TRUE")
 	}
@@ -113,7 +116,7 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 			}
 			return err
 		})
-		return page, wrap("reading the incidents", l.waited(ctx, "", err))
+		return page, wrap("reading the incidents", l.waited(ctx, nil, err))
 	}
 	found := flat(ahead(ctx, any(place{}), 0, read, func(i *segment.Incident) any { return place{i.Begun, i.ID} }))
 	return func(yield func(segment.Incident, error) bool) {
@@ -240,7 +243,7 @@ func (l *Ledger) ChangeIncident(ctx context.Context, id string, change func(*seg
 	case err != nil && errors.Is(context.Cause(ctx), errIncidentWait):
 		err = fmt.Errorf("%w: %w", errIncidentWait, err)
 	}
-	return wrap("changing incident "+id, l.waited(ctx, "", err))
+	return wrap("changing incident "+id, l.waited(ctx, nil, err))
 }
 
 func changeIncident(ctx context.Context, s session, d ledgerDialect, id string, change func(*segment.Incident) error) error {

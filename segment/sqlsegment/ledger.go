@@ -37,34 +37,34 @@ func NewLedger(db *sql.DB, d Dialect) (*Ledger, error) {
 }
 
 // Sizes implements segment.Ledger.
-func (l *Ledger) Sizes(ctx context.Context, id segment.ID, n int) (found []validate.Size, err error) {
+func (l *Ledger) Sizes(ctx context.Context, key segment.Key, n int) (found []validate.Size, err error) {
 	err = l.read(ctx, func(s session) error {
-		found, err = sizes(ctx, s, l.dialect, id, n)
+		found, err = sizes(ctx, s, l.dialect, key, n)
 		return err
 	})
-	return found, wrap("reading the sizes of "+id.String(), l.waited(ctx, "", err))
+	return found, wrap("reading the sizes of "+key.String(), l.waited(ctx, nil, err))
 }
 
 // Record implements segment.Ledger.
 func (l *Ledger) Record(ctx context.Context, r segment.Record) error {
-	return recording(&r, l.waited(ctx, "", l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) })))
+	return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) })))
 }
 
 // Change implements segment.Ledger. Where change changes nothing, as after most
 // jobs, nothing is locked or written.
-func (l *Ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	ids = inOrder(ids)
-	if len(ids) == 0 {
+func (l *Ledger) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	keys = inOrder(keys)
+	if len(keys) == 0 {
 		return nil
 	}
 	const doing = "changing segments"
 	var before []row
 	err := l.read(ctx, func(s session) (err error) {
-		before, err = readRows(ctx, s, l.dialect, ids)
+		before, err = readRows(ctx, s, l.dialect, keys)
 		return err
 	})
 	if err != nil {
-		return wrap(doing, l.waited(ctx, "", err))
+		return wrap(doing, l.waited(ctx, nil, err))
 	}
 	var refused error // by the caller, who gets it as it is
 	changing := func(s *segment.SegmentState) error {
@@ -73,18 +73,18 @@ func (l *Ledger) Change(ctx context.Context, ids []segment.ID, change func(*segm
 	}
 	changed, err := changeRows(before, changing)
 	if err == nil && len(changed) > 0 {
-		err = l.write(ctx, func(s session) error { return saveIfSame(ctx, s, l.dialect, ids, before, changed, changing) })
+		err = l.write(ctx, func(s session) error { return saveIfSame(ctx, s, l.dialect, keys, before, changed, changing) })
 	}
 	if refused != nil {
 		return refused
 	}
-	return wrap(doing, l.waited(ctx, "", err))
+	return wrap(doing, l.waited(ctx, nil, err))
 }
 
 // saveIfSame keeps what was made of rows that were read without a lock, if they are
 // the same with it. If others were in the way, they are changed again.
-func saveIfSame(ctx context.Context, s session, d ledgerDialect, ids []segment.ID, before []row, changed []changedRow, change func(*segment.SegmentState) error) error {
-	locked, err := lockRows(ctx, s, d, ids)
+func saveIfSame(ctx context.Context, s session, d ledgerDialect, keys []segment.Key, before []row, changed []changedRow, change func(*segment.SegmentState) error) error {
+	locked, err := lockRows(ctx, s, d, keys)
 	if err != nil {
 		return err
 	}
@@ -113,11 +113,11 @@ func (r *txRecorder) ready(ctx context.Context) error {
 }
 
 // Sizes implements segment.Recorder.
-func (r *txRecorder) Sizes(ctx context.Context, id segment.ID, n int) (found []validate.Size, err error) {
+func (r *txRecorder) Sizes(ctx context.Context, key segment.Key, n int) (found []validate.Size, err error) {
 	if err = r.ready(ctx); err == nil {
-		found, err = sizes(ctx, r.tx, r.ledger.dialect, id, n)
+		found, err = sizes(ctx, r.tx, r.ledger.dialect, key, n)
 	}
-	return found, r.failed("reading the sizes of "+id.String(), err)
+	return found, r.failed("reading the sizes of "+key.String(), err)
 }
 
 // Record implements segment.Recorder.
@@ -136,7 +136,7 @@ func recording(r *segment.Record, err error) error {
 	if errors.Is(err, segment.ErrSuperseded) || errors.Is(err, segment.ErrOvertaken) { // which say the same
 		return fmt.Errorf("sqlsegment: %w", err)
 	}
-	return wrap(fmt.Sprintf("recording attempt %d of run %s of %s", r.Attempt, r.RunID, r.Segment), err)
+	return wrap(fmt.Sprintf("recording attempt %d of run %s of %s", r.Attempt, r.RunID, r.Key()), err)
 }
 
 // read calls do on the pool, or on a connection that waits for the locks of others.

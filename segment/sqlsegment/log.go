@@ -19,7 +19,7 @@ import (
 // from attempt on are NULL where an entry has no record; kind and build may also be
 // those of its mark. Of markColumns those to label are NULL where it has none.
 const (
-	recordColumns = "segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
+	recordColumns = "store, segment, at, action, run, by_whom, why, attempt, state, job, kind, build, users, read_users, counter, live, report, number, overlapped, settled"
 	markColumns   = "severity, alert_kind, level, label, incident, said"
 	logColumns    = recordColumns + ", " + markColumns
 )
@@ -28,7 +28,7 @@ const (
 // and the state of this very one if that is live.
 const newest = `
 SELECT max(attempt), max(CASE WHEN attempt = ? AND state IN ('committed', 'observed') THEN state END)
-FROM segmentguard_log WHERE segment = ? AND run = ?`
+FROM segmentguard_log WHERE store = ? AND segment = ? AND run = ?`
 
 // record compares and keeps. From the lock to the commit everybody else who
 // records for the segment waits, and sees what was kept. It may be called again with
@@ -37,7 +37,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 	if err := cmp.Or(checkState(r.State), checkSize(&r)); err != nil {
 		return err
 	}
-	entry := segment.LogEntry{Segment: r.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &r}
+	entry := segment.LogEntry{Segment: r.Segment, Store: r.Store, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &r}
 	if _, err := logValues(d, &entry); err != nil { // before anything is locked
 		return err
 	}
@@ -53,7 +53,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 		}
 	}
 	r.Hold = segment.Hold{}
-	locked, err := lockRows(ctx, s, d, []segment.ID{r.Segment})
+	locked, err := lockRows(ctx, s, d, []segment.Key{r.Key()})
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 // goLive takes the record into the commit row, which is locked before the
 // segment's own row.
 func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
-	key, err := text(d, r.Segment)
+	key, err := keyValues(d, r.Key())
 	if err != nil {
 		return err
 	}
@@ -90,9 +90,9 @@ func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 func superseded(ctx context.Context, s session, d ledgerDialect, newest string, r *segment.Record) error {
 	attempt := sql.NullInt64{Int64: -1}
 	var live sql.NullString
-	key, err := text(d, r.Segment)
+	key, err := keyValues(d, r.Key())
 	if err == nil {
-		err = one(ctx, s, newest, []any{r.Attempt, key, r.RunID}, &attempt, &live)
+		err = one(ctx, s, newest, append(append([]any{r.Attempt}, key...), r.RunID), &attempt, &live)
 	}
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment
 
 // logValues returns logColumns.
 func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
-	key, err := text(d, e.Segment)
+	key, err := keyValues(d, e.Segment.In(e.Store))
 	run := "LogEntry.RunID"
 	if e.Record != nil {
 		run = "Record.RunID"
@@ -158,7 +158,7 @@ func logValues(d ledgerDialect, e *segment.LogEntry) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := []any{key, d.time(e.At), string(e.Action), e.RunID, e.By, e.Why}
+	values := []any{key[0], key[1], d.time(e.At), string(e.Action), e.RunID, e.By, e.Why}
 	record, err := recordValues(d, e.Record)
 	if err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 	var state, job, kind, build, counter sql.NullString
 	var live, overlapped, settled sql.NullBool
 	var severity, alertKind, level, label, incident, text sql.NullString
-	err = scan(&e.id, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled,
+	err = scan(&e.id, &e.Store, &key, &at, &e.Action, &e.RunID, &e.By, &e.Why, &attempt, &state, &job, &kind, &build, &users, &read, &counter, &live, &report, &number, &overlapped, &settled,
 		&severity, &alertKind, &level, &label, &incident, &text)
 	if err != nil { // which names the column; what stands before it is read
 		e.Segment, _ = segment.ParseID(string(key))
@@ -252,7 +252,7 @@ func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 		return e, "segment", err
 	}
 	e.Record = &segment.Record{
-		Segment: e.Segment, RunID: e.RunID, Attempt: int(attempt.Int64), State: segment.RunState(state.String),
+		Segment: e.Segment, Store: e.Store, RunID: e.RunID, Attempt: int(attempt.Int64), State: segment.RunState(state.String),
 		JobID: job.String, JobKind: segment.JobKind(kind.String), Build: build.String,
 		Users: users.Int64, Read: read.Int64, Counter: counter.String, Live: live.Bool, At: e.At,
 		Number: number.Int64, Overlapped: overlapped.Bool, Settled: settled.Bool,
@@ -261,7 +261,7 @@ func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 		e.Record.Report = &validate.Report{}
 		if err := json.Unmarshal(report, e.Record.Report); err != nil {
 			e.Record.Report = nil
-			return e, "report", fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Segment, err)
+			return e, "report", fmt.Errorf("report of attempt %d of run %s of %s: %w", e.Record.Attempt, e.RunID, e.Record.Key(), err)
 		}
 	}
 	return e, "", nil

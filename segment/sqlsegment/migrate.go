@@ -51,11 +51,11 @@ func moveLog(earlier catalog) string {
 	if earlier["segmentguard_attempts.counter"] {
 		counter = "counter"
 	}
-	const attempts = `SELECT id AS place, 0 AS decided, id AS turn, segment, at, 'recorded' AS action, run, '' AS by_whom, '' AS why, attempt,
+	const attempts = `SELECT id AS place, 0 AS decided, id AS turn, '' AS store, segment, at, 'recorded' AS action, run, '' AS by_whom, '' AS why, attempt,
 	CASE WHEN state = 'accepted' THEN 'passed' ELSE state END AS state, job, kind, build, users, read_users, %s AS counter, FALSE AS live, report, 0 AS number, FALSE AS overlapped, FALSE AS settled
 FROM segmentguard_attempts`
 	const words = `
-UNION ALL SELECT coalesce((SELECT max(a.id) FROM segmentguard_attempts a WHERE a.at <= w.at), 0), 1, w.id, w.segment, w.at, w.word, w.run, w.by_whom, w.why, %s
+UNION ALL SELECT coalesce((SELECT max(a.id) FROM segmentguard_attempts a WHERE a.at <= w.at), 0), 1, w.id, '', w.segment, w.at, w.word, w.run, w.by_whom, w.why, %s
 FROM segmentguard_words w`
 	all := fmt.Sprintf(attempts, counter)
 	if earlier["segmentguard_words.word"] {
@@ -67,14 +67,10 @@ FROM segmentguard_words w`
 // moveFromLog makes the state of each segment from its records, as if they were
 // recorded now.
 func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
-	return inChunks(ctx, s, d, "segmentguard_log", "TRUE", func(ids []segment.ID) error {
-		keys, err := texts(d, ids)
-		if err != nil {
-			return err
-		}
+	return inChunks(ctx, s, d, "segmentguard_log", "TRUE", func(keys []segment.Key, texts []any) error {
 		records := map[segment.ID][]segment.Record{}
-		query := "SELECT id, " + logColumns + " FROM segmentguard_log WHERE segment IN (" + list("?", len(keys)) + ") AND action = 'recorded' ORDER BY id" + d.unlimited()
-		err = each(ctx, s, d.bind(query), keys, func(scan scanner) error {
+		query := "SELECT id, " + logColumns + " FROM segmentguard_log WHERE segment IN (" + list("?", len(texts)) + ") AND action = 'recorded' ORDER BY id" + d.unlimited()
+		err := each(ctx, s, d.bind(query), texts, func(scan scanner) error {
 			e, err := scanEntry(scan)
 			if err == nil && e.Damaged != nil {
 				err = e.Damaged
@@ -87,7 +83,7 @@ func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
 		if err != nil {
 			return err
 		}
-		return changeNow(ctx, s, d, ids, func(state *segment.SegmentState) error {
+		return changeNow(ctx, s, d, keys, func(state *segment.SegmentState) error {
 			for _, r := range records[state.Segment] {
 				state.Record(r)
 			}
@@ -98,14 +94,10 @@ func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
 
 // moveAlerts puts alerts where the rest is known of their segments.
 func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
-	return inChunks(ctx, s, d, "segmentguard_alerts", "TRUE", func(ids []segment.ID) error {
-		keys, err := texts(d, ids)
-		if err != nil {
-			return err
-		}
+	return inChunks(ctx, s, d, "segmentguard_alerts", "TRUE", func(keys []segment.Key, texts []any) error {
 		alerts := map[segment.ID]segment.AlertState{}
-		query := "SELECT segment, state FROM segmentguard_alerts WHERE segment IN (" + list("?", len(keys)) + ")" + d.unlimited()
-		err = each(ctx, s, d.bind(query), keys, func(scan scanner) error {
+		query := "SELECT segment, state FROM segmentguard_alerts WHERE segment IN (" + list("?", len(texts)) + ")" + d.unlimited()
+		err := each(ctx, s, d.bind(query), texts, func(scan scanner) error {
 			var key, state []byte
 			if err := scan(&key, &state); err != nil {
 				return err
@@ -119,7 +111,7 @@ func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
 		if err != nil {
 			return err
 		}
-		return changeNow(ctx, s, d, ids, func(state *segment.SegmentState) error {
+		return changeNow(ctx, s, d, keys, func(state *segment.SegmentState) error {
 			state.Alert = alerts[state.Segment]
 			return nil
 		})
@@ -127,32 +119,34 @@ func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
 }
 
 // inChunks calls do with the segments of those rows of a table for which a condition
-// holds, some at a time.
-func inChunks(ctx context.Context, s session, d ledgerDialect, table, condition string, do func([]segment.ID) error) error {
+// holds, some at a time: with their keys and the texts of their ids. Up to version 6 no store had
+// a name.
+func inChunks(ctx context.Context, s session, d ledgerDialect, table, condition string, do func(keys []segment.Key, texts []any) error) error {
 	query := d.bind("SELECT DISTINCT segment FROM " + table + " WHERE segment > ? AND " + condition + " ORDER BY segment LIMIT ?")
 	for after := ""; ; {
-		var ids []segment.ID
+		var keys []segment.Key
+		var texts []any
 		err := each(ctx, s, query, []any{after, chunk}, func(scan scanner) error {
 			var id segment.ID
 			err := scan(&after)
 			if err == nil {
 				id, err = segment.ParseID(after)
 			}
-			ids = append(ids, id)
+			keys, texts = append(keys, id.In("")), append(texts, after)
 			return err
 		})
-		if err != nil || len(ids) == 0 {
+		if err != nil || len(keys) == 0 {
 			return err
 		}
-		if err := do(ids); err != nil {
+		if err := do(keys, texts); err != nil {
 			return err
 		}
 	}
 }
 
 // changeNow changes segments in a transaction that there is.
-func changeNow(ctx context.Context, s session, d ledgerDialect, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	locked, err := lockRows(ctx, s, d, ids)
+func changeNow(ctx context.Context, s session, d ledgerDialect, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	locked, err := lockRows(ctx, s, d, keys)
 	if err != nil {
 		return err
 	}

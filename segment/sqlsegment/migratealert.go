@@ -23,8 +23,8 @@ func moveToIncidents(ctx context.Context, s session, d ledgerDialect, _ catalog)
 	if _, err := s.ExecContext(ctx, d.bind(insert), rand.Text()); err != nil {
 		return fmt.Errorf("naming the ledger: %w", err)
 	}
-	err := inChunks(ctx, s, d, "segmentguard_segments", "alert IS NOT NULL", func(ids []segment.ID) error {
-		locked, err := lockRows(ctx, s, d, ids)
+	err := inChunks(ctx, s, d, "segmentguard_segments", "alert IS NOT NULL", func(keys []segment.Key, _ []any) error {
+		locked, err := lockRows(ctx, s, d, keys)
 		if err != nil {
 			return err
 		}

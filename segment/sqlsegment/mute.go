@@ -17,7 +17,7 @@ func (l *Ledger) Identity(ctx context.Context) (name string, err error) {
 	err = l.read(ctx, func(s session) error {
 		return one(ctx, s, "SELECT identity FROM segmentguard_ledger", nil, &name)
 	})
-	return name, wrap("reading the ledger's identity", l.waited(ctx, "", err))
+	return name, wrap("reading the ledger's identity", l.waited(ctx, nil, err))
 }
 
 // Mutes implements segment.Ledger.
@@ -26,11 +26,11 @@ func (l *Ledger) Mutes(ctx context.Context) (found []segment.Mute, err error) {
 		found, err = readMutes(ctx, s, l.dialect)
 		return err
 	})
-	return found, wrap("reading the mutes", l.waited(ctx, "", err))
+	return found, wrap("reading the mutes", l.waited(ctx, nil, err))
 }
 
 func readMutes(ctx context.Context, s session, d ledgerDialect) (found []segment.Mute, err error) {
-	query := "SELECT mute, segment, site_group, kind, until, by_whom FROM segmentguard_mutes ORDER BY place" + d.unlimited()
+	query := "SELECT mute, segment, store, site_group, kind, until, by_whom FROM segmentguard_mutes ORDER BY place" + d.unlimited()
 	err = each(ctx, s, query, nil, func(scan scanner) error {
 		m, err := scanMute(scan)
 		found = append(found, m)
@@ -45,7 +45,7 @@ func scanMute(scan scanner) (m segment.Mute, err error) {
 	var whole, key []byte
 	var until instant
 	var from segment.Mute
-	if err := scan(&whole, &key, &from.SiteGroup, &from.Kind, &until, &from.By); err != nil {
+	if err := scan(&whole, &key, &from.Store, &from.SiteGroup, &from.Kind, &until, &from.By); err != nil {
 		return m, err
 	}
 	if json.Unmarshal(whole, &m) == nil {
@@ -78,7 +78,7 @@ func (l *Ledger) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([
 	if refused != nil {
 		return refused
 	}
-	return wrap("changing the mutes", l.waited(ctx, "", err))
+	return wrap("changing the mutes", l.waited(ctx, nil, err))
 }
 
 // saveMutes writes all anew: there are few.
@@ -86,19 +86,19 @@ func saveMutes(ctx context.Context, s session, d ledgerDialect, mutes []segment.
 	if _, err := s.ExecContext(ctx, "DELETE FROM segmentguard_mutes"); err != nil {
 		return err
 	}
-	insert := d.bind("INSERT INTO segmentguard_mutes (place, segment, site_group, kind, until, by_whom, mute) VALUES (" + list("?", 7) + ")")
+	insert := d.bind("INSERT INTO segmentguard_mutes (place, segment, store, site_group, kind, until, by_whom, mute) VALUES (" + list("?", 8) + ")")
 	for place, m := range mutes {
 		whole, err := json.Marshal(m)
 		if err != nil {
 			return err
 		}
-		values := []any{place, nil, m.SiteGroup, string(m.Kind), d.time(m.Until), m.By, string(whole)}
+		values := []any{place, nil, m.Store, m.SiteGroup, string(m.Kind), d.time(m.Until), m.By, string(whole)}
 		if !m.Segment.IsZero() {
 			if values[1], err = text(d, m.Segment); err != nil {
 				return err
 			}
 		}
-		err = cmp.Or(d.storable("Mute.SiteGroup", m.SiteGroup), d.storable("Mute.Kind", string(m.Kind)), d.storable("Mute.By", m.By))
+		err = cmp.Or(storableStore(d, "Mute.Store", m.Store), d.storable("Mute.SiteGroup", m.SiteGroup), d.storable("Mute.Kind", string(m.Kind)), d.storable("Mute.By", m.By))
 		if err != nil {
 			return err
 		}

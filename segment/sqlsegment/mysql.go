@@ -122,16 +122,20 @@ var mySQLMigrations = []migration{
 	ADD COLUMN alert_level varbinary(64),
 	ADD COLUMN alert_users bigint,
 	ADD COLUMN alert_site_group varbinary(1024),
-	ADD COLUMN alert_store longblob,
 	ADD COLUMN alert_job_kind longblob,
 	ADD COLUMN alert_build varbinary(1024),
 	ADD COLUMN alert longblob,
-	ADD KEY segmentguard_segments_affected (affected, segment),
-	ADD KEY segmentguard_segments_pending (alert_pending, segment),
+	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
+	DROP PRIMARY KEY,
+	ADD PRIMARY KEY (store, segment),
+	ADD KEY segmentguard_segments_segment (segment),
+	ADD KEY segmentguard_segments_affected (affected, store, segment),
+	ADD KEY segmentguard_segments_pending (alert_pending, store, segment),
 	ADD KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
-	ADD KEY segmentguard_segments_build (alert_build, segment)`, "segmentguard_segments.packed"},
+	ADD KEY segmentguard_segments_build (alert_build, store, segment)`, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
-	segment          varbinary(1024) PRIMARY KEY,
+	store            varbinary(255) NOT NULL DEFAULT '',
+	segment          varbinary(1024) NOT NULL,
 	state            longblob NOT NULL,
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
@@ -144,17 +148,19 @@ var mySQLMigrations = []migration{
 	alert_users      bigint, -- at stake
 	alert_incident   varbinary(1024), -- that it is a member of
 	alert_site_group varbinary(1024),
-	alert_store      longblob,
 	alert_job_kind   longblob,
 	alert_build      varbinary(1024),
 	alert            longblob, -- JSON
-	KEY segmentguard_segments_affected (affected, segment),
-	KEY segmentguard_segments_pending (alert_pending, segment),
+	PRIMARY KEY (store, segment),
+	KEY segmentguard_segments_segment (segment),
+	KEY segmentguard_segments_affected (affected, store, segment),
+	KEY segmentguard_segments_pending (alert_pending, store, segment),
 	KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
-	KEY segmentguard_segments_build (alert_build, segment)
+	KEY segmentguard_segments_build (alert_build, store, segment)
 ) ENGINE=InnoDB`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_log (
 	id         bigint AUTO_INCREMENT PRIMARY KEY,
+	store      varbinary(255) NOT NULL DEFAULT '',
 	segment    varbinary(1024) NOT NULL,
 	at         bigint NOT NULL, -- microseconds since 1970, UTC
 	action     varbinary(1024) NOT NULL, -- 'recorded', 'accepted', …
@@ -181,7 +187,7 @@ var mySQLMigrations = []migration{
 	incident   longblob, -- that it is about
 	said       longblob,
 	KEY segmentguard_log_segment (segment, id),
-	KEY segmentguard_log_run (run, segment), -- a lock on the attempts of one segment is none on those of others
+	KEY segmentguard_log_run (run, segment, store), -- a lock on the attempts of one segment is none on those of others
 	KEY segmentguard_log_build (build, id),
 	KEY segmentguard_log_at (at),
 	KEY segmentguard_log_action (action, id, at)
@@ -190,7 +196,8 @@ var mySQLMigrations = []migration{
 	{version: 4, statements: dropEarlier},
 	{version: 5, statements: []statement{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_commits (
-	segment    varbinary(1024) PRIMARY KEY,
+	store      varbinary(255) NOT NULL DEFAULT '',
+	segment    varbinary(1024) NOT NULL,
 	run        varbinary(1024) NOT NULL, -- that has the lease; empty: none has
 	attempt    bigint NOT NULL,
 	since      bigint NOT NULL,
@@ -198,7 +205,8 @@ var mySQLMigrations = []migration{
 	token      bigint NOT NULL, -- of the lease taken last
 	passed     bigint NOT NULL, -- number of a run that has the lease and may be live
 	generation bigint NOT NULL, -- how often a run went live
-	number     bigint NOT NULL -- the latest number of a run that went live
+	number     bigint NOT NULL, -- the latest number of a run that went live
+	PRIMARY KEY (store, segment)
 ) ENGINE=InnoDB`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_numbers (
 	id     bigint PRIMARY KEY,
@@ -220,12 +228,17 @@ var mySQLMigrations = []migration{
 	ADD COLUMN alert_level varbinary(64),
 	ADD COLUMN alert_users bigint,
 	ADD COLUMN alert_site_group varbinary(1024),
-	ADD COLUMN alert_store longblob,
 	ADD COLUMN alert_job_kind longblob,
 	ADD COLUMN alert_build varbinary(1024),
-	ADD KEY segmentguard_segments_pending (alert_pending, segment),
+	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
+	DROP PRIMARY KEY,
+	ADD PRIMARY KEY (store, segment),
+	ADD KEY segmentguard_segments_segment (segment),
+	DROP KEY segmentguard_segments_affected,
+	ADD KEY segmentguard_segments_affected (affected, store, segment),
+	ADD KEY segmentguard_segments_pending (alert_pending, store, segment),
 	ADD KEY segmentguard_segments_incident (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users),
-	ADD KEY segmentguard_segments_build (alert_build, segment)`, "!segmentguard_segments.alert_open"},
+	ADD KEY segmentguard_segments_build (alert_build, store, segment)`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_log
 	ADD COLUMN severity longblob,
 	ADD COLUMN alert_kind longblob,
@@ -258,19 +271,72 @@ var mySQLMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      bigint PRIMARY KEY,
 	segment    varbinary(1024), -- this one alone; NULL: any
+	store      varbinary(255) NOT NULL DEFAULT '', -- empty: any
 	site_group longblob NOT NULL, -- empty: any
 	kind       longblob NOT NULL, -- empty: any
 	until      bigint NOT NULL,
 	by_whom    longblob NOT NULL,
 	mute       longblob NOT NULL -- JSON
 ) ENGINE=InnoDB`, ""},
-		{`CREATE OR REPLACE VIEW segmentguard_open_alerts AS
-SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(alert_site_group USING utf8mb4) AS site_group, CONVERT(alert_store USING utf8mb4) AS store, CONVERT(alert_severity USING utf8mb4) AS severity, CONVERT(alert_kind USING utf8mb4) AS kind, CONVERT(alert_level USING utf8mb4) AS level,
-	TIMESTAMPADD(MICROSECOND, alert_since, '1970-01-01 00:00:00.000000') AS since, alert_users AS users, CONVERT(alert_incident USING utf8mb4) AS incident, CONVERT(alert_job_kind USING utf8mb4) AS job_kind, CONVERT(alert_build USING utf8mb4) AS build,
-	alert_pending AS pending, JSON_UNQUOTE(JSON_EXTRACT(CONVERT(alert USING utf8mb4), '$.open.text')) AS text
-FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`, ""},
+		{mySQLOpenAlerts, ""},
+	}},
+	{version: 7, statements: []statement{
+		{`ALTER TABLE segmentguard_segments
+	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
+	DROP COLUMN alert_store,
+	DROP PRIMARY KEY,
+	ADD PRIMARY KEY (store, segment),
+	ADD KEY segmentguard_segments_segment (segment),
+	DROP KEY segmentguard_segments_affected,
+	ADD KEY segmentguard_segments_affected (affected, store, segment),
+	DROP KEY segmentguard_segments_pending,
+	ADD KEY segmentguard_segments_pending (alert_pending, store, segment),
+	DROP KEY segmentguard_segments_build,
+	ADD KEY segmentguard_segments_build (alert_build, store, segment)`, "!segmentguard_segments.store"},
+		{`ALTER TABLE segmentguard_log
+	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
+	DROP KEY segmentguard_log_run,
+	ADD KEY segmentguard_log_run (run, segment, store)`, "!segmentguard_log.store"},
+		{`ALTER TABLE segmentguard_commits
+	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
+	DROP PRIMARY KEY,
+	ADD PRIMARY KEY (store, segment)`, "!segmentguard_commits.store"},
+		{`ALTER TABLE segmentguard_mutes ADD COLUMN store varbinary(255) NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
+		{mySQLOpenAlerts, ""},
+	}},
+	{version: 8, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_jobs (
+	job        varbinary(64) PRIMARY KEY, -- a hash of its ID, which may be long
+	segment    varbinary(1024) NOT NULL, -- that it writes
+	kind       longblob NOT NULL,
+	definition longblob NOT NULL, -- JSON
+	KEY segmentguard_jobs_segment (segment, job)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_reads (
+	segment varbinary(1024) NOT NULL,
+	job     varbinary(64) NOT NULL,
+	PRIMARY KEY (job, segment),
+	KEY segmentguard_reads_segment (segment, job)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_sweeps (
+	at        bigint NOT NULL, -- microseconds since 1970, UTC
+	store     varbinary(255) NOT NULL,
+	complete  boolean NOT NULL, -- every segment was seen
+	segments  bigint NOT NULL,
+	healthy   bigint NOT NULL,
+	affected  bigint NOT NULL,
+	unwatched bigint NOT NULL, -- nothing was known to judge them by
+	missing   bigint NOT NULL, -- known, and not in the store
+	PRIMARY KEY (at, store)
+) ENGINE=InnoDB`, ""},
 	}},
 }
+
+const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS
+SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(alert_site_group USING utf8mb4) AS site_group, CONVERT(store USING utf8mb4) AS store, CONVERT(alert_severity USING utf8mb4) AS severity, CONVERT(alert_kind USING utf8mb4) AS kind, CONVERT(alert_level USING utf8mb4) AS level,
+	TIMESTAMPADD(MICROSECOND, alert_since, '1970-01-01 00:00:00.000000') AS since, alert_users AS users, CONVERT(alert_incident USING utf8mb4) AS incident, CONVERT(alert_job_kind USING utf8mb4) AS job_kind, CONVERT(alert_build USING utf8mb4) AS build,
+	alert_pending AS pending, JSON_UNQUOTE(JSON_EXTRACT(CONVERT(alert USING utf8mb4), '$.open.text')) AS text
+FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`
 
 func (mySQL) migrations() []migration { return mySQLMigrations }
 
@@ -291,22 +357,28 @@ WHERE table_schema = DATABASE() AND table_name LIKE 'segmentguard\_%'`+noLimit, 
 func (mySQL) bind(query string) string { return query }
 
 // lock takes two statements: an INSERT of MySQL's gives back nothing.
-func (mySQL) lock(ctx context.Context, s session, keys []any, fresh []byte, do func(scanner) error) error {
-	args := make([]any, 0, 2*len(keys))
-	for _, key := range keys {
-		args = append(args, key, fresh)
+func (mySQL) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+	args := make([]any, 0, 3*len(texts))
+	for _, text := range texts {
+		args = append(args, store, text, fresh)
 	}
-	insert := "INSERT INTO segmentguard_segments (segment, state) VALUES " + list("(?, ?)", len(keys)) + " ON DUPLICATE KEY UPDATE segment = VALUES(segment)"
+	insert := "INSERT INTO segmentguard_segments (store, segment, state) VALUES " + list("(?, ?, ?)", len(texts)) + " ON DUPLICATE KEY UPDATE segment = VALUES(segment)"
 	if _, err := s.ExecContext(ctx, insert, args...); err != nil {
 		return err
 	}
-	locked := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE segment IN (" + list("?", len(keys)) + ")" + noLimit + " FOR UPDATE"
-	return each(ctx, s, locked, keys, do)
+	locked := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")" + noLimit + " FOR UPDATE"
+	return each(ctx, s, locked, append([]any{store}, texts...), do)
 }
 
 // latest reads with a lock: in a job's transaction that read before, nothing else
 // sees what others committed since.
 func (mySQL) latest(query string) string { return query + " FOR UPDATE" }
+
+// after says it so that MySQL finds the rows by an index, which it does not by (store,
+// segment) > (?, ?).
+func (mySQL) after(store, segment string) (string, []any) {
+	return "(store > ? OR store = ? AND segment > ?)", []any{store, store, segment}
+}
 
 func (mySQL) unlimited() string { return noLimit }
 
@@ -339,10 +411,10 @@ func (mySQL) storableKey(field, text string) error {
 
 // lockCommit leaves a row that is there as it is: one that was written would be seen
 // by a transaction that sees nothing else of what others committed since.
-func (d mySQL) lockCommit(ctx context.Context, s session, key, insert string, fresh []any) error {
+func (d mySQL) lockCommit(ctx context.Context, s session, key []any, insert string, fresh []any) error {
 	for range 2 {
 		locked := false
-		err := each(ctx, s, d.latest("SELECT segment FROM segmentguard_commits WHERE segment = ?"), []any{key}, func(scan scanner) error {
+		err := each(ctx, s, d.latest("SELECT segment FROM segmentguard_commits WHERE store = ? AND segment = ?"), key, func(scan scanner) error {
 			locked = true
 			return scan(new([]byte))
 		})
@@ -379,7 +451,7 @@ func (mySQL) unfit(err error) bool {
 
 // holder names the oldest transaction that holds locks, as MySQL does not tell of
 // which rows they are. It tells only those with the right PROCESS.
-func (mySQL) holder(ctx context.Context, s session, _ string) string {
+func (mySQL) holder(ctx context.Context, s session, _ []any) string {
 	return ask(ctx, s, `SELECT CONCAT('the oldest transaction that holds locks is of connection ', t.trx_mysql_thread_id, coalesce(CONCAT(', ', p.user, '@', p.host), ''),
 	', since ', DATE_FORMAT(CONVERT_TZ(t.trx_started, @@session.time_zone, '+00:00'), '%Y-%m-%dT%H:%i:%sZ'))
 FROM information_schema.innodb_trx t LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id

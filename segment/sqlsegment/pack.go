@@ -100,7 +100,7 @@ func pack(s *segment.SegmentState) []byte {
 
 // withoutReport returns what is packed of the last record. Its segment is the row's.
 func withoutReport(r segment.Record) segment.Record {
-	r.Segment, r.Report, r.Hold = segment.ID{}, nil, segment.Hold{}
+	r.Segment, r.Store, r.Report, r.Hold = segment.ID{}, "", nil, segment.Hold{}
 	return r
 }
 
@@ -155,8 +155,8 @@ func (p *packer) last(a *segment.Record) {
 // unpack reads what pack wrote, to the byte, and nothing else: what it does not
 // know, or what was damaged, must not pass for a segment without a history: that
 // is packed, too.
-func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
-	s := segment.SegmentState{Segment: id}
+func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
+	s := segment.SegmentState{Segment: of.Segment, Store: of.Store}
 	u := unpacker{data: data}
 	version := u.byte()
 	if u.err == nil && (version < packed1 || version > packed4) {
@@ -171,7 +171,7 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 	s.Sizes = u.sizes(u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
 	if flags&withLast != 0 {
 		s.Last = u.last(version, flags)
-		s.Last.Segment = id
+		s.Last.Segment, s.Last.Store = of.Segment, of.Store
 	}
 	if flags&withAccepted != 0 {
 		s.Accepted = u.accepted(version)
@@ -186,7 +186,7 @@ func unpack(id segment.ID, data []byte) (segment.SegmentState, error) {
 		u.fail("unknown fields")
 	}
 	if u.err != nil {
-		return segment.SegmentState{Segment: id}, u.err
+		return segment.SegmentState{Segment: of.Segment, Store: of.Store}, u.err
 	}
 	return s, nil
 }

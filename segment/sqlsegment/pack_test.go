@@ -57,7 +57,7 @@ func TestPackGivesBack(t *testing.T) {
 		want.Sizes = slices.Clone(full.Sizes)
 		want.Accepted = new(*full.Accepted)
 		change(&want)
-		got, err := unpack(packedID, pack(&want))
+		got, err := unpack(packedID.In(""), pack(&want))
 		require.NoError(t, err, reason)
 		require.Equal(t, want, got, reason)
 	}
@@ -77,7 +77,7 @@ func TestPackedForms(t *testing.T) {
 	const form2 = "\x02\x0b" + sizes + // version, flags
 		"\x02r" + "\x10rejected" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
 		"\x02a" + "\x02w" + "\x80\x89\x7a"
-	got, err := unpack(packedID, []byte(form2))
+	got, err := unpack(packedID.In(""), []byte(form2))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 
@@ -86,13 +86,13 @@ func TestPackedForms(t *testing.T) {
 		"\x02a" + "\x02w" + "\x80\x89\x7a" + "\x0e"
 	numbered := want
 	numbered.Number, numbered.Last.Number, numbered.Last.Overlapped, numbered.Last.Settled = 7, 9, true, true
-	got, err = unpack(packedID, []byte(form3))
+	got, err = unpack(packedID.In(""), []byte(form3))
 	require.NoError(t, err)
 	require.Equal(t, numbered, got)
 
 	form4 := "\x04" + form3[1:] + "\xba\xb2K\x11" // and the CRC-32C of that, as another program makes it
 	require.Equal(t, form4, string(pack(&numbered)))
-	got, err = unpack(packedID, []byte(form4))
+	got, err = unpack(packedID.In(""), []byte(form4))
 	require.NoError(t, err)
 	require.Equal(t, numbered, got)
 
@@ -100,14 +100,14 @@ func TestPackedForms(t *testing.T) {
 		"\x02r" + "\x10accepted" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
 		"\x02r" + "\x02a" + "\x02w" + "\x80\x89\x7a"
 	want.Last.State, want.Last.Live = segment.RunPassed, false
-	got, err = unpack(packedID, []byte(form1))
+	got, err = unpack(packedID.In(""), []byte(form1))
 	require.NoError(t, err)
 	require.Equal(t, want, got, "a state that was called accepted is called passed, and the run of an acceptance is in the log")
 }
 
 // A value that was emptied must not read as a segment without a history.
 func TestUnpackOfNothing(t *testing.T) {
-	_, err := unpack(packedID, nil)
+	_, err := unpack(packedID.In(""), nil)
 	require.EqualError(t, err, "it ends too early")
 }
 
@@ -150,7 +150,7 @@ func TestUnpackRefuses(t *testing.T) {
 		{"no check could judge by them", numbers(0, 1, 0, 2, 9, 5, 0, 0, -1, 0, 0, 0), "sizes out of order"},
 		{"a number of eleven bytes", append([]byte{packed2, 0}, slices.Repeat([]byte{0xff}, 11)...), "a number that cannot be"},
 	} {
-		got, err := unpack(packedID, c.data)
+		got, err := unpack(packedID.In(""), c.data)
 		require.ErrorContains(t, err, c.want, c.reason)
 		require.NotContains(t, err.Error(), "\n", c.reason)
 		require.Equal(t, segment.SegmentState{Segment: packedID}, got, c.reason)
@@ -171,7 +171,7 @@ func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 	for _, tracked := range []segment.SegmentState{full, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}, {}} {
 		good := pack(&tracked)
 		for n := 1; n < len(good); n++ {
-			got, err := unpack(packedID, good[:n])
+			got, err := unpack(packedID.In(""), good[:n])
 			require.Error(t, err, "the first %d of %d bytes", n, len(good))
 			require.Empty(t, got.Sizes)
 		}
@@ -193,7 +193,7 @@ func TestUnpackRefusesAFlippedBit(t *testing.T) {
 			if flipped[i] ^= 1 << bit; flipped[0] < packed4 && i == 0 { // a form that has no checksum
 				continue
 			}
-			_, err := unpack(packedID, flipped)
+			_, err := unpack(packedID.In(""), flipped)
 			require.Error(t, err, "bit %d of byte %d", bit, i)
 		}
 	}
@@ -207,7 +207,7 @@ func FuzzUnpack(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, data := range [][]byte{data, seal(slices.Clone(data))} { // which no chance would make
-			got, err := unpack(packedID, data)
+			got, err := unpack(packedID.In(""), data)
 			if err != nil {
 				require.Equal(t, segment.SegmentState{Segment: packedID}, got)
 				continue
@@ -216,7 +216,7 @@ func FuzzUnpack(f *testing.F) {
 			if data[0] == packed4 { // what is read of an earlier form is written in this one
 				require.Equal(t, data, packed, "%+v", got)
 			}
-			again, err := unpack(packedID, packed)
+			again, err := unpack(packedID.In(""), packed)
 			require.NoError(t, err)
 			require.Equal(t, got, again)
 		}
@@ -239,7 +239,7 @@ func FuzzPack(f *testing.F) {
 			want.Accepted = &segment.Decision{By: a, Why: string(why), At: time.UnixMicro(number).UTC()}
 		}
 		packed := pack(&want)
-		got, err := unpack(packedID, packed)
+		got, err := unpack(packedID.In(""), packed)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		require.Equal(t, packed, pack(&got))

@@ -20,13 +20,14 @@ const pageSize = 1000
 // page is read: the one takes as long as the other.
 func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
 	const doing = "reading the segments"
-	q := selection{columns: rowColumns, table: "segmentguard_segments", key: "segment", limit: f.Limit}
-	from := any("")
-	if !f.After.IsZero() {
-		from = f.After.String()
+	q := selection{columns: rowColumns, table: "segmentguard_segments", order: keyColumns, limit: f.Limit}
+	q.after = func(from any) (string, []any) { return from.(rowKey).after(l.dialect, f.Store) }
+	var from rowKey
+	if f.After != (segment.Key{}) {
+		from = rowKey{f.After.Store, f.After.Segment.String()}
 	}
 	q.segments(&f, l.dialect)
-	rows := pages(ctx, l, doing, q, from, scanRow, func(r *row) any { return r.key })
+	rows := pages(ctx, l, doing, q, any(from), scanRow, func(r *row) any { return r.key })
 	return func(yield func(segment.SegmentState, error) bool) {
 		for r, err := range rows {
 			if err != nil {
@@ -43,7 +44,8 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 // Log implements segment.Ledger.
 func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
 	return func(yield func(segment.LogEntry, error) bool) {
-		q := selection{columns: "id, " + logColumns, table: "segmentguard_log", key: "id", limit: f.Limit}
+		q := selection{columns: "id, " + logColumns, table: "segmentguard_log", order: "id", limit: f.Limit}
+		q.after = func(from any) (string, []any) { return "id > ?", []any{from} }
 		q.log(&f)
 		from, err := l.spanOf(ctx, &q, &f)
 		if err == nil && f.Limit > 0 {
@@ -66,6 +68,9 @@ func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment
 func (q *selection) log(f *segment.LogFilter) {
 	if !f.Segment.IsZero() {
 		q.where("segment = ?", f.Segment.String())
+	}
+	if f.Store != nil {
+		q.where("store = ?", *f.Store)
 	}
 	if f.SiteGroup != "" {
 		q.siteGroup(f.SiteGroup)
@@ -127,12 +132,13 @@ func (l *Ledger) beforeLatest(ctx context.Context, q *selection, from int64) (id
 	return max(id, from), err
 }
 
-// A selection is of rows of a table, in the order of a key.
+// A selection is of rows of a table, in some order.
 type selection struct {
-	columns, table, key string
-	conditions          []string
-	args                []any
-	limit               int // 0: all
+	columns, table, order string
+	after                 func(from any) (condition string, args []any) // of the rows after one
+	conditions            []string
+	args                  []any
+	limit                 int // 0: all
 }
 
 func (q *selection) where(condition string, args ...any) {
@@ -140,19 +146,20 @@ func (q *selection) where(condition string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
-// page returns the query of the first rows after a key. It takes that key, q.args
-// and how many.
-func (q *selection) page() string {
-	conditions := append([]string{q.key + " > ?"}, q.conditions...)
-	return "SELECT " + q.columns + " FROM " + q.table + " WHERE " + strings.Join(conditions, " AND ") + " ORDER BY " + q.key + " LIMIT ?"
+// page returns the query of the first n rows after one, and its arguments.
+func (q *selection) page(from any, n int) (string, []any) {
+	after, args := q.after(from)
+	conditions := append([]string{after}, q.conditions...)
+	return "SELECT " + q.columns + " FROM " + q.table + " WHERE " + strings.Join(conditions, " AND ") + " ORDER BY " + q.order + " LIMIT ?",
+		slices.Concat(args, q.args, []any{n})
 }
 
 // pages yields what is selected, and reads it a page at a time.
 func pages[T any](ctx context.Context, l *Ledger, doing string, q selection, from any, scan func(scanner) (T, error), key func(*T) any) iter.Seq2[T, error] {
-	query := l.dialect.bind(q.page())
 	read := func(ctx context.Context, from any, n int) (page []T, err error) {
+		query, args := q.page(from, n)
 		err = l.read(ctx, func(s session) error {
-			return each(ctx, s, query, slices.Concat([]any{from}, q.args, []any{n}), func(row scanner) error {
+			return each(ctx, s, l.dialect.bind(query), args, func(row scanner) error {
 				item, err := scan(row)
 				page = append(page, item)
 				return err

@@ -141,12 +141,13 @@ var postgreSQLMigrations = []migration{
 	ADD COLUMN alert_level text,
 	ADD COLUMN alert_users bigint,
 	ADD COLUMN alert_site_group text COLLATE "C",
-	ADD COLUMN alert_store text,
 	ADD COLUMN alert_job_kind text,
 	ADD COLUMN alert_build text COLLATE "C",
 	ADD COLUMN alert json`, "segmentguard_segments.packed"},
+		{postgreSQLStores, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
-	segment          text COLLATE "C" PRIMARY KEY,
+	store            text COLLATE "C" NOT NULL DEFAULT '',
+	segment          text COLLATE "C",
 	state            bytea NOT NULL,
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
@@ -159,14 +160,16 @@ var postgreSQLMigrations = []migration{
 	alert_users      bigint, -- at stake
 	alert_incident   text COLLATE "C", -- that it is a member of
 	alert_site_group text COLLATE "C",
-	alert_store      text,
 	alert_job_kind   text,
 	alert_build      text COLLATE "C",
-	alert            json
+	alert            json,
+	PRIMARY KEY (store, segment)
 )`, ""},
-		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected`, ""},
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected`, ""},
+		{`CREATE INDEX segmentguard_segments_segment ON segmentguard_segments (segment)`, ""},
 		{`CREATE TABLE segmentguard_log (
 	id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	store      text COLLATE "C" NOT NULL DEFAULT '',
 	segment    text COLLATE "C" NOT NULL,
 	at         timestamptz NOT NULL,
 	action     text NOT NULL, -- 'recorded', 'accepted', …
@@ -194,14 +197,15 @@ var postgreSQLMigrations = []migration{
 	said       text
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
-		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment, store)`, ""},
 		{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
 		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
 	}},
 	{version: 4, statements: dropEarlier},
 	{version: 5, statements: []statement{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_commits (
-	segment    text COLLATE "C" PRIMARY KEY,
+	store      text COLLATE "C" NOT NULL DEFAULT '',
+	segment    text COLLATE "C",
 	run        text COLLATE "C" NOT NULL, -- that has the lease; empty: none has
 	attempt    bigint NOT NULL,
 	since      timestamptz NOT NULL,
@@ -209,7 +213,8 @@ var postgreSQLMigrations = []migration{
 	token      bigint NOT NULL, -- of the lease taken last
 	passed     bigint NOT NULL, -- number of a run that has the lease and may be live
 	generation bigint NOT NULL, -- how often a run went live
-	number     bigint NOT NULL -- the latest number of a run that went live
+	number     bigint NOT NULL, -- the latest number of a run that went live
+	PRIMARY KEY (store, segment)
 )`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_numbers (
 	id     bigint PRIMARY KEY,
@@ -221,6 +226,10 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
 	}},
 	{version: 6, move: moveToIncidents, statements: []statement{
+		{postgreSQLStores, "!segmentguard_segments.store"},
+		{`DROP INDEX segmentguard_segments_affected`, "!segmentguard_segments.store"},
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected`, "!segmentguard_segments.store"},
+		{`CREATE INDEX segmentguard_segments_segment ON segmentguard_segments (segment)`, "!segmentguard_segments.store"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_pending"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping boolean NOT NULL DEFAULT FALSE`, "!segmentguard_segments.alert_flapping"},
@@ -228,7 +237,6 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level text`, "!segmentguard_segments.alert_level"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users bigint`, "!segmentguard_segments.alert_users"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_site_group text COLLATE "C"`, "!segmentguard_segments.alert_site_group"},
-		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_store text`, "!segmentguard_segments.alert_store"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_job_kind text`, "!segmentguard_segments.alert_job_kind"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_build text COLLATE "C"`, "!segmentguard_segments.alert_build"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN severity text`, "!segmentguard_log.severity"},
@@ -237,9 +245,9 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN label text`, "!segmentguard_log.label"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident text`, "!segmentguard_log.incident"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN said text`, "!segmentguard_log.said"},
-		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending`, ""},
+		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (store, segment) WHERE alert_pending`, ""},
 		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
-		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, store, segment) WHERE alert_build IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         text COLLATE "C" PRIMARY KEY,
@@ -265,18 +273,73 @@ var postgreSQLMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      bigint PRIMARY KEY,
 	segment    text COLLATE "C", -- this one alone; NULL: any
+	store      text NOT NULL DEFAULT '', -- empty: any
 	site_group text NOT NULL, -- empty: any
 	kind       text NOT NULL, -- empty: any
 	until      timestamptz NOT NULL,
 	by_whom    text NOT NULL,
 	mute       json NOT NULL
 )`, ""},
-		{`CREATE OR REPLACE VIEW segmentguard_open_alerts AS
-SELECT segment, alert_site_group AS site_group, alert_store AS store, alert_severity AS severity, alert_kind AS kind, alert_level AS level, alert_since AS since,
-	alert_users AS users, alert_incident AS incident, alert_job_kind AS job_kind, alert_build AS build, alert_pending AS pending, alert -> 'open' ->> 'text' AS text
-FROM segmentguard_segments WHERE affected AND alert_open`, ""},
+		{postgreSQLOpenAlerts, ""},
+	}},
+	{version: 7, statements: []statement{
+		{`DROP VIEW segmentguard_open_alerts`, "segmentguard_segments.alert_store"},
+		{postgreSQLStores, "segmentguard_segments.alert_store"},
+		{`ALTER TABLE segmentguard_segments DROP COLUMN alert_store`, "segmentguard_segments.alert_store"},
+		{`DROP INDEX segmentguard_segments_affected, segmentguard_segments_pending, segmentguard_segments_build`, "segmentguard_segments.alert_store"},
+		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected`, "segmentguard_segments.alert_store"},
+		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (store, segment) WHERE alert_pending`, "segmentguard_segments.alert_store"},
+		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, store, segment) WHERE alert_build IS NOT NULL`, "segmentguard_segments.alert_store"},
+		{`CREATE INDEX segmentguard_segments_segment ON segmentguard_segments (segment)`, "segmentguard_segments.alert_store"},
+		{postgreSQLOpenAlerts, "segmentguard_segments.alert_store"},
+		{`ALTER TABLE segmentguard_log ADD COLUMN store text COLLATE "C" NOT NULL DEFAULT ''`, "!segmentguard_log.store"},
+		{`DROP INDEX segmentguard_log_run`, "!segmentguard_log.store"},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment, store)`, "!segmentguard_log.store"},
+		{`ALTER TABLE segmentguard_commits
+	ADD COLUMN store text COLLATE "C" NOT NULL DEFAULT '',
+	DROP CONSTRAINT segmentguard_commits_pkey,
+	ADD PRIMARY KEY (store, segment)`, "!segmentguard_commits.store"},
+		{`ALTER TABLE segmentguard_mutes ADD COLUMN store text NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
+	}},
+	{version: 8, statements: []statement{
+		{`CREATE INDEX segmentguard_segments_gravest ON segmentguard_segments (alert_severity, alert_level, alert_kind, store, segment) WHERE affected AND alert_open`, ""},
+		{`CREATE TABLE segmentguard_sweeps (
+	at        timestamptz NOT NULL,
+	store     text COLLATE "C" NOT NULL,
+	complete  boolean NOT NULL, -- every segment was seen
+	segments  bigint NOT NULL,
+	healthy   bigint NOT NULL,
+	affected  bigint NOT NULL,
+	unwatched bigint NOT NULL, -- nothing was known to judge them by
+	missing   bigint NOT NULL, -- known, and not in the store
+	PRIMARY KEY (at, store)
+)`, ""},
+		{`CREATE TABLE segmentguard_jobs (
+	job        text COLLATE "C" PRIMARY KEY, -- a hash of its ID, which may be long
+	segment    text COLLATE "C" NOT NULL, -- that it writes
+	kind       text NOT NULL,
+	definition text NOT NULL -- JSON
+)`, ""},
+		{`CREATE INDEX segmentguard_jobs_segment ON segmentguard_jobs (segment, job)`, ""},
+		{`CREATE TABLE segmentguard_reads (
+	segment text COLLATE "C" NOT NULL,
+	job     text COLLATE "C" NOT NULL,
+	PRIMARY KEY (job, segment)
+)`, ""},
+		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
 }
+
+// postgreSQLStores makes the store a part of the key.
+const postgreSQLStores = `ALTER TABLE segmentguard_segments
+	ADD COLUMN store text COLLATE "C" NOT NULL DEFAULT '',
+	DROP CONSTRAINT segmentguard_segments_pkey,
+	ADD PRIMARY KEY (store, segment)`
+
+const postgreSQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS
+SELECT segment, alert_site_group AS site_group, store, alert_severity AS severity, alert_kind AS kind, alert_level AS level, alert_since AS since,
+	alert_users AS users, alert_incident AS incident, alert_job_kind AS job_kind, alert_build AS build, alert_pending AS pending, alert -> 'open' ->> 'text' AS text
+FROM segmentguard_segments WHERE affected AND alert_open`
 
 func (postgreSQL) migrations() []migration { return postgreSQLMigrations }
 
@@ -304,11 +367,15 @@ func (postgreSQL) bind(query string) string {
 	return b.String()
 }
 
-func (d postgreSQL) lock(ctx context.Context, s session, keys []any, fresh []byte, do func(scanner) error) error {
-	return lockByInsert(ctx, s, d, keys, fresh, do)
+func (d postgreSQL) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+	return lockByInsert(ctx, s, d, store, texts, fresh, do)
 }
 
 func (postgreSQL) latest(query string) string { return query }
+
+func (postgreSQL) after(store, segment string) (string, []any) {
+	return "(store, segment) > (?, ?)", []any{store, segment}
+}
 
 func (postgreSQL) unlimited() string { return "" }
 
@@ -330,8 +397,8 @@ func (postgreSQL) storable(field, text string) error {
 
 func (d postgreSQL) storableKey(field, text string) error { return d.storable(field, text) }
 
-func (d postgreSQL) lockCommit(ctx context.Context, s session, _, insert string, fresh []any) error {
-	_, err := s.ExecContext(ctx, d.bind("INSERT "+insert+" ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment"), fresh...)
+func (d postgreSQL) lockCommit(ctx context.Context, s session, _ []any, insert string, fresh []any) error {
+	_, err := s.ExecContext(ctx, d.bind("INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment"), fresh...)
 	return err
 }
 
@@ -361,10 +428,10 @@ func (postgreSQL) unfit(err error) bool {
 
 // holder asks whose transaction the row's last lock is of. What other users do,
 // PostgreSQL tells members of pg_read_all_stats only.
-func (d postgreSQL) holder(ctx context.Context, s session, key string) string {
+func (d postgreSQL) holder(ctx context.Context, s session, key []any) string {
 	return ask(ctx, s, `SELECT 'its commit row is held by a transaction of process ' || a.pid || coalesce(', ' || nullif(a.application_name, ''), '')
 	|| coalesce(' at ' || host(a.client_addr), '') || ', ' || a.state || ', since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-FROM segmentguard_commits c JOIN pg_stat_activity a ON a.backend_xid = c.xmax WHERE c.segment = $1 AND a.pid <> pg_backend_pid()`, key)
+FROM segmentguard_commits c JOIN pg_stat_activity a ON a.backend_xid = c.xmax WHERE c.store = $1 AND c.segment = $2 AND a.pid <> pg_backend_pid()`, key...)
 }
 
 func (postgreSQL) oneWriter() bool { return false }

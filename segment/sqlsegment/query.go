@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -94,12 +93,6 @@ func list(item string, n int) string {
 	return strings.TrimSuffix(strings.Repeat(item+", ", n), ", ")
 }
 
-// inOrder sorts ids, so that two transactions never wait for each other, and
-// drops those that are there twice.
-func inOrder(ids []segment.ID) []segment.ID {
-	return slices.Compact(slices.SortedFunc(slices.Values(ids), segment.ID.Compare))
-}
-
 // text returns the id as the database keeps it.
 func text(d ledgerDialect, id segment.ID) (string, error) {
 	text, err := id.MarshalText()
@@ -107,19 +100,6 @@ func text(d ledgerDialect, id segment.ID) (string, error) {
 		return "", err
 	}
 	return string(text), d.storableKey("segment id", string(text))
-}
-
-// texts returns ids as arguments.
-func texts(d ledgerDialect, ids []segment.ID) ([]any, error) {
-	keys := make([]any, len(ids))
-	for i, id := range ids {
-		key, err := text(d, id)
-		if err != nil {
-			return nil, err
-		}
-		keys[i] = key
-	}
-	return keys, nil
 }
 
 // also adds what went wrong on the way out to what went wrong before.

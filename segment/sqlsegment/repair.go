@@ -31,34 +31,35 @@ func drop(ctx context.Context, s session, d ledgerDialect, damage *segment.Damag
 		}
 		return err
 	}
-	key := any(damage.Row)
+	key := []any{damage.Row}
 	switch damage.Table {
 	case "segmentguard_segments":
-		query = "SELECT " + rowColumns + " FROM segmentguard_segments WHERE segment = ?"
-		statement = "DELETE FROM segmentguard_segments WHERE segment = ?"
+		key = []any{damage.Store, damage.Row}
+		query = "SELECT " + rowColumns + " FROM segmentguard_segments WHERE store = ? AND segment = ?"
+		statement = "DELETE FROM segmentguard_segments WHERE store = ? AND segment = ?"
 	case "segmentguard_log":
 		id, err := strconv.ParseInt(damage.Row, 10, 64)
 		if err != nil {
 			return badInput("Damage.Row", damage.Row, "the number of an entry")
 		}
-		key = id
+		key = []any{id}
 		query = "SELECT id, " + logColumns + " FROM segmentguard_log WHERE id = ?"
 		statement = "DELETE FROM segmentguard_log WHERE id = ?"
 		read = func(scan scanner) error {
 			e, err := scanEntry(scan)
-			found, entry.Segment, entry.RunID = e.Damaged, e.Segment, e.RunID
+			found, entry.Segment, entry.Store, entry.RunID = e.Damaged, e.Segment, e.Store, e.RunID
 			return err
 		}
 	default:
 		return badInput("Damage.Table", damage.Table, `"segmentguard_segments" or "segmentguard_log"`)
 	}
-	if err := each(ctx, s, d.bind(query), []any{key}, read); err != nil {
+	if err := each(ctx, s, d.bind(query), key, read); err != nil {
 		return err
 	}
 	if found == nil {
 		return fmt.Errorf("row %q of %s is not there, or can be read", damage.Row, damage.Table)
 	}
-	if _, err := s.ExecContext(ctx, d.bind(statement), key); err != nil {
+	if _, err := s.ExecContext(ctx, d.bind(statement), key...); err != nil {
 		return err
 	}
 	return addToLog(ctx, s, d, []segment.LogEntry{entry})

@@ -18,31 +18,32 @@ const chunk = 200
 
 // A row is what segmentguard_segments holds of a segment.
 type row struct {
-	key     string // the text of the segment
-	segment segment.ID
-	state   []byte // packed
-	alert   []byte // JSON of its AlertState; nil: none
-	wrong   error  // with the key; nil: nothing
+	key   rowKey
+	of    segment.Key
+	state []byte // packed
+	alert []byte // JSON of its AlertState; nil: none
+	wrong error  // with the key; nil: nothing
 }
 
 // rowColumns are those of a row.
-const rowColumns = "segment, state, alert"
+const rowColumns = keyColumns + ", state, alert"
 
 // nothing is the state of a segment of which nothing is known.
 var nothing = pack(&segment.SegmentState{})
 
 func scanRow(scan scanner) (r row, err error) {
-	var key []byte
-	if err := scan(&key, &r.state, &r.alert); err != nil {
+	var store, key []byte
+	if err := scan(&store, &key, &r.state, &r.alert); err != nil {
 		return r, err
 	}
-	r.key = string(key)
-	r.segment, r.wrong = segment.ParseID(r.key)
+	r.key = rowKey{string(store), string(key)}
+	r.of.Store = r.key.store
+	r.of.Segment, r.wrong = segment.ParseID(r.key.segment)
 	return r, nil
 }
 
 func newRow(s *segment.SegmentState) (r row, err error) {
-	r = row{key: s.Segment.String(), segment: s.Segment, state: pack(s)}
+	r = row{of: s.Key(), state: pack(s)}
 	if !s.Alert.IsZero() {
 		r.alert, err = json.Marshal(s.Alert)
 	}
@@ -52,9 +53,9 @@ func newRow(s *segment.SegmentState) (r row, err error) {
 // unpack returns the state in the row, with what of it is damaged.
 func (r *row) unpack() segment.SegmentState {
 	if r.wrong != nil {
-		return segment.SegmentState{Damaged: r.damage(r.wrong, "segment")}
+		return segment.SegmentState{Store: r.of.Store, Damaged: r.damage(r.wrong, "segment")}
 	}
-	s, wrong := unpack(r.segment, r.state)
+	s, wrong := unpack(r.of, r.state)
 	if wrong != nil {
 		s.Damaged = r.damage(wrong, "state")
 	}
@@ -74,7 +75,7 @@ func (r *row) unpack() segment.SegmentState {
 }
 
 func (r *row) damage(wrong error, columns ...string) *segment.Damage {
-	return &segment.Damage{Table: "segmentguard_segments", Row: r.key, Columns: columns, What: wrong.Error()}
+	return &segment.Damage{Table: "segmentguard_segments", Store: r.key.store, Row: r.key.segment, Columns: columns, What: wrong.Error()}
 }
 
 // damagedIn reports whether a column of a segment's row cannot be read.
@@ -84,28 +85,28 @@ func damagedIn(s *segment.SegmentState, column string) bool {
 
 func sameRows(a, b []row) bool {
 	return slices.EqualFunc(a, b, func(a, b row) bool {
-		return a.segment == b.segment && bytes.Equal(a.state, b.state) && bytes.Equal(a.alert, b.alert)
+		return a.of == b.of && bytes.Equal(a.state, b.state) && bytes.Equal(a.alert, b.alert)
 	})
 }
 
 // sizes returns the last n sizes of a segment's baseline.
-func sizes(ctx context.Context, s session, d ledgerDialect, id segment.ID, n int) ([]validate.Size, error) {
+func sizes(ctx context.Context, s session, d ledgerDialect, of segment.Key, n int) ([]validate.Size, error) {
 	if n <= 0 {
 		return nil, nil
 	}
-	key, err := text(d, id)
+	key, err := keyValues(d, of)
 	if err != nil {
 		return nil, err
 	}
 	var found segment.SegmentState
-	err = each(ctx, s, d.bind("SELECT segment, state FROM segmentguard_segments WHERE segment = ?"), []any{key}, func(scan scanner) error {
+	err = each(ctx, s, d.bind("SELECT state FROM segmentguard_segments WHERE store = ? AND segment = ?"), key, func(scan scanner) error {
 		var state []byte
-		if err := scan(&key, &state); err != nil {
+		if err := scan(&state); err != nil {
 			return err
 		}
 		var wrong error
-		if found, wrong = unpack(id, state); wrong != nil {
-			r := row{key: id.String()}
+		if found, wrong = unpack(of, state); wrong != nil {
+			r := row{key: rowKey{of.Store, of.Segment.String()}}
 			return r.damage(wrong, "state")
 		}
 		return nil
@@ -115,50 +116,47 @@ func sizes(ctx context.Context, s session, d ledgerDialect, id segment.ID, n int
 
 // readRows returns the row of each segment, and of those that have none what
 // lockRows would make.
-func readRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID) ([]row, error) {
-	return collectRows(d, ids, func(keys []any, do func(scanner) error) error {
-		query := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE segment IN (" + list("?", len(keys)) + ")" + d.unlimited()
-		return each(ctx, s, d.bind(query), keys, do)
-	}, func(id segment.ID) (row, error) { return row{key: id.String(), segment: id, state: nothing}, nil })
+func readRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Key) ([]row, error) {
+	return collectRows(d, keys, func(store string, texts []any, do func(scanner) error) error {
+		query := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")" + d.unlimited()
+		return each(ctx, s, d.bind(query), append([]any{store}, texts...), do)
+	}, func(key segment.Key) (row, error) { return row{of: key, state: nothing}, nil })
 }
 
 // lockRows locks the row of each segment, makes those that are not there, and
 // returns what they hold. Whoever changes one of the segments waits until the
 // transaction ends.
-func lockRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID) ([]row, error) {
-	return collectRows(d, ids, func(keys []any, do func(scanner) error) error {
-		return d.lock(ctx, s, keys, nothing, do)
-	}, func(id segment.ID) (row, error) { return row{}, fmt.Errorf("the row of %s could not be locked", id) })
+func lockRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Key) ([]row, error) {
+	return collectRows(d, keys, func(store string, texts []any, do func(scanner) error) error {
+		return d.lock(ctx, s, store, texts, nothing, do)
+	}, func(key segment.Key) (row, error) { return row{}, fmt.Errorf("the row of %s could not be locked", key) })
 }
 
-// collectRows returns a row for each of ids, which are in order.
-func collectRows(d ledgerDialect, ids []segment.ID, query func(keys []any, do func(scanner) error) error, missing func(segment.ID) (row, error)) ([]row, error) {
-	rows := make([]row, 0, len(ids))
-	for ids := range slices.Chunk(ids, chunk) {
-		keys, err := texts(d, ids)
-		if err != nil {
-			return nil, err
-		}
-		found := make(map[segment.ID]row, len(ids))
-		err = query(keys, func(scan scanner) error {
+// collectRows returns a row for each of keys, which are in order.
+func collectRows(d ledgerDialect, keys []segment.Key, query func(store string, texts []any, do func(scanner) error) error, missing func(segment.Key) (row, error)) ([]row, error) {
+	rows := make([]row, 0, len(keys))
+	err := chunks(d, keys, func(store string, keys []segment.Key, texts []any) error {
+		found := make(map[segment.Key]row, len(keys))
+		err := query(store, texts, func(scan scanner) error {
 			r, err := scanRow(scan)
-			found[r.segment] = r
+			found[r.of] = r
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, id := range ids {
-			r, ok := found[id]
+		for _, key := range keys {
+			r, ok := found[key]
 			if !ok {
-				if r, err = missing(id); err != nil {
-					return nil, err
+				if r, err = missing(key); err != nil {
+					return err
 				}
 			}
 			rows = append(rows, r)
 		}
-	}
-	return rows, nil
+		return nil
+	})
+	return rows, err
 }
 
 // A changedRow is a row whose state was changed, or whose log was.
@@ -175,7 +173,7 @@ func changeRows(rows []row, change func(*segment.SegmentState) error) (changed [
 		if err := change(&c.state); err != nil {
 			return nil, err
 		}
-		c.state.Segment = rows[i].segment
+		c.state.Segment, c.state.Store = rows[i].of.Segment, rows[i].of.Store
 		if c.row, err = newRow(&c.state); err != nil {
 			return nil, err
 		}
@@ -197,9 +195,9 @@ func changeRows(rows []row, change func(*segment.SegmentState) error) (changed [
 func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, changed []changedRow) error {
 	var keep []changedRow
 	var log []segment.LogEntry
-	drop := map[segment.ID]bool{}
+	drop := map[segment.Key]bool{}
 	for _, r := range locked {
-		drop[r.segment] = r.alert == nil && bytes.Equal(r.state, nothing)
+		drop[r.of] = r.alert == nil && bytes.Equal(r.state, nothing)
 	}
 	for _, c := range changed {
 		log = append(log, c.state.Log...)
@@ -209,17 +207,17 @@ func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, cha
 			}
 			continue
 		}
-		if drop[c.segment] = c.state.IsZero(); !c.state.IsZero() {
+		if drop[c.of] = c.state.IsZero(); !c.state.IsZero() {
 			keep = append(keep, c)
 		}
 	}
 	if err := overwriteRows(ctx, s, d, keep); err != nil {
 		return err
 	}
-	var gone []segment.ID
+	var gone []segment.Key
 	for _, r := range locked {
-		if drop[r.segment] {
-			gone = append(gone, r.segment)
+		if drop[r.of] {
+			gone = append(gone, r.of)
 		}
 	}
 	if err := deleteRows(ctx, s, d, gone); err != nil {
@@ -234,7 +232,7 @@ var savedColumns = append([]string{"state"}, alertColumns...)
 // overwriteRows writes rows that are there already, as they were locked.
 func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []changedRow) error {
 	for rows := range slices.Chunk(rows, chunk) {
-		args := make([]any, 0, (1+len(savedColumns))*len(rows))
+		args := make([]any, 0, (2+len(savedColumns))*len(rows))
 		for i := range rows {
 			values, err := rows[i].values(d)
 			if err != nil {
@@ -242,8 +240,8 @@ func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []chang
 			}
 			args = append(args, values...)
 		}
-		insert := "INSERT INTO segmentguard_segments (segment, " + strings.Join(savedColumns, ", ") + ") VALUES " +
-			list("("+list("?", 1+len(savedColumns))+")", len(rows)) + d.overwrite("segment", savedColumns)
+		insert := "INSERT INTO segmentguard_segments (" + keyColumns + ", " + strings.Join(savedColumns, ", ") + ") VALUES " +
+			list("("+list("?", 2+len(savedColumns))+")", len(rows)) + d.overwrite(keyColumns, savedColumns)
 		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
 			return err
 		}
@@ -253,43 +251,41 @@ func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []chang
 
 // overwriteState writes the state of a row, and nothing of its alert.
 func overwriteState(ctx context.Context, s session, d ledgerDialect, c *changedRow) error {
-	_, err := s.ExecContext(ctx, d.bind("UPDATE segmentguard_segments SET state = ? WHERE segment = ?"), c.row.state, c.key)
+	key, err := keyValues(d, c.of)
+	if err == nil {
+		_, err = s.ExecContext(ctx, d.bind("UPDATE segmentguard_segments SET state = ? WHERE store = ? AND segment = ?"), append([]any{c.row.state}, key...)...)
+	}
 	return err
 }
 
-// values returns the segment and savedColumns.
+// values returns keyColumns and savedColumns.
 func (r *changedRow) values(d ledgerDialect) ([]any, error) {
-	key, err := text(d, r.segment)
+	key, err := keyValues(d, r.of)
 	if err != nil {
 		return nil, err
 	}
 	alert, err := alertValues(d, &r.state, r.alert)
-	return append([]any{key, r.row.state}, alert...), err
+	return slices.Concat(key, []any{r.row.state}, alert), err
 }
 
 // deleteRows deletes the rows of some segments.
-func deleteRows(ctx context.Context, s session, d ledgerDialect, ids []segment.ID) error {
-	for ids := range slices.Chunk(ids, chunk) {
-		keys, err := texts(d, ids)
-		if err != nil {
-			return err
-		}
-		if _, err := s.ExecContext(ctx, d.bind("DELETE FROM segmentguard_segments WHERE segment IN ("+list("?", len(ids))+")"), keys...); err != nil {
-			return err
-		}
-	}
-	return nil
+func deleteRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Key) error {
+	return chunks(d, keys, func(store string, _ []segment.Key, texts []any) error {
+		statement := "DELETE FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")"
+		_, err := s.ExecContext(ctx, d.bind(statement), append([]any{store}, texts...)...)
+		return err
+	})
 }
 
 // lockByInsert locks rows by writing them: ledgerDialect.lock, where an INSERT
 // gives back what is there.
-func lockByInsert(ctx context.Context, s session, d ledgerDialect, keys []any, fresh []byte, do func(scanner) error) error {
-	args := make([]any, 0, 2*len(keys))
-	for _, key := range keys {
-		args = append(args, key, fresh)
+func lockByInsert(ctx context.Context, s session, d ledgerDialect, store string, texts []any, fresh []byte, do func(scanner) error) error {
+	args := make([]any, 0, 3*len(texts))
+	for _, text := range texts {
+		args = append(args, store, text, fresh)
 	}
-	insert := "INSERT INTO segmentguard_segments (segment, state) VALUES " + list("(?, ?)", len(keys)) +
-		" ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment RETURNING " + rowColumns
+	insert := "INSERT INTO segmentguard_segments (" + keyColumns + ", state) VALUES " + list("(?, ?, ?)", len(texts)) +
+		" ON CONFLICT (" + keyColumns + ") DO UPDATE SET segment = excluded.segment RETURNING " + rowColumns
 	return each(ctx, s, d.bind(insert), args, do)
 }
 

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// segmentguard_segments holds one row a segment: its state, packed, and its alert;
+// segmentguard_segments holds one row a segment and store: its state, packed, and its alert;
 // those who change a segment wait for its row. segmentguard_log holds what was
 // recorded and decided, in order; the last record of an attempt is its state.
 // segmentguard_schema holds the versions that the schema has gone through. Ids
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 6
+const version = 8
 
 // A migration takes the schema to a version from the one before.
 type migration struct {
@@ -223,13 +223,16 @@ type usedTable struct {
 }
 
 var usedTables = []usedTable{
-	{"segmentguard_segments", append([]string{"segment"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+	{"segmentguard_segments", append([]string{"store", "segment"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 	{"segmentguard_log", strings.Split("id, "+logColumns, ", "), []string{"SELECT", "INSERT", "DELETE"}},
-	{"segmentguard_commits", append([]string{"segment"}, commitColumns...), []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_commits", append([]string{"store", "segment"}, commitColumns...), []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_numbers", []string{"number"}, []string{"SELECT", "UPDATE"}},
 	{"segmentguard_incidents", append(slices.Clone(incidentColumns), "id"), []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_ledger", []string{"identity"}, []string{"SELECT", "UPDATE"}},
-	{"segmentguard_mutes", []string{"place", "segment", "site_group", "kind", "until", "by_whom", "mute"}, []string{"SELECT", "INSERT", "DELETE"}},
+	{"segmentguard_sweeps", sweepColumns, []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_jobs", []string{"job", "segment", "kind", "definition"}, []string{"SELECT", "INSERT", "DELETE"}},
+	{"segmentguard_reads", []string{"segment", "job"}, []string{"SELECT", "INSERT", "DELETE"}},
+	{"segmentguard_mutes", []string{"place", "segment", "store", "site_group", "kind", "until", "by_whom", "mute"}, []string{"SELECT", "INSERT", "DELETE"}},
 }
 
 // checkRights does with no row what is done with rows.

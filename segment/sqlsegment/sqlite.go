@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (d sqLite) exclusive(ctx context.Context, db *sql.DB, do func(session) erro
 func (sqLite) isolation() *sql.TxOptions { return nil }
 
 var sqLiteMigrations = []migration{
-	{version: 3, move: moveEarlier, statements: []statement{
+	{version: 3, move: moveEarlier, statements: slices.Concat([]statement{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_schema (
 	version INTEGER PRIMARY KEY,
 	at      INTEGER NOT NULL -- microseconds since 1970, UTC
@@ -134,32 +135,16 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_site_group TEXT`, "segmentguard_segments.packed"},
-		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_store TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_job_kind TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_build TEXT`, "segmentguard_segments.packed"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert TEXT`, "segmentguard_segments.packed"},
-		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
-	segment          TEXT PRIMARY KEY,
-	state            BLOB NOT NULL,
-	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
-	alert_open       INTEGER NOT NULL DEFAULT 0,
-	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
-	alert_flapping   INTEGER NOT NULL DEFAULT 0, -- opened three times within a day
-	alert_kind       TEXT, -- this and below: of the alert that is open; kind, severity and level at their worst
-	alert_severity   TEXT,
-	alert_level      TEXT,
-	alert_since      INTEGER,
-	alert_users      INTEGER, -- at stake
-	alert_incident   TEXT, -- that it is a member of
-	alert_site_group TEXT,
-	alert_store      TEXT,
-	alert_job_kind   TEXT,
-	alert_build      TEXT,
-	alert            TEXT -- JSON
-) WITHOUT ROWID`, ""},
-		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (segment) WHERE affected = TRUE`, ""},
+	}, sqLiteStores("segmentguard_segments.packed"), []statement{
+		{sqLiteSegments, ""},
+		{`CREATE INDEX IF NOT EXISTS segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected = TRUE`, ""},
+		{`CREATE INDEX IF NOT EXISTS segmentguard_segments_segment ON segmentguard_segments (segment)`, ""},
 		{`CREATE TABLE segmentguard_log (
 	id         INTEGER PRIMARY KEY,
+	store      TEXT NOT NULL DEFAULT '',
 	segment    TEXT NOT NULL,
 	at         INTEGER NOT NULL, -- microseconds since 1970, UTC
 	action     TEXT NOT NULL, -- 'recorded', 'accepted', …
@@ -187,23 +172,13 @@ var sqLiteMigrations = []migration{
 	said       TEXT
 )`, ""},
 		{`CREATE INDEX segmentguard_log_segment ON segmentguard_log (segment, id)`, ""},
-		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment)`, ""},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment, store)`, ""},
 		{`CREATE INDEX segmentguard_log_build ON segmentguard_log (build, id)`, ""},
 		{`CREATE INDEX segmentguard_log_at ON segmentguard_log (at)`, ""},
-	}},
+	})},
 	{version: 4, statements: dropEarlier},
 	{version: 5, statements: []statement{
-		{`CREATE TABLE IF NOT EXISTS segmentguard_commits (
-	segment    TEXT PRIMARY KEY,
-	run        TEXT NOT NULL, -- that has the lease; empty: none has
-	attempt    INTEGER NOT NULL,
-	since      INTEGER NOT NULL,
-	until      INTEGER NOT NULL,
-	token      INTEGER NOT NULL, -- of the lease taken last
-	passed     INTEGER NOT NULL, -- number of a run that has the lease and may be live
-	generation INTEGER NOT NULL, -- how often a run went live
-	number     INTEGER NOT NULL -- the latest number of a run that went live
-)`, ""},
+		{sqLiteCommits, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_numbers (
 	id     INTEGER PRIMARY KEY,
 	number INTEGER NOT NULL -- the last one that a run was given
@@ -213,7 +188,7 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN overlapped INTEGER`, "!segmentguard_log.overlapped"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled INTEGER`, "!segmentguard_log.settled"},
 	}},
-	{version: 6, move: moveToIncidents, statements: []statement{
+	{version: 6, move: moveToIncidents, statements: slices.Concat([]statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_open INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_open"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_pending INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_pending"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_flapping INTEGER NOT NULL DEFAULT 0`, "!segmentguard_segments.alert_flapping"},
@@ -221,7 +196,6 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_level TEXT`, "!segmentguard_segments.alert_level"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_users INTEGER`, "!segmentguard_segments.alert_users"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_site_group TEXT`, "!segmentguard_segments.alert_site_group"},
-		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_store TEXT`, "!segmentguard_segments.alert_store"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_job_kind TEXT`, "!segmentguard_segments.alert_job_kind"},
 		{`ALTER TABLE segmentguard_segments ADD COLUMN alert_build TEXT`, "!segmentguard_segments.alert_build"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN severity TEXT`, "!segmentguard_log.severity"},
@@ -230,9 +204,10 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN label TEXT`, "!segmentguard_log.label"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN incident TEXT`, "!segmentguard_log.incident"},
 		{`ALTER TABLE segmentguard_log ADD COLUMN said TEXT`, "!segmentguard_log.said"},
-		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (segment) WHERE alert_pending = TRUE`, ""},
+	}, sqLiteStores("!segmentguard_segments.store"), []statement{
+		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (store, segment) WHERE alert_pending = TRUE`, ""},
 		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, ""},
-		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, segment) WHERE alert_build IS NOT NULL`, ""},
+		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, store, segment) WHERE alert_build IS NOT NULL`, ""},
 		{`CREATE INDEX segmentguard_log_action ON segmentguard_log (action, id, at) WHERE action <> 'recorded'`, ""},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_incidents (
 	id         TEXT PRIMARY KEY,
@@ -258,18 +233,115 @@ var sqLiteMigrations = []migration{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_mutes (
 	place      INTEGER PRIMARY KEY,
 	segment    TEXT, -- this one alone; NULL: any
+	store      TEXT NOT NULL DEFAULT '', -- empty: any
 	site_group TEXT NOT NULL, -- empty: any
 	kind       TEXT NOT NULL, -- empty: any
 	until      INTEGER NOT NULL,
 	by_whom    TEXT NOT NULL,
 	mute       TEXT NOT NULL -- JSON
 )`, ""},
-		{`CREATE VIEW IF NOT EXISTS segmentguard_open_alerts AS
-SELECT segment, alert_site_group AS site_group, alert_store AS store, alert_severity AS severity, alert_kind AS kind, alert_level AS level,
+		{sqLiteOpenAlerts, ""},
+	})},
+	{version: 7, statements: slices.Concat([]statement{
+		{`DROP VIEW segmentguard_open_alerts`, "segmentguard_segments.alert_store"},
+	}, sqLiteStores("segmentguard_segments.alert_store"), []statement{
+		{`CREATE INDEX segmentguard_segments_pending ON segmentguard_segments (store, segment) WHERE alert_pending = TRUE`, "segmentguard_segments.alert_store"},
+		{`CREATE INDEX segmentguard_segments_incident ON segmentguard_segments (alert_incident, alert_site_group, alert_kind, alert_severity, alert_level, alert_users) WHERE alert_incident IS NOT NULL`, "segmentguard_segments.alert_store"},
+		{`CREATE INDEX segmentguard_segments_build ON segmentguard_segments (alert_build, store, segment) WHERE alert_build IS NOT NULL`, "segmentguard_segments.alert_store"},
+		{sqLiteOpenAlerts, ""},
+		{`ALTER TABLE segmentguard_log ADD COLUMN store TEXT NOT NULL DEFAULT ''`, "!segmentguard_log.store"},
+		{`DROP INDEX segmentguard_log_run`, "!segmentguard_log.store"},
+		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment, store)`, "!segmentguard_log.store"},
+		{`ALTER TABLE segmentguard_mutes ADD COLUMN store TEXT NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
+	}, sqLiteRebuild("segmentguard_commits", sqLiteCommits, commitColumns, "!segmentguard_commits.store"))},
+	{version: 8, statements: []statement{
+		{`CREATE INDEX segmentguard_segments_gravest ON segmentguard_segments (alert_severity, alert_level, alert_kind, store, segment) WHERE affected = TRUE AND alert_open = TRUE`, ""},
+		{`CREATE TABLE segmentguard_sweeps (
+	at        INTEGER NOT NULL,
+	store     TEXT NOT NULL,
+	complete  INTEGER NOT NULL, -- every segment was seen
+	segments  INTEGER NOT NULL,
+	healthy   INTEGER NOT NULL,
+	affected  INTEGER NOT NULL,
+	unwatched INTEGER NOT NULL, -- nothing was known to judge them by
+	missing   INTEGER NOT NULL, -- known, and not in the store
+	PRIMARY KEY (at, store)
+) WITHOUT ROWID`, ""},
+		{`CREATE TABLE segmentguard_jobs (
+	job        TEXT PRIMARY KEY, -- a hash of its ID, which may be long
+	segment    TEXT NOT NULL, -- that it writes
+	kind       TEXT NOT NULL,
+	definition TEXT NOT NULL -- JSON
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_jobs_segment ON segmentguard_jobs (segment, job)`, ""},
+		{`CREATE TABLE segmentguard_reads (
+	segment TEXT NOT NULL,
+	job     TEXT NOT NULL,
+	PRIMARY KEY (job, segment)
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
+	}},
+}
+
+const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (
+	store            TEXT NOT NULL DEFAULT '',
+	segment          TEXT NOT NULL,
+	state            BLOB NOT NULL,
+	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
+	alert_open       INTEGER NOT NULL DEFAULT 0,
+	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
+	alert_flapping   INTEGER NOT NULL DEFAULT 0, -- opened three times within a day
+	alert_kind       TEXT, -- this and below: of the alert that is open; kind, severity and level at their worst
+	alert_severity   TEXT,
+	alert_level      TEXT,
+	alert_since      INTEGER,
+	alert_users      INTEGER, -- at stake
+	alert_incident   TEXT, -- that it is a member of
+	alert_site_group TEXT,
+	alert_job_kind   TEXT,
+	alert_build      TEXT,
+	alert            TEXT, -- JSON
+	PRIMARY KEY (store, segment)
+) WITHOUT ROWID`
+
+const sqLiteCommits = `CREATE TABLE IF NOT EXISTS segmentguard_commits (
+	store      TEXT NOT NULL DEFAULT '',
+	segment    TEXT NOT NULL,
+	run        TEXT NOT NULL, -- that has the lease; empty: none has
+	attempt    INTEGER NOT NULL,
+	since      INTEGER NOT NULL,
+	until      INTEGER NOT NULL,
+	token      INTEGER NOT NULL, -- of the lease taken last
+	passed     INTEGER NOT NULL, -- number of a run that has the lease and may be live
+	generation INTEGER NOT NULL, -- how often a run went live
+	number     INTEGER NOT NULL, -- the latest number of a run that went live
+	PRIMARY KEY (store, segment)
+)`
+
+const sqLiteOpenAlerts = `CREATE VIEW IF NOT EXISTS segmentguard_open_alerts AS
+SELECT segment, alert_site_group AS site_group, store, alert_severity AS severity, alert_kind AS kind, alert_level AS level,
 	strftime('%Y-%m-%d %H:%M:%f', alert_since / 1e6, 'unixepoch') AS since, alert_users AS users, alert_incident AS incident, alert_job_kind AS job_kind, alert_build AS build,
 	alert_pending AS pending, json_extract(alert, '$.open.text') AS text
-FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`, ""},
-	}},
+FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`
+
+// sqLiteStores makes the store a part of the key of segmentguard_segments.
+func sqLiteStores(only string) []statement {
+	return append(sqLiteRebuild("segmentguard_segments", sqLiteSegments, savedColumns, only),
+		statement{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected = TRUE`, only},
+		statement{`CREATE INDEX segmentguard_segments_segment ON segmentguard_segments (segment)`, only},
+	)
+}
+
+// sqLiteRebuild makes a table of a segment's rows anew, without its indexes: SQLite
+// cannot change a key.
+func sqLiteRebuild(table, create string, columns []string, only string) []statement {
+	copied := "segment, " + strings.Join(columns, ", ")
+	return []statement{
+		{"ALTER TABLE " + table + " RENAME TO " + table + "_before", only},
+		{create, only},
+		{"INSERT INTO " + table + " (" + copied + ") SELECT " + copied + " FROM " + table + "_before", only},
+		{"DROP TABLE " + table + "_before", only},
+	}
 }
 
 func (sqLite) migrations() []migration { return sqLiteMigrations }
@@ -284,11 +356,15 @@ WHERE m.type IN ('table', 'view') AND m.name LIKE 'segmentguard\_%' ESCAPE '\'`,
 
 func (sqLite) bind(query string) string { return query }
 
-func (d sqLite) lock(ctx context.Context, s session, keys []any, fresh []byte, do func(scanner) error) error {
-	return lockByInsert(ctx, s, d, keys, fresh, do)
+func (d sqLite) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+	return lockByInsert(ctx, s, d, store, texts, fresh, do)
 }
 
 func (sqLite) latest(query string) string { return query }
+
+func (sqLite) after(store, segment string) (string, []any) {
+	return "(store, segment) > (?, ?)", []any{store, segment}
+}
 
 func (sqLite) unlimited() string { return "" }
 
@@ -302,8 +378,8 @@ func (sqLite) storable(string, string) error { return nil }
 
 func (sqLite) storableKey(string, string) error { return nil }
 
-func (sqLite) lockCommit(ctx context.Context, s session, _, insert string, fresh []any) error {
-	_, err := s.ExecContext(ctx, "INSERT "+insert+" ON CONFLICT (segment) DO UPDATE SET segment = excluded.segment", fresh...)
+func (sqLite) lockCommit(ctx context.Context, s session, _ []any, insert string, fresh []any) error {
+	_, err := s.ExecContext(ctx, "INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment", fresh...)
 	return err
 }
 
@@ -323,6 +399,6 @@ func (sqLite) unfit(err error) bool {
 }
 
 // holder returns nothing: SQLite does not tell who writes.
-func (sqLite) holder(context.Context, session, string) string { return "" }
+func (sqLite) holder(context.Context, session, []any) string { return "" }
 
 func (sqLite) oneWriter() bool { return true }

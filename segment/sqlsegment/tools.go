@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (l *Ledger) CountAlerts(ctx context.Context) (counts []segment.AlertCount, 
 			return err
 		})
 	})
-	return counts, wrap("counting the alerts", l.waited(ctx, "", err))
+	return counts, wrap("counting the alerts", l.waited(ctx, nil, err))
 }
 
 // sweepColumns are all columns of segmentguard_sweeps.
@@ -55,7 +56,7 @@ func (l *Ledger) Sweeps(ctx context.Context, n int) (sweeps []segment.SweepNumbe
 			return err
 		})
 	})
-	return sweeps, wrap("reading the sweeps", l.waited(ctx, "", err))
+	return sweeps, wrap("reading the sweeps", l.waited(ctx, nil, err))
 }
 
 // KeepSweep implements segment.Ledger.
@@ -69,26 +70,38 @@ func (l *Ledger) KeepSweep(ctx context.Context, w segment.SweepNumbers) error {
 			return err
 		})
 	}
-	return wrap("keeping a sweep's numbers", l.waited(ctx, "", err))
+	return wrap("keeping a sweep's numbers", l.waited(ctx, nil, err))
 }
 
 // A jobRow is a job as it is kept.
 type jobRow struct {
-	id  string
+	key string // jobKey
 	job segment.Job
 	raw []byte
 }
 
+// jobKey returns what a job is kept under: an ID names all that a job reads, and may
+// be longer than an index takes.
+func jobKey(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
 func scanJob(scan scanner) (r jobRow, err error) {
-	var id []byte
-	if err := scan(&id, &r.raw); err != nil {
+	var key []byte
+	if err := scan(&key, &r.raw); err != nil {
 		return r, err
 	}
-	r.id = string(id)
-	if err := json.Unmarshal(r.raw, &r.job); err != nil {
-		return r, fmt.Errorf("damaged: table segmentguard_jobs, row %q, column definition: %w", r.id, err)
-	}
+	r.key = string(key)
 	return r, nil
+}
+
+// read reads the job itself.
+func (r *jobRow) read() error {
+	if err := json.Unmarshal(r.raw, &r.job); err != nil {
+		return &segment.Damage{Table: "segmentguard_jobs", Row: r.key, Columns: []string{"definition"}, What: err.Error()}
+	}
+	return nil
 }
 
 // Jobs implements segment.Ledger.
@@ -96,6 +109,9 @@ func (l *Ledger) Jobs(ctx context.Context, f segment.JobFilter) iter.Seq2[segmen
 	rows := l.jobRows(ctx, f)
 	return func(yield func(segment.Job, error) bool) {
 		for r, err := range rows {
+			if err == nil {
+				err = wrap("reading the jobs", r.read())
+			}
 			if !yield(r.job, err) || err != nil {
 				return
 			}
@@ -104,55 +120,56 @@ func (l *Ledger) Jobs(ctx context.Context, f segment.JobFilter) iter.Seq2[segmen
 }
 
 func (l *Ledger) jobRows(ctx context.Context, f segment.JobFilter) iter.Seq2[jobRow, error] {
-	q := selection{columns: "job, definition", table: "segmentguard_jobs", key: "job", limit: f.Limit}
+	q := selection{columns: "job, definition", table: "segmentguard_jobs", order: "job", limit: f.Limit}
+	q.after = func(from any) (string, []any) { return "job > ?", []any{from} }
 	if !f.To.IsZero() {
 		q.where("segment = ?", f.To.String())
 	}
 	if !f.From.IsZero() {
 		q.where("job IN (SELECT job FROM segmentguard_reads WHERE segment = ?)", f.From.String())
 	}
-	return pages(ctx, l, "reading the jobs", q, any(f.After), scanJob, func(r *jobRow) any { return r.id })
+	return pages(ctx, l, "reading the jobs", q, any(""), scanJob, func(r *jobRow) any { return r.key })
 }
 
 // KeepJobs implements segment.Ledger. It reads what there is and writes what differs:
 // most sweeps change nothing.
 func (l *Ledger) KeepJobs(ctx context.Context, jobs []segment.Job) error {
-	return wrap("keeping the jobs", l.waited(ctx, "", l.keepJobs(ctx, jobs)))
+	return wrap("keeping the jobs", l.waited(ctx, nil, l.keepJobs(ctx, jobs)))
 }
 
 func (l *Ledger) keepJobs(ctx context.Context, jobs []segment.Job) error {
-	wanted := make(map[string]*segment.Job, len(jobs))
+	wanted := make(map[string]*segment.Job, len(jobs)) // by their keys
 	for i := range jobs {
 		j := &jobs[i]
-		if err := cmp.Or(l.dialect.storableKey("Job.ID", j.ID), l.dialect.storable("Job.Kind", string(j.Kind))); err != nil {
+		if err := cmp.Or(l.dialect.storable("Job.ID", j.ID), l.dialect.storable("Job.Kind", string(j.Kind))); err != nil {
 			return err
 		}
-		if _, again := wanted[j.ID]; !again {
-			wanted[j.ID] = j
+		if _, again := wanted[jobKey(j.ID)]; !again {
+			wanted[jobKey(j.ID)] = j
 		}
 	}
 	var gone []string
 	for r, err := range l.jobRows(ctx, segment.JobFilter{}) {
-		if err != nil && r.id == "" {
+		if err != nil {
 			return err
 		}
-		j := wanted[r.id]
+		j := wanted[r.key]
 		if j == nil {
-			gone = append(gone, r.id)
+			gone = append(gone, r.key)
 			continue
 		}
-		if raw, failed := json.Marshal(j); failed == nil && err == nil && bytes.Equal(raw, r.raw) {
-			delete(wanted, r.id)
+		if raw, err := json.Marshal(j); err == nil && bytes.Equal(raw, r.raw) {
+			delete(wanted, r.key)
 		}
 	}
-	for ids := range slices.Chunk(gone, chunk) {
-		if err := l.write(ctx, func(s session) error { return dropJobs(ctx, s, l.dialect, ids) }); err != nil {
+	for keys := range slices.Chunk(gone, chunk) {
+		if err := l.write(ctx, func(s session) error { return dropJobs(ctx, s, l.dialect, keys) }); err != nil {
 			return err
 		}
 	}
 	var changed []*segment.Job
 	for i := range jobs {
-		if wanted[jobs[i].ID] == &jobs[i] {
+		if wanted[jobKey(jobs[i].ID)] == &jobs[i] {
 			changed = append(changed, &jobs[i])
 		}
 	}
@@ -165,10 +182,10 @@ func (l *Ledger) keepJobs(ctx context.Context, jobs []segment.Job) error {
 }
 
 // dropJobs drops jobs, and what they read.
-func dropJobs(ctx context.Context, s session, d ledgerDialect, ids []string) error {
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
+func dropJobs(ctx context.Context, s session, d ledgerDialect, keys []string) error {
+	args := make([]any, len(keys))
+	for i, key := range keys {
+		args[i] = key
 	}
 	for _, table := range []string{"segmentguard_reads", "segmentguard_jobs"} {
 		if _, err := s.ExecContext(ctx, d.bind("DELETE FROM "+table+" WHERE job IN ("+list("?", len(args))+")"), args...); err != nil {
@@ -180,7 +197,7 @@ func dropJobs(ctx context.Context, s session, d ledgerDialect, ids []string) err
 
 // saveJobs writes jobs in the place of those with their IDs.
 func saveJobs(ctx context.Context, s session, d ledgerDialect, jobs []*segment.Job) error {
-	ids := make([]string, len(jobs))
+	keys := make([]string, len(jobs))
 	var args, reads []any
 	for i, j := range jobs {
 		raw, err := json.Marshal(j)
@@ -191,8 +208,8 @@ func saveJobs(ctx context.Context, s session, d ledgerDialect, jobs []*segment.J
 		if err != nil {
 			return err
 		}
-		ids[i] = j.ID
-		args = append(args, j.ID, to, string(j.Kind), string(raw))
+		keys[i] = jobKey(j.ID)
+		args = append(args, keys[i], to, string(j.Kind), string(raw))
 		known := map[segment.ID]bool{}
 		for _, from := range j.From {
 			key, err := text(d, from)
@@ -201,11 +218,11 @@ func saveJobs(ctx context.Context, s session, d ledgerDialect, jobs []*segment.J
 			}
 			if !known[from] {
 				known[from] = true
-				reads = append(reads, key, j.ID)
+				reads = append(reads, key, keys[i])
 			}
 		}
 	}
-	if err := dropJobs(ctx, s, d, ids); err != nil {
+	if err := dropJobs(ctx, s, d, keys); err != nil {
 		return err
 	}
 	insert := "INSERT INTO segmentguard_jobs (job, segment, kind, definition) VALUES " + list("(?, ?, ?, ?)", len(jobs))

@@ -64,23 +64,23 @@ func (a *away) err() error {
 	return nil
 }
 
-func (a *away) Sizes(ctx context.Context, id segment.ID, n int) ([]validate.Size, error) {
+func (a *away) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	return a.Ledger.Sizes(ctx, id, n)
+	return a.Ledger.Sizes(ctx, key, n)
 }
 
 func (a *away) Record(ctx context.Context, r segment.Record) error {
 	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Record(ctx, r) }))
 }
 
-func (a *away) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
-	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Lock(ctx, id, change) }))
+func (a *away) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
+	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Lock(ctx, key, change) }))
 }
 
-func (a *away) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
-	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Change(ctx, ids, change) }))
+func (a *away) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Change(ctx, keys, change) }))
 }
 
 func (a *away) ChangeIncident(ctx context.Context, id string, change func(*segment.Incident) error) error {

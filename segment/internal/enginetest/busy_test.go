@@ -53,7 +53,7 @@ func TestHolderIsNamed(t *testing.T) {
 			var connection int64
 			require.NoError(t, holding.QueryRowContext(t.Context(), d.SQL("SELECT pg_backend_pid()", "SELECT CONNECTION_ID()")).Scan(&connection))
 			before := time.Now().Add(-time.Second).UTC().Truncate(time.Second)
-			require.NoError(t, h.Tx(holding).Lock(t.Context(), idS, func(*segment.CommitRow) error { return nil }))
+			require.NoError(t, h.Tx(holding).Lock(t.Context(), idS.In(""), func(*segment.CommitRow) error { return nil }))
 			told := &teller{}
 			for i, way := range []string{"staged", "in its transaction"} {
 				waiting := opened(t, db)
@@ -219,7 +219,7 @@ func TestNotReady(t *testing.T) {
 			require.False(t, segment.Retryable(err))
 			execute(t, db, "DROP TABLE segmentguard_schema")
 			tx := opened(t, db)
-			_, err = h.Tx(tx).Sizes(t.Context(), idS, 1)
+			_, err = h.Tx(tx).Sizes(t.Context(), idS.In(""), 1)
 			require.ErrorIs(t, err, segment.ErrNotReady)
 			require.NoError(t, tx.Rollback())
 			execute(t, db, "CREATE TABLE segmentguard_schema (version bigint)")

@@ -106,7 +106,7 @@ func recordChild(c *enginetest.Child) error {
 		group.Go(func() error {
 			for n := range records {
 				run := fmt.Sprintf("%s/%d/%d", c.Args[0], w, n)
-				_, err := h.Sizes(context.Background(), segment.ID{SiteGroup: "g", Name: "s"}, 30)
+				_, err := h.Sizes(context.Background(), segment.ID{SiteGroup: "g", Name: "s"}.In(""), 30)
 				err = errors.Join(err,
 					h.Record(context.Background(), rec(run, 1, segment.RunPassed, int64(n))),
 					h.Record(context.Background(), rec(run, 1, segment.RunCommitted, int64(n))))

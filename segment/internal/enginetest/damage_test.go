@@ -68,11 +68,11 @@ func fleetOf(t *testing.T, h segment.Ledger, n int, now time.Time) []segment.Cur
 		sizes = append(sizes, segment.CurrentSize{Segment: segment.ID{SiteGroup: "site/a", Name: fmt.Sprintf("%04d", i)}, Stored: validate.Count(1000)})
 	}
 	for chunk := range slices.Chunk(sizes, 1000) {
-		var ids []segment.ID
+		var keys []segment.Key
 		for _, c := range chunk {
-			ids = append(ids, c.Segment)
+			keys = append(keys, c.Segment.In(""))
 		}
-		require.NoError(t, h.Change(t.Context(), ids, func(s *segment.SegmentState) error {
+		require.NoError(t, h.Change(t.Context(), keys, func(s *segment.SegmentState) error {
 			s.Record(segment.Record{RunID: "r", State: segment.RunCommitted, Users: 1000, JobKind: segment.JobKindCopy, At: now.Add(-2 * time.Hour)})
 			return nil
 		}))
@@ -125,7 +125,7 @@ func TestSweepOverDamage(t *testing.T) {
 			} else {
 				require.Equal(t, []int{1, 0}, told.news(), "until an alert can be kept")
 			}
-			require.NoError(t, segment.Repair(t.Context(), h, id, decision))
+			require.NoError(t, segment.Repair(t.Context(), h, id.In(""), decision))
 			_, err = db.ExecContext(t.Context(), d.Bind("UPDATE segmentguard_segments SET state = ? WHERE segment = ?"), before, id.String())
 			require.NoError(t, err) // as it was, to go on
 			for range 2 {           // in a row
@@ -230,7 +230,7 @@ func TestDamagedLog(t *testing.T) {
 				require.NoError(t, err)
 			}
 			if column != "segment" {
-				err := segment.Accept(t.Context(), h, idS, column+"1", segment.Decision{By: "ann", Why: "right", At: start})
+				err := segment.Accept(t.Context(), h, idS.In(""), column+"1", segment.Decision{By: "ann", Why: "right", At: start})
 				var damage *segment.Damage
 				require.ErrorAs(t, err, &damage, "what cannot be read is not accepted")
 			}
@@ -272,7 +272,7 @@ func TestGuardOverDamage(t *testing.T) {
 			}
 		}
 		require.Equal(t, []string{"r committed", "tonightfalse rejected", "tonighttrue rejected"}, states)
-		require.NoError(t, segment.Repair(t.Context(), h, idS, segment.Decision{By: "ann", Why: "w", At: start}))
+		require.NoError(t, segment.Repair(t.Context(), h, idS.In(""), segment.Decision{By: "ann", Why: "w", At: start}))
 		require.Empty(t, users(t, h, idS, 60))
 		require.NoError(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 2)))
 		var none sql.NullString
@@ -306,7 +306,7 @@ func TestDamagedCommitRow(t *testing.T) {
 					return err
 				}
 				decision := segment.Decision{By: "ann", Why: "the disk was full", At: start}
-				require.ErrorContains(t, segment.Repair(t.Context(), h, id, decision), "nothing of it is damaged")
+				require.ErrorContains(t, segment.Repair(t.Context(), h, id.In(""), decision), "nothing of it is damaged")
 				execute(t, db, d.Bind("UPDATE segmentguard_commits SET "+set+" WHERE segment = '"+id.String()+"'"))
 
 				err := commit(id, "next")
@@ -316,12 +316,12 @@ func TestDamagedCommitRow(t *testing.T) {
 				require.NoError(t, commit(other, "next"))
 				require.ErrorContains(t, h.Record(t.Context(), with(rec("bare", 1, segment.RunCommitted, 2), func(r *segment.Record) { r.Segment = id })), "segmentguard_commits")
 
-				require.NoError(t, segment.Repair(t.Context(), h, id, decision))
+				require.NoError(t, segment.Repair(t.Context(), h, id.In(""), decision))
 				require.Equal(t, int64(1), number(t, db, d.Bind("SELECT count(*) FROM segmentguard_log WHERE action = 'repaired' AND segment = '"+id.String()+"'")))
 				err = h.Record(t.Context(), with(rec("older", 1, segment.RunCommitted, 2), func(r *segment.Record) { r.Segment, r.Number = id, 6 }))
 				require.ErrorIs(t, err, segment.ErrSuperseded, "the number of what is live is known")
 				live := func() (size *validate.Size) {
-					require.NoError(t, h.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error { size = s.Live; return nil }))
+					require.NoError(t, h.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error { size = s.Live; return nil }))
 					return size
 				}
 				require.Nil(t, live())

@@ -85,11 +85,11 @@ func fillDashboard(b *testing.B, h *sqlsegment.Ledger) {
 	now := time.Now().UTC().Add(-2 * time.Hour)
 	every := max(1, *pageSegments / *pageAffected)
 	for chunk := range slices.Chunk(slices.Collect(numbers(*pageSegments)), 1000) {
-		ids := make([]segment.ID, len(chunk))
+		keys := make([]segment.Key, len(chunk))
 		for k, i := range chunk {
-			ids[k] = fleetID(i)
+			keys[k] = fleetID(i).In("")
 		}
-		require.NoError(b, h.Change(b.Context(), ids, func(s *segment.SegmentState) error {
+		require.NoError(b, h.Change(b.Context(), keys, func(s *segment.SegmentState) error {
 			i, err := strconv.Atoi(s.Segment.Name)
 			i -= 10_000_000
 			for day := range 30 {

@@ -161,7 +161,7 @@ func Example_transaction() {
 		Staging: ledger.Staging(tx),
 	})
 	fmt.Println(report.Stored.Users(), err)
-	sizes, err := ledger.Sizes(ctx, copied, 10)
+	sizes, err := ledger.Sizes(ctx, copied.In(""), 10)
 	fmt.Println(len(sizes), err)
 	// Output:
 	// 3 <nil>

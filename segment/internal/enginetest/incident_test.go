@@ -75,12 +75,12 @@ func alertStates() (found []segment.SegmentState) {
 // fillAlerts puts the same into a ledger.
 func fillAlerts(t *testing.T, l segment.Ledger) {
 	t.Helper()
-	states := map[segment.ID]segment.SegmentState{}
+	states := map[segment.Key]segment.SegmentState{}
 	for _, s := range alertStates() {
-		states[s.Segment] = s
+		states[s.Key()] = s
 	}
 	require.NoError(t, changeAlert(t, l, slices.Collect(maps.Keys(states)), func(s *segment.SegmentState) {
-		s.Alert, s.Log = states[s.Segment].Alert, states[s.Segment].Log
+		s.Alert, s.Log = states[s.Key()].Alert, states[s.Key()].Log
 	}))
 	for _, i := range []segment.Incident{
 		{ID: incidentA, Cause: segment.Cause{JobKind: "copy", Build: "v1"}, Begun: start.Add(time.Hour), Rings: []segment.Ring{{Members: 3, Urgency: segment.Page}}},
@@ -131,7 +131,7 @@ func sameSegments(t *testing.T, memory, h segment.Ledger) {
 				for _, kind := range []segment.JobKind{"", "copy"} {
 					for _, build := range []string{"", "v2"} {
 						for _, f := range []segment.SegmentFilter{
-							{}, {Segment: one}, {SiteGroup: "a"}, {SiteGroup: "a/b", Limit: 7}, {After: one, Limit: 20},
+							{}, {Segment: one}, {SiteGroup: "a"}, {SiteGroup: "a/b", Limit: 7}, {After: one.In(""), Limit: 20},
 							{Alone: start.Add(60 * time.Hour)}, {SiteGroup: "z", Alone: start.Add(60 * time.Hour), Limit: 3},
 						} {
 							f.Affected, f.Pending, f.Incident, f.JobKind, f.Build = affected, pending, incident, kind, build
@@ -230,7 +230,7 @@ func TestIncidentChangedAtOnce(t *testing.T) {
 			wg.Go(func() {
 				for n := range times {
 					id := segment.ID{SiteGroup: fmt.Sprint(g), Name: fmt.Sprint(n)}
-					err := h.Change(t.Context(), []segment.ID{id}, func(s *segment.SegmentState) error {
+					err := h.Change(t.Context(), []segment.Key{id.In("")}, func(s *segment.SegmentState) error {
 						s.Alert = segment.AlertState{Incident: "i", Open: &segment.Alert{Segment: id, Users: 1}, Marks: []segment.Mark{{Urgency: segment.Page}}}
 						return nil
 					})
@@ -290,7 +290,7 @@ func TestIncidentNotChanged(t *testing.T) {
 		defer cancel()
 		require.ErrorIs(t, h.ChangeIncident(ctx, "i", func(*segment.Incident) error { return nil }), context.DeadlineExceeded)
 		require.Len(t, collect(t, h.Incidents(t.Context(), segment.IncidentFilter{})), 1, "who reads does not wait")
-		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) {
+		require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) {
 			s.Alert.Open, s.Alert.Incident = &segment.Alert{Segment: idS}, "i"
 		}), "nor does who changes a member")
 		require.NoError(t, tx.Rollback())
@@ -441,11 +441,11 @@ func BenchmarkChangeIncident(b *testing.B) {
 			h := e.New(b).History(b)
 			const members = 5000
 			for first := 0; first < members; first += 1000 {
-				var ids []segment.ID
+				var keys []segment.Key
 				for n := range 1000 {
-					ids = append(ids, segment.ID{SiteGroup: fmt.Sprint("group ", n%500), Name: fmt.Sprint(first + n)})
+					keys = append(keys, segment.ID{SiteGroup: fmt.Sprint("group ", n%500), Name: fmt.Sprint(first + n)}.In(""))
 				}
-				require.NoError(b, h.Change(b.Context(), ids, func(s *segment.SegmentState) error {
+				require.NoError(b, h.Change(b.Context(), keys, func(s *segment.SegmentState) error {
 					s.Alert.Incident, s.Alert.Open = incidentA, &segment.Alert{Segment: s.Segment, Users: 1000, Report: report(false), Text: strings.Repeat("text ", 40), Job: segment.Copy(s.Segment, idS), Build: "v1"}
 					s.Alert.Marks = []segment.Mark{{Urgency: segment.Page, Kind: validate.Short, Level: segment.LevelProtected, JobKind: "copy", Build: "v1"}}
 					return nil

@@ -30,8 +30,8 @@ func TestPrune(t *testing.T) {
 			execute(t, db, "INSERT INTO segmentguard_log ("+columns+") SELECT "+columns+" FROM segmentguard_log")
 		}
 		require.NoError(t, h.Record(t.Context(), rec("new", 1, segment.RunCommitted, 5)))
-		require.NoError(t, segment.Suspect(t.Context(), h, idS, "new", segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, -1)}))
-		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) {
+		require.NoError(t, segment.Suspect(t.Context(), h, idS.In(""), "new", segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, -1)}))
+		require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) {
 			s.Alert.Open = &segment.Alert{Segment: idS, RunID: "old"}
 			for _, action := range []segment.Action{segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionMuted, segment.ActionFalseAlarm} {
 				s.Log = append(s.Log, segment.LogEntry{Segment: idS, At: start, Action: action})
@@ -43,16 +43,16 @@ func TestPrune(t *testing.T) {
 		require.Equal(t, int64(4), number(t, db, "SELECT count(*) FROM segmentguard_log"))
 		require.Equal(t, []int64{1}, users(t, h, idS, 60), "the baseline is not made of the log")
 		require.Equal(t, []segment.ID{idS}, affected(t, h))
-		require.ErrorContains(t, segment.Accept(t.Context(), h, idS, "old", segment.Decision{By: "b", Why: "w", At: start}), `no record of run "old"`)
+		require.ErrorContains(t, segment.Accept(t.Context(), h, idS.In(""), "old", segment.Decision{By: "b", Why: "w", At: start}), `no record of run "old"`)
 		n, err = h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
 }
 
-func changeAlert(t *testing.T, l segment.Ledger, ids []segment.ID, change func(*segment.SegmentState)) error {
+func changeAlert(t *testing.T, l segment.Ledger, keys []segment.Key, change func(*segment.SegmentState)) error {
 	t.Helper()
-	return l.Change(t.Context(), ids, func(s *segment.SegmentState) error {
+	return l.Change(t.Context(), keys, func(s *segment.SegmentState) error {
 		change(s)
 		return nil
 	})
@@ -82,10 +82,10 @@ func TestAlertColumns(t *testing.T) {
 		on, kind, severity := columns()
 		require.Equal(t, []any{false, sql.NullString{}, sql.NullString{}}, []any{on, kind, severity})
 		alert := &segment.Alert{Segment: idS, Kind: validate.Short, Urgency: segment.Page, Since: start}
-		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open, s.Alert.Told = alert, []segment.Told{{At: start}} }))
+		require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open, s.Alert.Told = alert, []segment.Told{{At: start}} }))
 		on, kind, severity = columns()
 		require.Equal(t, []any{true, "short", "page"}, []any{on, kind.String, severity.String})
-		require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = nil }))
+		require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open = nil }))
 		on, kind, severity = columns()
 		require.Equal(t, []any{true, sql.NullString{}, sql.NullString{}}, []any{on, kind, severity}, "the alerter is still to be told")
 	})
@@ -209,7 +209,7 @@ func TestDamagedRow(t *testing.T) {
 		const named = `damaged: table segmentguard_segments, row "g/s", column state: `
 		for state, want := range map[string]string{d.SQL(`'\x05'`, "x'05'"): "packed in version 5, and this program knows versions 1 to 4", "''": "it ends too early"} {
 			execute(t, db, "UPDATE segmentguard_segments SET state = "+state)
-			_, err := h.Sizes(t.Context(), idS, 60)
+			_, err := h.Sizes(t.Context(), idS.In(""), 60)
 			require.ErrorContains(t, err, named+want)
 			require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), named+want, "nor does it become one")
 		}
@@ -221,14 +221,14 @@ func TestChangeOverrulesSQLSelectLimit(t *testing.T) {
 	d := mariaDB(t)
 	d.DSN += "?sql_select_limit=1"
 	h := d.History(t)
-	ids := []segment.ID{{Name: "a"}, {Name: "b"}, {Name: "c"}}
-	require.NoError(t, changeAlert(t, h, ids, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: s.Segment} }))
-	require.NoError(t, changeAlert(t, h, ids, func(s *segment.SegmentState) {
+	keys := []segment.Key{segment.ID{Name: "a"}.In(""), segment.ID{Name: "b"}.In(""), segment.ID{Name: "c"}.In("")}
+	require.NoError(t, changeAlert(t, h, keys, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: s.Segment} }))
+	require.NoError(t, changeAlert(t, h, keys, func(s *segment.SegmentState) {
 		if s.Segment.Name != "a" {
 			s.Alert.Open = nil
 		}
 	}))
-	require.Equal(t, ids[:1], affected(t, h))
+	require.Equal(t, []segment.ID{keys[0].Segment}, affected(t, h))
 }
 
 // A function of the caller's that panics leaves nothing locked and no connection
@@ -243,16 +243,16 @@ func TestChangeThatPanics(t *testing.T) {
 		other := d.History(t)
 		calls := 0
 		require.PanicsWithValue(t, "boom", func() {
-			_ = changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) {
+			_ = changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) {
 				if calls++; calls == 2 {
 					panic("boom") // with its row locked
 				}
 				s.Alert.Open = &segment.Alert{Segment: idS, Text: "mine"}
-				err = changeAlert(t, other, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS, Text: "other"} })
+				err = changeAlert(t, other, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS, Text: "other"} })
 			})
 		})
 		require.NoError(t, err)
-		require.NoError(t, changeAlert(t, other, []segment.ID{idS}, func(s *segment.SegmentState) {
+		require.NoError(t, changeAlert(t, other, []segment.Key{idS.In("")}, func(s *segment.SegmentState) {
 			require.Equal(t, "other", s.Alert.Open.Text, "nothing was changed")
 			s.Alert.Open = nil
 		}))

@@ -93,7 +93,7 @@ func TestIdleTransactionsEnd(t *testing.T) {
 		tx := opened(t, db)
 		_, err := tx.ExecContext(t.Context(), told)
 		require.NoError(t, err)
-		require.NoError(t, h.Tx(tx).Lock(t.Context(), idS, func(*segment.CommitRow) error { return nil }))
+		require.NoError(t, h.Tx(tx).Lock(t.Context(), idS.In(""), func(*segment.CommitRow) error { return nil }))
 		var got string
 		require.NoError(t, tx.QueryRowContext(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&got))
 		require.Equal(t, want, got)

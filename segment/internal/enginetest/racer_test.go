@@ -76,8 +76,8 @@ type noticed struct {
 	held chan struct{}
 }
 
-func (n *noticed) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
-	return n.Ledger.Lock(ctx, id, func(c *segment.CommitRow) error {
+func (n *noticed) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
+	return n.Ledger.Lock(ctx, key, func(c *segment.CommitRow) error {
 		err := change(c)
 		if err != nil && strings.Contains(err.Error(), "is about to go live") {
 			select {

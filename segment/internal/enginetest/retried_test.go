@@ -16,7 +16,7 @@ func TestRecordIsTriedAgain(t *testing.T) {
 	d.DSN += " options='-c deadlock_timeout=2s'"
 	p := newPlatform(t, d)
 	var hold segment.Hold
-	require.NoError(t, p.history.Lock(t.Context(), idS, func(c *segment.CommitRow) error {
+	require.NoError(t, p.history.Lock(t.Context(), idS.In(""), func(c *segment.CommitRow) error {
 		c.RunID, c.Attempt, c.Since, c.Until = "r", 1, c.Now, c.Now.Add(time.Minute)
 		c.Token++
 		hold = segment.Hold{Token: c.Token, Generation: c.Generation}
@@ -40,7 +40,7 @@ func TestRecordIsTriedAgain(t *testing.T) {
 	require.NoError(t, err, "it has the row only once the record was undone")
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, <-recorded)
-	require.NoError(t, p.history.Lock(t.Context(), idS, func(c *segment.CommitRow) error {
+	require.NoError(t, p.history.Lock(t.Context(), idS.In(""), func(c *segment.CommitRow) error {
 		require.Empty(t, c.RunID, "the lease is given back")
 		require.Equal(t, hold.Generation+1, c.Generation)
 		return nil

@@ -124,7 +124,7 @@ func requireFirstSchema(t *testing.T, h *sqlsegment.Ledger) {
 	next := with(rec("thursday", 1, segment.RunCommitted, 3000), func(r *segment.Record) { r.Segment, r.At = fixtureCars, day(3) })
 	require.NoError(t, h.Record(t.Context(), next))
 	require.Equal(t, []int64{1000, 1010, 3000}, users(t, h, fixtureCars, 60))
-	require.NoError(t, segment.Accept(t.Context(), h, fixtureCars, "tuesday", segment.Decision{By: "ann", Why: "right", At: day(4)}))
+	require.NoError(t, segment.Accept(t.Context(), h, fixtureCars.In(""), "tuesday", segment.Decision{By: "ann", Why: "right", At: day(4)}))
 	require.Equal(t, []int64{1010}, users(t, h, fixtureCars, 60))
 }
 
@@ -260,9 +260,58 @@ func requireFifthSchema(t *testing.T, h *sqlsegment.Ledger) {
 	require.Equal(t, int64(1000), found[planes].Alert.Open.Users)
 	require.Equal(t, []bool{true, false}, []bool{found[planes].Alert.Swept, found[trains].Alert.Swept})
 	require.Equal(t, found[fixtureBikes].Alert.Marks, found[fixtureBikes].Alert.Trying, "what was being told may have been heard")
-	start, err := h.Next(t.Context(), fixtureCars)
+	start, err := h.Next(t.Context(), fixtureCars.In(""))
 	require.NoError(t, err)
 	require.Equal(t, segment.Start{Number: 4, Generation: 1}, start, "it goes on from there")
+}
+
+func TestMigrateSixthSchema(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		require.True(t, fixture(t, d, 6))
+		h := d.History(t)
+		requireSixthSchema(t, h)
+		var segment, store, text string
+		require.NoError(t, d.Open(t).QueryRowContext(t.Context(), "SELECT segment, store, text FROM segmentguard_open_alerts WHERE severity = 'page'").Scan(&segment, &store, &text))
+		require.Equal(t, []string{fixtureBoats.String(), "", "boats are short"}, []string{segment, store, text})
+	})
+}
+
+// requireSixthSchema wants what the fixture of the sixth schema tells.
+func requireSixthSchema(t *testing.T, h *sqlsegment.Ledger) {
+	t.Helper()
+	require.Equal(t, []string{
+		`cars monday recorded 1 committed 1000 of 1001 "v1" "index" Mar 18 10:44:00.123456`,
+		`boats 'n "more"\ monday recorded 1 committed 50 of 51 "v1" "index" Mar 18 10:44:00.123456`,
+		`boats 'n "more"\ tuesday recorded 1 rejected 20 of 21 "v2" "index" Mar 19 10:44:00.123456`,
+		`boats 'n "more"\ tuesday opened by : "" Mar 19 10:44:00.123456`,
+		`bikes  muted by ann: "moving" Mar 21 10:44:00.123456`,
+	}, logLines(t, h))
+	found := states(t, h)
+	require.Equal(t, []int64{1000}, users(t, h, fixtureCars, 60))
+	require.Equal(t, int64(1000), found[fixtureCars].Live.Users)
+	boats := found[fixtureBoats].Alert
+	require.Equal(t, "boats are short", boats.Open.Text)
+	require.Equal(t, boats.Marks[0], boats.Told[0].Mark)
+	require.ElementsMatch(t, []segment.ID{fixtureBikes, fixtureBoats}, affected(t, h))
+	var incidents []segment.Incident
+	for i, err := range h.Incidents(t.Context(), segment.IncidentFilter{Open: true, Store: new("")}) {
+		require.NoError(t, err)
+		incidents = append(incidents, i)
+	}
+	require.Len(t, incidents, 1)
+	require.Equal(t, []int{1, 1}, []int{incidents[0].Members.Segments, len(incidents[0].Told)})
+	mutes, err := h.Mutes(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, fixtureBikes, mutes[0].Segment)
+	name, err := h.Identity(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "LEDGEROFVERSION6", name, "it is the same ledger")
+	start, err := h.Next(t.Context(), fixtureCars.In(""))
+	require.NoError(t, err)
+	require.Equal(t, segment.Start{Number: 4, Generation: 1}, start, "it goes on from there")
+	start, err = h.Next(t.Context(), fixtureCars.In("crm"))
+	require.NoError(t, err)
+	require.Zero(t, start.Generation, "of another store nothing is known")
 }
 
 // However a database came to its schema, it has the same one.
@@ -271,7 +320,7 @@ func TestSchemasAreTheSame(t *testing.T) {
 		d.History(t)
 		want := definitions(t, d)
 		require.Contains(t, strings.Join(want, "\n"), "segmentguard_log")
-		for _, version := range []int{1, 2, 5} {
+		for _, version := range []int{1, 2, 5, 6} {
 			t.Run(fmt.Sprint(version), func(t *testing.T) {
 				e := enginetestEngine(t, d)
 				if !fixture(t, e, version) {
@@ -328,7 +377,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		for version, want := range map[int]func(*testing.T, *sqlsegment.Ledger){
 			0: func(t *testing.T, h *sqlsegment.Ledger) { require.Empty(t, states(t, h)) },
-			1: requireFirstSchema, 2: requireSecondSchema, 5: requireFifthSchema,
+			1: requireFirstSchema, 2: requireSecondSchema, 5: requireFifthSchema, 6: requireSixthSchema,
 		} {
 			t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
 				e := enginetestEngine(t, d)
@@ -341,7 +390,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(4), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(6), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
@@ -354,13 +403,13 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 6: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 8: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (7, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 7, and this program knows versions up to 6: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (9, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 9, and this program knows versions up to 8: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
@@ -390,7 +439,7 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		}
 	}
 	sizes := func(r segment.Recorder) error {
-		_, err := r.Sizes(t.Context(), idS, 1)
+		_, err := r.Sizes(t.Context(), idS.In(""), 1)
 		return err
 	}
 	record := func(r segment.Recorder) error {
@@ -401,7 +450,7 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		"Record":      use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
 		"Sizes in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
 		"Change": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
-			return changeAlert(t, h, []segment.ID{idS}, func(*segment.SegmentState) {})
+			return changeAlert(t, h, []segment.Key{idS.In("")}, func(*segment.SegmentState) {})
 		}),
 		"Segments": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
 			for _, err := range h.Segments(t.Context(), segment.SegmentFilter{}) {
@@ -418,6 +467,24 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		"ChangeIncident": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			return h.ChangeIncident(t.Context(), "i", func(*segment.Incident) error { return nil })
 		}),
+		"CountAlerts": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.CountAlerts(t.Context())
+			return err
+		}),
+		"Sweeps": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.Sweeps(t.Context(), 1)
+			return err
+		}),
+		"KeepSweep": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			return h.KeepSweep(t.Context(), segment.SweepNumbers{At: start})
+		}),
+		"Jobs": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Jobs(t.Context(), segment.JobFilter{}) {
+				last = err
+			}
+			return last
+		}),
+		"KeepJobs": use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return h.KeepJobs(t.Context(), nil) }),
 		"Mutes": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			_, err := h.Mutes(t.Context())
 			return err
@@ -451,7 +518,7 @@ func TestCheckNamesAMissingColumn(t *testing.T) {
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_log: column counter is missing")
 		execute(t, db, "DROP VIEW segmentguard_open_alerts")
 		execute(t, db, "DROP TABLE segmentguard_segments")
-		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column segment is missing")
+		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column store is missing")
 	})
 }
 
@@ -479,16 +546,23 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			grant("SELECT, INSERT, UPDATE", "segmentguard_incidents")
 			grant("SELECT, UPDATE", "segmentguard_ledger")
 			grant("SELECT, INSERT, DELETE", "segmentguard_mutes")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_sweeps")
+			grant("SELECT, INSERT, DELETE", "segmentguard_jobs")
+			grant("SELECT, INSERT, DELETE", "segmentguard_reads")
 			err = h.Check(t.Context())
 			require.ErrorContains(t, err, "table segmentguard_log: DELETE is not possible: ")
 			grant("DELETE", "segmentguard_log")
 			require.NoError(t, h.Check(t.Context()))
 			require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "and no other right is needed")
-			_, err = h.Next(t.Context(), idS)
+			_, err = h.Next(t.Context(), idS.In(""))
 			require.NoError(t, err)
 			require.NoError(t, h.Migrate(t.Context()), "also to see that all is done")
-			require.NoError(t, changeAlert(t, h, []segment.ID{idS}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
-			require.NoError(t, segment.Forget(t.Context(), h, idS))
+			require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
+			require.NoError(t, h.KeepSweep(t.Context(), segment.SweepNumbers{At: start}))
+			for _, from := range []segment.ID{idS, {SiteGroup: "g", Name: "other"}} { // the second takes the place of the first
+				require.NoError(t, h.KeepJobs(t.Context(), []segment.Job{{ID: "job", Kind: segment.JobKindCopy, To: idS, From: []segment.ID{from}}}))
+			}
+			require.NoError(t, segment.Forget(t.Context(), h, idS.In("")))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
 			_, err = h.Identity(t.Context())

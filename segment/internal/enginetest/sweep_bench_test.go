@@ -106,11 +106,11 @@ func fillAffected(b *testing.B, h *sqlsegment.Ledger, n int) {
 	b.Helper()
 	now := time.Now().UTC().Add(-2 * time.Hour)
 	for chunk := range slices.Chunk(slices.Collect(numbers(n)), 1000) {
-		var ids []segment.ID
+		var keys []segment.Key
 		for _, i := range chunk {
-			ids = append(ids, fleetID(i))
+			keys = append(keys, fleetID(i).In(""))
 		}
-		require.NoError(b, h.Change(b.Context(), ids, func(s *segment.SegmentState) error {
+		require.NoError(b, h.Change(b.Context(), keys, func(s *segment.SegmentState) error {
 			for day := range 30 {
 				s.Record(segment.Record{
 					RunID: strconv.Itoa(day), State: segment.RunCommitted, JobID: "copy " + s.Segment.String(), JobKind: segment.JobKindCopy, Build: "7",

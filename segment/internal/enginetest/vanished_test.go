@@ -110,7 +110,7 @@ func requireOthersGoOn(t *testing.T, p *platform, unrecorded bool) {
 	require.ErrorIs(t, err, validate.Short, "one is rejected")
 	require.Equal(t, []string{"1 started", "2 started", "2 rejected"}, p.states(t, "slow"), "and recorded")
 	require.Equal(t, 2, p.state(t).Alert.Open.Attempt, "and told of")
-	require.NoError(t, segment.Accept(ctx, p.history, idS, "day 0", segment.Decision{By: "a", Why: "b", At: time.Now()}))
+	require.NoError(t, segment.Accept(ctx, p.history, idS.In(""), "day 0", segment.Decision{By: "a", Why: "b", At: time.Now()}))
 	require.Nil(t, p.state(t).Alert.Open)
 
 	m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: p.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
@@ -188,7 +188,7 @@ func TestClientThatEndsWithoutAWord(t *testing.T) {
 
 	tx, err := p.db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	require.NoError(t, p.history.Tx(tx).Lock(t.Context(), idS, func(*segment.CommitRow) error { return nil }))
+	require.NoError(t, p.history.Tx(tx).Lock(t.Context(), idS.In(""), func(*segment.CommitRow) error { return nil }))
 	var bound string
 	require.NoError(t, tx.QueryRowContext(t.Context(), "SELECT current_setting('idle_in_transaction_session_timeout')").Scan(&bound))
 	require.Equal(t, "5min", bound, "where the job has no bound of its own")

@@ -63,15 +63,15 @@ func (w *world) human(ctx context.Context, p *process, h *humanPlan) {
 		switch {
 		case !known:
 		case h.does == suspects && state.Last.RunID != "":
-			err = segment.Suspect(ctx, ledger{}, h.segment, state.Last.RunID, d)
+			err = segment.Suspect(ctx, ledger{}, h.segment.In(""), state.Last.RunID, d)
 		case h.does == accepts && open != nil && open.RunID != "":
-			err = segment.Accept(ctx, ledger{}, h.segment, open.RunID, d)
+			err = segment.Accept(ctx, ledger{}, h.segment.In(""), open.RunID, d)
 		}
 	case imports:
 		size := validate.Size{Users: 10_050, At: time.Now().AddDate(0, 0, -20)}
 		err = segment.Import(ctx, ledger{}, []segment.SizeImport{{Segment: h.segment, Sizes: []validate.Size{size}}})
 	case forgets:
-		err = segment.Forget(ctx, ledger{}, h.segment)
+		err = segment.Forget(ctx, ledger{}, h.segment.In(""))
 	}
 	p.say("%s: %v", h.does, err)
 }

@@ -114,19 +114,19 @@ func (tx *transaction) write(ctx context.Context, users int64) error {
 	return tx.process.call(ctx, "tx: insert", 0, func() error { tx.wrote = users; return nil })
 }
 
-func (tx *transaction) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate.Size, err error) {
+func (tx *transaction) Sizes(ctx context.Context, key segment.Key, n int) (sizes []validate.Size, err error) {
 	err = tx.process.call(ctx, "tx: sizes", wait, func() error {
-		sizes, err = tx.world.ledger.Sizes(context.WithoutCancel(ctx), id, n)
+		sizes, err = tx.world.ledger.Sizes(context.WithoutCancel(ctx), key, n)
 		return err
 	})
 	return sizes, err
 }
 
 // Lock holds the row until the transaction is over.
-func (tx *transaction) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
-	return tx.world.locked(withID(ctx, id), tx.process, tx, "tx: lock", func() error {
-		tx.world.locks[id] = tx
-		return tx.world.ledger.Lock(context.WithoutCancel(ctx), id, func(c *segment.CommitRow) error {
+func (tx *transaction) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
+	return tx.world.locked(withID(ctx, key.Segment), tx.process, tx, "tx: lock", func() error {
+		tx.world.locks[key.Segment] = tx
+		return tx.world.ledger.Lock(context.WithoutCancel(ctx), key, func(c *segment.CommitRow) error {
 			row := *c
 			if err := change(&row); err != nil {
 				return err
@@ -168,7 +168,7 @@ func (tx *transaction) commit() error {
 	defer func() { _ = tx.rollback() }()
 	w, id := tx.world, tx.output.id
 	if tx.record != nil {
-		if err := w.ledger.Lock(context.Background(), id, func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
+		if err := w.ledger.Lock(context.Background(), id.In(""), func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
 			return err
 		}
 		if err := w.ledger.Record(context.Background(), *tx.record); err != nil {
@@ -218,10 +218,10 @@ func (w *world) locked(ctx context.Context, p *process, tx *transaction, what st
 // A ledger is the world's, as the process of each call finds it.
 type ledger struct{}
 
-func (ledger) Sizes(ctx context.Context, id segment.ID, n int) (sizes []validate.Size, err error) {
+func (ledger) Sizes(ctx context.Context, key segment.Key, n int) (sizes []validate.Size, err error) {
 	p := of(ctx)
 	err = p.call(ctx, "sizes", p.wait(), func() error {
-		sizes, err = p.world.ledger.Sizes(context.WithoutCancel(ctx), id, n)
+		sizes, err = p.world.ledger.Sizes(context.WithoutCancel(ctx), key, n)
 		return err
 	})
 	return sizes, err
@@ -236,27 +236,27 @@ func (ledger) Record(ctx context.Context, r segment.Record) error {
 	return p.call(ctx, "record "+string(r.State), p.wait(), do)
 }
 
-func (ledger) Lock(ctx context.Context, id segment.ID, change func(*segment.CommitRow) error) error {
+func (ledger) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
 	p := of(ctx)
-	return p.world.locked(withID(ctx, id), p, nil, "lock", func() error {
-		return p.world.ledger.Lock(context.WithoutCancel(ctx), id, change)
+	return p.world.locked(withID(ctx, key.Segment), p, nil, "lock", func() error {
+		return p.world.ledger.Lock(context.WithoutCancel(ctx), key, change)
 	})
 }
 
-func (ledger) Next(ctx context.Context, id segment.ID) (start segment.Start, err error) {
+func (ledger) Next(ctx context.Context, key segment.Key) (start segment.Start, err error) {
 	p := of(ctx)
 	err = p.call(ctx, "next", p.wait(), func() error {
-		start, err = p.world.ledger.Next(context.WithoutCancel(ctx), id)
+		start, err = p.world.ledger.Next(context.WithoutCancel(ctx), key)
 		p.number = start.Number
 		return err
 	})
 	return start, err
 }
 
-func (ledger) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+func (ledger) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
 	p := of(ctx)
 	return p.call(ctx, "change", p.wait(), func() error {
-		return p.world.ledger.Change(context.WithoutCancel(ctx), ids, func(s *segment.SegmentState) error {
+		return p.world.ledger.Change(context.WithoutCancel(ctx), keys, func(s *segment.SegmentState) error {
 			before, unsettled, entries := s.Alert.Open, s.Alert.Unsettled, len(s.Log)
 			err := change(s)
 			if p.does != "" {
