@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -38,7 +36,7 @@ type Urgency string
 // The urgencies.
 const (
 	Page   Urgency = "page"   // proven: users are missing, or not the right ones
-	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, or not verifiable
+	Ticket Urgency = "ticket" // suspected by the history alone, let through with a warning, stale, or not verifiable
 )
 
 // A Level says how much the live segment has suffered. Higher levels are worse;
@@ -92,23 +90,26 @@ type Alert struct {
 	// Incident is the ID of the incident that the segment is a member of; empty: of none.
 	Incident string `json:"incident,omitempty"`
 
-	Text    string          `json:"text"` // what happened, on one line
-	Job     Job             `json:"job"`
-	RunID   string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
-	Attempt int             `json:"attempt"`
-	Number  int64           `json:"number,omitempty"` // of the run; 0: it has none
-	State   RunState        `json:"state,omitempty"`  // of the run, when this was found
-	Build   string          `json:"build,omitempty"`
-	Rule    string          `json:"rule,omitempty"`
-	Runbook string          `json:"runbook,omitempty"`
-	Link    string          `json:"link,omitempty"` // Rule.Link
-	Since   time.Time       `json:"since"`          // when the fault was first found
-	At      time.Time       `json:"at"`             // when it was found last
-	Told    time.Time       `json:"told,omitzero"`  // when an alerter was first told of it; zero: this is the first time
-	Users   int64           `json:"users"`          // at stake: as many as the segment should hold
-	Good    *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
-	Report  validate.Report `json:"report,omitzero"`
-	Missing bool            `json:"missing,omitempty"` // the store's listing lacks the segment
+	Text      string          `json:"text"`                // what happened, on one line: first Customers, at the end Next
+	Customers string          `json:"customers,omitempty"` // whether they are hit, and how
+	Next      string          `json:"next,omitempty"`      // what to do
+	Job       Job             `json:"job"`
+	RunID     string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
+	Attempt   int             `json:"attempt"`
+	Number    int64           `json:"number,omitempty"` // of the run; 0: it has none
+	State     RunState        `json:"state,omitempty"`  // of the run, when this was found
+	Build     string          `json:"build,omitempty"`
+	Rule      string          `json:"rule,omitempty"`
+	Runbook   string          `json:"runbook,omitempty"`
+	Link      string          `json:"link,omitempty"` // Rule.Link
+	Since     time.Time       `json:"since"`          // when the fault was first found
+	At        time.Time       `json:"at"`             // when it was found last
+	Told      time.Time       `json:"told,omitzero"`  // when an alerter was first told of it; zero: this is the first time
+	Users     int64           `json:"users"`          // at stake: as many as the segment should hold
+	Size      *validate.Size  `json:"size,omitempty"` // what was counted, which Accept accepts; nil: it was not counted as a number
+	Good      *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
+	Report    validate.Report `json:"report,omitzero"`
+	Missing   bool            `json:"missing,omitempty"` // the store's listing lacks the segment
 
 	// Upstream is the affected segment that this one was made from, if that
 	// explains it.
@@ -137,7 +138,7 @@ func urgencyOf(r *validate.Report) Urgency {
 			continue
 		}
 		switch f.Kind { //nolint:exhaustive // what is proven is all the rest
-		case validate.Dropped, validate.Risen, validate.Unverified:
+		case validate.Dropped, validate.Risen, validate.Stale, validate.Leaking, validate.Frozen, validate.Unverified:
 		default:
 			return Page
 		}
@@ -149,7 +150,11 @@ func warnings(r *validate.Report) string {
 	var texts []string
 	for _, f := range r.Findings {
 		if !errors.Is(f.Cause, errNumberless) {
-			texts = append(texts, string(f.Kind)+": "+f.Detail)
+			text := string(f.Kind) + ": " + f.Detail
+			if f.Hint != "" {
+				text += ", " + f.Hint
+			}
+			texts = append(texts, text)
 		}
 	}
 	return strings.Join(texts, "; ")
@@ -220,88 +225,4 @@ func atStake(r *validate.Report) int64 {
 	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
 }
 
-// causeOf returns the clause of an alert's gravest finding. Of many limits at one
-// number it names the likeliest.
-func causeOf(a *Alert) string {
-	if !a.Upstream.IsZero() {
-		return "made from " + a.Upstream.String() + ", which is affected itself"
-	}
-	for _, f := range a.Report.Findings {
-		switch {
-		case f.Kind != a.Kind:
-		case len(f.Caps) > 0:
-			return fmt.Sprintf("stopped at %s, a known limit (%s, …)", validate.Count(f.Caps[0].Users), f.Caps[0].Origin)
-		default:
-			return f.Detail
-		}
-	}
-	return a.Text
-}
-
 func counts(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
-
-// say sets the text that people read: first whether customers are hit, then what
-// was found, by which build, what explains it, what was right last, where to look,
-// and what to do.
-func (a *Alert) say(found string) {
-	var b strings.Builder
-	b.WriteString(a.hit() + ": " + found)
-	if a.Build != "" {
-		b.WriteString("; build " + text.Printable(a.Build))
-	}
-	if !a.Upstream.IsZero() {
-		b.WriteString("; made from " + text.Printable(a.Upstream.String()) + ", which is affected itself")
-	}
-	if a.Good != nil {
-		fmt.Fprintf(&b, "; right last with %s at %s", validate.Count(a.Good.Users), a.Good.At.UTC().Format(time.RFC3339))
-	}
-	if a.Link != "" {
-		b.WriteString("; see " + text.Printable(a.Link))
-	}
-	b.WriteString("; next: " + a.next())
-	if a.Runbook != "" {
-		b.WriteString("; runbook: " + text.Printable(a.Runbook))
-	}
-	a.Text = b.String()
-}
-
-// hit says whether customers are hit.
-func (a *Alert) hit() string {
-	passed := a.State.GoesLive() && a.Report.Passed()
-	switch {
-	case a.Protected():
-		return "not live, the segment keeps its users"
-	case a.State == RunUnknown:
-		return "live or not, nobody knows"
-	case a.Missing:
-		return "live, and gone"
-	case a.Kind == validate.Unverified:
-		return "live, and not checked"
-	case passed:
-		return "live, with a warning"
-	case a.Level == LevelLost100:
-		return "live, and empty"
-	case a.Level.Compare(LevelLive) > 0:
-		return "live, " + strings.TrimPrefix(string(a.Level), "lost ") + " or more of its users lost"
-	}
-	return "live"
-}
-
-// next says what to do.
-func (a *Alert) next() string {
-	switch {
-	case !a.Upstream.IsZero():
-		return "mend that one, and run the job again"
-	case a.State == RunUnknown:
-		return "look at the store before the job runs again"
-	case a.Missing:
-		return "look for it in the store; forget it if it was deleted on purpose"
-	case a.Kind == validate.Unverified:
-		return "run the job again"
-	case offHistory(a.Kind) && a.State.GoesLive():
-		return "look at what it is made from"
-	case offHistory(a.Kind):
-		return "look at what it is made from, or accept its size"
-	}
-	return "mend the cause, and run the job again"
-}

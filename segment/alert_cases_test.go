@@ -190,10 +190,10 @@ func TestWorseIsTold(t *testing.T) {
 	r.has(5000, "night")
 	require.Error(t, r.commit(r.guard(), ID{"site-a", "night"}, 5000, 3))
 	require.Equal(t, []string{"night"}, r.keeper.rang)
-	require.Contains(t, r.open()["night"].Open.Text, "not live, the segment keeps its users: ")
+	require.Contains(t, r.open()["night"].Open.Text, "customers not hit: the live segment keeps its users; ")
 	r.store[ID{"site-a", "night"}] = 3
 	require.Equal(t, []string{"night"}, r.sweeps(1))
-	require.Contains(t, r.open()["night"].Open.Text, "live, 50% or more of its users lost: ")
+	require.Contains(t, r.open()["night"].Open.Text, "customers hit: the live segment lost 50% of its users or more; ")
 }
 
 // TestVanished: a segment that is gone is a page, by the users that it had; a listing
@@ -208,7 +208,7 @@ func TestVanished(t *testing.T) {
 	a := r.open()["gone"].Open
 	require.Equal(t, Page, a.Urgency)
 	require.EqualValues(t, 5_003_000, a.Users)
-	require.Contains(t, a.Text, "live, and gone: ")
+	require.Contains(t, a.Text, "customers hit: the segment is gone from the store; ")
 
 	r.store[ID{"site-a", "gone"}] = 0
 	require.Equal(t, []string{"gone"}, r.sweeps(1), "back, and empty")
@@ -605,4 +605,45 @@ func TestIncidentEnds(t *testing.T) {
 	require.Len(t, r.keeper.alerts, 1)
 	require.Empty(t, r.sweeps(6))
 	require.Empty(t, r.keeper.alerts)
+}
+
+// TestRepairedOffItsHistory: a sweep finds that users are missing, and the run that
+// repairs it brings a size off its history, of which its source is sure. What was
+// proven is over with the sweep that agrees; what is left is a ticket.
+func TestRepairedOffItsHistory(t *testing.T) {
+	for _, repair := range []string{"by a run", "by hand"} {
+		t.Run(repair, func(t *testing.T) {
+			r := newRoom(t)
+			one := r.month("one")
+			r.loses(0.87, "one")
+			require.Equal(t, []string{"one"}, r.sweeps(1))
+			require.Equal(t, Page, r.open()["one"].Open.Urgency)
+			if repair == "by a run" {
+				require.NoError(t, r.commit(r.guard(), one, 437, 437))
+				require.Equal(t, Page, r.open()["one"].Open.Urgency, "no sweep agreed yet")
+			} else {
+				r.store[one] = 1000
+				r.config.Rules = func(context.Context, Job) (Rule, error) {
+					return Rule{Drift: validate.Within(0.5)}, nil
+				}
+				r.loses(0.2, "one") // which the drift allows, and the history does not
+				require.Empty(t, r.sweeps(1), "one sweep is not enough")
+			}
+			require.Equal(t, []string{"one"}, r.sweeps(1), "of the ticket")
+			left := r.open()["one"]
+			require.Equal(t, Mark{Urgency: Ticket, Kind: validate.Dropped, Level: left.Open.Level, JobKind: JobKindCopy, Build: "7"}, left.worst())
+			require.Len(t, left.Marks, 1)
+			require.Len(t, r.keeper.alerts, 1)
+			require.Empty(t, r.sweeps(3), "once")
+		})
+	}
+}
+
+// month has a guard pass 1,000 users on each of 30 days, some more or fewer.
+func (r *room) month(name string) ID {
+	for day := range 30 {
+		r.now = r.now.Add(24 * time.Hour)
+		r.has(1000+int64(day*7%10), name)
+	}
+	return ID{SiteGroup: "site-a", Name: name}
 }

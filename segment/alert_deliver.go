@@ -290,14 +290,14 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 		return wrap("writing down the incident", err)
 	}
 	var firing, resolved []Alert
-	for _, r := range due.standing() {
-		firing = append(firing, due.alert(r))
-		firing[len(firing)-1].Ledger = name
-	}
-	if len(firing) == 0 {
-		for _, r := range due.Rings { // also those that it may have heard of
-			resolved = append(resolved, due.alert(r))
-			resolved[len(resolved)-1].Ledger = name
+	for _, r := range due.Rings {
+		a := due.alert(r)
+		a.Ledger = name
+		switch {
+		case !due.Over.IsZero(): // also of those that it may have heard of
+			resolved = append(resolved, a)
+		case n.keeps() != nil || !slices.Contains(due.Told, r): // one that keeps alerts learns the new text
+			firing = append(firing, a)
 		}
 	}
 	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })

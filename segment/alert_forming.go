@@ -15,6 +15,9 @@ func (a *Alert) cause() Cause {
 	if a.Missing {
 		return Cause{Listing: true, Store: a.Store}
 	}
+	if a.Kind == validate.Stale {
+		return Cause{Stale: true, JobKind: a.Job.Kind, Store: a.Store}
+	}
 	return Cause{JobKind: a.Job.Kind, Build: a.Build, Store: a.Store}
 }
 
@@ -135,7 +138,7 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 		if err != nil {
 			return nil, wrap("reading the incidents", err)
 		}
-		if i.Cause.JobKind == c.JobKind && i.Cause.SiteGroup == c.SiteGroup && i.Cause.Listing == c.Listing {
+		if i.Cause.JobKind == c.JobKind && i.Cause.SiteGroup == c.SiteGroup && i.Cause.Listing == c.Listing && i.Cause.Stale == c.Stale {
 			incidents = append(incidents, i)
 		}
 	}
@@ -144,8 +147,9 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 		if err != nil {
 			return nil, wrap("reading the log", err)
 		}
+		stale := e.Mark != nil && e.Mark.Kind == validate.Stale
 		within := slices.ContainsFunc(incidents, func(i Incident) bool { d := e.At.Sub(i.Begun); return d >= 0 && d < formsWithin })
-		if e.Incident == "" && !e.Segment.IsZero() && !within && (c.SiteGroup != "" || c.Listing || e.jobKind() == c.JobKind) {
+		if e.Incident == "" && !e.Segment.IsZero() && !within && stale == c.Stale && (c.SiteGroup != "" || c.Listing || e.jobKind() == c.JobKind) {
 			found = append(found, e.At)
 		}
 	}

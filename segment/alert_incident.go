@@ -248,8 +248,8 @@ func (i *Incident) alert(r Ring) Alert {
 		Store:   i.Cause.Store,
 		Urgency: r.Urgency, Kind: i.gravest(), Level: r.Level,
 		Incident: i.ID,
-		Text:     i.String(),
-		Job:      Job{Kind: i.Cause.JobKind}, Build: i.Cause.Build,
+		Text:     i.String(), Customers: i.Members.customers(), Next: i.next(),
+		Job: Job{Kind: i.Cause.JobKind}, Build: i.Cause.Build,
 		Since: i.Begun, At: i.Last, Told: i.First,
 		Users: i.Members.Users, Good: i.Good,
 		Runbook: i.Runbook, Link: i.Link, Upstream: i.Upstream,
@@ -275,21 +275,16 @@ func (i *Incident) gravest() (gravest validate.Kind) {
 	return gravest
 }
 
-// String returns the incident on one line: first whether customers are hit.
+// String returns the incident on one line: first whether customers are hit, at the
+// end what to do.
 func (i *Incident) String() string {
 	m := &i.Members
 	var b strings.Builder
-	switch protected := m.Segments - m.Live; {
-	case m.Segments == 0:
-		b.WriteString("no segment is affected any more")
-	case m.Live == 0:
-		fmt.Fprintf(&b, "%s affected, all protected: the live ones keep their users", text.Count(m.Segments, "segment"))
-	default:
-		fmt.Fprintf(&b, "%s affected, %s protected", text.Count(m.Live, "live segment"), text.Thousands(int64(protected)))
+	if m.Segments == 0 {
+		fmt.Fprintf(&b, "no segment is affected any more; %s, since %s", i.Cause, i.Begun.UTC().Format(time.RFC3339))
+		return b.String()
 	}
-	if m.Segments > 0 {
-		fmt.Fprintf(&b, " (%s)", text.Count(m.SiteGroups, "site group"))
-	}
+	fmt.Fprintf(&b, "customers %s (%s)", m.customers(), text.Count(m.SiteGroups, "site group"))
 	for _, kind := range slices.SortedFunc(maps.Keys(m.Kinds), validate.Kind.Compare) {
 		fmt.Fprintf(&b, "; %s %s", text.Thousands(int64(m.Kinds[kind])), kind)
 	}
@@ -306,6 +301,44 @@ func (i *Incident) String() string {
 	if i.Good != nil {
 		fmt.Fprintf(&b, "; the largest was right with %s at %s", validate.Count(i.Good.Users), i.Good.At.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "; next: %s", cmp.Or(i.Runbook, "plan the reruns of everything affected (rerun.New)"))
+	if i.Link != "" {
+		b.WriteString("; see " + text.Printable(i.Link))
+	}
+	b.WriteString("; next: " + i.next())
+	if i.Runbook != "" {
+		b.WriteString("; runbook: " + text.Printable(i.Runbook))
+	}
 	return b.String()
+}
+
+// customers says whether customers are hit.
+func (m *Members) customers() string {
+	switch protected := text.Thousands(int64(m.Segments - m.Live)); {
+	case m.Segments == 0:
+		return "not hit any more"
+	case m.Live == 0:
+		return "not hit: " + text.Count(m.Segments, "segment") + " affected, all protected: the live ones keep their users"
+	case m.Pages == 0:
+		return "perhaps hit: " + text.Count(m.Live, "live segment") + " affected, " + protected + " protected"
+	default:
+		return "hit: " + text.Count(m.Live, "live segment") + " affected, " + protected + " protected"
+	}
+}
+
+// next says what to do.
+func (i *Incident) next() string {
+	const rerun = "plan the reruns of everything affected (rerun.New)"
+	switch c := &i.Cause; {
+	case i.Members.Segments == 0:
+		return ""
+	case c.Listing:
+		return "see whether the listing reads the right store, and all of it, before anything runs again"
+	case c.Stale:
+		return "see why these jobs bring nothing any more"
+	case c.Lost:
+		return "look at each of its segments; the alerter had lost their alerts"
+	case c.Build != "":
+		return "roll back or mend build " + text.Printable(c.Build) + ", then " + rerun
+	}
+	return "mend the cause, then " + rerun
 }

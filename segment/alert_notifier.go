@@ -108,6 +108,9 @@ func (n *notifier) passed(ctx context.Context, key Key, number int64, r *validat
 	var found news
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
+		if why := normal(r); why != "" {
+			seen = append(seen, observation{event: anExcuse, at: n.now(), why: why})
+		}
 		if warning != nil {
 			n.placeDownstream(ctx, warning)
 			warning.say(warning.Text)
@@ -190,6 +193,9 @@ func (n *notifier) change(ctx context.Context, keys []Key, observed func(*Segmen
 func (s *SegmentState) observe(o observation) []Action {
 	was := s.Alert
 	actions := s.Alert.observe(o)
+	if s.Alert.Incident != "" && was.Incident == "" {
+		s.setApart()
+	}
 	for _, action := range actions {
 		about, text := &was, s.Alert.Over
 		if action != ActionOver {

@@ -3,6 +3,7 @@ package segment_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -327,8 +328,7 @@ func TestSweepKeepsWhatItCan(t *testing.T) {
 	s, err := f.trySweep(f.listing(), nil)
 	require.ErrorContains(t, err, "UTF-8")
 	require.True(t, s.Complete)
-	sizes, err := f.ledger.Sizes(t.Context(), seg("fine").In(""), 60)
-	require.NoError(t, err)
+	sizes := sizesOf(t, f.ledger, seg("fine"))
 	require.Len(t, sizes, 1)
 }
 
@@ -410,6 +410,31 @@ func TestNewIncidentIsToldOnce(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, told)
+}
+
+// TestRingsAreToldOnce: when an incident rings again, an alerter that keeps no alerts is
+// told of that alone, and not of what people heard before.
+func TestRingsAreToldOnce(t *testing.T) {
+	f := newFleet(t)
+	for i := range 10 {
+		f.runs(seg(fmt.Sprint(i)), 1000, 1000)
+	}
+	rings := func(affected int) (told []string) {
+		for i := range affected {
+			f.sizes[seg(fmt.Sprint(i))] = validate.Count(900)
+		}
+		f.sweep()
+		for _, text := range f.alerter.news() {
+			if strings.HasSuffix(text, " members") {
+				told = append(told, text[strings.LastIndex(text, ", ")+2:])
+			}
+		}
+		f.now = f.now.Add(time.Minute)
+		return told
+	}
+	require.Equal(t, []string{"3 members"}, rings(3))
+	require.Empty(t, rings(3))
+	require.Equal(t, []string{"10 members"}, rings(10))
 }
 
 // A forgetful ledger writes alerts down, but not that they were told.

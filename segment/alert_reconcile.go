@@ -177,7 +177,7 @@ func (n *notifier) endOrphans(ctx context.Context, orphans []Alert) error {
 			known = known || a.Ring > 0 && i.Over.IsZero()
 		}
 		if !known {
-			a.Text = "the ledger knows nothing of it"
+			a.Text = "the ledger has no such alert"
 			over = append(over, a)
 		}
 	}

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -209,7 +210,7 @@ const (
 	aPass                      // a run passed, without a warning or with one that only explains
 	aHealthySweep              // a sweep found the segment healthy
 	aClosing                   // somebody's word ends the alert: accepted, forgotten, a false alarm
-	anExcuse                   // a size off its history is accepted for a while
+	anExcuse                   // a size off its history is excused for a while, or became normal
 	aMembership                // an incident formed that the segment is a member of
 	aMute                      // notifications are held from now on
 	anUnmute                   // they are no longer
@@ -247,7 +248,22 @@ func (s *AlertState) observe(o observation) []Action {
 
 // offHistory reports whether a kind is about a size that the history does not
 // allow. Nothing is proven by that.
-func offHistory(k validate.Kind) bool { return k == validate.Dropped || k == validate.Risen }
+func offHistory(k validate.Kind) bool {
+	return k == validate.Dropped || k == validate.Risen || k == validate.Leaking
+}
+
+// suspected reports whether nothing but a warning, or a size that the history does
+// not allow, was found.
+func (a *Alert) suspected() bool {
+	fails := func(f validate.Finding) bool { return f.Severity == validate.Fail }
+	warned := len(a.Report.Findings) > 0 && !slices.ContainsFunc(a.Report.Findings, fails)
+	return !a.Missing && a.Kind != validate.Unverified && (warned || offHistory(a.Kind))
+}
+
+// proven reports whether users are missing or not the right ones, as far as was seen.
+func (a *Alert) proven() bool {
+	return a.Missing || a.Kind != validate.Unverified && a.Kind != validate.Stale && !a.suspected()
+}
 
 // fault takes in what was found now. A fault that stands keeps the time at which
 // it came, and the build that brought it.
@@ -256,6 +272,11 @@ func (s *AlertState) fault(a Alert) []Action {
 	case s.Open == nil:
 		return s.open(a)
 	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
+		return nil
+	case a.Kind == validate.Stale && a.Kind.Compare(s.Open.Kind) > 0:
+		s.beside(&a)
+		return nil
+	case s.Swept && s.Open.proven() && a.suspected(): // whether that is over is for a sweep to say
 		return nil
 	}
 	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown
@@ -278,6 +299,18 @@ func (s *AlertState) fault(a Alert) []Action {
 	s.Marks = append(s.Marks, is)
 	return []Action{ActionWorse}
 }
+
+// beside says in the text of a graver alert that there was no good run for too long.
+func (s *AlertState) beside(stale *Alert) {
+	before, _, _ := strings.Cut(s.Open.Text, besideGraver)
+	for _, f := range stale.Report.Findings {
+		if f.Kind == validate.Stale {
+			s.Open.Text, s.Open.At, s.Reworded = before+besideGraver+f.Detail, stale.At, true
+		}
+	}
+}
+
+const besideGraver = "; moreover, "
 
 // open opens the alert. The third opening within a day is flapping.
 func (s *AlertState) open(a Alert) []Action {
@@ -320,13 +353,15 @@ func (s *AlertState) pass(o *observation) []Action {
 	case s.Open == nil, s.Unsettled, o.number != 0 && s.Open.Number > o.number:
 		return nil
 	case offHistory(s.Open.Kind):
-		if slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return offHistory(f.Kind) }) {
+		if slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return offHistory(f.Kind) && !f.Explains }) {
 			return nil
 		}
 		return s.rightSize(o)
 	case s.Swept:
 		s.Passed = true
 		return nil
+	case s.Open.suspected() && slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return f.Kind == s.Open.Kind }):
+		return nil // it passed with the same warning again
 	}
 	return s.ends(o, "a later run passed")
 }

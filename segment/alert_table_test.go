@@ -24,41 +24,50 @@ import (
 //	member    a page in an incident
 //	flapping  a page that opened three times within a day
 //	muted     a page, which was muted when it had been told
+//	missing   the segment is missing from a listing
+//	early     a page of a segment that was muted before
 //
 // What follows: "opens" a page or a ticket; "over"; "counts" towards its being over;
 // "joins" and "leaves" the incident, or is "in the incident" again; "rings" by itself; "incident rings". Where a cell
 // is empty, all stays as it is.
 const table = `
-observation                          | nothing             | page                      | ticket                    | size                  | sweep's               | unknown               | member                              | flapping | muted
-the same fault, equal or better      | opens page, rings   |                           |                           |                       |                       |                       |                                     |          |
-worse: live, half of the users lost  | opens page, rings   | rings                     | rings                     | rings                 | rings                 | rings                 | incident rings                      | rings    | rings
-another kind, graver                 | opens page, rings   | rings                     | rings                     | rings                 | rings                 | rings                 |                                     | rings    | rings
-another kind, milder                 | opens page, rings   |                           | rings                     | rings                 |                       | rings                 |                                     |          |
-a run passes                         |                     | over                      | over                      | counts                | counts                |                       | over, leaves                        |          | over
-runs pass on two days                |                     | over                      | over                      | over                  | counts                |                       | over, leaves                        | over     | over
-a run passes that began earlier      |                     |                           |                           |                       |                       |                       |                                     |          |
-passes, off its history              | opens ticket, rings | over, opens ticket, rings | over, opens ticket, rings |                       |                       | rings                 | over, opens ticket, in the incident |          | over, opens ticket
-passes, with what only explains it   |                     | over                      | over                      | counts                | counts                |                       | over, leaves                        |          | over
-ends unverified                      | opens ticket, rings |                           |                           |                       |                       |                       |                                     |          |
-ends unverified, live                | opens page, rings   | rings                     | rings                     | rings                 |                       | rings                 | incident rings                      | rings    | rings
-rejected, with an older number       |                     |                           |                           |                       |                       |                       |                                     |          |
-rejected, with an older number, live | opens page, rings   | rings                     | rings                     | rings                 |                       | rings                 | incident rings                      | rings    | rings
-a sweep finds it healthy             |                     |                           |                           |                       | counts                | over                  |                                     |          |
-healthy in two sweeps                |                     |                           |                           |                       | over                  | over                  |                                     |          |
-healthy, and a later run is live     |                     | over                      | over                      | counts                | counts                | over                  | over, leaves                        |          | over
-the same on two days                 |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
-healthy, but not half-way inside     |                     |                           |                           |                       |                       |                       |                                     |          |
-a sweep cannot count it              | opens ticket, rings |                           |                           |                       |                       |                       |                                     |          |
-missing from the listing             | opens page, rings   | rings                     | rings                     | rings                 | rings                 | rings                 | incident rings                      | rings    | rings
-an incident forms                    | incident rings      | joins, incident rings     | joins, incident rings     | joins, incident rings | joins, incident rings | joins, incident rings |                                     |          | joins, incident rings
-its size is accepted                 |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
-the segment is forgotten             |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
-called a false alarm                 |                     | over                      | over                      | over                  | over                  | over                  | over, leaves                        | over     | over
-its size is excused for a while      |                     |                           |                           | over                  |                       |                       |                                     |          |
-a mute begins                        |                     |                           |                           |                       |                       |                       |                                     |          |
-a mute ends                          |                     |                           |                           |                       |                       |                       |                                     |          |
-ended by hand in the alerter         |                     | rings                     | rings                     | rings                 | rings                 | rings                 |                                     | rings    |
-the outcome is unknown               | opens ticket, rings | rings                     | rings                     | rings                 |                       |                       | incident rings                      |          | rings
+observation                          | nothing                           | page                      | ticket                       | size                         | sweep's               | unknown                      | member                              | flapping | muted                 | missing               | early
+the same fault, equal or better      | opens page, rings                 |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+worse: live, half of the users lost  | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        | incident rings                      | rings    | rings                 | rings                 | rings
+another kind, graver                 | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        |                                     | rings    | rings                 | rings                 | rings
+another kind, milder                 | opens page, rings                 |                           | rings                        | rings                        |                       | rings                        |                                     |          |                       | rings                 |
+a run passes                         |                                   | over                      | over                         | counts                       | counts                |                              | over, leaves                        |          | over                  | counts                | over
+runs pass on two days                |                                   | over                      | over                         | over                         | counts                |                              | over, leaves                        | over     | over                  | counts                | over
+a run passes that began earlier      |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+passes, off its history              | opens ticket, rings               | over, opens ticket, rings | over, opens ticket, rings    |                              | counts                | rings                        | over, opens ticket, in the incident |          | over, opens ticket    | counts                | over, opens ticket
+passes, with what only explains it   |                                   | over                      | over                         | counts                       | counts                |                              | over, leaves                        |          | over                  | counts                | over
+ends unverified                      | opens ticket, rings               |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+ends unverified, live                | opens page, rings                 | rings                     | rings                        | rings                        |                       | rings                        | incident rings                      | rings    | rings                 |                       | rings
+its time is over, staged             | opens ticket, rings               |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+its write fails, live                | opens page, rings                 | rings                     | rings                        | rings                        |                       | rings                        | incident rings                      | rings    | rings                 |                       | rings
+rejected, with an older number       |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+rejected, with an older number, live | opens page, rings                 | rings                     | rings                        | rings                        |                       | rings                        | incident rings                      | rings    | rings                 | rings                 | rings
+a sweep finds it healthy             |                                   |                           |                              |                              | counts                | over                         |                                     |          |                       | counts                |
+healthy in two sweeps                |                                   |                           |                              |                              | over                  | over                         |                                     |          |                       | over                  |
+healthy, and a later run is live     |                                   | over                      | over                         | counts                       | counts                | over                         | over, leaves                        |          | over                  | counts                | over
+the same on two days                 |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
+healthy, but not half-way inside     |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+a sweep cannot count it              | opens ticket, rings               |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+a listing breaks off                 |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+missing from the listing             | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        | incident rings                      | rings    | rings                 |                       | rings
+back from it, and empty              | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        | incident rings                      | rings    | rings                 | rings                 | rings
+an incident forms                    | incident rings                    | joins, incident rings     | joins, incident rings        | joins, incident rings        | joins, incident rings | joins, incident rings        |                                     |          | joins, incident rings | incident rings        | joins, incident rings
+one forms 7 hours later              | incident rings                    | incident rings            | incident rings               | incident rings               | incident rings        | incident rings               | incident rings                      |          | incident rings        | incident rings        | incident rings
+one formed 7 hours before            | opens page, incident rings, rings | joins, incident rings     | joins, incident rings, rings | joins, incident rings, rings | joins, incident rings | joins, incident rings, rings |                                     |          | joins, incident rings | incident rings, rings | joins, incident rings
+its size is accepted                 |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
+the segment is forgotten             |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
+called a false alarm                 |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
+its size is excused for a while      |                                   |                           |                              | over                         |                       |                              |                                     |          |                       |                       |
+excused, and then still off          | opens ticket, rings               | rings                     | rings                        | over, opens ticket, rings    |                       | rings                        | incident rings                      |          | rings                 |                       | rings
+a mute begins                        |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
+a mute ends                          |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       | rings
+ended by hand in the alerter         |                                   | rings                     | rings                        | rings                        | rings                 | rings                        |                                     | rings    |                       | rings                 |
+the outcome is unknown               | opens ticket, rings               | rings                     | rings                        | rings                        |                       |                              | incident rings                      |          | rings                 |                       | rings
 `
 
 // observations are the rows.
@@ -83,6 +92,16 @@ var observations = map[string]func(*room){
 	"passes, with what only explains it": func(r *room) { r.pass(30, nil, validate.Short, validate.Unverified) },
 	"ends unverified":                    func(r *room) { r.observe(r.fault(validate.Unverified, Ticket, LevelProtected, 30)) },
 	"ends unverified, live":              func(r *room) { r.observe(r.fault(validate.Unverified, Page, LevelLive, 30)) },
+	"its time is over, staged": func(r *room) {
+		a := r.fault(validate.Unverified, Ticket, LevelProtected, 30)
+		a.State = RunFailed
+		r.observe(a)
+	},
+	"its write fails, live": func(r *room) {
+		a := r.fault(validate.Unverified, Page, LevelLive, 30)
+		a.State = RunFailed
+		r.observe(a)
+	},
 	"rejected, with an older number": func(r *room) {
 		r.goesLive(50)
 		r.observe(r.fault(validate.Empty, Page, LevelProtected, 30))
@@ -108,13 +127,32 @@ var observations = map[string]func(*room){
 		a.Missing = true
 		r.observe(a)
 	},
+	"a listing breaks off": func(r *room) {
+		r.goesLive(5) // which the listing lacks
+		m, err := NewMonitor(r.config)
+		require.NoError(r.t, err)
+		sweep, err := m.Sweep(r.t.Context(), func(yield func(CurrentSize, error) bool) { yield(CurrentSize{}, errOut) })
+		require.ErrorIs(r.t, err, errOut)
+		require.False(r.t, sweep.Complete)
+	},
+	"back from it, and empty": func(r *room) { r.observe(r.swept(validate.Empty, Page, LevelLost100)) },
 	"an incident forms": func(r *room) {
 		r.others("u", "v", "w")
 	},
-	"its size is accepted": func(r *room) {
-		r.change(func(s *SegmentState) { s.accept(validate.Size{Users: 7, At: r.now}, r.decision()) })
+	"one forms 7 hours later": func(r *room) { r.now = r.now.Add(7 * time.Hour); r.others("u", "v", "w") },
+	"one formed 7 hours before": func(r *room) {
+		r.others("u", "v", "w")
+		r.now = r.now.Add(7 * time.Hour)
+		r.observe(r.fault(validate.Short, Page, LevelProtected, 30))
 	},
-	"the segment is forgotten": func(r *room) { require.NoError(r.t, Forget(r.t.Context(), r.ledger, theOne.In(""))) },
+	"its size is accepted": func(r *room) {
+		r.change(func(s *SegmentState) {
+			(&choice{Decision: r.decision()}).accepted(s, "", validate.Size{Users: 7, At: r.now}, true)
+		})
+	},
+	"the segment is forgotten": func(r *room) {
+		require.NoError(r.t, Forget(r.t.Context(), r.ledger, Selection{Keys: []Key{theOne.In("")}}, r.decision()))
+	},
 	"called a false alarm": func(r *room) {
 		err := FalseAlarm(r.t.Context(), r.ledger, theOne.In(""), r.decision())
 		if err != nil {
@@ -123,6 +161,11 @@ var observations = map[string]func(*room){
 	},
 	"its size is excused for a while": func(r *room) {
 		r.change(func(s *SegmentState) { s.observe(observation{event: anExcuse, at: r.now, why: "a migration"}) })
+	},
+	"excused, and then still off": func(r *room) {
+		r.change(func(s *SegmentState) { s.observe(observation{event: anExcuse, at: r.now, why: "a migration"}) })
+		r.now = r.now.Add(25 * time.Hour)
+		r.observe(r.swept(validate.Dropped, Ticket, LevelLive))
 	},
 	"a mute begins": func(r *room) { r.mute(5 * time.Hour) },
 	"a mute ends": func(r *room) {
@@ -168,6 +211,15 @@ var openings = map[string]func(*room){
 	"muted": func(r *room) {
 		r.observe(r.fault(validate.Short, Page, LevelProtected, 10))
 		r.mute(100 * time.Hour)
+	},
+	"missing": func(r *room) {
+		a := r.swept(validate.Unverified, Page, LevelLost100)
+		a.Missing = true
+		r.observe(a)
+	},
+	"early": func(r *room) {
+		r.mute(100 * time.Hour)
+		r.observe(r.fault(validate.Short, Page, LevelProtected, 10))
 	},
 }
 

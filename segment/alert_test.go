@@ -45,16 +45,16 @@ func TestLogAlerter(t *testing.T) {
 func TestIncidentText(t *testing.T) {
 	i := segment.Incident{Cause: segment.Cause{JobKind: segment.JobKindCopy, Build: "7"}, Begun: time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC)}
 	end := "; copy jobs of build 7, since 2024-03-18T10:44:00Z"
-	command := "; next: plan the reruns of everything affected (rerun.New)"
-	require.Equal(t, "no segment is affected any more"+end+command, i.String())
+	command := "; next: roll back or mend build 7, then plan the reruns of everything affected (rerun.New)"
+	require.Equal(t, "no segment is affected any more"+end, i.String())
 	i.Members = segment.Members{Segments: 2, SiteGroups: 1}
-	require.Equal(t, "2 segments affected, all protected: the live ones keep their users (1 site group)"+end+command, i.String())
+	require.Equal(t, "customers not hit: 2 segments affected, all protected: the live ones keep their users (1 site group)"+end+command, i.String())
 	i.Members = segment.Members{
-		Segments: 4422, Live: 1435, SiteGroups: 40, Users: 5_000_000,
+		Segments: 4422, Pages: 4400, Live: 1435, SiteGroups: 40, Users: 5_000_000,
 		Kinds: map[validate.Kind]int{validate.Capped: 4400, validate.Empty: 22},
 	}
 	i.Likely, i.Upstream, i.Runbook = "read exactly 10,000 users", seg("seed"), "https://runbook"
 	i.Good = &validate.Size{Users: 1000, At: time.Date(2024, 3, 17, 2, 0, 0, 0, time.UTC)}
-	require.Equal(t, "1,435 live segments affected, 2,987 protected (40 site groups); 22 empty; 4,400 capped"+end+", 5,000,000 users at stake; likely cause: read exactly 10,000 users; "+
-		"made from site-a/seed, which is affected itself; the largest was right with 1,000 users at 2024-03-17T02:00:00Z; next: https://runbook", i.String())
+	require.Equal(t, "customers hit: 1,435 live segments affected, 2,987 protected (40 site groups); 22 empty; 4,400 capped"+end+", 5,000,000 users at stake; likely cause: read exactly 10,000 users; "+
+		"made from site-a/seed, which is affected itself; the largest was right with 1,000 users at 2024-03-17T02:00:00Z"+command+"; runbook: https://runbook", i.String())
 }

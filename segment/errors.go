@@ -11,6 +11,9 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
+// errTwoMonitors says that monitors of different stores have the same MonitorConfig.Store.
+var errTwoMonitors = errors.New("two monitors write this ledger; set MonitorConfig.Store")
+
 // A LiveError says that the output is live and not recorded, or recorded as live
 // at the same time as another run's. Do not run the job again.
 type LiveError struct {

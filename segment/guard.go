@@ -21,7 +21,7 @@ import (
 // alerts.
 type GuardConfig struct {
 	// Rules returns the rule for a job, per segment, client or kind. nil: the
-	// zero Rule for all. An error leaves the run unverified.
+	// zero Rule for all. ReadRules reads them from a file. An error leaves the run unverified.
 	Rules func(context.Context, Job) (Rule, error)
 	// Ledger remembers sizes, attempts and alerts: each fault of a segment is
 	// told once, by whichever guard or monitor finds it. nil: nothing is

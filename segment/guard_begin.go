@@ -123,7 +123,7 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 	r.describe()
 	r.at = r.guard.now()
 	r.unverified(&outage{"writing", failure})
-	_ = r.findRule(context.WithoutCancel(ctx)) // without one it is judged by the strictest
+	r.rule, _ = r.findRule(context.WithoutCancel(ctx)) // without one it is judged by the strictest
 	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
 	r.count(ctx, err)
 	return join(err, r.drop(ctx, func() error {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ type guardedRun struct {
 	guard  *Guard
 	run    Run
 	rule   Rule
-	sizes  []validate.Size
+	state  SegmentState // what is known of the segment
 	at     time.Time
 	out    validate.Output
 	report validate.Report
@@ -78,12 +79,15 @@ func (r *guardedRun) conclude(ctx context.Context) error {
 // why the run is not admitted.
 func (r *guardedRun) prepare(ctx context.Context) error {
 	r.at = r.guard.now()
-	if err := r.run.check(!r.admitting); err != nil {
-		return err
+	bad := r.run.check(!r.admitting)
+	if bad != nil && r.run.nameless() {
+		return bad
 	}
-	if err := r.findRule(ctx); err != nil {
-		return err
+	rule, err := r.findRule(ctx)
+	if bad != nil || err != nil {
+		return cmp.Or(bad, err)
 	}
+	r.rule = rule
 	if err := r.rule.check(); err != nil {
 		return err
 	}
@@ -96,19 +100,19 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	return nil
 }
 
-// findRule finds the rule that the run is judged by, and the store that it writes to.
-func (r *guardedRun) findRule(ctx context.Context) error {
+// findRule returns the rule that the run is judged by, and notes the store that it writes
+// to.
+func (r *guardedRun) findRule(ctx context.Context) (rule Rule, err error) {
 	find := r.guard.config.Rules
 	if find == nil {
-		return nil
+		return rule, nil
 	}
-	rule, err := find(ctx, r.run.Job)
-	if err != nil {
+	if rule, err = find(ctx, r.run.Job); err != nil {
 		r.store = r.storeBefore(ctx)
-		return &outage{"finding the rule", err}
+		return Rule{}, &outage{"finding the rule", err}
 	}
-	r.rule, r.store = rule, rule.Store
-	return nil
+	r.store = rule.Store
+	return rule, nil
 }
 
 // storeBefore returns the store that the job wrote to before, for a run whose rule
@@ -133,7 +137,7 @@ func (r *guardedRun) storeBefore(ctx context.Context) string {
 // That sizes could not be read is told beside what was judged without them: it is
 // the least grave, so it comes last.
 func (r *guardedRun) judge(ctx context.Context) {
-	outage := r.readSizes(ctx)
+	outage := r.readState(ctx)
 	r.at = r.after()
 	r.out = validate.Output{
 		Name:         r.key().String(),
@@ -143,9 +147,12 @@ func (r *guardedRun) judge(ctx context.Context) {
 		Read:         r.run.Read,
 		Written:      r.run.Written,
 		WrittenAt:    r.run.WrittenAt,
-		Sizes:        r.sizes,
+		Sizes:        r.state.Sizes,
 		Counter:      r.run.Counter,
 		At:           r.at,
+		Candidates:   r.state.Candidates,
+		Excuses:      r.state.excuses(),
+		Apart:        len(r.state.Candidates) > 0 && r.apart(ctx),
 	}
 	switch {
 	case r.admitting:
@@ -155,6 +162,9 @@ func (r *guardedRun) judge(ctx context.Context) {
 	default:
 		r.out.Stored = r.readBack(ctx)
 		r.report, _ = r.guard.validator.Check(ctx, r.rule.Policy, r.out)
+	}
+	if r.report.Level == validate.LevelOff && !r.out.Apart && r.apart(ctx) { // its first day
+		r.report.Level = validate.LevelApart
 	}
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
@@ -169,20 +179,13 @@ func (r *guardedRun) judge(ctx context.Context) {
 // errNumberless only explains: it is no news about the segment.
 var errNumberless = errors.New("the run has no number, so that a later run of the segment does not hold it back: take Guard.Do, or call Guard.Begin before the job reads its source")
 
-// readSizes reads earlier sizes in the job's transaction, if there is one, and
-// returns the finding where it cannot.
-func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
-	from := r.run.Staging.Tx
-	if from == nil {
-		if r.guard.config.Ledger == nil {
-			return nil
-		}
-		from = r.guard.config.Ledger
+// readState reads what is known of the segment in the job's transaction, if there is
+// one, and returns the finding where its sizes cannot be read.
+func (r *guardedRun) readState(ctx context.Context) *validate.Finding {
+	err := r.read(ctx, r.key(), &r.state)
+	if err == nil {
+		err = r.state.unreadable("state")
 	}
-	err := within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
-		r.sizes, err = from.Sizes(ctx, r.key(), KeptSizes)
-		return err
-	})
 	if err == nil {
 		return nil
 	}
@@ -192,6 +195,21 @@ func (r *guardedRun) readSizes(ctx context.Context) *validate.Finding {
 	}
 	cause := &outage{"reading earlier sizes", err}
 	return &validate.Finding{Kind: validate.Unverified, Severity: severity, Detail: cause.Error(), Cause: cause}
+}
+
+// read reads what is known of a segment, in the job's transaction if there is one.
+func (r *guardedRun) read(ctx context.Context, key Key, state *SegmentState) error {
+	from := r.run.Staging.Tx
+	if from == nil {
+		if r.guard.config.Ledger == nil {
+			return nil
+		}
+		from = r.guard.config.Ledger
+	}
+	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
+		*state, err = from.State(ctx, key)
+		return err
+	})
 }
 
 // readBack asks the store what it holds. Without an answer the side is
@@ -348,8 +366,10 @@ func (r *guardedRun) record(state RunState) Record {
 // would not be judged by it. A ledger keeps microseconds.
 func (r *guardedRun) after() time.Time {
 	t := r.guard.now()
-	if n := len(r.sizes); n > 0 && r.sizes[n-1].At.After(t) {
-		return r.sizes[n-1].At.Add(time.Microsecond)
+	for _, sizes := range [][]validate.Size{r.state.Sizes, r.state.Candidates} {
+		if n := len(sizes); n > 0 && sizes[n-1].At.After(t) {
+			t = sizes[n-1].At.Add(time.Microsecond)
+		}
 	}
 	return t
 }

@@ -238,9 +238,9 @@ func TestShortestSettle(t *testing.T) {
 
 func TestSettleRules(t *testing.T) {
 	for want, s := range map[string]segment.Lag{
-		"Rule.Settle.Min is -1s, want 0 or more":             {Min: -time.Second, Max: time.Minute, Every: time.Second},
-		"Rule.Settle.Every is 0s, want above 0":              {Max: time.Minute},
-		"Rule.Settle.Max is 1m0s, want at least Min + Every": {Min: time.Minute, Max: time.Minute, Every: time.Second},
+		"Rule.Lag.Min is -1s, want 0 or more":             {Min: -time.Second, Max: time.Minute, Every: time.Second},
+		"Rule.Lag.Every is 0s, want above 0":              {Max: time.Minute},
+		"Rule.Lag.Max is 1m0s, want at least Min + Every": {Min: time.Minute, Max: time.Minute, Every: time.Second},
 	} {
 		b := newBench(t)
 		b.rule(segment.Rule{Lag: s})

@@ -47,7 +47,7 @@ func (r *guardedRun) late(ctx context.Context, committing bool) {
 		text += ", from its commit: it may be live or not"
 	}
 	r.unverified(&outage{"the job does not return", context.Cause(ctx)})
-	_ = r.findRule(context.WithoutCancel(ctx))
+	r.rule, _ = r.findRule(context.WithoutCancel(ctx))
 	err := r.recordAfter(ctx, state)
 	r.alert(ctx, state, text)
 	if err = join(err, r.untold); err != nil {

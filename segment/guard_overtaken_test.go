@@ -45,7 +45,7 @@ func newRace() *race {
 func users(attempt int) int64 { return int64(5300 + attempt) }
 
 func (r *race) commit(ctx context.Context, me *racer) error {
-	ledger := history{r.ledger, r.ledger.Sizes, func(ctx context.Context, record segment.Record) error {
+	ledger := history{r.ledger, r.ledger.State, func(ctx context.Context, record segment.Record) error {
 		me.step()
 		return r.ledger.Record(ctx, record)
 	}}
@@ -106,8 +106,7 @@ func TestAttemptsInAllOrders(t *testing.T) {
 					require.False(t, segment.Retryable(older.err))
 					require.Equal(t, []int{0, 1}, []int{older.committed, older.discarded}, "nothing went live, nothing is left")
 				}
-				sizes, err := r.ledger.Sizes(t.Context(), cars.In(""), 10)
-				require.NoError(t, err)
+				sizes := sizesOf(t, r.ledger, cars)
 				want := map[bool]int{true: 2, false: 1}[older.err == nil]
 				require.Len(t, sizes, want, "who was told of no error is recorded, once")
 				for tracked, err := range r.ledger.Segments(t.Context(), segment.SegmentFilter{}) {

@@ -216,17 +216,14 @@ func (r *guardedRun) cancelled(ctx context.Context) error {
 // warning returns what people are told of a run that is live, though not without
 // findings; nil: nothing. Some findings explain why it passed, and are no news:
 // chance in the mapping, bounds, earlier sizes or a source's lag that are not known,
-// an empty output that was expected.
+// an empty output that was expected, the level before, or what was planned.
 func (r *guardedRun) warning(state RunState) *Alert {
-	_, most := r.report.Stored.Range()
 	news := slices.DeleteFunc(slices.Clone(r.report.Findings), func(f validate.Finding) bool {
 		switch f.Kind { //nolint:exhaustive // of the rest people are told
 		case validate.Unverified, validate.Short, validate.Surplus:
 			return f.Severity == validate.Warn
-		case validate.Dropped:
-			return f.Severity == validate.Warn && most == 0
 		}
-		return false
+		return f.Explains
 	})
 	if len(news) == 0 {
 		return nil
@@ -266,8 +263,12 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 		Users:   atStake(&r.report),
 		Report:  r.report,
 	}
-	if n := len(r.sizes); n > 0 {
-		a.Good = &r.sizes[n-1]
+	if stored := &r.report.Stored; counts(*stored) && !ranges(stored) {
+		record := r.record(state)
+		a.Size = new(record.Size())
+	}
+	if n := len(r.state.Sizes); n > 0 {
+		a.Good = new(r.state.Sizes[n-1])
 		a.Users = max(a.Users, a.Good.Users)
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
@@ -284,6 +285,9 @@ func (r *guardedRun) text() string {
 	text := (&validate.Error{Report: r.report}).Error()
 	if r.report.Passed() {
 		text = r.report.Name + ": " + warnings(&r.report)
+	}
+	if relearned(&r.report) {
+		text = r.report.Name + ": a new level became normal by itself: " + warnings(&r.report)
 	}
 	if r.leftover != nil {
 		text += "; the output is left over: " + r.leftover.Error()

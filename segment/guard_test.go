@@ -96,11 +96,11 @@ func (b *bench) stored(context.Context) (validate.Summary, error) {
 	return validate.Count(b.staged), b.event("stored")
 }
 
-func (b *bench) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+func (b *bench) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 	if err := b.event("sizes"); err != nil {
-		return nil, err
+		return segment.SegmentState{}, err
 	}
-	return b.ledger.Sizes(ctx, key, n)
+	return b.ledger.State(ctx, key)
 }
 
 func (b *bench) Record(ctx context.Context, r segment.Record) error {
@@ -208,8 +208,7 @@ func (b *bench) past(sizes ...int64) {
 }
 
 func (b *bench) baseline() []int64 {
-	sizes, err := b.ledger.Sizes(b.t.Context(), cars.In(""), 100)
-	require.NoError(b.t, err)
+	sizes := sizesOf(b.t, b.ledger, cars)
 	users := []int64{}
 	for _, s := range sizes {
 		users = append(users, s.Users)
@@ -269,7 +268,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.Page, b.alerts[0].Urgency)
 				require.True(t, b.alerts[0].Protected())
-				require.Equal(t, "not live, the segment keeps its users: "+err.Error()+"; build v1; next: mend the cause, and run the job again", b.alerts[0].Text)
+				require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)", b.alerts[0].Text)
 				require.Equal(t, "v0", b.alerts[0].Build, "which brought it first")
 			},
 		},
@@ -400,7 +399,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.EqualError(t, err, "site-b/cars: run monday may be live or not: the commit failed: connection refused")
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.RunUnknown, b.last().State)
-				require.Contains(t, b.alerts[0].Text, "live or not, nobody knows: "+err.Error())
+				require.Contains(t, b.alerts[0].Text, "customers perhaps hit: nobody knows whether the output is live; "+err.Error())
 				require.False(t, b.alerts[0].Protected())
 			},
 		},
@@ -428,19 +427,19 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "passes with a warning", reason: "off its history, vouched for by the source: live, and somebody looks upstream",
 			set:    func(b *bench) { b.past(20100, 20100, 20100) },
-			events: []string{"sizes", "stored", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100, 5300},
+			events: []string{"sizes", "stored", "sizes", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100}, // until it was vouched for on seven days
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.True(t, r.Passed())
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency)
 				require.Equal(t, validate.Dropped, b.alerts[0].Kind)
-				require.Contains(t, b.alerts[0].Text, "live, with a warning: site-b/cars: dropped: 5,300 users, 74% below")
+				require.Contains(t, b.alerts[0].Text, "customers perhaps hit: what passed with a warning is live; site-b/cars: dropped: 5,300 users, 74% below")
 			},
 		},
 		{
 			name: "lookalike off its history", reason: "a model's own output does not vouch for its size",
 			set:    func(b *bench) { b.past(20100, 20100, 20100); b.run.Job = segment.Lookalike(cars, cars) },
-			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{20100, 20100, 20100},
+			events: []string{"sizes", "stored", "sizes", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{20100, 20100, 20100},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Dropped)
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency, "only its history suspects it")
@@ -453,7 +452,7 @@ func TestOrderOfEvents(t *testing.T) {
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.False(t, r.Passed())
-				require.Contains(t, b.alerts[0].Text, "live, 10% or more of its users lost: ")
+				require.Contains(t, b.alerts[0].Text, "customers hit: the live segment lost 10% of its users or more; ")
 			},
 		},
 		{
@@ -513,7 +512,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.True(t, b.last().Live)
 				require.ErrorContains(t, err, "(live already: the segment is not protected)")
 				require.False(t, b.alerts[0].Protected())
-				require.Contains(t, b.alerts[0].Text, "live, 10% or more of its users lost: ")
+				require.Contains(t, b.alerts[0].Text, "customers hit: the live segment lost 10% of its users or more; ")
 			},
 		},
 		{
@@ -567,7 +566,7 @@ func TestAdmitGates(t *testing.T) {
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
 	require.True(t, b.alerts[0].Protected(), "nothing was written, so what is live is as it was")
-	require.Equal(t, "not live, the segment keeps its users: "+err.Error()+"; build v1; next: mend the cause, and run the job again", b.alerts[0].Text)
+	require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)", b.alerts[0].Text)
 	require.False(t, b.last().Live)
 
 	b = newBench(t)
@@ -648,7 +647,7 @@ func TestLiveSuperseded(t *testing.T) {
 	require.ErrorIs(t, err, segment.ErrSuperseded)
 	_, live := errors.AsType[*segment.LiveError](err)
 	require.True(t, live)
-	require.Equal(t, []string{"sizes", "stored", "committed", "committed"}, b.events, "recorded as live, over the newer attempt's output; a page stands")
+	require.Equal(t, []string{"sizes", "sizes", "stored", "committed", "committed"}, b.events, "recorded as live, over the newer attempt's output; a page stands")
 	require.True(t, b.state().Alert.Unsettled)
 	require.Contains(t, b.open().Text, "superseded by attempt 2")
 	require.True(t, b.last().Overlapped)
@@ -700,9 +699,9 @@ func TestAttemptsOvertake(t *testing.T) {
 func TestInTransaction(t *testing.T) {
 	inside := func(b *bench) {
 		tx := &bench{t: b.t, ledger: segment.NewMemory(), fail: map[string]error{}}
-		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+		b.run.Staging.Tx = history{tx.ledger, func(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 			b.events = append(b.events, "tx sizes")
-			return tx.ledger.Sizes(ctx, key, n)
+			return tx.ledger.State(ctx, key)
 		}, func(ctx context.Context, r segment.Record) error {
 			b.events = append(b.events, "tx "+string(r.State))
 			if err := b.fail["tx "+string(r.State)]; err != nil {
@@ -790,12 +789,12 @@ func TestInTransaction(t *testing.T) {
 type history struct {
 	*segment.Memory
 
-	sizes  func(context.Context, segment.Key, int) ([]validate.Size, error)
+	state  func(context.Context, segment.Key) (segment.SegmentState, error)
 	record func(context.Context, segment.Record) error
 }
 
-func (h history) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
-	return h.sizes(ctx, key, n)
+func (h history) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
+	return h.state(ctx, key)
 }
 func (h history) Record(ctx context.Context, r segment.Record) error { return h.record(ctx, r) }
 
@@ -814,11 +813,11 @@ func TestCancelled(t *testing.T) {
 				}
 				return inner(ctx)
 			}
-			b.config.Ledger = history{b.ledger, func(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+			b.config.Ledger = history{b.ledger, func(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 				if at == "sizes" {
 					stop()
 				}
-				return b.Sizes(context.WithoutCancel(ctx), key, n)
+				return b.State(context.WithoutCancel(ctx), key)
 			}, func(ctx context.Context, r segment.Record) error {
 				if at == "passed" && r.State == segment.RunPassed {
 					stop()
@@ -967,8 +966,7 @@ func TestClocksApart(t *testing.T) {
 	require.NoError(t, b.ledger.Record(t.Context(), segment.Record{Segment: cars, RunID: "x", State: segment.RunCommitted, Users: 5300, At: ahead}))
 	_, err := b.commit()
 	require.NoError(t, err)
-	sizes, err := b.ledger.Sizes(t.Context(), cars.In(""), 10)
-	require.NoError(t, err)
+	sizes := sizesOf(t, b.ledger, cars)
 	require.Len(t, sizes, 2)
 	require.True(t, sizes[1].At.After(sizes[0].At))
 }
@@ -1022,9 +1020,8 @@ func TestConcurrentCommits(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	sizes, err := ledger.Sizes(t.Context(), cars.In(""), 100)
-	require.NoError(t, err)
-	require.Len(t, sizes, 60, "the last sixty are kept")
+	sizes := sizesOf(t, ledger, cars)
+	require.Len(t, sizes, 8, "of one day the last eight are kept")
 	require.True(t, slices.IsSortedFunc(sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) }))
 }
 
@@ -1054,8 +1051,9 @@ func TestRetryable(t *testing.T) {
 type hanging struct {
 	*segment.Memory
 
-	at     string
-	alerts []segment.Alert
+	at      string
+	alerts  []segment.Alert
+	changes int
 }
 
 func (h *hanging) hang(ctx context.Context, at string) error {
@@ -1070,7 +1068,11 @@ func (h *hanging) Record(ctx context.Context, r segment.Record) error {
 }
 
 func (h *hanging) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
-	return errors.Join(h.hang(ctx, "alerts"), h.Memory.Change(ctx, keys, change))
+	at := "alerts"
+	if h.changes++; h.changes > 1 {
+		at = "claiming"
+	}
+	return errors.Join(h.hang(ctx, at), h.Memory.Change(ctx, keys, change))
 }
 
 func (h *hanging) Tell(ctx context.Context, firing, _ []segment.Alert) error {
@@ -1119,7 +1121,7 @@ func TestPanicTellsWhatWentWrongAfterIt(t *testing.T) {
 // TestHanging: what hangs while the guard tidies up is given up, and does not keep
 // people from being told.
 func TestHanging(t *testing.T) {
-	for at, told := range map[string]bool{"discard": true, "rejected": true, "alerts": true, "fire": false} {
+	for at, told := range map[string]bool{"discard": true, "rejected": true, "alerts": true, "claiming": false, "fire": false} {
 		t.Run(at, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)

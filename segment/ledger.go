@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -26,11 +25,10 @@ var ErrNotReady = errors.New("not ready")
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {
-	// Sizes returns the last n sizes of a segment's baseline, oldest first, in
-	// non-decreasing order of time: those of records with InBaseline, since the
-	// last acceptance if there was one. A segment that is not known has none; of one
-	// whose sizes cannot be read it returns an error that is a *Damage.
-	Sizes(ctx context.Context, key Key, n int) ([]validate.Size, error)
+	// State returns all that is kept at hand of a segment, and a state with its key
+	// alone where nothing is known. Of one of which something cannot be read it returns
+	// what can (SegmentState.Damaged).
+	State(ctx context.Context, key Key) (SegmentState, error)
 	// Record keeps r as the state of its attempt and adds it to the log. Where
 	// the ledger knows a newer attempt of the same run of the segment, and r
 	// would go live (RunPassed, RunCommitted, RunObserved), it keeps nothing and
@@ -243,6 +241,10 @@ const (
 	ActionRecorded   Action = "recorded"  // a run reached a state; each state is an entry of its own
 	ActionAccepted   Action = "accepted"  // a size was accepted
 	ActionSuspected  Action = "suspected" // a size was taken out of the baseline
+	ActionPlanned    Action = "planned"   // sizes off the history were excused for a while
+	ActionExcused    Action = "excused"   // a size was excused by that
+	ActionUnused     Action = "unused"    // that ended, and no size was excused
+	ActionRenamed    Action = "renamed"   // a segment has another name
 	ActionOpened     Action = "opened"    // a segment became affected, or an incident formed
 	ActionWorse      Action = "worse"     // by urgency, kind or level; or an incident rang again
 	ActionTold       Action = "told"      // the alerter answered
@@ -254,6 +256,7 @@ const (
 	ActionTripped    Action = "tripped"     // a build is refused, as it damaged too many segments
 	ActionResumed    Action = "resumed"     // it is no longer
 	ActionRepaired   Action = "repaired"    // what could not be read was dropped
+	ActionLacked     Action = "lacked"      // a sweep's listing lacked segments
 )
 
 // A RunState says how far an attempt came.
@@ -348,21 +351,21 @@ func ranges(side *validate.Summary) bool {
 	return lower < upper
 }
 
-// KeptSizes is how many sizes of a segment's baseline a ledger keeps at hand:
-// twice what a size is judged by.
-const KeptSizes = 60
-
 // A SegmentState is all that a ledger keeps at hand of a segment, in one place:
 // a sweep over all segments reads nothing else.
 type SegmentState struct {
-	Segment  ID              `json:"segment"`
-	Store    string          `json:"store,omitempty"`
-	Sizes    []validate.Size `json:"sizes"`              // its baseline, oldest first, the last KeptSizes
-	Last     Record          `json:"last,omitzero"`      // what was recorded last, without its report; zero: nothing was
-	Live     *validate.Size  `json:"live,omitempty"`     // what is live after the last run; nil: not known
-	Accepted *Decision       `json:"accepted,omitempty"` // the last one; nil: none
-	Alert    AlertState      `json:"alert,omitzero"`
-	Number   int64           `json:"number,omitempty"` // the latest number of a run that went live
+	Segment ID     `json:"segment"`
+	Store   string `json:"store,omitempty"`
+
+	validate.Baseline // what its sizes are judged by
+
+	Excuses  []Excuse       `json:"excuses,omitempty"`  // what was planned for it
+	Runs     Runs           `json:"runs,omitzero"`      // what its age is judged by
+	Last     Record         `json:"last,omitzero"`      // what was recorded last, without its report; zero: nothing was
+	Live     *validate.Size `json:"live,omitempty"`     // what is live after the last run; nil: not known
+	Accepted *Decision      `json:"accepted,omitempty"` // the last one; nil: none
+	Alert    AlertState     `json:"alert,omitzero"`
+	Number   int64          `json:"number,omitempty"` // the latest number of a run that went live
 	// Damaged says what cannot be read, and is missing in the fields above. It is
 	// never taken for a segment of which nothing is known.
 	Damaged *Damage `json:"damaged,omitempty"`
@@ -377,12 +380,13 @@ func (s *SegmentState) Key() Key { return s.Segment.In(s.Store) }
 
 // hasAlert reports whether an alert of the segment could be kept.
 func (s *SegmentState) hasAlert() bool {
-	return s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert")
+	return s.unreadable("alert") == nil
 }
 
 // IsZero reports whether nothing is known of the segment.
 func (s *SegmentState) IsZero() bool {
-	return len(s.Sizes) == 0 && s.Last.State == "" && s.Live == nil && s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
+	return len(s.Sizes)+len(s.Candidates)+len(s.Excuses) == 0 && s.Runs.isZero() && s.Last.State == "" && s.Live == nil &&
+		s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.
@@ -392,9 +396,8 @@ func (s *SegmentState) IsZero() bool {
 // an older attempt, says of itself without being live, and what a sweep finds out
 // about a run after which others came.
 func (s *SegmentState) Record(r Record) {
-	if r.InBaseline() {
-		s.keep(r.Size())
-	}
+	s.remember(&r)
+	s.Runs.add(&r)
 	live := r.State.live() || r.State == RunUnknown || r.Live
 	switch {
 	case r.inLogOnly(),
@@ -421,6 +424,18 @@ func (r *Record) inLogOnly() bool {
 // older reports whether a run with a later number than this one is live.
 func (s *SegmentState) older(number int64) bool { return number != 0 && number < s.Number }
 
+// untold reports whether the last run was refused, and no alert is about it: the
+// ledger did not keep one.
+func (s *SegmentState) untold() bool {
+	open, last := s.Alert.Open, &s.Last
+	return (last.State == RunRejected || last.State == RunFailed) && (open == nil || open.RunID != last.RunID || open.Attempt != last.Attempt)
+}
+
+// vouch takes in that somebody says that what a run left is right.
+func (s *SegmentState) vouch(runID string) {
+	s.Last.Live = s.Last.Live && s.Last.RunID != runID
+}
+
 // setLive keeps what is live after an attempt. A run that was rejected leaves
 // what was live before; what was estimated, known within bounds or not counted is
 // not known, nor is what overlapped with another run.
@@ -433,17 +448,4 @@ func (s *SegmentState) setLive(r *Record) {
 	default:
 		s.Live = nil
 	}
-}
-
-// keep adds a size to the baseline, in order of time: a guard whose clock is
-// behind must not make the history bad input.
-func (s *SegmentState) keep(size validate.Size) {
-	i, _ := slices.BinarySearchFunc(s.Sizes, size, func(a, b validate.Size) int {
-		if a.At.After(b.At) {
-			return 1
-		}
-		return -1
-	})
-	s.Sizes = slices.Insert(s.Sizes, i, size)
-	s.Sizes = s.Sizes[max(0, len(s.Sizes)-KeptSizes):]
 }

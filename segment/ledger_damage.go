@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,14 @@ func (d *Damage) Error() string {
 // what is changed of it would not be kept.
 func (s *SegmentState) intact() error {
 	if s.Damaged == nil { // no typed nil
+		return nil
+	}
+	return s.Damaged
+}
+
+// unreadable returns an error where a column of the segment cannot be read.
+func (s *SegmentState) unreadable(column string) error {
+	if s.Damaged == nil || !slices.Contains(s.Damaged.Columns, column) {
 		return nil
 	}
 	return s.Damaged

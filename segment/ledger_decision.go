@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -28,70 +29,6 @@ func (d Decision) Validate() error {
 		return badInput("Decision.At", "missing", "the time of the decision")
 	}
 	return nil
-}
-
-// Accept makes the size of a run the start of a new baseline, whatever was
-// judged, and closes the segment's alert. The size is that of the run's last
-// recorded attempt. Accept returns an error if it was never read back, or is
-// known within bounds only.
-func Accept(ctx context.Context, l Ledger, key Key, runID string, d Decision) error {
-	r, err := decided(ctx, l, key, runID, d)
-	if err == nil && !r.measured() {
-		err = fmt.Errorf("run %q: its size was never read back as a number", runID)
-	}
-	if err == nil {
-		err = l.Change(ctx, []Key{key}, func(s *SegmentState) error {
-			if err := s.intact(); err != nil {
-				return err
-			}
-			s.accept(r.Size(), d)
-			s.Log = append(s.Log, LogEntry{Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionAccepted, RunID: runID, By: d.By, Why: d.Why})
-			return nil
-		})
-	}
-	return wrap("segment: accepting a size of "+key.String(), err)
-}
-
-// Suspect takes the size of a run out of the baseline, though it passed. The size
-// is that of the run's last recorded attempt.
-func Suspect(ctx context.Context, l Ledger, key Key, runID string, d Decision) error {
-	r, err := decided(ctx, l, key, runID, d)
-	if err == nil {
-		err = l.Change(ctx, []Key{key}, func(s *SegmentState) error {
-			if err := s.intact(); err != nil {
-				return err
-			}
-			s.suspect(r.Size())
-			s.Log = append(s.Log, LogEntry{Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionSuspected, RunID: runID, By: d.By, Why: d.Why})
-			return nil
-		})
-	}
-	return wrap("segment: suspecting a size of "+key.String(), err)
-}
-
-// decided returns the last record of a run's last attempt, which a decision is
-// about.
-func decided(ctx context.Context, l Ledger, key Key, runID string, d Decision) (last Record, err error) {
-	if err := d.Validate(); err != nil {
-		return last, err
-	}
-	if runID == "" {
-		return last, badInput("runID", "empty", "the run whose size it is")
-	}
-	for e, err := range l.Log(ctx, LogFilter{Segment: key.Segment, Store: &key.Store, RunID: runID}) {
-		switch {
-		case err != nil:
-			return last, err
-		case e.Damaged != nil: // it may be the one that counts
-			return last, e.Damaged
-		case e.Record != nil && (last.State == "" || e.Record.Attempt >= last.Attempt):
-			last = *e.Record
-		}
-	}
-	if last.State == "" {
-		return last, fmt.Errorf("no record of run %q", runID)
-	}
-	return last, nil
 }
 
 // A SizeImport is sizes of one segment that no guard recorded.
@@ -125,8 +62,7 @@ func (i SizeImport) Validate() error {
 
 // Import adds sizes that no guard recorded: from before there was one, or seen in
 // the store. It marks them Unguarded, and leaves out sizes of the same time and
-// counter as one that is there already, and sizes from before the one that was
-// accepted last. If it returns an error it has added nothing.
+// counter as one that is there already. If it returns an error it has added nothing.
 func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
 	sizes := map[Key][]validate.Size{}
 	for _, i := range imports {
@@ -148,18 +84,6 @@ func Import(ctx context.Context, l Ledger, imports []SizeImport) error {
 	}))
 }
 
-// Forget drops what is known of segments that were deleted on purpose, and closes
-// their alerts. Their log stays.
-func Forget(ctx context.Context, l Ledger, keys ...Key) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	return wrap("segment: forgetting segments", l.Change(ctx, keys, func(s *SegmentState) error {
-		s.forget()
-		return nil
-	}))
-}
-
 // FalseAlarm ends the alert of a segment of which somebody found that nothing was
 // wrong, and says so in the log. It returns an error if there is none.
 func FalseAlarm(ctx context.Context, l Ledger, key Key, d Decision) error {
@@ -173,6 +97,7 @@ func FalseAlarm(ctx context.Context, l Ledger, key Key, d Decision) error {
 			s.Log = append(s.Log, LogEntry{
 				Segment: key.Segment, Store: key.Store, At: d.At, Action: ActionFalseAlarm, RunID: a.RunID, By: d.By, Why: d.Why, Mark: new(s.Alert.worst()), Text: a.Text,
 			})
+			s.vouch(cmp.Or(a.RunID, s.Last.RunID)) // a sweep's alert is about what the last run left
 			s.observe(observation{event: aClosing, at: d.At, why: "a false alarm, says " + d.By + ": " + d.Why})
 			return nil
 		})
@@ -180,38 +105,24 @@ func FalseAlarm(ctx context.Context, l Ledger, key Key, d Decision) error {
 	return wrap("segment: calling a false alarm", err)
 }
 
-// accept starts the baseline anew from a size, and closes the alert.
-func (s *SegmentState) accept(size validate.Size, d Decision) {
-	s.Sizes, s.Accepted = []validate.Size{size}, &d
-	s.observe(observation{event: aClosing, at: d.At, why: "accepted by " + d.By + ": " + d.Why})
+// suspect takes sizes out of the baseline, and reports whether there were any.
+func (s *SegmentState) suspect(wrong func(validate.Size) bool) bool {
+	before := len(s.Sizes) + len(s.Candidates)
+	s.Sizes, s.Candidates = slices.DeleteFunc(s.Sizes, wrong), slices.DeleteFunc(s.Candidates, wrong)
+	return len(s.Sizes)+len(s.Candidates) < before
 }
 
-// suspect takes a size out of the baseline.
-func (s *SegmentState) suspect(size validate.Size) {
-	s.Sizes = slices.DeleteFunc(s.Sizes, func(kept validate.Size) bool { return same(kept, size) })
-}
-
-// add adds sizes that no guard recorded. What an acceptance put an end to does
-// not come back. A ledger keeps microseconds, so a size is known by those.
+// add adds sizes that no guard recorded. A ledger keeps microseconds, so a size is
+// known by those.
 func (s *SegmentState) add(sizes []validate.Size) {
 	for _, size := range sizes {
 		size.At, size.Unguarded = time.UnixMicro(size.At.UnixMicro()).UTC(), true
-		over := s.Accepted != nil && len(s.Sizes) > 0 && size.At.Before(s.Sizes[0].At)
 		known := func(kept validate.Size) bool { return kept.At.Equal(size.At) && kept.Counter == size.Counter }
-		if !over && !slices.ContainsFunc(s.Sizes, known) {
-			s.keep(size)
+		if !slices.ContainsFunc(s.Sizes, known) {
+			s.Add(size)
+			s.Candidates = slices.DeleteFunc(s.Candidates, func(c validate.Size) bool { return c.At.Before(size.At) }) // it passed after them
 		}
 	}
-}
-
-// forget drops all but what the alerter was told, so that it learns that it is
-// over.
-func (s *SegmentState) forget() {
-	s.repair()
-	now := time.Now().UTC()
-	s.observe(observation{event: aClosing, at: now, why: "the segment was forgotten"})
-	s.Log = append(s.Log, LogEntry{Segment: s.Segment, Store: s.Store, At: now, Action: ActionForgotten})
-	*s = SegmentState{Segment: s.Segment, Store: s.Store, Log: s.Log, Alert: AlertState{Told: s.Alert.Told, Trying: s.Alert.Trying, Claimed: s.Alert.Claimed, Over: s.Alert.Over}}
 }
 
 func same(a, b validate.Size) bool {

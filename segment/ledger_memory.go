@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // A Memory is a Ledger for tests and first steps: what it knows is gone when the
@@ -43,18 +41,17 @@ func NewMemory() *Memory {
 	}
 }
 
-// Sizes implements Recorder.
-func (m *Memory) Sizes(ctx context.Context, key Key, n int) ([]validate.Size, error) {
+// State implements Recorder.
+func (m *Memory) State(ctx context.Context, key Key) (SegmentState, error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return SegmentState{}, context.Cause(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, ok := m.segments[key]
-	if !ok {
-		return nil, nil
+	if s, ok := m.segments[key]; ok {
+		return s.clone(), nil
 	}
-	return slices.Clone(s.Sizes[max(0, len(s.Sizes)-max(n, 0)):]), nil
+	return SegmentState{Segment: key.Segment, Store: key.Store}, nil
 }
 
 // Record implements Recorder.
@@ -89,7 +86,9 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 	if !ok {
 		s = &SegmentState{Segment: r.Segment, Store: r.Store}
 	}
-	if s.Record(r); !s.IsZero() {
+	s.Record(r)
+	m.log = append(m.log, s.Log...)
+	if s.Log = nil; !s.IsZero() {
 		m.segments[r.Key()] = s
 	}
 	return nil
@@ -180,7 +179,7 @@ func (m *Memory) Segments(ctx context.Context, f SegmentFilter) iter.Seq2[Segmen
 // clone returns a copy that shares nothing with s that anybody changes.
 func (s *SegmentState) clone() SegmentState {
 	c := *s
-	c.Sizes = slices.Clone(s.Sizes)
+	c.Sizes, c.Candidates, c.Excuses, c.Runs.Times = slices.Clone(s.Sizes), slices.Clone(s.Candidates), slices.Clone(s.Excuses), slices.Clone(s.Runs.Times)
 	c.Alert = s.Alert.clone()
 	return c
 }

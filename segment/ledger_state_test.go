@@ -90,8 +90,10 @@ func TestOneSizeIsTakenOut(t *testing.T) {
 		{Users: 5, Read: 6, At: tonight.Add(time.Microsecond), Counter: "x"},
 		{Users: 5, Read: 6, At: tonight, Counter: "y"},
 	}
-	state := SegmentState{Sizes: append([]validate.Size{bad}, others...)}
-	state.suspect(validate.Size{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x"})
+	state := SegmentState{Baseline: validate.Baseline{Sizes: append([]validate.Size{bad}, others...)}}
+	state.suspect(func(size validate.Size) bool {
+		return same(size, validate.Size{Users: 5, Read: 6, At: tonight.UTC(), Counter: "x", Level: validate.LevelNew})
+	})
 	require.Equal(t, others, state.Sizes)
 }
 
@@ -102,29 +104,6 @@ func TestImportedOnce(t *testing.T) {
 		state.add([]validate.Size{{Users: 5, At: tonight}, {Users: 6, At: tonight, Counter: "x"}, {Users: 5, At: tonight.Add(time.Microsecond)}})
 	}
 	require.Len(t, state.Sizes, 3)
-}
-
-// TestImportedBeforeAnAcceptance: what a human put an end to does not come back;
-// what came before the first size that is known does.
-func TestImportedBeforeAnAcceptance(t *testing.T) {
-	first := validate.Size{Users: 5, At: tonight}
-	older, newer := validate.Size{Users: 4, At: tonight.Add(-time.Microsecond)}, validate.Size{Users: 6, At: tonight.Add(time.Microsecond)}
-	for _, c := range []struct {
-		reason string
-		state  SegmentState
-		want   []int64
-	}{
-		{"nothing was accepted", SegmentState{Sizes: []validate.Size{first}}, []int64{4, 5, 6}},
-		{"the first was accepted", SegmentState{Sizes: []validate.Size{first}, Accepted: &Decision{}}, []int64{5, 6}},
-		{"what was accepted is suspect now", SegmentState{Accepted: &Decision{}}, []int64{4, 6}},
-	} {
-		c.state.add([]validate.Size{older, newer})
-		var users []int64
-		for _, size := range c.state.Sizes {
-			users = append(users, size.Users)
-		}
-		require.Equal(t, c.want, users, c.reason)
-	}
 }
 
 // TestStates: which attempts are live or about to be.

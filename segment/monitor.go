@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -35,7 +36,11 @@ type MonitorConfig struct {
 	Counter string
 	// Store names the store that is listed, as Rule.Store does; empty: the one that
 	// nobody named. A monitor judges and ends only what is known of its own. Each store
-	// needs a monitor of its own with another Store.
+	// needs a monitor of its own with another Store. Where two that list different
+	// segments have the same, each takes what the other one lists for missing: once each
+	// listed, in three sweeps, what the other one lacked in between, their sweeps return
+	// an error that says so, and take nothing for missing. One that lists a part of what
+	// another one does is not told from a store that lost the rest.
 	Store string
 	// AbsentIsEmpty takes a segment that is not listed for an empty one, as a listing
 	// by GROUP BY, or of a store that drops empty sets, leaves those out.
@@ -60,7 +65,9 @@ type Monitor struct {
 	tracer    trace.Tracer
 	gauges    *gauges
 	notifier  *notifier
-	jobsKept  atomic.Bool // the ledger has config.Jobs
+	jobsKept  atomic.Bool  // the ledger has config.Jobs
+	name      string       // no other monitor has it
+	sweeps    atomic.Int64 // those whose listing was complete
 }
 
 // NewMonitor returns a Monitor, or an error if there is no ledger or an
@@ -98,6 +105,7 @@ func NewMonitor(c MonitorConfig) (*Monitor, error) {
 		gauges:    gauges,
 		notifier:  newNotifier(c.Ledger, c.Alerter, defaultTimeout, 0, c.Now),
 	}
+	m.name = rand.Text()
 	m.notifier.store = &m.config.Store
 	for i := range c.Jobs {
 		m.jobs[c.Jobs[i].To] = &c.Jobs[i]

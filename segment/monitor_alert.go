@@ -19,6 +19,7 @@ func (w *sweeper) writeDown(ctx context.Context) error {
 	shown := w.show()
 	ids := slices.Concat(slices.Collect(maps.Keys(w.findings)), slices.Collect(maps.Keys(w.healthy)))
 	slices.SortFunc(ids, ID.Compare)
+	ids = slices.Compact(ids) // what is suspected may be well of what was proven
 	var failures []error
 	for chunk := range slices.Chunk(ids, mostAtOnce) {
 		failures = append(failures, w.detail(ctx, chunk), w.writeSome(ctx, chunk))
@@ -66,8 +67,7 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		}
 		rule, err := w.monitor.rule(ctx, id, &f.details.Last)
 		failures = append(failures, err)
-		rule.Store = w.monitor.config.Store
-		alerts[id] = f.details.alert(w.sweep.At, &rule, w.monitor.job(id, &f.details.Last))
+		alerts[id] = f.details.alert(w.sweep.At, w.monitor.config.Counter, &rule, w.monitor.job(id, &f.details.Last))
 	}
 	_, err := w.monitor.notifier.change(ctx, w.monitor.keys(ids), func(s *SegmentState) []observation {
 		alert, affected := alerts[s.Segment]
@@ -79,10 +79,16 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 			w.untold[s.Segment] = alert
 			return nil
 		}
-		if w.seenByGuard(s, &alert) {
+		if w.seenByGuard(s, &alert) || w.findings[s.Segment].refused && !s.untold() || // its guard told of it meanwhile
+			alert.Missing && !s.everLive() { // it was forgotten, or renamed
 			return nil
 		}
-		return []observation{{event: aFault, at: w.sweep.At, alert: alert}}
+		w.reject(s, &alert)
+		seen := []observation{{event: aFault, at: w.sweep.At, alert: alert}}
+		if open := s.Alert.Open; open != nil && s.Alert.Swept && open.proven() && alert.suspected() {
+			return append(w.wellness(s), seen...)
+		}
+		return seen
 	})
 	return joinFew(append(failures, err))
 }
@@ -93,7 +99,20 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 func (w *sweeper) seenByGuard(s *SegmentState, a *Alert) bool {
 	open := s.Alert.Open
 	return open != nil && open.State.live() && open.RunID == s.Last.RunID && open.Attempt == s.Last.Attempt &&
-		w.findings[s.Segment].limited == nil && (offHistory(a.Kind) || a.Kind == validate.Capped) && a.Report.Stored.Users() == s.Last.Users
+		w.findings[s.Segment].limited == nil && (offHistory(a.Kind) || a.Kind == validate.Capped || a.Kind == validate.Frozen) && a.Report.Stored.Users() == s.Last.Users
+}
+
+// reject keeps, once a day, the size of a segment that no guard stands before and that
+// is off its history: the band must not widen by the days that it stands.
+func (w *sweeper) reject(s *SegmentState, a *Alert) {
+	if a.Report.Level != validate.LevelOff || a.Size == nil || s.guarded(a.Size.Counter) || w.findings[s.Segment].limited != nil {
+		return
+	}
+	if n := len(s.Candidates); n == 0 || a.At.Sub(s.Candidates[n-1].At) >= freshly {
+		size := *a.Size
+		size.Unguarded = true
+		s.Take(&a.Report, size)
+	}
 }
 
 // tellUntold tells the alerter of segments whose alert cannot be read, so that none
@@ -127,8 +146,8 @@ func (w *sweeper) suspect(s *SegmentState) {
 	if f.limited == nil || f.limited.brought == "" || s.Last.RunID != f.limited.brought {
 		return
 	}
-	before := len(s.Sizes)
-	if s.suspect(s.Last.Size()); len(s.Sizes) < before {
+	last := s.Last.Size()
+	if s.suspect(func(size validate.Size) bool { return same(size, last) }) {
 		s.Log = append(s.Log, LogEntry{
 			Segment: s.Segment, Store: s.Store, At: w.sweep.At, Action: ActionSuspected, RunID: s.Last.RunID, By: "sweep", Why: "several segments stopped at this size",
 		})

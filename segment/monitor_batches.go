@@ -7,7 +7,7 @@ import (
 // batchSize is how many items are handed on at a time: enough for that to cost
 // nothing. The first batches are smaller, as most sequences in tests are short.
 const (
-	firstBatch = 32
+	firstBatch = 4
 	batchSize  = 256 // each segment has its sizes with it: some kilobytes
 )
 

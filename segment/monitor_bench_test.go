@@ -39,7 +39,7 @@ func (l *still) Segments(_ context.Context, f segment.SegmentFilter) iter.Seq2[s
 	last := l.sizes[len(l.sizes)-1]
 	return func(yield func(segment.SegmentState, error) bool) {
 		for _, id := range l.ids {
-			if !yield(segment.SegmentState{Segment: id, Sizes: l.sizes, Last: segment.Record{
+			if !yield(segment.SegmentState{Segment: id, Baseline: validate.Baseline{Sizes: l.sizes}, Last: segment.Record{
 				RunID: "r", State: segment.RunCommitted, JobKind: segment.JobKindCopy, Users: last.Users, At: last.At,
 			}}, nil) {
 				return

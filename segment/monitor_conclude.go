@@ -15,14 +15,18 @@ import (
 // conclude looks at all segments at once, writes down what was found, and tells
 // people. complete says that all segments were seen.
 func (w *sweeper) conclude(ctx context.Context, complete bool) error {
-	if w.sweep.Complete = complete; !complete {
+	var others error
+	if complete {
+		others = w.compareListings(ctx, w.monitor.sweeps.Add(1))
+	}
+	if w.sweep.Complete = complete && !errors.Is(others, errTwoMonitors); !w.sweep.Complete {
 		w.dropMissing()
 	}
 	w.findDamage()
 	asked := w.askAgain(ctx)
 	w.findLimits()
 	w.traceUpstream()
-	return join(w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.countOpen(ctx), asked)
+	return join(others, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
 }
 
 // damagedRows is where rows of the ledger have an alert of which nobody knows whose
@@ -58,8 +62,9 @@ const mostAsked = 1000
 // askAgain takes back findings that a later run explains: the ledger is read
 // before the store is counted, so a run may go live between the two. Where the
 // store holds as many users as that run's guard passed, the next sweep judges the
-// segment. Very many findings have another reason, and must be told without asking
-// for each.
+// segment. Which sizes are new is told by what the ledger held before, as a clock
+// may be ahead or behind. Very many findings have another reason, and must be told
+// without asking for each.
 func (w *sweeper) askAgain(ctx context.Context) error {
 	if len(w.findings) > mostAsked {
 		return nil
@@ -70,16 +75,15 @@ func (w *sweeper) askAgain(ctx context.Context) error {
 		if f.listed != 1 || f.details == nil || stored.IsUnknown() || !exact(&stored) {
 			continue
 		}
-		sizes, err := w.monitor.config.Ledger.Sizes(ctx, w.monitor.key(id), 1)
-		if _, damaged := errors.AsType[*Damage](err); damaged { // which is what was found
-			continue
-		}
+		now, err := w.monitor.config.Ledger.State(ctx, w.monitor.key(id))
 		failures = append(failures, err)
-		for _, size := range sizes {
-			if size.At.After(f.details.Last.At) && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users() {
-				delete(w.findings, id)
-				w.sweep.Healthy++
-			}
+		explains := func(size validate.Size) bool {
+			known := slices.ContainsFunc(f.details.Sizes, func(before validate.Size) bool { return same(before, size) })
+			return !known && !size.Unguarded && size.Counter == w.monitor.config.Counter && size.Users == stored.Users()
+		}
+		if slices.ContainsFunc(now.Sizes, explains) { // of one that is damaged there are none
+			delete(w.findings, id)
+			w.sweep.Healthy++
 		}
 	}
 	return wrap("asking for runs that went live meanwhile", joinFew(failures))
@@ -225,7 +229,7 @@ func (w *sweeper) goingLive(ctx context.Context, id ID) bool {
 // By then it is known, too, which of them a limit brought about.
 func (w *sweeper) keep(ctx context.Context) error {
 	var failures []error
-	w.seen = slices.DeleteFunc(w.seen, func(s seenSize) bool { return w.findings[s.segment] != nil })
+	w.seen = slices.DeleteFunc(w.seen, func(s seenSize) bool { f := w.findings[s.segment]; return f != nil && f.limited != nil })
 	for chunk := range slices.Chunk(longestUnknown(w.seen), mostAtOnce) {
 		sizes := make([]SizeImport, len(chunk))
 		for i, s := range chunk {

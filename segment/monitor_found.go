@@ -26,6 +26,7 @@ type found struct {
 	users    int64
 	upstream *found          // nil: none explains it
 	limited  *limited        // nil: not
+	refused  bool            // a run is live that its guard refused
 	damaged  *Damage         // a row of which nobody knows whose it is
 	details  *SegmentFinding // nil: left out
 }
@@ -130,10 +131,16 @@ func (w *sweeper) examineAgain(ctx context.Context, f *found, s *SegmentState) (
 		return damagedFinding(s), nil //nolint:nilerr // it is what was found
 	case f.limited != nil && f.limited.fell != nil:
 		return newFinding(s, s.Segment, f.limited.fell.report()), nil
-	case f.listed == 0 && !w.monitor.config.AbsentIsEmpty:
-		return missing(s), nil
+	case f.listed == 0 && s.everLive() && !w.monitor.config.AbsentIsEmpty:
+		return missingFinding(s), nil
+	case f.refused:
+		return refusedFinding(s, f.current()), nil
 	}
 	rule, err := w.monitor.rule(ctx, s.Segment, &s.Last)
+	if f.listed == 0 && !s.everLive() {
+		c, _ := neverRan(s, w.sweep.At, rule.MaxAge)
+		return c, err
+	}
 	e := w.examine(&pair{f.current(), *s, f.listed}, &rule)
 	return newFinding(s, s.Segment, e.check(ctx, w.monitor.validator)), err
 }

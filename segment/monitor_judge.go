@@ -30,6 +30,9 @@ type sweeper struct {
 	settled  []Record // commits whose outcome was unknown
 	learned  []Record // after which nobody knew what is live
 	seen     []seenSize
+	unlisted []unlisted
+	plans    []planned
+	first    []ID          // that no run wrote, and no sweep saw before
 	waited   time.Duration // in vain, for commit rows
 }
 
@@ -90,7 +93,7 @@ func (l *lastRun) after(a *Alert) bool {
 
 // A tally is what was found in one batch of segments.
 type tally struct {
-	segments, healthy, unwatched, missing int
+	segments, healthy, unwatched, missing, ageUnknown int
 
 	findings     []*found
 	well         map[ID]wellness
@@ -98,6 +101,9 @@ type tally struct {
 	settled      []Record
 	learned      []Record
 	seen         []seenSize
+	unlisted     []unlisted
+	plans        []planned
+	first        []ID
 }
 
 // judgeAll judges a batch and adds up what it found.
@@ -117,13 +123,17 @@ func (w *sweeper) add(t *tally) {
 	w.sweep.Healthy += t.healthy
 	w.sweep.Unwatched += t.unwatched
 	w.sweep.Missing += t.missing
+	w.sweep.AgeUnknown += t.ageUnknown
 	w.stored = append(w.stored, t.stored...)
 	w.read = append(w.read, t.read...)
 	w.settled = append(w.settled, t.settled...)
 	w.learned = append(w.learned, t.learned...)
+	w.plans = append(w.plans, t.plans...)
+	w.first = append(w.first, t.first...)
 	if w.seen = append(w.seen, t.seen...); len(w.seen) > 2*mostKept {
 		w.seen = longestUnknown(w.seen)
 	}
+	w.unlisted = append(w.unlisted, t.unlisted...)
 	for _, f := range t.findings {
 		w.hold(f)
 	}
@@ -138,7 +148,7 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil //nolint:nilerr // it is what was found
 	}
 	if p.listed == 0 && w.absent(p, t) {
-		return nil
+		return w.judgeNeverRun(ctx, p, t)
 	}
 	t.segments++
 	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
@@ -146,43 +156,86 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return err
 	}
 	e := w.examine(p, &rule)
+	w.age(&e, &rule, t)
 	settled := p.listed > 0 && e.settle(t)
-	if e.unwatched() && p.listed <= 1 {
+	refused := p.state.Last.Live && p.state.untold()
+	if e.unwatched() && p.listed <= 1 && e.stale == nil && !refused {
 		t.unwatched++
-		e.keep(t)
+		e.keep(t, nil)
 		return nil
 	}
 	e.falls(t)
-	if p.listed > 1 || !validate.NoFindings(&e.policy, &e.out) {
-		c := newFinding(&p.state, p.current.Segment, e.check(ctx, w.monitor.validator))
-		t.findings = append(t.findings, newFound(p.current, p.listed, &c))
+	f, report := w.wrong(ctx, &e, refused)
+	if report != nil {
+		e.excused(t, report)
+	}
+	if f != nil {
+		t.findings = append(t.findings, f)
+		if p.listed == 1 && !f.refused { // of what is proven it may be well
+			e.out.Sizes = nil
+			w.well(ctx, &e, settled, t)
+		}
+		if report != nil && report.Passed() {
+			e.keep(t, report)
+		}
 		return nil
 	}
 	t.healthy++
-	learned := p.listed > 0 && e.learn(t)
-	if _, alerted := w.open[p.current.Segment]; alerted {
-		if t.well == nil {
-			t.well = map[ID]wellness{}
-		}
-		last := &p.state.Last
-		t.well[p.current.Segment] = wellness{
-			inside: e.inside(ctx, w.monitor.validator), known: e.known || settled || learned,
-			last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+	w.well(ctx, &e, p.listed > 0 && e.learn(t) || settled, t)
+	e.keep(t, report)
+	return nil
+}
+
+// wrong returns what is wrong with a segment; nil: nothing is. It also returns the report
+// of what was found, if only what explains why it is right. refused says that its last
+// run is live, was refused, and has no alert.
+func (w *sweeper) wrong(ctx context.Context, e *examination, refused bool) (f *found, report *validate.Report) {
+	p := e.pair
+	if p.listed > 1 || e.stale != nil || !validate.NoFindings(&e.policy, &e.out) {
+		report = new(e.check(ctx, w.monitor.validator))
+		if !explained(report) {
+			return newFound(p.current, p.listed, new(newFinding(&p.state, p.current.Segment, *report))), report
 		}
 	}
-	e.keep(t)
-	return nil
+	if refused {
+		f = newFound(p.current, p.listed, new(refusedFinding(&p.state, p.current)))
+		f.refused = true
+	}
+	return f, report
+}
+
+// explained reports whether a report passed, and what was found only says why.
+func explained(r *validate.Report) bool {
+	return r.Passed() && !slices.ContainsFunc(r.Findings, func(f validate.Finding) bool { return !f.Explains })
+}
+
+// well notes how well a segment is that has an alert. learned says that it is known
+// by now what its last run left live.
+func (w *sweeper) well(ctx context.Context, e *examination, learned bool, t *tally) {
+	id, last := e.pair.current.Segment, &e.pair.state.Last
+	if _, alerted := w.open[id]; !alerted {
+		return
+	}
+	if t.well == nil {
+		t.well = map[ID]wellness{}
+	}
+	t.well[id] = wellness{
+		inside: e.inside(ctx, w.monitor.validator), known: e.known || learned,
+		last: lastRun{last.State == RunCommitted, last.Number, last.RunID, last.At},
+	}
 }
 
 // absent judges a segment that is not listed, and reports whether there is no more to
 // say of it: not where it counts as empty.
 func (w *sweeper) absent(p *pair, t *tally) bool {
+	missing := p.state.everLive() && !w.new(&p.state)
+	t.unlisted = append(t.unlisted, unlisted{p.state.Segment, missing})
 	switch {
-	case !p.state.everLive() || w.new(&p.state):
+	case !missing:
 		return true
 	case !w.monitor.config.AbsentIsEmpty:
 		t.missing++
-		t.findings = append(t.findings, newFound(p.current, 0, new(missing(&p.state))))
+		t.findings = append(t.findings, newFound(p.current, 0, new(missingFinding(&p.state))))
 		return true
 	}
 	p.current = CurrentSize{Segment: p.state.Segment, Stored: validate.Count(0)}
@@ -216,9 +269,9 @@ func (w *sweeper) new(t *SegmentState) bool {
 	return len(t.Sizes) <= 1 && t.Last.At.After(w.sweep.At.Add(-uncertain))
 }
 
-// missing returns the finding of a segment that is not listed. The last size of it
+// missingFinding returns the finding of a segment that is not listed. The last size of it
 // that is known is at stake.
-func missing(t *SegmentState) SegmentFinding {
+func missingFinding(t *SegmentState) SegmentFinding {
 	r := validate.Report{Expected: validate.Unknown(), Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail,
 		Detail: "it is not among the current sizes: deleted, or empty in a listing that leaves empty segments out",
@@ -235,12 +288,28 @@ func missing(t *SegmentState) SegmentFinding {
 	return c
 }
 
+// refusedFinding is of a segment in which a run is live that its guard refused, and
+// could tell nobody of: whatever its size looks like, it was found wrong.
+func refusedFinding(t *SegmentState, current CurrentSize) SegmentFinding {
+	r := validate.Report{Expected: validate.Unknown(), Stored: current.Stored, Findings: []validate.Finding{{
+		Kind: validate.Unverified, Severity: validate.Fail,
+		Detail: fmt.Sprintf("run %s, attempt %d, is recorded as %s, is live all the same, as the store has no staging, and no alert says so; next: its report in the log, then run it again, or accept its size", t.Last.RunID, t.Last.Attempt, t.Last.State),
+	}}}
+	if n := len(t.Sizes); n > 0 {
+		r.Expected = validate.Count(t.Sizes[n-1].Users)
+	}
+	c := newFinding(t, current.Segment, r)
+	c.refused = true
+	c.judge()
+	return c
+}
+
 // damagedFinding says what of a segment cannot be read: it is never judged as one
 // without a history.
 func damagedFinding(t *SegmentState) SegmentFinding {
 	return newFinding(t, t.Segment, validate.Report{Findings: []validate.Finding{{
 		Kind: validate.Unverified, Severity: validate.Fail, Cause: t.Damaged,
-		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error() + "; next: segment.Repair",
+		Detail: "what the ledger holds of it cannot be read: " + t.Damaged.Error(),
 	}}})
 }
 
@@ -251,8 +320,11 @@ type examination struct {
 	since  time.Time       // when what is live came to be; at, where that is not known
 	sizes  []validate.Size // its baseline before now, by the same counter or not
 	known  bool            // the last run says how many users are live
+	right  bool            // somebody said that the size is right, whatever the history
 	policy validate.Policy
 	out    validate.Output
+	stale  *validate.Finding // there was no good run for too long; nil: not, or not judged
+	aged   bool              // it was judged
 }
 
 // examine says by what the segment is to be judged. What the last run left live
@@ -276,6 +348,13 @@ func (w *sweeper) examine(p *pair, rule *Rule) examination {
 		Sizes:        e.sizes,
 		Counter:      w.monitor.config.Counter,
 		At:           e.at,
+		Candidates:   before(p.state.Candidates, e.at),
+		Excuses:      p.state.excuses(),
+	}
+	e.stale, e.aged = p.state.Runs.stale(w.sweep.At, rule.MaxAge)
+	if last, ok := e.latest(e.sizes); ok && last.Users == 0 && p.current.Stored == validate.Count(0) { // accepted, or passed
+		e.out.Expected, e.out.Sizes = validate.Count(0), nil
+		e.right = true
 	}
 	if p.state.Live == nil || p.state.Last.State == RunPassed || p.state.Last.State == RunUnknown {
 		return e
@@ -284,11 +363,15 @@ func (w *sweeper) examine(p *pair, rule *Rule) examination {
 	if live.Counter != e.out.Counter || e.at.Before(live.At.Add(rule.Lag.Max)) {
 		return e
 	}
-	e.since, e.out.Sizes = live.At, before(e.sizes, live.At.Add(-1))
-	if e.overtaken(live) {
+	e.right = e.right || slices.ContainsFunc(e.sizes, func(s validate.Size) bool { return s.Level == validate.LevelNew && same(s, live) })
+	if e.out.Sizes = nil; !e.right {
+		e.out.Sizes = before(e.sizes, live.At.Add(-1))
+	}
+	if e.since = live.At; e.overtaken(live) {
 		return e
 	}
 	e.known, e.out.Expected, e.out.At = true, validate.Count(live.Users), live.At
+	e.out.Candidates = before(e.out.Candidates, live.At)
 	return e
 }
 
@@ -312,6 +395,10 @@ func (e *examination) latest(sizes []validate.Size) (validate.Size, bool) {
 
 func (e *examination) check(ctx context.Context, v *validate.Validator) validate.Report {
 	report, _ := v.Check(ctx, e.policy, e.out) // the error says nothing that the report does not
+	if e.stale != nil {
+		report.Findings = append(report.Findings, *e.stale)
+		slices.SortStableFunc(report.Findings, func(a, b validate.Finding) int { return a.Kind.Compare(b.Kind) })
+	}
 	if n := e.pair.listed; n > 1 {
 		report.Findings = append(report.Findings, validate.Finding{
 			Kind: validate.Unverified, Severity: validate.Fail,
@@ -359,19 +446,27 @@ func longestUnknown(seen []seenSize) []seenSize {
 	return seen[:min(len(seen), mostKept)]
 }
 
-// keep adds the current size to what is to be kept, where no run tells it.
-func (e *examination) keep(t *tally) {
-	stored, last := &e.out.Stored, &e.pair.state.Last
-	if e.pair.listed == 0 || last.RunID != "" && last.Counter == e.out.Counter || stored.IsUnknown() || stored.IsZero() {
+// keep adds the current size to what is to be kept, where no run tells it, and no
+// excuse. report is what was found; nil: nothing.
+func (e *examination) keep(t *tally, report *validate.Report) {
+	stored := &e.out.Stored
+	if e.pair.listed == 0 || e.pair.state.guarded(e.out.Counter) || stored.IsUnknown() || stored.IsZero() {
 		return
+	}
+	size := validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}
+	if report != nil {
+		size.Level = report.Level
 	}
 	latest, ok := e.latest(e.sizes)
-	if ok && e.at.Sub(latest.At) < freshly {
+	if ok && e.at.Sub(latest.At) < freshly && size.Level != validate.LevelNew || size.Level == validate.LevelExcused {
 		return
 	}
-	t.seen = append(t.seen, seenSize{
-		e.pair.current.Segment, validate.Size{Users: stored.Users(), At: e.at, Counter: e.out.Counter}, latest.At,
-	})
+	t.seen = append(t.seen, seenSize{e.pair.current.Segment, size, latest.At})
+}
+
+// guarded reports whether runs tell the segment's sizes by a counter.
+func (t *SegmentState) guarded(counter string) bool {
+	return t.Last.RunID != "" && t.Last.Counter == counter
 }
 
 // falls notes a fall of what is stored, and of what the last run had read, for

@@ -73,7 +73,7 @@ type feeder struct {
 // same.
 func (w *sweeper) feed(ctx context.Context, sizes iter.Seq2[CurrentSize, error], pairs *batches[pair]) error {
 	defer pairs.end()
-	f := feeder{w.monitor.config.Store, open(ctx, w.readable(w.monitor.config.Ledger.Segments(ctx, SegmentFilter{Store: &w.monitor.config.Store}))), pairs}
+	f := feeder{w.monitor.config.Store, open(ctx, w.monitor.withJobs(w.readable(w.monitor.config.Ledger.Segments(ctx, SegmentFilter{Store: &w.monitor.config.Store})))), pairs}
 	defer f.ledger.stop()
 	err := f.join(ctx, sizes)
 	return join(err, f.pairs.flush(ctx))

@@ -56,8 +56,7 @@ func TestSizesAreKeptOnceADay(t *testing.T) {
 	f.runs(seg("guarded"), 1000, 1000)
 	f.sizes[seg("uploaded")] = validate.Count(500)
 	kept := func(name string) (n int) {
-		sizes, err := f.ledger.Sizes(t.Context(), seg(name).In(""), 60)
-		require.NoError(t, err)
+		sizes := sizesOf(t, f.ledger, seg(name))
 		for _, s := range sizes {
 			if s.Unguarded {
 				n++

@@ -22,11 +22,18 @@ type Sweep struct {
 	At time.Time `json:"at"`
 	// Complete says that every current size was judged, and every segment of
 	// the ledger looked for. If it is not set, the rest may be anything but fine.
-	Complete  bool             `json:"complete"`
-	Segments  int              `json:"segments"`  // in the store
-	Healthy   int              `json:"healthy"`   // judged, and nothing found
-	Unwatched int              `json:"unwatched"` // in the store, and nothing known to judge them by
-	Missing   int              `json:"missing"`   // known, and not in the store; they are affected
+	Complete  bool `json:"complete"`
+	Segments  int  `json:"segments"`  // in the store
+	Healthy   int  `json:"healthy"`   // judged, and nothing found
+	Unwatched int  `json:"unwatched"` // in the store, and nothing known to judge them by
+	Missing   int  `json:"missing"`   // known, and not in the store; they are affected
+	// AgeUnknown counts segments with too few runs to say how old the last good one may
+	// be, where Rule.MaxAge does not.
+	AgeUnknown int `json:"age_unknown"`
+	// Unused counts what was planned (AcceptWithin), and ended without a size that it
+	// excused. The log says what.
+	Unused int `json:"unused"`
+
 	Affected  []Affected       `json:"affected"`  // all segments with a finding, gravest first, as rerun.New takes them
 	Findings  []SegmentFinding `json:"findings"`  // of the first 1,000 of them; the ledger has the others' alerts
 	Incidents []Incident       `json:"incidents"` // over the alerts that are open now, also those of guards
@@ -45,6 +52,7 @@ type SegmentFinding struct {
 	Report   validate.Report `json:"report"`            // with the band that its history allows
 
 	missing bool // from the store's listing
+	refused bool // the last run was, and is live
 }
 
 // An OrderError says that a sequence of segments, which must come in byte order
@@ -70,7 +78,8 @@ func newFinding(t *SegmentState, id ID, r validate.Report) SegmentFinding {
 }
 
 // judge reads the report again, after a finding was added. A segment that is gone
-// is proven to be: its users are at stake that it had.
+// is proven to be: its users are at stake that it had. So are those of one in which
+// a refused run is live.
 func (c *SegmentFinding) judge() {
 	c.Urgency, c.Kind = urgencyOf(&c.Report), c.Report.Gravest()
 	c.Text = (&validate.Error{Report: c.Report}).Error()
@@ -78,7 +87,7 @@ func (c *SegmentFinding) judge() {
 		c.Text = c.Report.Name + ": " + warnings(&c.Report)
 	}
 	c.Users = atStake(&c.Report)
-	if c.missing {
+	if c.missing || c.refused {
 		c.Urgency = Page
 	}
 }
@@ -92,7 +101,7 @@ func (c *SegmentFinding) add(f validate.Finding) {
 
 // alert returns the finding as an alert. A segment that could not be counted may
 // have lost its users or not.
-func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
+func (c *SegmentFinding) alert(at time.Time, counter string, rule *Rule, job Job) Alert {
 	a := Alert{
 		Segment:  c.Segment,
 		Store:    rule.Store,
@@ -112,10 +121,13 @@ func (c *SegmentFinding) alert(at time.Time, rule *Rule, job Job) Alert {
 		Upstream: c.Upstream,
 		Missing:  c.missing,
 	}
-	if n := len(c.Sizes); n > 0 {
-		a.Good = &c.Sizes[n-1]
+	for i := len(c.Sizes) - 1; i >= 0 && a.Good == nil; i-- { // the last run may have brought what was found
+		if c.Sizes[i].Users != c.Report.Stored.Users() {
+			a.Good = &c.Sizes[i]
+		}
 	}
 	if counts(c.Report.Stored) {
+		a.Size = &validate.Size{Users: c.Report.Stored.Users(), At: at, Counter: counter}
 		a.Level = levelOf(c.Users, c.Report.Stored.Users())
 	}
 	if c.missing {
@@ -143,6 +155,9 @@ func (s Sweep) String() string {
 		fmt.Fprintf(&b, ", %s with nothing to judge them by", text.Thousands(int64(s.Unwatched)))
 	}
 	b.WriteString(".\n")
+	if s.Unused > 0 {
+		fmt.Fprintf(&b, "%s ended, and no size was excused by it.\n", text.Count(s.Unused, "plan"))
+	}
 	for i := range s.Incidents {
 		fmt.Fprintf(&b, "%s: %s\n", s.Incidents[i].Urgency(), &s.Incidents[i])
 	}

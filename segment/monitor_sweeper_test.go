@@ -57,8 +57,7 @@ func TestSignatureSpoilsNoGoodSize(t *testing.T) {
 		require.Len(t, s.Findings, 6)
 		for _, c := range s.Findings {
 			require.Contains(t, c.Report.String(), "a limit at work")
-			sizes, err := f.ledger.Sizes(t.Context(), c.Segment.In(""), 60)
-			require.NoError(t, err)
+			sizes := sizesOf(t, f.ledger, c.Segment)
 			require.Len(t, sizes, 3, "recorded: %v", recorded)
 		}
 	}

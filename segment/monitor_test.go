@@ -279,7 +279,7 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				f.record(segment.Record{Segment: seg("cars"), RunID: "less", State: segment.RunRejected, Users: 903, At: f.now.Add(-time.Hour)})
-				require.NoError(f.t, segment.Accept(f.t.Context(), f.ledger, seg("cars").In(""), "less", segment.Decision{By: "ann", Why: "a new rule", At: f.now}))
+				accepted(f.t, f.ledger, which("less", seg("cars")), ann(f.now))
 			},
 			segments: 1, healthy: 1,
 		},
@@ -364,13 +364,13 @@ func TestSweepFindsWhatNoJobSees(t *testing.T) {
 			segments: 1, healthy: 1,
 		},
 		{
-			name: "rejected, and live all the same", reason: "without staging the guard discards nothing: what it alerted is what is there",
+			name: "rejected, and live all the same", reason: "without staging the guard discards nothing, and it could alert nobody: TestRefusedAndLive",
 			set: func(f *fleet) {
 				f.runs(seg("cars"), 1001, 1001)
 				f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1050, At: f.now.Add(-70 * time.Minute)})
 				f.sizes[seg("cars")] = validate.Count(1050)
 			},
-			segments: 1, healthy: 1,
+			segments: 1, cases: []string{"page unverified site-a/cars: could not be verified: run bad, attempt 0, is recorded as rejected, is live all the same, as the store has no staging, and no alert says so; next: its report in the log, then run it again, or accept its size"},
 		},
 		{
 			name: "stored as an estimate", reason: "an estimate is no exact number for later ones",
@@ -587,7 +587,7 @@ func TestSweepLeavesTheGuardsFaultBelowItsOwn(t *testing.T) {
 func TestLateKnowledgeIsNotTheLastRun(t *testing.T) {
 	f := newFleet(t)
 	f.run(seg("cars"), "later", 1200, f.now.Add(-2*time.Hour))
-	f.record(segment.Record{Segment: seg("cars"), RunID: "lost", State: segment.RunCommitted, Users: 1100, At: f.now.Add(-3 * time.Hour)})
+	f.record(segment.Record{Segment: seg("cars"), RunID: "lost", State: segment.RunCommitted, Settled: true, Users: 1100, At: f.now.Add(-3 * time.Hour)})
 	require.Equal(t, 1, f.sweep().Healthy)
 }
 
@@ -631,8 +631,8 @@ func TestHumansResolveAlerts(t *testing.T) {
 	delete(f.sizes, seg("gone"))
 	f.sweep()
 	require.Len(t, f.alerter.news(), 2)
-	require.NoError(t, segment.Accept(t.Context(), f.ledger, seg("cars").In(""), "run 2", segment.Decision{By: "ann", Why: "the rule was changed", At: f.now}))
-	require.NoError(t, segment.Forget(t.Context(), f.ledger, seg("gone").In("")))
+	accepted(t, f.ledger, which("run 2", seg("cars")), ann(f.now))
+	require.NoError(t, segment.Forget(t.Context(), f.ledger, which("", seg("gone")), ann(f.now)))
 	s := f.sweep()
 	require.Empty(t, s.Findings)
 	require.Equal(t, []string{"resolve site-a/cars", "resolve site-a/gone"}, f.alerter.news())
@@ -655,8 +655,7 @@ func TestSweepKeepsSizesThatNoGuardKnows(t *testing.T) {
 		require.Equal(t, validate.Dropped, s.Findings[0].Kind)
 		f.now = f.now.AddDate(0, 0, 1)
 	}
-	sizes, err := f.ledger.Sizes(t.Context(), seg("uploaded").In(""), 60)
-	require.NoError(t, err)
+	sizes := sizesOf(t, f.ledger, seg("uploaded"))
 	require.Len(t, sizes, 4)
 	for _, size := range sizes {
 		require.True(t, size.Unguarded)
@@ -701,8 +700,7 @@ func TestSweepComparesOneCounter(t *testing.T) {
 		f.record(segment.Record{Segment: seg("cars"), RunID: f.now.String(), State: segment.RunCommitted, Users: 1000, At: f.now.Add(-time.Minute)})
 		require.Equal(t, 1, f.sweep().Healthy)
 	}
-	sizes, err := f.ledger.Sizes(t.Context(), seg("cars").In(""), 60)
-	require.NoError(t, err)
+	sizes := sizesOf(t, f.ledger, seg("cars"))
 	require.Len(t, slices.DeleteFunc(sizes, func(s validate.Size) bool { return s.Counter == "" }), 2, "one a day is kept")
 	f.now = f.now.AddDate(0, 0, 1)
 	f.sizes[seg("cars")] = validate.Count(600)
@@ -735,8 +733,7 @@ func TestSweepSettlesUnknownCommits(t *testing.T) {
 			}))
 			f.sizes[seg("cars")] = validate.Count(c.live)
 			f.sweep()
-			sizes, err := f.ledger.Sizes(t.Context(), seg("cars").In(""), 60)
-			require.NoError(t, err)
+			sizes := sizesOf(t, f.ledger, seg("cars"))
 			require.Len(t, sizes, c.baseline, c.reason)
 			require.Equal(t, c.told, f.alerter.news(), c.reason)
 			for tracked, err := range f.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
@@ -918,8 +915,7 @@ func TestSweepFindsALimitOnTheReading(t *testing.T) {
 	require.Len(t, names, 50)
 	require.Equal(t, "00049", names[49])
 	require.Equal(t, s.Segments, s.Healthy+len(s.Findings))
-	sizes, err := f.ledger.Sizes(t.Context(), seg("00007").In(""), 60)
-	require.NoError(t, err)
+	sizes := sizesOf(t, f.ledger, seg("00007"))
 	require.Len(t, sizes, 1, "a size that a limit brought about is no baseline")
 	require.Len(t, s.Incidents, 1)
 	f.alerter.news()
@@ -972,6 +968,43 @@ func TestSweepOfARunThatGoesLiveMeanwhile(t *testing.T) {
 			require.Equal(t, c.healthy, s.Healthy)
 			require.Len(t, f.alerter.firing, c.cases)
 		})
+	}
+}
+
+// TestSweepOfARunThatGoesLiveMeanwhileByAnotherClock: a run explains what is there
+// because it is new to the ledger, not because its clock says so.
+func TestSweepOfARunThatGoesLiveMeanwhileByAnotherClock(t *testing.T) {
+	for _, c := range []struct {
+		reason    string
+		meanwhile bool // the run of 1,203 users went live while the store was listed
+		at        time.Duration
+		counter   string
+		findings  int
+	}{
+		{"by a clock that is behind", true, -3 * time.Hour, "", 0},
+		{"by a clock that is ahead", true, time.Hour, "", 0},
+		{"counted otherwise", true, -3 * time.Hour, "index", 1},
+		{"long before, by a clock that is ahead", false, time.Hour, "", 1},
+		{"long before", false, -4 * time.Hour, "", 1},
+	} {
+		f := newFleet(t)
+		f.runs(seg("cars"), 1000, 1000)
+		other := segment.Record{Segment: seg("cars"), RunID: "other", State: segment.RunCommitted, Users: 1203, At: f.now.Add(c.at), Counter: c.counter}
+		if !c.meanwhile {
+			f.record(other)
+		}
+		// Whatever is there after this one was found wrong.
+		f.record(segment.Record{Segment: seg("cars"), RunID: "bad", State: segment.RunRejected, Live: true, Users: 1203, At: f.now.Add(-2 * time.Hour)})
+		m, err := segment.NewMonitor(f.config)
+		require.NoError(t, err)
+		s, err := m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+			if c.meanwhile {
+				f.record(other)
+			}
+			yield(segment.CurrentSize{Segment: seg("cars"), Stored: validate.Count(1203), At: f.now}, nil)
+		})
+		require.NoError(t, err)
+		require.Len(t, s.Findings, c.findings, c.reason)
 	}
 }
 
@@ -1045,9 +1078,9 @@ type asked struct {
 	times int
 }
 
-func (a *asked) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+func (a *asked) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 	a.times++
-	return a.Memory.Sizes(ctx, key, n)
+	return a.Memory.State(ctx, key)
 }
 
 // Where very many segments are affected, asking for each would hold up the alerts.

@@ -54,6 +54,6 @@ func TestBoundsAreNoSize(t *testing.T) {
 		require.NoError(t, err)
 		require.Nil(t, s.Live, "nobody knows how many are live")
 	}
-	err = segment.Accept(t.Context(), b.ledger, last.Segment.In(""), last.RunID, segment.Decision{By: "ann", Why: "it is right", At: last.At})
+	_, err = segment.Accept(t.Context(), b.ledger, which(last.RunID, last.Segment), ann(last.At))
 	require.ErrorContains(t, err, "its size was never read back as a number")
 }

@@ -2,7 +2,10 @@ package segment
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -49,6 +52,9 @@ func (r *Run) check(stored bool) error { //nolint:cyclop // one condition after 
 	if err := r.Job.To.check(); err != nil {
 		return err
 	}
+	if err := r.checkTexts(); err != nil {
+		return err
+	}
 	switch staged := r.Staging.Commit != nil || r.Staging.Discard != nil; {
 	case r.ID == "":
 		return badInput("Run.ID", "empty", "a name for this run of the job, the same for all its attempts")
@@ -72,7 +78,32 @@ func (r *Run) check(stored bool) error { //nolint:cyclop // one condition after 
 
 // nameless reports that there is nothing to file the run under: a record or an
 // alert without the name of a segment or of a run would be taken for another's.
-func (r *Run) nameless() bool { return r.ID == "" || r.Job.To.Name == "" || r.Job.To.check() != nil }
+func (r *Run) nameless() bool {
+	return r.ID == "" || !storable(r.ID) || r.Job.To.Name == "" || r.Job.To.check() != nil
+}
+
+// storable reports whether every database takes a text, and gives it back unchanged.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+// checkTexts refuses texts that are not storable, and leaves the run with what can be
+// recorded of it: that it was refused.
+func (r *Run) checkTexts() error {
+	var bad error
+	for _, text := range []struct {
+		field string
+		value *string
+	}{{"Run.ID", &r.ID}, {"Run.Job.Kind", (*string)(&r.Job.Kind)}, {"Run.Job.ID", &r.Job.ID}, {"Run.Build", &r.Build}, {"Run.Counter", &r.Counter}} {
+		if !storable(*text.value) {
+			bad = join(bad, badInput(text.field, strconv.QuoteToASCII(*text.value), "UTF-8 without NUL"))
+		}
+	}
+	if bad != nil && storable(r.ID) {
+		for _, text := range []*string{(*string)(&r.Job.Kind), &r.Job.ID, &r.Build, &r.Counter} {
+			*text = strings.ReplaceAll(strings.ToValidUTF8(*text, "\uFFFD"), "\x00", "\uFFFD")
+		}
+	}
+	return bad
+}
 
 // A Rule says what one job is judged by. The zero Rule enforces the strictest
 // policy on a store with read-after-write consistency.
@@ -87,6 +118,10 @@ type Rule struct {
 	Lag     Lag
 	Runbook string // where to read what to do about a failure; alerts carry it
 	Link    string // where to look at the segment; alerts carry it
+	// MaxAge is how old the last good run of the segment may be: a sweep then says that
+	// it is stale. 0: twice the second-longest of the last ten gaps between its runs, and
+	// a day; of a segment that never had a run, or fewer than five gaps, no age is judged.
+	MaxAge time.Duration
 	// PageFrom is how many users a segment should hold for a proven fault to be a
 	// page; of smaller ones it is a ticket. 0: any.
 	PageFrom int64
@@ -120,18 +155,18 @@ func (r *Rule) check() error {
 	switch {
 	case r.Mode != Enforce && r.Mode != Observe:
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
-	case checkStore("Rule.Store", r.Store) != nil:
-		return checkStore("Rule.Store", r.Store)
+	case r.MaxAge < 0:
+		return badInput("Rule.MaxAge", r.MaxAge, "0 or more")
 	case r.PageFrom < 0:
 		return badInput("Rule.PageFrom", r.PageFrom, "0 or more")
 	case r.Lag == (Lag{}):
 		return nil
 	case r.Lag.Min < 0:
-		return badInput("Rule.Settle.Min", r.Lag.Min, "0 or more")
+		return badInput("Rule.Lag.Min", r.Lag.Min, "0 or more")
 	case r.Lag.Every <= 0:
-		return badInput("Rule.Settle.Every", r.Lag.Every, "above 0: a pass needs two readings")
+		return badInput("Rule.Lag.Every", r.Lag.Every, "above 0: a pass needs two readings")
 	case r.Lag.Max < r.Lag.Min+r.Lag.Every:
-		return badInput("Rule.Settle.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
+		return badInput("Rule.Lag.Max", r.Lag.Max, "at least Min + Every: a pass needs two readings")
 	}
 	return nil
 }

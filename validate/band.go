@@ -77,7 +77,7 @@ type point struct{ users, at int64 }
 type window struct {
 	all      [bandPoints]point
 	first    int
-	accepted int64 // a limit at which somebody accepted the segment: it is none for it
+	accepted uint32 // one bit for each of all at whose size somebody accepted the segment
 }
 
 func (w *window) points() []point { return w.all[w.first:] }
@@ -106,8 +106,8 @@ func newWindow(history []Size, counter string, caps capSet) (positive window) {
 		}
 		if at := size.At.Unix(); positive.takes(at) {
 			positive.prepend(point{size.Users, at})
-			if size.Level == LevelNew && caps.has(size.Users) {
-				positive.accepted = size.Users
+			if size.Level == LevelNew {
+				positive.accepted |= 1 << positive.first
 			}
 			largest, least = max(largest, size.Users), min(least, size.Users)
 		}
@@ -122,11 +122,22 @@ func newWindow(history []Size, counter string, caps capSet) (positive window) {
 func (w *window) uncut(largest int64, caps capSet) window {
 	kept := window{first: bandPoints}
 	for _, p := range slices.Backward(w.points()) {
-		if !clearlyAbove(largest, p.users) || p.users == w.accepted || !caps.has(p.users) || !w.cutAt(p.users) {
+		if !clearlyAbove(largest, p.users) || !caps.has(p.users) || w.accepts(p.users) || !w.cutAt(p.users) {
 			kept.prepend(p)
 		}
 	}
 	return kept
+}
+
+// accepts reports whether somebody accepted the segment at a size: a limit there is none
+// for it.
+func (w *window) accepts(users int64) bool {
+	for i := w.first; i < len(w.all); i++ {
+		if w.accepted>>i&1 == 1 && w.all[i].users == users {
+			return true
+		}
+	}
+	return false
 }
 
 // cutAt reports that sizes exactly on a limit are the fault, as others lie

@@ -186,6 +186,10 @@ func TestWindow(t *testing.T) {
 	require.Len(t, w.points(), 1, "nor on one of the policy's own")
 	w = newWindow(days(append(repeat(29, 10000), 20000)...), "", capSet{})
 	require.Len(t, w.points(), bandPoints, "nor where it has that size and once had another")
+	accepted := days(5000, 10000, 30000, 30000)
+	accepted[0].Level, accepted[1].Level = LevelNew, LevelNew
+	w = newWindow(accepted, "", capSet{})
+	require.Len(t, w.points(), 4, "nor where somebody accepted it, one or the other")
 	require.Empty(t, (&window{first: bandPoints}).points())
 }
 

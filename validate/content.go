@@ -104,7 +104,7 @@ func (s *step) sameUsers() bool {
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
 	p.from, p.named = j.whence(before, p.distinct)
-	if s.stage != reading && p.before == &j.out.Expected && !j.out.Read.IsZero() {
+	if s.stage != reading && p.before == &j.out.Expected && j.out.Read.usable() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
 	p.tolerances = append(p.tolerances, s.tolerance)
@@ -146,6 +146,15 @@ func (j *judge) known(before stage, by Hash) (same, other *Summary) {
 
 // identified reports whether a side says which users it holds.
 func (s *Summary) identified() bool { return s.usable() && s.fingerprint != Fingerprint{} }
+
+// printed reports whether an engine's fingerprint is all that is known of a side's users:
+// its number is of rows, some of which may be repeats.
+func (s *Summary) printed() bool {
+	if s.moved != nil {
+		return s.moved.before.identified() && !s.moved.told
+	}
+	return s.identified() && s.digest == nil
+}
 
 // allow sets how many users there are before the steps, and so how many they may
 // lose, or add to all that may be there by then.
@@ -570,9 +579,9 @@ func (d *mismatch) strangers() string {
 }
 
 // sampled adds what the sample tells of how many are missing, where that is not known
-// exactly.
+// exactly, and not part of the bounds yet.
 func (d *mismatch) sampled(x *extent) string {
-	if x.exact || d == nil || d.common == nil || d.common.differing() < fewest {
+	if x.exact || x.unsure > 0 || d == nil || d.common == nil || d.common.differing() < fewest {
 		return ""
 	}
 	low, high := d.common.shareMissing()

@@ -105,6 +105,7 @@ func TestReadingToleranceIsForReading(t *testing.T) {
 		{"one is stored in place of another that was read", all, exchanged(1), []string{"different@store"}},
 		{"five where the read users are not known", validate.Count(1000), exchanged(5), []string{}},
 		{"eight where the read users are not known", validate.Count(1000), exchanged(8), []string{"different@store"}},
+		{"five where nothing is known of what was read", validate.Unknown(), exchanged(5), []string{"different@store"}},
 	} {
 		report, err := validate.Check(t.Context(), policy, validate.Output{Expected: digest(source).Summary(), Read: c.read, Stored: c.stored})
 		require.Equal(t, c.found, found(report), c.reason)

@@ -21,6 +21,9 @@ func TestDistinctUsersAreTheSame(t *testing.T) {
 		same             bool
 		found            []string
 	}{
+		{"fewer than were counted", validate.Policy{Distinct: true}, count(4), letters("abc"), false, []string{"short@store"}},
+		{"more than were counted", validate.Policy{Distinct: true}, count(2), letters("abc"), false, []string{"surplus@store"}},
+		{"a fingerprint of far fewer", validate.Policy{Distinct: true}, digest(users(20_000, 1)).Summary(), printed(5000, xxh3Of(2)), false, []string{"capped@store", "short@store"}},
 		{"repeats are dropped", validate.Policy{Distinct: true}, letters("aab"), letters("ab"), true, []string{}},
 		{"one is missing, as is allowed", loose, letters("abcdef"), letters("abcde"), false, []string{}},
 		{"one was added, as is allowed", loose, letters("abcdef"), letters("abcdefg"), false, []string{}},

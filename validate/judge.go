@@ -241,7 +241,7 @@ func (j *judge) countOnce(s step) {
 	if after.digest != nil && after.digest.stored() != after.lower { // it does not keep each once
 		after = after.distinct()
 	}
-	if s.before.digest == nil && s.before.identified() && after.lower < before.lower {
+	if s.before.printed() && after.lower < before.lower {
 		j.rowsOnly(&s)
 		return
 	}
@@ -269,7 +269,8 @@ func (j *judge) rowsOnly(s *step) {
 // user counts once: the numbers of rows are equal then, and the store, which
 // keeps of them what it was given, would pass by them.
 func (j *judge) repeats(s step) {
-	if s.stage != reading || s.before.identified() || s.after.digest == nil || j.miscounted(s.stage, false) {
+	known := s.before.printed() || s.before.hash() != "" // the source's own repeats are no loss
+	if s.stage != reading || known || s.after.digest == nil || j.miscounted(s.stage, false) {
 		return
 	}
 	most, exact := s.after.digest.distinctAtMost()
@@ -498,7 +499,7 @@ type limits struct{ lowest, highest int64 }
 func (s *step) possible() limits {
 	m := s.before.moved
 	switch {
-	case m == nil || !m.digested():
+	case m == nil || !m.told:
 		return s.around(s.before.lower, s.before.upper)
 	case s.banded():
 		return s.around(m.common, m.all)

@@ -68,10 +68,11 @@ var forms = slices.Concat(countForms, contentForms, causeForms, otherForms)
 var countForms = []form{
 	says("short", `V N:after of A:before(?P<taken> read| mapped)? \((?P<share>about |at least )?P:percent short, N:allowed allowed\)`, (*claim).short),
 	says("surplus", `V A:after where N:before (?:was|were) G \((?:(?P<share>about |at least )?P:percent surplus, )?N:allowed allowed\)`, (*claim).surplus),
-	says("short surplus", `mapped N:after of A:before(?P<taken> read)? \((?:P:percent, )?N:low to N:high allowed, [\d.e+]+% to [\d.e+]+%\)`, (*claim).mappedOf),
+	says("short surplus", `mapped N:after of A:before(?P<taken> read)? \((?:P:percent, )?(?:N:band allowed, )?[\d.e+]+% to [\d.e+]+%(?: allowed)?\)`, (*claim).mappedOf),
 	says("short", `read (?P<most>at most )?N:after distinct users? of A:before \(N:allowed allowed\)`, (*claim).readDistinct),
 	says("unverified", `V A:after (?:where N:before (?:was|were) G|from A:from): the counters' error of N:error users? \(three standard errors\) is too wide where (?:exactly )?N:limits (?:is|are) allowed; an exact count(?:, or taking in each user once \(TeeOnce\),| or a tolerance of [\d.]+%)? would decide it`, (*claim).estimated),
-	says("unverified", `V A:after of a source that moved from D:from to D:to: (?:by the counts )?of those in the source before and after (?:none|up to N:lost) may be missing, and (?:none|up to N:twice) may be there too often \(N:short and N:surplus allowed\); Digests of the source before and after, and of what was \w+, would decide it`, (*claim).movedCount),
+	says("unverified", `mapped A:after of a source that moved from D:from to D:to, of which [\d.e+]+% to [\d.e+]+% are allowed: to count what was read \(Output.Read\) would decide it`, (*claim).movedMapped),
+	says("unverified", `V A:after of a source that moved from D:from to D:to: by the counts of those in the source before and after (?:none|up to N:lost) may be missing, and (?:none|up to N:twice) may be there too often \(N:short and N:surplus allowed\); Digests of the source before and after, and of what was \w+, would decide it`, (*claim).movedCount),
 	says("unverified", `V A:after where N:before (?:was|were) G, and no more is known: an exact count would decide it`, (*claim).bounded),
 	says("unverified", `V A:after, and no more is known, where (?:exactly )?N:limits (?:is|are) allowed: an exact count would decide it`, (*claim).bounded),
 	says("unverified", `V N:after of A:before(?P<taken> read| mapped)?, some of which may be repeats: a Digest of these would tell how many distinct users there are`, (*claim).bounded),
@@ -346,11 +347,16 @@ func (c *claim) mappedOf() {
 	low, high := c.span("before")
 	ratio := c.policy.Mapping
 	fewest, most := int64(math.Ceil(ratio.Min*float64(low)-1e-9)), int64(math.Floor(ratio.Max*float64(high)+1e-9))
-	if c.nearest.after != nil { // of all who were there at either time
-		c.is(c.n("low") <= fewest && c.n("high") >= most)
+	if c.m["band"] == "" { // of so few no number is within
+		c.is(fewest > most)
 		return
 	}
-	c.is(c.n("low") == fewest && c.n("high") == most)
+	least, greatest := c.span("band")
+	if c.nearest.after != nil { // of all who were there at either time
+		c.is(least <= fewest && greatest >= most)
+		return
+	}
+	c.is(least == fewest && greatest == most)
 }
 
 func (c *claim) readDistinct() {
@@ -373,12 +379,24 @@ func (c *claim) bounded() {
 }
 
 func (c *claim) movedCount() {
-	c.number("after", c.side, false)
+	distinct := c.m["afterDistinct"] != ""
+	c.number("after", c.side, distinct)
 	least, most := c.nearest.side.Range() // bounds of a source that stood still may differ, too
 	c.is(least < most || c.nearest.after != nil)
-	if after := c.nearest.after; after != nil && (c.nearest.how == "count" || c.nearest.identified()) {
-		c.is(c.n("from") == c.nearest.size(false) && c.n("to") == after.size(false))
+	source := c.nearest
+	if source.after == nil || source.how != "count" && !source.identified() {
+		return
 	}
+	if !strings.Contains(c.m["from"]+c.m["to"], "about") {
+		distinct = distinct && source.digested() // else it is taken to have counted them
+		c.is(c.n("from") == source.size(distinct) && c.n("to") == source.after.size(distinct))
+	}
+}
+
+func (c *claim) movedMapped() {
+	c.number("after", c.side, false)
+	least, most := c.nearest.side.Range()
+	c.is(c.mapped() && !c.sides[1].measured() && (least < most || c.nearest.after != nil))
 }
 
 func (c *claim) movedUnclear() {

@@ -27,7 +27,7 @@ func (w *world) margins(before *truth, at int, distinct bool) (short, surplus in
 		short += allowed(t.Short, users)
 		surplus += allowed(t.Surplus, users+surplus)
 	}
-	if at == 1 || before.name == "expected" && !w.sides[1].side.IsZero() {
+	if at == 1 || before.name == "expected" && w.sides[1].measured() {
 		add(w.policy.Reading)
 	}
 	if at == 3 {
@@ -78,6 +78,11 @@ func (w *world) passed(t *testing.T, at int) {
 		short, surplus := w.margins(known, at, distinct)
 		require.LessOrEqual(t, known.lacks(side, distinct), short, "%s: missing, and passed\n%s", side.name, w)
 		require.LessOrEqual(t, known.foreign(side, distinct), surplus, "%s: foreign, and passed\n%s", side.name, w)
+	}
+	if distinct && known == nil && nearest != nil && nearest.how == "count" && nearest.after == nil && side.exact() {
+		net := nearest.size(false) - side.size(true) // a side that was counted is taken to have counted distinct users
+		short, surplus := w.counts(nearest, at)
+		require.True(t, net <= short && -net <= surplus, "%s: %d fewer distinct users passed\n%s", side.name, net, w)
 	}
 	if nearest == nil || distinct || at == 2 && w.mapped() {
 		return
@@ -151,8 +156,11 @@ func (w *world) finding(t *testing.T, f *validate.Finding) {
 // neighbours or of the users that a source held all the time or ever.
 func (w *world) outside(t *testing.T, f *validate.Finding, at int, nearest, known *truth) {
 	side := w.sides[at]
-	if strings.HasPrefix(f.Hint, "users that came again") && nearest.size(true) < nearest.size(false) {
-		return // the source's own number must count distinct users, and here it did not
+	if strings.HasPrefix(f.Hint, "users that came again") {
+		require.False(t, nearest.identified(), "it is known that there are repeats, or not: %s\n%s", f.Detail, w)
+		if nearest.size(true) < nearest.size(false) {
+			return // the source's own number must count distinct users, and here it did not
+		}
 	}
 	if nearest.after != nil || known != nil && known.after != nil {
 		source := nearest
@@ -165,7 +173,7 @@ func (w *world) outside(t *testing.T, f *validate.Finding, at int, nearest, know
 		}
 		distinct := w.policy.Distinct && at == 3
 		require.True(t, f.Kind == validate.Short && source.lacks(side, distinct) > short || f.Kind == validate.Surplus && source.foreign(side, distinct) > surplus ||
-			nearest.after == nil && w.off(f.Kind, at, nearest) || nearest.after != nil && nearest.hash() == "" && w.offBoth(f.Kind, at, nearest), "as was in the source: %s\n%s", f.Detail, w)
+			nearest.after == nil && w.off(f.Kind, at, nearest) || nearest.after != nil && nearest.hash() == "" && w.offBoth(f, at, nearest), "as was in the source: %s\n%s", f.Detail, w)
 		return
 	}
 	if !w.policy.Distinct || w.policy.Distinct && at != 3 && side.how == "count" {
@@ -191,11 +199,12 @@ func (w *world) off(kind validate.Kind, at int, before *truth) bool {
 
 // offBoth reports whether rows are fewer, or more, than at either time by more than
 // the step allows: all that counts tell of a source that moved.
-func (w *world) offBoth(kind validate.Kind, at int, source *truth) bool {
-	n, least, most := w.sides[at].size(false), source.size(false), source.after.size(false)
+func (w *world) offBoth(f *validate.Finding, at int, source *truth) bool {
+	once := at == 3 && w.policy.Distinct && w.sides[at].digested() || strings.HasPrefix(f.Hint, "users that came again")
+	n, least, most := w.sides[at].size(once), source.size(false), source.after.size(false)
 	least, most = min(least, most), max(least, most)
 	tolerance := [...]validate.Tolerance{1: w.policy.Reading, 3: w.policy.Tolerance}[at]
-	return kind == validate.Short && least-n > allowed(tolerance.Short, least) || kind == validate.Surplus && n-most > allowed(tolerance.Surplus, most)
+	return f.Kind == validate.Short && least-n > allowed(tolerance.Short, least) || f.Kind == validate.Surplus && n-most > allowed(tolerance.Surplus, most)
 }
 
 // reason: what is unverified has something that nobody can know from the sides.

@@ -19,7 +19,7 @@ type Output struct {
 	Written      Summary   // what it set out to store, ids mapped; zero: not measured
 	WrittenAt    time.Time // the last acknowledged write; a Stored that is not complete up to it is Unverified
 	Stored       Summary   // what is stored, read back; required
-	Sizes        []Size    // committed sizes, oldest first; nil means none
+	Sizes        []Size    // committed sizes, oldest first; nil means none; those of At itself count only where there are no others
 	Counter      string    // what counted Stored; sizes of the history by another counter are no measure for it
 	At           time.Time // when the output was made; required with a history, not before its last size
 

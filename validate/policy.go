@@ -120,6 +120,14 @@ func (s Ratio) bounds(n int64) (fewest, most int64) {
 	return shareOf(n, s.Min, math.Ceil, -1), shareOf(n, s.Max, math.Floor, +1)
 }
 
+// Validate returns an *InputError that names what is wrong.
+func (p *Policy) Validate() error {
+	if problem := p.problem(); problem != nil {
+		return problem
+	}
+	return nil
+}
+
 // problem returns what is wrong with the policy, nil if nothing is. The OK case
 // must not allocate: it runs in every check.
 func (p *Policy) problem() *InputError {

@@ -595,11 +595,12 @@ func TestMapping(t *testing.T) {
 		{name: "0 of 5", reason: "2 in 1,000 by chance, and a fault all the same", policy: mapped, output: way(5, 0), want: []string{"empty@store", "short@map"}},
 		{name: "1 of 9", reason: "under 1 in 1,000: 0.00043", policy: mapped, output: way(9, 1), want: []string{"short@map"}},
 		{name: "2 of 9", reason: "above 1 in 1,000: 0.0043", policy: mapped, output: way(9, 2), want: []string{"short@map?"}},
-		{name: "654 of 1,000", reason: "0.0010 by chance, where 700 are the mean", policy: mapped, output: way(1000, 655), want: []string{"short@map?"}},
+		{name: "655 of 1,000", reason: "0.0010 by chance, where 700 are the mean", policy: mapped, output: way(1000, 655), want: []string{"short@map?"}},
 		{name: "650 of 1,000", reason: "0.0004", policy: mapped, output: way(1000, 650), want: []string{"short@map"}},
-		{name: "699 of 1,001", reason: "above 1,000 read a number outside fails always", policy: mapped, output: way(1001, 700), want: []string{"short@map"}},
+		{name: "700 of 1,001", reason: "above 1,000 read a number outside fails always", policy: mapped, output: way(1001, 700), want: []string{"short@map"}},
 		{name: "1 of 2, one for each", reason: "{1, 1} leaves nothing to chance", policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}}, output: way(2, 1), want: []string{"short@map"}},
 		{name: "3 of 2, one for each", reason: "nor more", policy: validate.Policy{Mapping: validate.Ratio{Min: 1, Max: 1}}, output: way(2, 3), want: []string{"surplus@map"}},
+		{name: "half of 1", reason: "no whole number is 70% to 95% of 1, so that either is by chance", policy: mapped, output: way(1, 1), want: []string{"surplus@map?"}},
 		{name: "an identity graph", reason: "2 to 3 devices of each", policy: graph, output: way(1000, 2600)},
 		{name: "an identity graph, below", reason: "1,990 where 2,000 are the mean", policy: graph, output: way(1000, 1990), want: []string{"short@map?"}},
 		{name: "an identity graph, far below", reason: "beyond 3 standard errors", policy: graph, output: way(1000, 1850), want: []string{"short@map"}},
@@ -681,6 +682,12 @@ func TestRateHistory(t *testing.T) {
 	out1.At = noon
 	report, _ := validate.Check(t.Context(), loose, out1)
 	require.Contains(t, report.String(), "41.0% of the 15,001 users that were read, where 55.8% to 68.9% are allowed by the rates of 20 earlier sizes")
+	out1.Stored = validate.Summary{}
+	report, _ = validate.Admit(t.Context(), loose, out1)
+	require.Equal(t, []string{"dropped@map?"}, found(report), "before the write as after it")
+	out1.Expected, out1.Read, out1.Written = count(6150), count(15_001), count(6150)
+	report, _ = validate.Admit(t.Context(), validate.Policy{Reading: validate.Within(1), Tolerance: validate.Within(1)}, out1)
+	require.NotContains(t, report.String(), "by the rates of", "ids that are not mapped have none")
 }
 
 // TestCapsInUse: limits are named where they explain, and of the systems in use.
@@ -850,5 +857,42 @@ func TestMovingAndKeptOnce(t *testing.T) {
 		if lost > 0 {
 			require.Contains(t, report.String(), commas(lost)+" in the source before and after are missing")
 		}
+	}
+}
+
+// TestMovedAndCountedOnce: of a source that moved a digest knows the distinct users, and
+// a fingerprint only rows, some of which may be repeats.
+func TestMovedAndCountedOnce(t *testing.T) {
+	type out = validate.Output
+	distinct := validate.Policy{Distinct: true}
+	moving := validate.Moving(letters("aabbcdef"), letters("aabbcd")) // of a to f, a to d all the time
+	prints := validate.Moving(printed(10, md5Of(1)), printed(11, md5Of(2)))
+	for _, c := range []verdictCase{
+		{
+			name: "between the two numbers of distinct users", reason: "5 of 4 to 6: nobody knows who, and 6 to 8 are rows",
+			policy: distinct, output: out{Expected: moving, Stored: count(5)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "below both", reason: "4 were there all the time",
+			policy: distinct, output: out{Expected: moving, Stored: count(3)},
+			want: []string{"short@store"},
+		},
+		{
+			name: "read with its repeats, and stored once each", reason: "4 of 6 rows read are all there were",
+			policy: distinct, output: out{Expected: moving, Read: letters("aabbcd"), Stored: letters("abcd")},
+		},
+		{
+			name: "fingerprints, and fewer are stored", reason: "the others may be repeats",
+			policy: distinct, output: out{Expected: prints, Stored: count(8)},
+			want: []string{"unverified@store"},
+		},
+		{
+			name: "fingerprints, and repeats are read", reason: "the source may hold them, too",
+			policy: distinct, output: out{Expected: prints, Read: letters("aabbcdefgh"), Stored: letters("abcdefgh")},
+			want: []string{"unverified@read"},
+		},
+	} {
+		t.Run(c.name, c.run)
 	}
 }

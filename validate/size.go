@@ -261,15 +261,23 @@ func (b *Band) moves(ratio float64) string {
 	case b.Largest < 0.00005:
 		return fmt.Sprintf("in %d sizes it never moved", b.Points)
 	case b.Largest < ratio:
-		return fmt.Sprintf("in %d sizes it never moved by more than %s", b.Points, roughly(b.Largest, 1))
+		return fmt.Sprintf("in %d sizes it never moved by more than %s", b.Points, move(b.Largest))
 	}
-	return fmt.Sprintf("in %d sizes it seldom moved by more than %s", b.Points, roughly(b.Usual, 1))
+	return fmt.Sprintf("in %d sizes it seldom moved by more than %s", b.Points, move(b.Usual))
+}
+
+// move writes a move in two digits, and none below a tenth of a percent.
+func move(share float64) string {
+	if share >= 0.0995 {
+		return fmt.Sprintf("%.0f%%", 100*share)
+	}
+	return percent(max(share, 0.001), 1)
 }
 
 // roughly writes part of whole in two digits, and never rounds a part to nothing or
 // to all.
 func roughly(part, whole float64) string {
-	if p := 100 * part / whole; p >= 9.95 && p < 99.5 || p >= 99.95 {
+	if p := 100 * part / whole; p >= 9.95 && p < 99.5 || part > whole {
 		return fmt.Sprintf("%.0f%%", p)
 	}
 	return percent(part, whole)

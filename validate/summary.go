@@ -166,10 +166,25 @@ func (s Summary) flawedBy(why error) Summary {
 
 // distinct returns the side with its distinct users, where a digest knows them.
 func (s *Summary) distinct() Summary {
-	if s.digest == nil {
-		return *s
+	switch {
+	case s.moved != nil && s.moved.told:
+		return s.distinctOnes()
+	case s.digest != nil:
+		return s.digest.distinct()
 	}
-	return s.digest.distinct()
+	return *s
+}
+
+// distinctOnes returns a side that moved with its distinct users: no more of them left
+// or joined than rows did.
+func (s *Summary) distinctOnes() Summary {
+	m, d := *s.moved, *s
+	left, joined := m.before.lower-m.common, m.all-m.before.lower
+	m.before, m.after = m.before.distinct(), m.after.distinct()
+	m.common, m.all = max(0, m.before.lower-left), plus(m.before.upper, joined)
+	d.lower, d.upper = min(m.before.lower, m.after.lower), max(m.before.upper, m.after.upper)
+	d.relErr, d.moved = max(m.before.relErr, m.after.relErr), &m
+	return d
 }
 
 func flawed(format string, args ...any) Summary {
@@ -180,6 +195,7 @@ func flawed(format string, args ...any) Summary {
 type movement struct {
 	before, after Summary
 	common, all   int64 // users that were there both times, at least, and at either, at most
+	told          bool  // by digests, and not by two numbers alone
 }
 
 func newMovement(before, after *Summary) *movement {
@@ -187,7 +203,7 @@ func newMovement(before, after *Summary) *movement {
 	switch {
 	case m.digested():
 		d := diff(before.digest, after.digest)
-		m.common, m.all = before.lower-d.missing.most, plus(before.lower, d.foreign.most)
+		m.common, m.all, m.told = before.lower-d.missing.most, plus(before.lower, d.foreign.most), true
 	case before.identified() && after.identified() && before.lower == after.lower: // others, and nobody knows how many
 		m.common, m.all = 0, plus(before.lower, after.lower)
 	}

@@ -115,9 +115,16 @@ func (s *step) mapped(part, whole int64) string {
 	if whole > 0 {
 		share = percentAbove(float64(part), float64(whole)) + ", "
 	}
-	allowed := s.possible()
-	return fmt.Sprintf("mapped %s of %s%s (%s%s to %s allowed, %.4g%% to %.4g%%)", s.after.number(), s.before.amount(), taken(s.from, s.named),
-		share, thousands(allowed.lowest), thousands(allowed.highest), 100*s.ratio.Min, 100*s.ratio.Max)
+	ratio := fmt.Sprintf("%.4g%% to %.4g%%", 100*s.ratio.Min, 100*s.ratio.Max)
+	switch l := s.possible(); {
+	case l.lowest < l.highest:
+		ratio = thousands(l.lowest) + " to " + thousands(l.highest) + " allowed, " + ratio
+	case l.lowest == l.highest:
+		ratio = thousands(l.lowest) + " allowed, " + ratio
+	default: // of so few no whole number is within
+		ratio += " allowed"
+	}
+	return fmt.Sprintf("mapped %s of %s%s (%s%s)", s.after.number(), s.before.amount(), taken(s.from, s.named), share, ratio)
 }
 
 // undecided says why a difference can be neither proven nor ruled out, and what
@@ -145,12 +152,13 @@ func (s *step) undecided(noise float64) string {
 // churned says what may be wrong with what was read of a source that moved. Its
 // counts cannot show it: whoever left may hide who was skipped.
 func (s *step) churned() string {
-	m, by := s.before.moved, "by the counts "
-	if m.digested() {
-		by = ""
+	m := s.before.moved
+	if s.banded() {
+		return fmt.Sprintf("mapped %s of a source that moved from %s to %s, of which %.4g%% to %.4g%% are allowed: to count what was read (Output.Read) would decide it",
+			s.after.amount(), m.before.dashed(), m.after.dashed(), 100*s.ratio.Min, 100*s.ratio.Max)
 	}
-	return fmt.Sprintf("%s %s of a source that moved from %s to %s: %sof those in the source before and after %s may be missing, and %s may be there too often (%s and %s allowed); Digests of the source before and after, and of what was %s, would decide it",
-		s.stage.done(), s.after.amount(), m.before.dashed(), m.after.dashed(), by,
+	return fmt.Sprintf("%s %s of a source that moved from %s to %s: by the counts of those in the source before and after %s may be missing, and %s may be there too often (%s and %s allowed); Digests of the source before and after, and of what was %s, would decide it",
+		s.stage.done(), s.after.amountOf(s.noun()), m.before.dashed(), m.after.dashed(),
 		upTo(m.all-s.after.lower), upTo(s.after.upper-m.common),
 		thousands(s.tolerance.Short.allowed(m.all)), thousands(s.tolerance.Surplus.allowed(m.common)), s.stage.done())
 }
@@ -249,8 +257,11 @@ func unbroken(text string) string {
 // percent writes part of whole with one decimal, and never rounds a part to
 // nothing or to all.
 func percent(part, whole float64) string {
-	if part == whole {
+	switch part {
+	case whole:
 		return "100%"
+	case 0:
+		return "0%"
 	}
 	switch p := fmt.Sprintf("%.1f%%", 100*part/whole); p {
 	case "0.0%":

@@ -25,7 +25,12 @@ func TestDifference(t *testing.T) {
 func TestStepTexts(t *testing.T) {
 	none, five := Count(0), Count(5)
 	mapped := step{stage: mapping, ratio: Ratio{Min: 0.7, Max: 0.9}, before: &none, after: &five}
-	require.Equal(t, "mapped 5 of 0 users (0 to 0 allowed, 70% to 90%)", mapped.mapped(5, 0))
+	require.Equal(t, "mapped 5 of 0 users (0 allowed, 70% to 90%)", mapped.mapped(5, 0))
+	one, four := Count(1), Count(4)
+	mapped.before, mapped.after = &four, &none
+	require.Equal(t, "mapped 0 of 4 users (0%, 3 allowed, 70% to 90%)", mapped.mapped(0, 4), "none is no share at all")
+	mapped.before, mapped.after = &one, &one
+	require.Equal(t, "mapped 1 of 1 user (100%, 70% to 90% allowed)", mapped.mapped(1, 1), "no number is within")
 
 	for _, c := range []struct {
 		reason        string
@@ -56,5 +61,22 @@ func TestBandTellsWhatIsOutside(t *testing.T) {
 			text += ", so 10 to 20 are allowed"
 		}
 		require.Equal(t, text, band.why(&size, 1, 10), "%d users", users)
+	}
+}
+
+// TestWhichSideIsMeant: a number is said to be of what was read, where that is not what
+// was expected, at either end.
+func TestWhichSideIsMeant(t *testing.T) {
+	for _, c := range []struct {
+		expected, read Summary
+		want           string
+	}{
+		{Count(6), Count(6), "stored 4 of 6 users (33.3% short, 0 allowed)"},
+		{Bounded(5, 9), Count(5), "stored 4 of 5 users read (20.0% short, 0 allowed)"},
+		{Bounded(5, 9), Bounded(6, 9), "stored 4 of 6 to 9 users read (at least 33.3% short, 0 allowed)"},
+		{Unknown(), Count(6), "stored 4 of 6 users read (33.3% short, 0 allowed)"},
+	} {
+		report, _ := Check(t.Context(), Policy{}, Output{Expected: c.expected, Read: c.read, Stored: Count(4)})
+		require.Contains(t, report.String(), c.want)
 	}
 }

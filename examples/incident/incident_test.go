@@ -47,7 +47,7 @@ func TestIncident(t *testing.T) {
 		"without segmentguard: 5 live segments lost users, 0 jobs failed",
 		"with segmentguard: 0 live segments lost users, 6 jobs failed",
 	}, lines[len(lines)-2:], "cars capped, two lookalikes emptied and copied empty; each of the three faulty jobs fails in both nights")
-	require.Contains(t, out.String(), "not live, the segment keeps its users: site-b/cars: stored 10,000 of 10,500 users (4.8% short, 0 allowed), lost while reading: exactly the first 10,000 of 10,500 users; capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); build ")
+	require.Contains(t, out.String(), "customers not hit: the live segment keeps its users; site-b/cars: stored 10,000 of 10,500 users (4.8% short, 0 allowed), lost while reading: exactly the first 10,000 of 10,500 users; capped at 10,000, a known limit (Elasticsearch index.max_result_window, …); build ")
 	require.Contains(t, out.String(), " users (100% short, 0 allowed); build ")
 	require.Regexp(t, `night 4, hour \+24 +6 succeeded +10,300 \(5 segments short\) +0 +3 succeeded, 3 failed +13,614 +3\n`, out.String(), "both timelines side by side")
 	_, recovery, _ := strings.Cut(out.String(), "\nWITHOUT SEGMENTGUARD nobody")

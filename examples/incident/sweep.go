@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
 
 // sweep judges the current sizes of all segments. It also tells people of those
@@ -20,24 +21,8 @@ func (p *platform) sweep(ctx context.Context) error {
 
 // sizes yields the current sizes of all segments, the empty ones too.
 func (p *platform) sizes(ctx context.Context) iter.Seq2[segment.CurrentSize, error] {
-	return func(yield func(segment.CurrentSize, error) bool) {
-		texts, err := collect(p.db.QueryContext(ctx, "SELECT segment FROM live ORDER BY segment"))
-		if err != nil {
-			yield(segment.CurrentSize{}, err)
-			return
-		}
-		for _, text := range texts {
-			size, err := p.size(ctx, text)
-			if !yield(size, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func (p *platform) size(ctx context.Context, text string) (size segment.CurrentSize, err error) {
-	if size.Segment, err = segment.ParseID(text); err == nil {
-		size.Stored, err = p.source(ctx, size.Segment)
-	}
-	return size, err
+	return sqlsegment.Listing{
+		Dialect: sqlsegment.SQLite,
+		Query:   "SELECT segment, count(user) FROM live LEFT JOIN members USING (generation) GROUP BY segment",
+	}.Sizes(ctx, p.db)
 }

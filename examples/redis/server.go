@@ -26,7 +26,7 @@ func connect(ctx context.Context, url string) (options *redis.Options, stop func
 
 // serve starts a redis-server that keeps all in memory and listens on a socket in a
 // temporary folder. It ends with stop, and with this process however that ends.
-func serve(ctx context.Context, settings ...string) (socket string, stop func() error, err error) {
+func serve(ctx context.Context) (socket string, stop func() error, err error) {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
 		return "", nil, errNotInstalled
@@ -37,8 +37,8 @@ func serve(ctx context.Context, settings ...string) (socket string, stop func() 
 	}
 	socket = filepath.Join(folder, "socket")
 	ctx = context.WithoutCancel(ctx) // stop ends it
-	server := exec.CommandContext(ctx, "sh", append([]string{"-c", `"$@" >&2 & cat >/dev/null; kill -KILL $!; wait`, "sh",
-		binary, "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", "", "--appendonly", "no"}, settings...)...)
+	server := exec.CommandContext(ctx, "sh", "-c", `"$@" >&2 & cat >/dev/null; kill -KILL $!; wait`, "sh",
+		binary, "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", "", "--appendonly", "no")
 	input, err := server.StdinPipe()
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(folder))

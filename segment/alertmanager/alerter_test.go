@@ -191,6 +191,7 @@ func empty(_ int, w http.ResponseWriter, r *http.Request) {
 func capped(id segment.ID) segment.Alert {
 	return segment.Alert{
 		Segment: id, Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelLost10, Text: "stored 10,000 users of 12,310",
+		Customers: "hit: the live segment lost 10% of its users or more", Next: "mend the cause",
 		Job: segment.Job{ID: "job", Kind: segment.JobKindCopy}, RunID: "run", Attempt: 2, Build: "build-7", Rule: "copies",
 		Runbook: "https://example.org/runbook", Link: "https://example.org/cars", Since: since, At: since, Users: 12_310,
 		Good: &validate.Size{Users: 12_298, At: since.AddDate(0, 0, -1)}, Ledger: "ledger-1",
@@ -207,7 +208,7 @@ const manyID = "copy jobs of build build-7 since 2000-01-01T07:00:00Z"
 func manyCapped() segment.Alert {
 	return segment.Alert{
 		Segment: segment.ID{SiteGroup: "site-a", Name: manyID}, Urgency: segment.Page, Kind: validate.Capped, Level: segment.LevelLost50,
-		Incident: manyID, Ring: 1000, Text: "5,000 segments", Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7",
+		Incident: manyID, Ring: 1000, Text: "5,000 segments", Customers: "hit: 1,200 live segments", Next: "roll back", Job: segment.Job{Kind: segment.JobKindCopy}, Build: "build-7",
 		Since: since, At: since, Users: 61_550_000, Ledger: "ledger-1",
 		About: &segment.Incident{
 			ID: manyID, Cause: segment.Cause{JobKind: segment.JobKindCopy, Build: "build-7"}, Begun: since, Likely: "a limit",
@@ -217,9 +218,8 @@ func manyCapped() segment.Alert {
 }
 
 const (
-	noon      = "2000-01-01T12:00:00Z"
-	replan    = "plan the reruns of the segment and of all that is made from it (rerun.New)"
-	replanAll = "plan the reruns of everything affected (rerun.New)"
+	noon   = "2000-01-01T12:00:00Z"
+	byself = "the ledger could not be reached: this alert ends by itself at 2000-01-01T14:00:00Z, mended or not, unless a sweep finds the fault"
 )
 
 func TestAlert(t *testing.T) {
@@ -242,11 +242,11 @@ func TestAlert(t *testing.T) {
 				Annotations: map[string]string{
 					"summary": "stored 10,000 users of 12,310", "customers": "hit: the live segment lost 10% of its users or more", "users": "12,310 users",
 					"good": "12,298 users at 1999-12-31T07:00:00Z", "since": "2000-01-01T07:00:00Z", "link": "https://example.org/cars",
-					"job": "job", "run": "run", "attempt": "2", "rule": "copies", "next": replan,
+					"job": "job", "run": "run", "attempt": "2", "rule": "copies", "next": "mend the cause",
 					"runbook_url": "https://example.org/runbook", "upstream": "site%2Fb/cars", "expected": "12,310 users", "stored": "10,000 users",
 					"description": "Customers: hit: the live segment lost 10% of its users or more\nAt stake: 12,310 users\nMade from: site%2Fb/cars\n" +
 						"Last good: 12,298 users at 1999-12-31T07:00:00Z\nSince: 2000-01-01T07:00:00Z\nSee: https://example.org/cars\n" +
-						"Next: " + replan + "\nRunbook: https://example.org/runbook\n" + capped(cars).Report.String(),
+						"Next: mend the cause\nRunbook: https://example.org/runbook\n" + capped(cars).Report.String(),
 				},
 				StartsAt: noon, EndsAt: "2000-01-31T12:00:00Z",
 			},
@@ -259,12 +259,9 @@ func TestAlert(t *testing.T) {
 					"level": "protected", "incident": "an incident", "env": `"prod"`,
 				},
 				Annotations: map[string]string{
-					"summary": "caf\uFFFD", "runbook": "https:owner", "customers": "not hit: the live segment keeps its users",
-					"next":        "find out what could not be measured, and run the job again",
-					"unconfirmed": "no ledger holds it: it ends by itself at 2000-01-01T14:00:00Z, also if nothing is mended",
-					"description": "Customers: not hit: the live segment keeps its users\n" +
-						"Unconfirmed: no ledger holds it: it ends by itself at 2000-01-01T14:00:00Z, also if nothing is mended\n" +
-						"Next: find out what could not be measured, and run the job again\nRunbook: https:owner",
+					"summary": "caf\uFFFD", "runbook": "https:owner",
+					"unconfirmed": byself,
+					"description": "Unconfirmed: " + byself + "\nRunbook: https:owner",
 				},
 				StartsAt: "2000-01-01T07:30:00Z", EndsAt: "2000-01-01T14:00:00Z",
 			},
@@ -277,10 +274,10 @@ func TestAlert(t *testing.T) {
 					"job_kind": "copy", "build": "build-7", "incident": manyID, "ledger": "ledger-1", "env": `"prod"`,
 				},
 				Annotations: map[string]string{
-					"summary": "5,000 segments", "customers": "hit: 1,200 live segments; protected: 3,800", "segments": "5,000", "site_groups": "12",
-					"users": "61,550,000 users", "cause": "copy jobs of build build-7", "likely": "a limit", "since": "2000-01-01T07:00:00Z", "next": replanAll,
-					"description": "Customers: hit: 1,200 live segments; protected: 3,800\nAt stake: 61,550,000 users\nCause: copy jobs of build build-7\n" +
-						"Likely: a limit\nSince: 2000-01-01T07:00:00Z\nNext: " + replanAll,
+					"summary": "5,000 segments", "customers": "hit: 1,200 live segments", "segments": "5,000", "site_groups": "12",
+					"users": "61,550,000 users", "cause": "copy jobs of build build-7", "likely": "a limit", "since": "2000-01-01T07:00:00Z", "next": "roll back",
+					"description": "Customers: hit: 1,200 live segments\nAt stake: 61,550,000 users\nCause: copy jobs of build build-7\n" +
+						"Likely: a limit\nSince: 2000-01-01T07:00:00Z\nNext: roll back",
 				},
 				StartsAt: noon, EndsAt: "2000-01-31T12:00:00Z",
 			},

@@ -17,18 +17,19 @@ import (
 func annotations(x *segment.Alert, ends time.Time) map[string]string {
 	found := text{
 		"summary":   x.Text,
-		"customers": customers(x),
+		"customers": x.Customers,
 		"users":     users(x.Users),
 		"good":      good(x.Good),
 		"since":     date(x.Since),
 		"link":      x.Link,
+		"next":      x.Next,
 		runbook(x):  x.Runbook,
 	}
 	if !x.Upstream.IsZero() {
 		found["upstream"] = x.Upstream.String()
 	}
 	if x.Unconfirmed {
-		found["unconfirmed"] = "no ledger holds it: it ends by itself at " + date(ends) + ", also if nothing is mended"
+		found["unconfirmed"] = "the ledger could not be reached: this alert ends by itself at " + date(ends) + ", mended or not, unless a sweep finds the fault"
 	}
 	if x.About != nil {
 		maps.Copy(found, ofIncident(x.About))
@@ -45,7 +46,6 @@ func ofIncident(i *segment.Incident) text {
 		"site_groups": count.Thousands(int64(i.Members.SiteGroups)),
 		"cause":       i.Cause.String(),
 		"likely":      i.Likely,
-		"next":        "plan the reruns of everything affected (rerun.New)",
 	}
 }
 
@@ -56,10 +56,6 @@ func ofSegment(x *segment.Alert) text {
 	}
 	if len(x.Report.Findings) > 0 {
 		found["expected"], found["stored"] = x.Report.Expected.String(), x.Report.Stored.String()
-	}
-	found["next"] = "plan the reruns of the segment and of all that is made from it (rerun.New)"
-	if x.Kind == validate.Unverified {
-		found["next"] = "find out what could not be measured, and run the job again"
 	}
 	return found
 }
@@ -83,34 +79,6 @@ func description(x *segment.Alert, found text) string {
 		lines = append(lines, x.Report.String())
 	}
 	return strings.Join(lines, "\n")
-}
-
-// customers returns whether customers are hit.
-func customers(x *segment.Alert) string {
-	if x.About != nil {
-		return customersOf(&x.About.Members)
-	}
-	switch {
-	case x.Level == segment.LevelProtected:
-		return "not hit: the live segment keeps its users"
-	case x.Level == segment.LevelLive:
-		return "hit: the live segment is wrong"
-	case x.Level == segment.LevelLost100:
-		return "hit: the live segment lost all its users"
-	case x.Level != "":
-		return "hit: the live segment " + string(x.Level) + " of its users or more"
-	}
-	return ""
-}
-
-func customersOf(m *segment.Members) string {
-	switch {
-	case m.Segments == 0:
-		return ""
-	case m.Live == 0:
-		return "not hit: the live segments keep their users"
-	}
-	return "hit: " + count.Count(m.Live, "live segment") + "; protected: " + count.Thousands(int64(m.Segments-m.Live))
 }
 
 func users(n int64) string {

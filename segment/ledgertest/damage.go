@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,12 +56,13 @@ func isDamage(t *testing.T, err error, id segment.ID, reason string) {
 // sizesLost reports whether the segment's sizes are what cannot be read.
 func sizesLost(t *testing.T, l segment.Ledger, id segment.ID) bool {
 	t.Helper()
-	sizes, err := l.Sizes(t.Context(), id.In(""), 60)
-	if err == nil {
-		require.Len(t, sizes, 1, "what can be read is read")
+	s, err := l.State(t.Context(), id.In(""))
+	require.NoError(t, err)
+	isDamage(t, s.Damaged, id, "what cannot be read is no segment without sizes")
+	if !slices.Contains(s.Damaged.Columns, "state") {
+		require.Len(t, s.Sizes, 1, "what can be read is read")
 		return false
 	}
-	isDamage(t, err, id, "what cannot be read is no segment without sizes")
 	return true
 }
 
@@ -122,8 +124,11 @@ func testDamageRecords(t *testing.T, l segment.Ledger, id segment.ID) {
 
 func testDamageRefuses(t *testing.T, l segment.Ledger, id segment.ID) {
 	d := segment.Decision{By: "ann", Why: "right", At: start}
-	isDamage(t, segment.Accept(t.Context(), l, id.In(""), "r", d), id, "what would not be kept is refused")
-	isDamage(t, segment.Suspect(t.Context(), l, id.In(""), "r", d), id, "what would not be kept is refused")
+	run := segment.Selection{Keys: []segment.Key{id.In("")}, RunID: "r"}
+	_, err := segment.Accept(t.Context(), l, run, d)
+	isDamage(t, err, id, "what would not be kept is refused")
+	_, err = segment.Suspect(t.Context(), l, run, d)
+	isDamage(t, err, id, "what would not be kept is refused")
 	sizes := []validate.Size{{Users: 1, At: start.AddDate(1, 0, 0)}}
 	isDamage(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: id, Sizes: sizes}}), id, "what would not be kept is refused")
 	no := errors.New("no")
@@ -155,7 +160,8 @@ func testRepaired(t *testing.T, l segment.Ledger, id segment.ID) {
 }
 
 func testDamageForgotten(t *testing.T, l segment.Ledger, id segment.ID) {
-	require.NoError(t, segment.Forget(t.Context(), l, id.In("")))
+	gone := segment.Decision{By: "ann", Why: "it was deleted", At: start}
+	require.NoError(t, segment.Forget(t.Context(), l, segment.Selection{Keys: []segment.Key{id.In("")}}, gone))
 	s := known(t, l, id)
 	require.Nil(t, s.Damaged)
 	require.Empty(t, s.Sizes)

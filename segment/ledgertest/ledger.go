@@ -37,6 +37,10 @@ func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 		{"accept", testAccept},
 		{"accept refuses", testAcceptRefuses},
 		{"suspect", testSuspect},
+		{"candidates", testCandidates},
+		{"plans", testPlans},
+		{"runs of a segment", testRuns},
+		{"rename", testRename},
 		{"import", testImport},
 		{"forget", testForget},
 		{"selected segments", testSelected},
@@ -202,14 +206,27 @@ func testLive(t *testing.T, l segment.Ledger) {
 	r = put(t, l, id, "good", 5, func(r *segment.Record) { r.Counter = "index" })
 	size := r.Size()
 	holds(&size, "what was committed is live, and who counted it is known")
-	sizes, err := l.Sizes(t.Context(), id.In(""), 1)
+	s, err := l.State(t.Context(), id.In(""))
 	require.NoError(t, err)
+	sizes := s.Sizes
 	require.Len(t, sizes, 1)
 	require.Equal(t, "index", sizes[0].Counter, "a size is compared with those of its own counter")
 	put(t, l, id, "bad", 6, func(r *segment.Record) { r.State = segment.RunRejected })
 	holds(&size, "what was rejected leaves live what was there")
 	put(t, l, id, "lost", 7, func(r *segment.Record) { r.State = segment.RunUnknown })
 	holds(nil, "whether a commit worked that was not answered, nobody knows")
+}
+
+// ofRun selects the size of a run of a segment.
+func ofRun(id segment.ID, run string) segment.Selection {
+	return segment.Selection{Keys: []segment.Key{id.In("")}, RunID: run}
+}
+
+func accept(t *testing.T, l segment.Ledger, which segment.Selection, d segment.Decision) []segment.Affected {
+	t.Helper()
+	rerun, err := segment.Accept(t.Context(), l, which, d)
+	require.NoError(t, err)
+	return rerun
 }
 
 func testAccept(t *testing.T, l segment.Ledger) {
@@ -220,9 +237,10 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	r := put(t, l, id, "off", 77, func(r *segment.Record) { r.State, r.Report = segment.RunRejected, new(report(false)) })
 	openAlert(t, l, id)
 	d := segment.Decision{By: "ann", Why: "the rule was changed", At: start.AddDate(0, 1, 0)}
-	require.NoError(t, segment.Accept(t.Context(), l, id.In(""), "off", d))
-	require.Equal(t, []int64{77}, sizesOf(t, l, id, 60), "the baseline starts anew from the accepted size")
+	require.Equal(t, []segment.Affected{{Segment: id, Users: 77}}, accept(t, l, ofRun(id, "off"), d), "what was discarded is to be made again")
+	require.Equal(t, []int64{0, 1, 2, 3, 4, 77}, sizesOf(t, l, id, 60), "what is accepted is added, and nothing taken out")
 	s := known(t, l, id)
+	require.Equal(t, validate.LevelNew, s.Sizes[5].Level, "it is a level of its own")
 	require.NotNil(t, s.Accepted, "who accepted what, and why, is kept")
 	require.Equal(t, d.By+d.Why, s.Accepted.By+s.Accepted.Why)
 	require.True(t, d.At.Equal(s.Accepted.At))
@@ -232,13 +250,12 @@ func testAccept(t *testing.T, l segment.Ledger) {
 	require.Nil(t, states[0].Alert.Open, "what a human called right is no longer wrong")
 	require.NotNil(t, states[0].Alert.Told)
 	put(t, l, id, "next", 80)
-	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60))
-	require.NoError(t, segment.Import(t.Context(), l, []segment.SizeImport{{Segment: id, Sizes: []validate.Size{{Users: 5, At: start.AddDate(-1, 0, 0)}}}}))
-	require.Equal(t, []int64{77, 80}, sizesOf(t, l, id, 60), "what the acceptance put an end to does not come back")
-	// Zero, too: from then on zero is right.
-	put(t, l, id, "empty", 0, func(r *segment.Record) { r.State, r.At = segment.RunRejected, start.AddDate(0, 2, 0) })
-	require.NoError(t, segment.Accept(t.Context(), l, id.In(""), "empty", segment.Decision{By: "ann", Why: "sold out", At: d.At}))
-	require.Equal(t, []int64{0}, sizesOf(t, l, id, 60))
+	put(t, l, id, "empty", 0, func(r *segment.Record) {
+		r.State, r.At, r.Report = segment.RunRejected, start.AddDate(0, 2, 0), new(report(false))
+		r.Report.Stored = validate.Count(0)
+	})
+	accept(t, l, ofRun(id, "empty"), segment.Decision{By: "ann", Why: "sold out", At: d.At})
+	require.Contains(t, sizesOf(t, l, id, 60), int64(0), "zero, too")
 }
 
 func openAlert(t *testing.T, l segment.Ledger, id segment.ID) {
@@ -266,12 +283,13 @@ func testAcceptRefuses(t *testing.T, l segment.Ledger) {
 		{"a run that was never recorded has no size", id, "never", good, "never"},
 		{"nor has a segment that is not known", own(t, "unknown"), "good", good, "good"},
 		{"zero that was never read back is not zero", id, "unread", good, "unread"},
-		{"a decision is about a run", id, "", good, "runID"},
+		{"without a run it is about what an alert is about", id, "", good, "no alert is open"},
 		{"and has an author", id, "good", segment.Decision{Why: good.Why, At: start}, "Decision.By"},
 		{"and a reason", id, "good", segment.Decision{By: good.By, At: start}, "Decision.Why"},
 		{"and a time", id, "good", segment.Decision{By: good.By, Why: good.Why}, "Decision.At"},
 	} {
-		require.ErrorContains(t, segment.Accept(t.Context(), l, c.id.In(""), c.runID, c.decision), c.want, c.reason)
+		_, err := segment.Accept(t.Context(), l, ofRun(c.id, c.runID), c.decision)
+		require.ErrorContains(t, err, c.want, c.reason)
 	}
 	require.Equal(t, []int64{5}, sizesOf(t, l, id, 60), "what was refused changed nothing")
 	require.Nil(t, known(t, l, id).Accepted)
@@ -284,12 +302,16 @@ func testSuspect(t *testing.T, l segment.Ledger) {
 		put(t, l, id, fmt.Sprint("r", n), n)
 	}
 	d := segment.Decision{By: "sweep", Why: "a limit", At: start}
-	require.NoError(t, segment.Suspect(t.Context(), l, id.In(""), "r1", d))
+	suspect := func(which segment.Selection, d segment.Decision) error {
+		_, err := segment.Suspect(t.Context(), l, which, d)
+		return err
+	}
+	require.NoError(t, suspect(ofRun(id, "r1"), d))
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60), "a size that is called wrong is no measure for others")
-	require.NoError(t, segment.Suspect(t.Context(), l, id.In(""), "r1", d), "calling it wrong again changes nothing")
+	require.NoError(t, suspect(ofRun(id, "r1"), d), "calling it wrong again changes nothing")
 	require.Equal(t, []int64{0, 2}, sizesOf(t, l, id, 60))
-	require.ErrorContains(t, segment.Suspect(t.Context(), l, id.In(""), "never", d), "never")
-	require.ErrorContains(t, segment.Suspect(t.Context(), l, id.In(""), "r2", segment.Decision{Why: "w", At: start}), "Decision.By")
+	require.ErrorContains(t, suspect(ofRun(id, "never"), d), "never")
+	require.ErrorContains(t, suspect(ofRun(id, "r2"), segment.Decision{Why: "w", At: start}), "Decision.By")
 	require.Equal(t, "r2", known(t, l, id).Last.RunID, "a suspicion is no run")
 }
 
@@ -350,8 +372,9 @@ func testForget(t *testing.T, l segment.Ledger) {
 	put(t, l, stays, "r", 6)
 	openAlert(t, l, gone)
 	openAlert(t, l, stays)
-	require.NoError(t, segment.Forget(t.Context(), l, gone.In(""), own(t, "never known").In("")))
-	require.NoError(t, segment.Forget(t.Context(), l))
+	d := segment.Decision{By: "ann", Why: "it was deleted", At: start}
+	require.NoError(t, segment.Forget(t.Context(), l, segment.Selection{Keys: []segment.Key{gone.In(""), own(t, "never known").In("")}}, d))
+	require.ErrorContains(t, segment.Forget(t.Context(), l, segment.Selection{}, d), "Selection.Keys")
 	require.Empty(t, sizesOf(t, l, gone, 60))
 	told := known(t, l, gone)
 	require.NotNil(t, told.Alert.Told, "the alerter is still to be told that it is over")
@@ -466,8 +489,9 @@ func testLogOfDecisions(t *testing.T, l segment.Ledger) {
 	id := own(t, "s")
 	put(t, l, id, "r1", 5)
 	put(t, l, id, "r2", 6)
-	require.NoError(t, segment.Suspect(t.Context(), l, id.In(""), "r1", segment.Decision{By: "ann", Why: "a limit", At: start.AddDate(1, 0, 0)}))
-	require.NoError(t, segment.Accept(t.Context(), l, id.In(""), "r2", segment.Decision{By: "bob", Why: "right", At: start.AddDate(2, 0, 0)}))
+	_, err := segment.Suspect(t.Context(), l, ofRun(id, "r1"), segment.Decision{By: "ann", Why: "a limit", At: start.AddDate(1, 0, 0)})
+	require.NoError(t, err)
+	accept(t, l, ofRun(id, "r2"), segment.Decision{By: "bob", Why: "right", At: start.AddDate(2, 0, 0)})
 	decisions := []string{"s r1 suspected by ann: a limit", "s r2 accepted by bob: right"}
 	require.Equal(t, append([]string{"s r1/1 committed 5", "s r2/1 committed 6"}, decisions...), logged(t, l, segment.LogFilter{Segment: id}))
 	require.Equal(t, decisions, logged(t, l, segment.LogFilter{Segment: id, Since: start.AddDate(1, 0, 0)}), "a decision has a time")
@@ -633,7 +657,7 @@ func testCancelled(t *testing.T, l segment.Ledger) {
 	openAlert(t, l, id)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := l.Sizes(ctx, id.In(""), 5)
+	_, err := l.State(ctx, id.In(""))
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = l.Next(ctx, id.In(""))
 	require.ErrorIs(t, err, context.Canceled)

@@ -37,7 +37,7 @@ type badLedger struct {
 	*memory
 
 	deaf     string // the method that goes on whether the context is over or not
-	sizes    func(*memory, segment.Key, int) ([]validate.Size, error)
+	state    func(*memory, segment.Key) (segment.SegmentState, error)
 	record   func(*memory, segment.Record) error
 	change   func(*memory, []segment.Key, changing) error
 	segments func(*memory, segment.SegmentFilter) iter.Seq[segment.SegmentState]
@@ -63,11 +63,11 @@ func (b *badLedger) heard(ctx context.Context, method string) context.Context {
 	return ctx
 }
 
-func (b *badLedger) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
-	if b.sizes != nil && ctx.Err() == nil {
-		return b.sizes(b.memory, key, n)
+func (b *badLedger) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
+	if b.state != nil && ctx.Err() == nil {
+		return b.state(b.memory, key)
 	}
-	return b.memory.Sizes(b.heard(ctx, "Sizes"), key, n)
+	return b.memory.State(b.heard(ctx, "State"), key)
 }
 
 func (b *badLedger) Record(ctx context.Context, r segment.Record) error {
@@ -217,12 +217,12 @@ type badLedgerOf struct {
 }
 
 var badLedgers = []badLedgerOf{
-	{"misses the unknown", "a first run fails, for want of earlier sizes", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, key, n)
-		if len(sizes) == 0 && n > 0 {
-			return nil, sql.ErrNoRows
+	{"misses the unknown", "a first run fails, for want of earlier sizes", &badLedger{state: func(m *memory, key segment.Key) (segment.SegmentState, error) {
+		s, err := m.State(background, key)
+		if s.IsZero() {
+			return s, sql.ErrNoRows
 		}
-		return sizes, err
+		return s, err
 	}}, "recorder/unknown_segment"},
 	{"forgets", "a size that was committed is gone", &badLedger{record: func(m *memory, r segment.Record) error {
 		if r.State == segment.RunCommitted && r.Users == 3 {
@@ -230,14 +230,15 @@ var badLedgers = []badLedgerOf{
 		}
 		return m.Record(background, r)
 	}}, "recorder/runs_are_apart"},
-	{"reorders", "the newest size comes first", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, key, n)
-		slices.Reverse(sizes)
-		return sizes, err
+	{"reorders", "the newest size comes first", &badLedger{state: func(m *memory, key segment.Key) (segment.SegmentState, error) {
+		s, err := m.State(background, key)
+		slices.Reverse(s.Sizes)
+		return s, err
 	}}, "recorder/late_records"},
-	{"returns the first sizes", "a segment is judged by what it was a year ago", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, key, segment.KeptSizes)
-		return sizes[:min(len(sizes), max(n, 0))], err
+	{"returns the first sizes", "a segment is judged by what it was a year ago", &badLedger{state: func(m *memory, key segment.Key) (segment.SegmentState, error) {
+		s, err := m.State(background, key)
+		s.Sizes = s.Sizes[:min(len(s.Sizes), 35)]
+		return s, err
 	}}, "recorder/last_sizes"},
 	{"rounds times up", "a size is of a later time than the run that reads it", recording(func(r *segment.Record) {
 		r.At = r.At.Truncate(time.Microsecond).Add(time.Microsecond)
@@ -348,12 +349,12 @@ var badLedgers = []badLedgerOf{
 			s.Live = &validate.Size{Users: s.Last.Users, Read: s.Last.Read, At: s.Last.At}
 		}
 	}), "what_is_live"},
-	{"forgets who counted", "an index's count is compared with a table's", &badLedger{sizes: func(m *memory, key segment.Key, n int) ([]validate.Size, error) {
-		sizes, err := m.Sizes(background, key, n)
-		for i := range sizes {
-			sizes[i].Counter = ""
+	{"forgets who counted", "an index's count is compared with a table's", &badLedger{state: func(m *memory, key segment.Key) (segment.SegmentState, error) {
+		s, err := m.State(background, key)
+		for i := range s.Sizes {
+			s.Sizes[i].Counter = ""
 		}
-		return sizes, err
+		return s, err
 	}}, "what_is_live"},
 
 	{"keeps alerts alone", "what a human accepted is forgotten", changed(func(before segment.SegmentState, s *segment.SegmentState) {
@@ -366,6 +367,23 @@ var badLedgers = []badLedgerOf{
 			s.Sizes = before.Sizes
 		}
 	}), "suspect"},
+	{"forgets candidates", "what stands for a week is never learned", showing(func(s *segment.SegmentState) { s.Candidates = nil }), "candidates"},
+	{"keeps sizes alone of a record", "a level that was learned is forgotten the next day", showing(func(s *segment.SegmentState) {
+		for i := range s.Sizes {
+			s.Sizes[i].Level = ""
+		}
+		for i := range s.Candidates {
+			s.Candidates[i].Level = ""
+		}
+	}), "candidates"},
+	{"forgets plans", "what was planned is a ticket", showing(func(s *segment.SegmentState) { s.Excuses = nil }), "plans"},
+	{"forgets that a plan was used", "people are told that it was not", showing(func(s *segment.SegmentState) {
+		for i := range s.Excuses {
+			s.Excuses[i].Used = false
+		}
+	}), "plans"},
+	{"forgets runs", "a job that stopped is healthy", showing(func(s *segment.SegmentState) { s.Runs.Times = nil }), "runs_of_a_segment"},
+	{"forgets the last good run", "a job that fails each night is healthy", showing(func(s *segment.SegmentState) { s.Runs.Good = time.Time{} }), "runs_of_a_segment"},
 	{"forgets who was unguarded", "sizes that nobody checked pass for checked ones", changed(func(_ segment.SegmentState, s *segment.SegmentState) {
 		for i := range s.Sizes {
 			s.Sizes[i].Unguarded = false
@@ -535,7 +553,7 @@ var badLedgers = []badLedgerOf{
 	{"loses the overlap", "a size is called live that may not be", recording(func(r *segment.Record) { r.Overlapped = false; r.Number = 0 }), "overlapped"},
 	{"is deaf in Lock", "a lease is taken for whoever was told to stop", &badLedger{deaf: "Lock"}, "cancelled"},
 	{"is deaf in Next", "a run begins that was told to stop", &badLedger{deaf: "Next"}, "cancelled"},
-	{"is deaf in Sizes", "what was told to stop goes on", &badLedger{deaf: "Sizes"}, "cancelled"},
+	{"is deaf in State", "what was told to stop goes on", &badLedger{deaf: "State"}, "cancelled"},
 	{"is deaf in Record", "a size is recorded though its run was told to stop", &badLedger{deaf: "Record"}, "cancelled"},
 	{"is deaf in Change", "an alert is closed though nobody waits for it", &badLedger{deaf: "Change"}, "cancelled"},
 	{"is deaf in Segments", "a sweep goes on", &badLedger{deaf: "Segments"}, "cancelled"},

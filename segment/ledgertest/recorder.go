@@ -221,8 +221,10 @@ var recorderCases = []struct {
 // time.
 func sizesOf(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
-	sizes, err := h.Sizes(t.Context(), id.In(""), n)
+	s, err := h.State(t.Context(), id.In(""))
 	require.NoError(t, err)
+	require.Equal(t, id, s.Segment)
+	sizes := s.Sizes[max(0, len(s.Sizes)-n):]
 	for i, size := range sizes {
 		require.False(t, i > 0 && size.At.Before(sizes[i-1].At), "sizes are not in order of time: %v", sizes)
 		counts = append(counts, size.Users)
@@ -244,10 +246,10 @@ func testTimes(t *testing.T, h segment.Recorder) {
 	for i, at := range times {
 		require.NoError(t, h.Record(t.Context(), with(rec(strconv.Itoa(i), 1, segment.RunCommitted, 1), func(r *segment.Record) { r.Segment, r.At = id, at })))
 	}
-	sizes, err := h.Sizes(t.Context(), id.In(""), len(times))
+	s, err := h.State(t.Context(), id.In(""))
 	require.NoError(t, err)
-	require.Len(t, sizes, len(times))
-	for i, size := range sizes {
+	require.Len(t, s.Sizes, len(times))
+	for i, size := range s.Sizes {
 		require.Equal(t, int64(2), size.Read)
 		require.False(t, size.At.After(times[i]), "%v is after %v", size.At, times[i])
 		require.WithinDuration(t, times[i], size.At, time.Microsecond)
@@ -261,11 +263,17 @@ func testLast(t *testing.T, h segment.Recorder) {
 		all = append(all, n)
 		require.NoError(t, h.Record(t.Context(), with(rec(strconv.FormatInt(n, 10), 1, segment.RunCommitted, n), func(r *segment.Record) { r.Segment = id })))
 	}
-	for _, n := range []int{1, 2, 30, 59, 60} {
-		require.Equal(t, all[60-n:], sizesOf(t, h, id, n), "the last %d, oldest first", n)
+	require.Equal(t, all[60-35:], sizesOf(t, h, id, 35), "those of the last 35 days, oldest first")
+	var b validate.Baseline
+	for n := range int64(60) {
+		b.Add(validate.Size{Users: n, At: rec("", 1, segment.RunCommitted, n).At})
 	}
-	require.Empty(t, sizesOf(t, h, id, 0), "no sizes were asked for")
-	require.Empty(t, sizesOf(t, h, id, -1), "nor here")
+	var kept []int64
+	for _, size := range b.Sizes {
+		kept = append(kept, size.Users)
+	}
+	require.Equal(t, kept, sizesOf(t, h, id, 1000), "and of those before what a Baseline keeps")
+	require.Empty(t, sizesOf(t, h, segment.ID{SiteGroup: "last" + t.Name(), Name: "unknown"}, 60), "of a segment that is not known there are none")
 }
 
 // Ids that a database may take for one another.

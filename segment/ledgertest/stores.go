@@ -26,9 +26,10 @@ func in(t *testing.T, l segment.Recorder, key segment.Key, run string, n int64) 
 // usersIn returns the baseline of a segment in a store.
 func usersIn(t *testing.T, l segment.Recorder, key segment.Key) (users []int64) {
 	t.Helper()
-	sizes, err := l.Sizes(t.Context(), key, 10)
+	state, err := l.State(t.Context(), key)
 	require.NoError(t, err)
-	for _, s := range sizes {
+	require.Equal(t, key, state.Key())
+	for _, s := range state.Sizes {
 		users = append(users, s.Users)
 	}
 	return users
@@ -57,10 +58,12 @@ func testStores(t *testing.T, l segment.Ledger) {
 	}
 	again := with(rec("r", 1, segment.RunCommitted, 3), func(r *segment.Record) { r.Segment, r.Store = crm.Segment, crm.Store })
 	require.ErrorIs(t, l.Record(t.Context(), again), segment.ErrSuperseded)
-	require.NoError(t, segment.Suspect(t.Context(), l, ads, "r", segment.Decision{By: "ann", Why: "a limit", At: start}))
+	d := segment.Decision{By: "ann", Why: "a limit", At: start}
+	_, err := segment.Suspect(t.Context(), l, segment.Selection{Keys: []segment.Key{ads}, RunID: "r"}, d)
+	require.NoError(t, err)
 	require.Empty(t, usersIn(t, l, ads))
 	require.Equal(t, []int64{3}, usersIn(t, l, crm))
-	require.NoError(t, segment.Forget(t.Context(), l, unnamed))
+	require.NoError(t, segment.Forget(t.Context(), l, segment.Selection{Keys: []segment.Key{unnamed}}, d))
 	require.Equal(t, []segment.Key{ads, crm}, keysOf(t, l, segment.SegmentFilter{}))
 	for s, err := range l.Segments(t.Context(), segment.SegmentFilter{Segment: crm.Segment, Store: &crm.Store}) {
 		require.NoError(t, err)
@@ -125,7 +128,7 @@ func testLogOfStores(t *testing.T, l segment.Ledger) {
 	_, ads, crm := stores(t)
 	in(t, l, ads, "r", 1)
 	in(t, l, crm, "r", 2)
-	require.NoError(t, segment.Accept(t.Context(), l, crm, "r", segment.Decision{By: "ann", Why: "right", At: start}))
+	accept(t, l, segment.Selection{Keys: []segment.Key{crm}, RunID: "r"}, segment.Decision{By: "ann", Why: "right", At: start})
 	var found []string
 	for e, err := range l.Log(t.Context(), segment.LogFilter{Segment: crm.Segment}) {
 		require.NoError(t, err)

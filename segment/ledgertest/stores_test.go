@@ -5,17 +5,16 @@ import (
 	"slices"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // badStores take segments of different stores for the same, one way each.
 var badStores = []badLedgerOf{
-	{"has one baseline for all stores", "a small store is judged by a large one", &badLedger{sizes: func(m *memory, key segment.Key, n int) (found []validate.Size, err error) {
+	{"has one baseline for all stores", "a small store is judged by a large one", &badLedger{state: func(m *memory, key segment.Key) (found segment.SegmentState, err error) {
+		found.Segment, found.Store = key.Segment, key.Store
 		for _, s := range all(m, segment.SegmentFilter{Segment: key.Segment}) {
-			found = append(found, s.Sizes...)
+			found.Add(s.Sizes...)
 		}
-		slices.SortFunc(found, func(a, b validate.Size) int { return a.At.Compare(b.At) })
-		return found[max(0, len(found)-max(n, 0)):], nil
+		return found, nil
 	}}, "stores"},
 	{"has one commit row for all stores", "runs into different stores hold each other back", &badLedger{lock: func(m *memory, key segment.Key, change locking) error {
 		return m.Lock(background, key.Segment.In(""), change)

@@ -34,6 +34,10 @@
 // [Except] leaves out faults that cannot happen to a job: [LagsAWhile] and
 // [LagsForever] where reading back is never behind, as in a job's own transaction.
 //
+// A job that asks a model ([Store.Model]) takes [LookalikeFaults]. One that writes into a
+// store that keeps a user once, such as a set, takes [KeepsOnce], alone and together with
+// others.
+//
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged
 // ([Store.Stage]) or holds generations in place ([Store.InPlace]), read back,

@@ -1,18 +1,22 @@
 package segmenttest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// Faults returns all faults of this package, in the order in which TestJob tries
-// them.
+// Faults returns the faults that can happen to every job, in the order in which TestJob
+// tries them. Those of a model and KeepsOnce are not among them.
 func Faults() []Fault {
 	return []Fault{
 		StopsAt10000, StopsAtOddNumber, DropsPage, RepeatsPage, CappedBehindMapping, ReadFails,
 		UploadsNothing, FailsWriteSilently, LosesShard, DropsOnePercent, KeepsStaleRows,
+		LowersIDs, TrimsIDs, HashesIDs,
 		LagsAWhile, LagsForever, ShowsYesterday, ReadBackFails,
 		CommitFails, OlderAttempt,
 	}
@@ -150,6 +154,76 @@ var (
 	}
 )
 
+// Faults of storing that leave the number of users as it is. A job that only counts lets
+// them through, and leaves them out.
+var (
+	// LowersIDs stores ids in lower case. Wanted: Different.
+	LowersIDs = Fault{
+		name: "LowersIDs",
+		why:  "The destination stores ids in lower case, as a column does that is normalised. There are as many users as there should be, and nobody finds them by their ids: only which they are tells.",
+		set:  rewriting(strings.ToLower),
+		want: found(validate.Different),
+	}
+	// TrimsIDs stores the first ten characters of ids, so that several users have one
+	// id. Wanted: Different or Repeated.
+	TrimsIDs = Fault{
+		name: "TrimsIDs",
+		why:  "The destination cuts ids to ten characters without a word, as a column does that is too narrow. Ten users become one, ten times.",
+		set:  rewriting(func(user string) string { return user[:min(10, len(user))] }),
+		want: found(validate.Different, validate.Repeated),
+	}
+	// HashesIDs stores hashes in place of ids. Wanted: Different.
+	HashesIDs = Fault{
+		name: "HashesIDs",
+		why:  "The destination hashes ids again that were hashed before, as an API does that takes both. There are as many users as there should be, and it matches none.",
+		set: rewriting(func(user string) string {
+			sum := sha256.Sum256([]byte(user))
+			return hex.EncodeToString(sum[:])
+		}),
+		want: found(validate.Different),
+	}
+)
+
+// LookalikeFaults returns Faults and those of a model, for a job that asks Store.Model.
+func LookalikeFaults() []Fault { return append(Faults(), ModelFindsHalf, ModelFindsNobody) }
+
+// Faults of a model. What it puts out is its own word for how many users there should
+// be, and all of them are stored; only the seed tells.
+var (
+	// ModelFindsHalf leaves out every second user. Wanted: Short or Dropped.
+	ModelFindsHalf = Fault{
+		name: "ModelFindsHalf",
+		why: "The model finds half of the users that are like the seed, as one does that lost a feature. " +
+			"What it found is what is stored; how many it found for each of the seed (Policy.Mapping), or the segment's history, tells.",
+		set: set(func(broken *flaws) {
+			broken.unlike = func(users []string) []string {
+				return without(users, func(i int, _ string) bool { return i%2 == 1 })
+			}
+		}),
+		want: found(validate.Short, validate.Dropped),
+	}
+	// ModelFindsNobody finds no users. Wanted: Empty or Short.
+	ModelFindsNobody = Fault{
+		name: "ModelFindsNobody",
+		why:  "The model finds nobody and reports success. Nobody is what is stored, as many as it found.",
+		set:  set(func(broken *flaws) { broken.unlike = func([]string) []string { return nil } }),
+		want: found(validate.Empty, validate.Short),
+	}
+)
+
+// KeepsOnce is a destination that keeps a user once, as a set does, and a source that has
+// some twice. Wanted: a pass. It is for jobs whose rule says so (Policy.Distinct); to
+// others it is a loss. Compose it with faults of storing, which must not hide among the
+// users that are there twice:
+//
+//	segmenttest.TestJob(t, job, segmenttest.KeepsOnce, segmenttest.KeepsOnce.With(segmenttest.DropsOnePercent))
+var KeepsOnce = Fault{
+	name: "KeepsOnce",
+	why: "The source has one user in twenty twice, and the destination keeps each once. Nobody is lost, and the job must pass: " +
+		"a rule with Policy.Distinct does. A tolerance does, too, and lets as many be lost.",
+	set: set(func(broken *flaws) { broken.once = true }),
+}
+
 // Faults of reading back. An answer that is late, old or missing proves nothing.
 var (
 	// LagsAWhile counts writes a minute after they were acknowledged. Wanted: a
@@ -216,6 +290,16 @@ func reading(misread func([]string) []string) []func(*flaws) {
 
 func writing(miswrite func(users []string, acknowledged int) []string) []func(*flaws) {
 	return set(func(broken *flaws) { broken.miswrite = append(broken.miswrite, miswrite) })
+}
+
+func rewriting(rewrite func(string) string) []func(*flaws) {
+	return writing(func(users []string, _ int) []string {
+		rewritten := make([]string, len(users))
+		for i, user := range users {
+			rewritten[i] = rewrite(user)
+		}
+		return rewritten
+	})
 }
 
 func without(users []string, lost func(i int, user string) bool) (kept []string) {

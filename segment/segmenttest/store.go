@@ -101,6 +101,20 @@ func (s *Store) Map(user string) (mapped string, ok bool) {
 	return counterpart(user)
 }
 
+// Model returns the users that are like those of the seed, for a job that makes a
+// lookalike of the source's users: they, and as many again. A job that copies never calls
+// it.
+func (s *Store) Model(seed []string) (found []string) {
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.models = true
+	if found = similar(seed); w.unlike != nil {
+		return w.unlike(found)
+	}
+	return found
+}
+
 // Stage returns a place beside the live segment, of this attempt alone.
 func (s *Store) Stage() *Target {
 	return &Target{store: s, stamp: s.Run().ID + ", staged by attempt " + strconv.Itoa(s.attempt)}

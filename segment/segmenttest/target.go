@@ -9,7 +9,7 @@ import (
 )
 
 // A Target is where one attempt writes: staged, or in place under a stamp. Its
-// users are kept as often as they are written. It is safe for concurrent use.
+// users are kept as often as they are written, but for KeepsOnce. It is safe for concurrent use.
 type Target struct {
 	store   *Store
 	stamp   string
@@ -34,9 +34,24 @@ func (t *Target) Write(ctx context.Context, users []string) error {
 	for _, miswrite := range w.miswrite {
 		kept = miswrite(kept, g.acknowledged)
 	}
+	if w.once {
+		kept = g.unseen(kept)
+	}
 	g.rows = append(g.rows, rowsOf(kept, time.Now())...)
 	g.acknowledged += len(users)
 	return nil
+}
+
+// unseen returns the users that the generation does not hold yet, each once.
+func (g *generation) unseen(users []string) []string {
+	if g.seen == nil {
+		g.seen = map[string]bool{}
+	}
+	return without(users, func(_ int, user string) bool {
+		before := g.seen[user]
+		g.seen[user] = true
+		return before
+	})
 }
 
 // Count reads back how many users are stored, and says up to when that is
@@ -50,11 +65,24 @@ func (t *Target) Count(ctx context.Context) (validate.Summary, error) {
 }
 
 // Summarize reads back which users are stored, and says up to when that is
-// complete.
+// complete. A check may ask again for the users that are in question (validate.InQuestion),
+// as it may ask sqlsegment's.
 func (t *Target) Summarize(ctx context.Context) (validate.Summary, error) {
+	s, err := t.digest(ctx)
+	return s.WithRemeasure(t.digest), err
+}
+
+// digest digests the users that are in question, all where none is.
+func (t *Target) digest(ctx context.Context) (validate.Summary, error) {
 	users, asOf, err := t.readBack(ctx)
 	if err != nil {
 		return validate.Summary{}, err
+	}
+	if asked := validate.InQuestion(ctx); asked != nil {
+		users = without(users, func(_ int, user string) bool {
+			missing, _ := asked.Of(user)
+			return missing == 0
+		})
 	}
 	return digested(users).AsOf(asOf), nil
 }

@@ -26,6 +26,7 @@ type variant struct {
 	counted bool                     // counts users where the others digest them
 	teed    bool                     // digests users one by one as they flow past
 	mapped  bool                     // maps ids
+	models  bool                     // asks the model
 	inPlace func(segment.Run) string // the stamp to write under; nil: staged
 	wide    bool                     // writes all pages at once
 	admit   bool                     // has the guard judge what was read before the first write
@@ -59,6 +60,10 @@ func (v *variant) job(ctx context.Context, s *Store) (err error) {
 		run.Expected = v.expects(&read)
 	}
 	run.Read = v.summary(&read)
+	if v.models {
+		run.Job = segment.Lookalike(run.Job.To, run.Job.From...)
+		pages = slices.Collect(slices.Chunk(s.Model(slices.Concat(pages...)), pageUsers))
+	}
 	if v.admit {
 		if _, err := guard.Admit(ctx, run); err != nil {
 			return err
@@ -67,7 +72,7 @@ func (v *variant) job(ctx context.Context, s *Store) (err error) {
 	if err := v.write(ctx, s, target, pages, &wrote); err != nil {
 		return errors.Join(err, target.Discard(ctx))
 	}
-	if v.mapped {
+	if v.mapped || v.models {
 		run.Written = v.summary(&wrote)
 	}
 	run.WrittenAt, run.Stored, run.Staging.Commit, run.Staging.Discard = time.Now(), target.Summarize, target.Publish, target.Discard

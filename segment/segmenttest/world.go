@@ -23,6 +23,7 @@ type world struct {
 	generations map[string]*generation // what the destination holds, by stamp
 	live        []string               // the stamps that are live
 	maps        bool                   // the job maps ids
+	models      bool                   // the job asks a model
 }
 
 // flaws are what faults set. Without any, the world is healthy.
@@ -31,6 +32,8 @@ type flaws struct {
 	misread   []func([]string) []string      // what reading makes of the source's users
 	readFails bool                           // in the middle
 	miswrite  []func([]string, int) []string // what is stored of a write whose first user is the n-th
+	once      bool                           // the source has some users twice, the destination keeps each once
+	unlike    func([]string) []string        // what becomes of what the model finds; nil: nothing
 	stale     bool                           // the destination begins with users that are gone from the source
 	behind    time.Duration                  // how far counts are behind writes
 	frozen    bool                           // counts never show what this job wrote
@@ -43,6 +46,7 @@ type flaws struct {
 type generation struct {
 	rows         []row
 	acknowledged int // users, stored or not
+	seen         map[string]bool
 }
 
 // A row is one user in the destination.
@@ -54,6 +58,7 @@ type row struct {
 const (
 	sourceUsers = 12_310 // no limit of anything, no whole number of pages
 	pageUsers   = 1000
+	twiceEvery  = 20                       // users, where some are there twice
 	gonePercent = 2                        // of yesterday's users are gone today, and as many are new
 	yesterdays  = "segmenttest: yesterday" // the stamp of what is live before the job runs
 )
@@ -61,7 +66,12 @@ const (
 func newWorld(f Fault) *world {
 	w := &world{ledger: segment.NewMemory(), ago: time.Now().Add(-time.Hour), generations: map[string]*generation{}}
 	f.inject(&w.flaws)
-	w.source = numbered("user", cmp.Or(w.users, sourceUsers))
+	w.source = numbered("User", cmp.Or(w.users, sourceUsers))
+	if w.once {
+		for i := 0; i < len(w.source); i += twiceEvery {
+			w.source[min(i+1, len(w.source)-1)] = w.source[i]
+		}
+	}
 	w.generations[yesterdays] = &generation{rows: rowsOf(w.old(), w.ago)}
 	w.live = []string{yesterdays}
 	return w
@@ -94,16 +104,31 @@ func (w *world) old() []string {
 // right returns the segment as it should be today, sorted, with the ids that the job
 // gives its users.
 func (w *world) right() []string {
-	if !w.maps {
-		return slices.Clone(w.source)
-	}
-	var all []string
-	for _, user := range w.source {
-		if mapped, ok := counterpart(user); ok {
-			all = append(all, mapped)
+	all := slices.Clone(w.source)
+	switch {
+	case w.models:
+		all = similar(w.source)
+	case w.maps:
+		all = all[:0]
+		for _, user := range w.source {
+			if mapped, ok := counterpart(user); ok {
+				all = append(all, mapped)
+			}
 		}
 	}
+	if w.once {
+		all = slices.Compact(all)
+	}
 	return all
+}
+
+// similar returns the users that a model finds for a seed, sorted where that is: it, and
+// as many again.
+func similar(seed []string) (found []string) {
+	for _, user := range seed {
+		found = append(found, user, user+"-like")
+	}
+	return found
 }
 
 // counterpart returns a user's id in the other site group, where one in five has

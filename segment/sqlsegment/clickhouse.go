@@ -82,6 +82,17 @@ SELECT segmentguard_id, segmentguard_a, segmentguard_b, toInt64(count()) FROM %s
 WHERE segmentguard_a IN (%s) GROUP BY segmentguard_id, segmentguard_a, segmentguard_b%s`, c.canonical, f.hold, f.a, f.b, subquery(u, c), among, wholeAnswers)
 }
 
+// list has a LEFT JOIN yield NULL where there is no row, as it does everywhere else: count
+// would count the empty text that stands there.
+func (clickHouse) list(l *Listing, columns []string, fresh string) string {
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = quoteClickHouse(c)
+	}
+	s := listingSQL{text: "toString(%s)", id: "concat(replaceAll(replaceAll(%s, '%%', '%%25'), '/', '%%2F'), '/', %s)", bytes: "%s"}
+	return s.list(quoted, "(\n"+l.Query+"\n)", fresh) + wholeAnswers + ", join_use_nulls = 1"
+}
+
 func (clickHouse) native(string) formula {
 	return formula{
 		hash: "clickhouse/sipHash64,cityHash64", hold: "segmentguard_id",
@@ -150,6 +161,9 @@ func plainIDs(u *Users, c column) (id, named, from string) {
 // subquery returns the query as a table with the column id. A table in WITH has no
 // list of columns in ClickHouse.
 func subquery(u *Users, c column) string {
-	name := "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(c.name) + "`"
-	return "(SELECT " + name + " AS id FROM (\n" + u.Query + "\n)) AS t"
+	return "(SELECT " + quoteClickHouse(c.name) + " AS id FROM (\n" + u.Query + "\n)) AS t"
+}
+
+func quoteClickHouse(column string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(column) + "`"
 }

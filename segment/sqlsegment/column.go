@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 )
@@ -16,26 +17,34 @@ type column struct {
 // findColumn asks for no rows at all, only for the columns: PostgreSQL would count
 // the first of several without a word.
 func (u *Users) findColumn(ctx context.Context, q Queryer, d usersDialect) (c column, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT * FROM (\n"+u.Query+"\n) AS t LIMIT 0", u.Args...)
+	types, err := columnsOf(ctx, q, u.Query, u.Args)
 	if err != nil {
-		return c, fmt.Errorf("preparing the query: %w", err)
+		return c, err
+	}
+	if len(types) != 1 {
+		names := make([]string, len(types))
+		for i, t := range types {
+			names[i] = t.Name()
+		}
+		return c, badInput("Users.Query", fmt.Sprintf("one of %d columns (%s)", len(names), strings.Join(names, ", ")), "one column, the ids")
+	}
+	c.name, c.kind = types[0].Name(), types[0].DatabaseTypeName()
+	c.canonical = d.canonical(c.kind)
+	return c, nil
+}
+
+// columnsOf returns the columns of a query.
+func columnsOf(ctx context.Context, q Queryer, query string, args []any) (types []*sql.ColumnType, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT * FROM (\n"+query+"\n) AS t LIMIT 0", args...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the query: %w", err)
 	}
 	defer func() { err = also(err, "closing", rows.Close()) }()
-	columns, err := rows.Columns()
-	if err != nil {
-		return c, fmt.Errorf("preparing the query: %w", err)
+	if types, err = rows.ColumnTypes(); err != nil {
+		return nil, fmt.Errorf("preparing the query: %w", err)
 	}
-	if len(columns) != 1 {
-		return c, badInput("Users.Query", fmt.Sprintf("one of %d columns (%s)", len(columns), strings.Join(columns, ", ")), "one column, the ids")
-	}
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return c, fmt.Errorf("preparing the query: %w", err)
-	}
-	c.name, c.kind = columns[0], types[0].DatabaseTypeName()
-	c.canonical = d.canonical(c.kind)
 	rows.Next() // some drivers tell of an error as late as here
-	return c, rows.Err()
+	return types, rows.Err()
 }
 
 // source returns the query as a table with the column id: what to put before a

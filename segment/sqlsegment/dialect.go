@@ -36,7 +36,7 @@ var dialects = []struct {
 }
 
 // A usersDialect is what Users needs to know of a database.
-type usersDialect interface {
+type usersDialect interface { //nolint:interfacebloat // as a language
 	// canonical returns the SQL that makes the canonical text of the column id of
 	// a type, as the driver names it; "" for a type that holds no ids.
 	canonical(kind string) string
@@ -59,6 +59,10 @@ type usersDialect interface {
 	// gives the same in every engine. One without sums has the ids streamed.
 	native(kind string) formula
 	portable() formula
+	// list returns the query of a listing whose columns are called so: each name of a
+	// segment's id as bytes, users, whether any of them is NULL, and the condition fresh;
+	// in byte order of the ids' texts.
+	list(l *Listing, columns []string, fresh string) string
 	// fresh returns the SQL of whether a query sees all that was acknowledged
 	// before it began. alone says that each query is a transaction of its own.
 	fresh(alone bool) string
@@ -80,8 +84,8 @@ type transactor interface { //nolint:interfacebloat // as a language
 	// exclusive calls do while no other process migrates this database. Where
 	// definitions are part of transactions all of it is kept, or nothing.
 	exclusive(ctx context.Context, db *sql.DB, do func(session) error) error
-	// isolation returns how transactions of our own begin.
-	isolation() *sql.TxOptions
+	// write calls do in a transaction of our own.
+	write(ctx context.Context, b beginner, do func(session) error) error
 	// conflict reports whether only a lock, or the order of transactions, was against
 	// a transaction that failed.
 	conflict(err error) bool

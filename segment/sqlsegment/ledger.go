@@ -10,7 +10,6 @@ import (
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/retry"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // A Ledger is a segment.Ledger in a database. It is safe for concurrent use, and
@@ -36,13 +35,13 @@ func NewLedger(db *sql.DB, d Dialect) (*Ledger, error) {
 	return &Ledger{db: db, dialect: dialect}, nil
 }
 
-// Sizes implements segment.Ledger.
-func (l *Ledger) Sizes(ctx context.Context, key segment.Key, n int) (found []validate.Size, err error) {
+// State implements segment.Ledger.
+func (l *Ledger) State(ctx context.Context, key segment.Key) (found segment.SegmentState, err error) {
 	err = l.read(ctx, func(s session) error {
-		found, err = sizes(ctx, s, l.dialect, key, n)
+		found, err = readState(ctx, s, l.dialect, key)
 		return err
 	})
-	return found, wrap("reading the sizes of "+key.String(), l.waited(ctx, nil, err))
+	return found, wrap("reading what is known of "+key.String(), l.waited(ctx, nil, err))
 }
 
 // Record implements segment.Ledger.
@@ -112,12 +111,12 @@ func (r *txRecorder) ready(ctx context.Context) error {
 	return r.ledger.ready(ctx, r.tx)
 }
 
-// Sizes implements segment.Recorder.
-func (r *txRecorder) Sizes(ctx context.Context, key segment.Key, n int) (found []validate.Size, err error) {
+// State implements segment.Recorder.
+func (r *txRecorder) State(ctx context.Context, key segment.Key) (found segment.SegmentState, err error) {
 	if err = r.ready(ctx); err == nil {
-		found, err = sizes(ctx, r.tx, r.ledger.dialect, key, n)
+		found, err = readState(ctx, r.tx, r.ledger.dialect, key)
 	}
-	return found, r.failed("reading the sizes of "+key.String(), err)
+	return found, r.failed("reading what is known of "+key.String(), err)
 }
 
 // Record implements segment.Recorder.
@@ -158,7 +157,7 @@ func (l *Ledger) write(ctx context.Context, do func(session) error) error {
 			if err := l.ready(ctx, b); err != nil {
 				return err
 			}
-			return transaction(ctx, b, l.dialect.isolation(), do)
+			return l.dialect.write(ctx, b, do)
 		})
 	})
 }

@@ -271,7 +271,7 @@ func readEntry(scan scanner) (e loggedEntry, column string, err error) {
 const pruned = 5000
 
 // pruneable selects what nobody decided, from before a time.
-const pruneable = "at < ? AND action IN ('recorded', 'opened', 'worse', 'told', 'over')"
+const pruneable = "at < ? AND action IN ('recorded', 'opened', 'worse', 'told', 'over', 'lacked')"
 
 // pruneByID is ledgerDialect.prune where a DELETE has no LIMIT.
 const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segmentguard_log WHERE " + pruneable + " LIMIT ?)"

@@ -45,6 +45,14 @@ func (mySQL) cells(*Users, formula, column, int) (string, []lane) { return "", n
 
 func (mySQL) find(*Users, formula, column, string) string { return "" }
 
+func (mySQL) list(l *Listing, columns []string, fresh string) string {
+	s := listingSQL{
+		text: "CONVERT(%s USING utf8mb4)", id: "CONCAT(REPLACE(REPLACE(%s, '%%', '%%25'), '/', '%%2F'), '/', %s)",
+		bytes: "CAST(%s AS BINARY)", // as bytes, which no connection's character set turns into ????
+	}
+	return s.listNamed(l, columns, fresh) + noLimit
+}
+
 // native returns the portable formula: MySQL has no fast hash.
 func (d mySQL) native(string) formula { return d.portable() }
 
@@ -97,9 +105,11 @@ func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) 
 	return do(conn)
 }
 
-// isolation avoids the locks on gaps beside what is read that MySQL takes by
+// write avoids the locks on gaps beside what is read that MySQL takes by
 // default.
-func (mySQL) isolation() *sql.TxOptions { return &sql.TxOptions{Isolation: sql.LevelReadCommitted} }
+func (mySQL) write(ctx context.Context, b beginner, do func(session) error) error {
+	return transaction(ctx, b, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, do)
+}
 
 // mySQLMigrations keep ids as bytes, not characters: no collation takes one id for
 // another. MySQL keeps each definition at once, so all may run again.

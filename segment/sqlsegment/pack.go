@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -22,7 +23,8 @@ const (
 	packed1 = 1 // Accepted begins with a run, and RunPassed was called "accepted"
 	packed2 = 2 // without numbers
 	packed3 = 3 // without a checksum
-	packed4 = 4
+	packed4 = 4 // without levels, candidates, excuses and runs; the flags are one byte
+	packed5 = 5
 )
 
 // checksumSize is the size of the checksum that ends the form: a bit that flipped may
@@ -44,42 +46,43 @@ func unseal(data []byte) ([]byte, error) {
 }
 
 const (
-	withLast byte = 1 << iota
+	withLast int64 = 1 << iota
 	withAccepted
 	withLive
 	lastIsLive // Last.Live; from packed2 on
 	lastOverlapped
 	lastSettled
+	withCandidates // from packed5 on
+	withExcuses
+	withRuns
 )
 
 // pack writes s, but for its segment and its alert, which have columns of their own.
 func pack(s *segment.SegmentState) []byte {
 	p := packer{counters: map[string]int64{}}
-	for i := range s.Sizes {
-		p.counter(s.Sizes[i].Counter)
-	}
-	last := withoutReport(s.Last)
-	var flags byte
-	if last != (segment.Record{}) {
-		flags |= withLast
-	}
-	if s.Accepted != nil {
-		flags |= withAccepted
-	}
-	if s.Live != nil {
-		flags |= withLive
-	}
-	for flag, set := range map[byte]bool{lastIsLive: last.Live, lastOverlapped: last.Overlapped, lastSettled: last.Settled} {
-		if set {
-			flags |= flag
+	for _, sizes := range [][]validate.Size{s.Sizes, s.Candidates} {
+		for i := range sizes {
+			p.counter(sizes[i].Counter)
 		}
 	}
-	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed4, flags)
+	last := withoutReport(s.Last)
+	flags := flagsOf(s, &last)
+	p.data = append(make([]byte, 0, 64+12*len(s.Sizes)), packed5)
+	p.int(flags)
 	p.int(int64(len(p.names)))
 	for _, name := range p.names {
 		p.text(name)
 	}
 	p.sizes(s.Sizes)
+	if flags&withCandidates != 0 {
+		p.sizes(s.Candidates)
+	}
+	if flags&withExcuses != 0 {
+		p.excuses(s.Excuses)
+	}
+	if flags&withRuns != 0 {
+		p.runs(&s.Runs)
+	}
 	if flags&withLast != 0 {
 		p.last(&last)
 	}
@@ -96,6 +99,24 @@ func pack(s *segment.SegmentState) []byte {
 	}
 	p.int(s.Number)
 	return binary.LittleEndian.AppendUint32(p.data, crc32.Checksum(p.data, castagnoli))
+}
+
+// flagsOf says what of a state is packed.
+func flagsOf(s *segment.SegmentState, last *segment.Record) (flags int64) {
+	for i, set := range [...]bool{
+		*last != (segment.Record{}), s.Accepted != nil, s.Live != nil, last.Live, last.Overlapped, last.Settled,
+		len(s.Candidates) > 0, len(s.Excuses) > 0, ran(&s.Runs),
+	} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	return flags
+}
+
+// ran reports whether there is anything to pack of a segment's runs.
+func ran(r *segment.Runs) bool {
+	return len(r.Times) > 0 || !r.Good.IsZero() || !r.Since.IsZero() || r.RunID != "" || r.Rejected+r.Unverified+r.Failed > 0
 }
 
 // withoutReport returns what is packed of the last record. Its segment is the row's.
@@ -131,16 +152,73 @@ func (p *packer) sizes(sizes []validate.Size) {
 	var users, at int64
 	for i := range sizes {
 		s := &sizes[i]
-		micros, mark := s.At.UnixMicro(), p.counter(s.Counter)<<1
+		micros, level := s.At.UnixMicro(), slices.Index(levels[:], s.Level)
+		if level < 0 {
+			level = len(levels)
+		}
+		mark := p.counter(s.Counter)<<markBits | int64(level)<<2
 		if s.Unguarded {
-			mark |= 1
+			mark |= markUnguarded
+		}
+		if s.Vouched {
+			mark |= markVouched
 		}
 		p.int(micros - at)
 		p.int(s.Users - users)
 		p.int(s.Read)
 		p.int(mark)
+		if level == len(levels) {
+			p.text(string(s.Level))
+		}
 		users, at = s.Users, micros
 	}
+}
+
+// A size's mark holds, from the lowest bit on, whether it is unguarded and vouched for,
+// its level, and its counter. Before packed5 it held no level and was never vouched for.
+const (
+	markUnguarded = 1 << iota
+	markVouched
+
+	markBits = 5
+)
+
+// levels are those that a mark holds; after them comes any other, as text.
+var levels = [...]validate.Level{
+	validate.LevelUsual, validate.LevelOff, validate.LevelExcused, validate.LevelFormer, validate.LevelNew, validate.LevelFrozen, validate.LevelApart,
+}
+
+// excuses are few and rare, and as JSON they may gain fields.
+func (p *packer) excuses(excuses []segment.Excuse) {
+	data, err := json.Marshal(excuses)
+	if err != nil { // by a time that no ledger keeps
+		data = []byte("null")
+	}
+	p.text(string(data))
+}
+
+func (p *packer) runs(r *segment.Runs) {
+	p.text(r.RunID)
+	p.time(r.Good)
+	p.time(r.Since)
+	for _, n := range [...]int{r.Rejected, r.Unverified, r.Failed, len(r.Times)} {
+		p.int(int64(n))
+	}
+	var before int64
+	for _, at := range r.Times {
+		p.int(at.UnixMicro() - before)
+		before = at.UnixMicro()
+	}
+}
+
+// time writes a time that may be zero.
+func (p *packer) time(t time.Time) {
+	if t.IsZero() {
+		p.int(0)
+		return
+	}
+	p.int(1)
+	p.int(t.UnixMicro())
 }
 
 func (p *packer) last(a *segment.Record) {
@@ -159,16 +237,32 @@ func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
 	s := segment.SegmentState{Segment: of.Segment, Store: of.Store}
 	u := unpacker{data: data}
 	version := u.byte()
-	if u.err == nil && (version < packed1 || version > packed4) {
-		return s, fmt.Errorf("packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", version, packed1, packed4)
+	if u.err == nil && (version < packed1 || version > packed5) {
+		return s, fmt.Errorf("packed in version %d, and this program knows versions %d to %d: a newer version of this library wrote it", version, packed1, packed5)
 	}
 	if version >= packed4 {
 		if u.data, u.err = unseal(data); u.err != nil {
 			return s, u.err
 		}
 	}
-	flags := u.byte()
-	s.Sizes = u.sizes(u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
+	flags := u.flags(version)
+	counters := u.counters(make([]string, 0, 1)) // made here it is none for the garbage collector
+	known := int64(0)
+	s.Sizes = u.sizes(version, counters, &known)
+	if flags&withCandidates != 0 {
+		if s.Candidates = u.sizes(version, counters, &known); s.Candidates == nil {
+			u.fail("candidates of which there are none")
+		}
+	}
+	if known < int64(len(counters)) {
+		u.fail("counters that no size has")
+	}
+	if flags&withExcuses != 0 {
+		s.Excuses = u.excuses()
+	}
+	if flags&withRuns != 0 {
+		s.Runs = u.runs()
+	}
 	if flags&withLast != 0 {
 		s.Last = u.last(version, flags)
 		s.Last.Segment, s.Last.Store = of.Segment, of.Store
@@ -191,9 +285,18 @@ func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
 	return s, nil
 }
 
-func knownFlags(version, flags byte) bool {
-	known := map[byte]byte{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1, packed4: lastSettled << 1}[version]
-	return flags < known && (flags < lastIsLive || flags&withLast != 0)
+// flags reads which fields follow.
+func (u *unpacker) flags(version byte) int64 {
+	if version >= packed5 {
+		return u.int()
+	}
+	return int64(u.byte())
+}
+
+func knownFlags(version byte, flags int64) bool {
+	known := [...]int64{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1, packed4: lastSettled << 1, packed5: withRuns << 1}[version]
+	const ofLast = lastIsLive | lastOverlapped | lastSettled
+	return flags >= 0 && flags < known && (flags&ofLast == 0 || flags&withLast != 0)
 }
 
 // An unpacker reads on as zeros after an error. It keeps an index and does not
@@ -274,40 +377,105 @@ func (u *unpacker) counters(counters []string) []string {
 	return counters
 }
 
-// sizes name the counters in their order.
-func (u *unpacker) sizes(counters []string) []validate.Size {
+// sizes name the counters in their order, of which known were named before.
+func (u *unpacker) sizes(version byte, counters []string, known *int64) []validate.Size {
 	n := u.count(4)
-	if n == 0 && len(counters) == 0 {
+	if n == 0 {
 		return nil
 	}
 	sizes := make([]validate.Size, n)
-	var users, at, known int64
+	bits := markBits
+	if version < packed5 {
+		bits = 1
+	}
+	var users, at int64
 	for i := range sizes {
 		later := u.int()
 		at += later
 		users += u.int()
 		read, mark := u.int(), u.int()
-		counter := mark >> 1
+		counter := mark >> bits
 		switch {
-		case users < 0 || read < 0 || mark < 0 || counter > known || counter >= int64(len(counters)):
+		case users < 0 || read < 0 || mark < 0 || counter > *known || counter >= int64(len(counters)):
 			u.fail("a size that cannot be")
 			return nil
 		case later < 0 && i > 0:
 			u.fail("sizes out of order")
 			return nil
 		}
-		known = max(known, counter+1)
+		*known = max(*known, counter+1)
 		s := &sizes[i]
-		s.Users, s.Read, s.At, s.Unguarded = users, read, time.UnixMicro(at).UTC(), mark&1 != 0
+		s.Users, s.Read, s.At, s.Unguarded = users, read, time.UnixMicro(at).UTC(), mark&markUnguarded != 0
 		s.Counter = counters[counter]
-	}
-	if known < int64(len(counters)) {
-		u.fail("counters that no size has")
+		if bits == markBits && mark&(1<<markBits-1) > markUnguarded {
+			s.Vouched, s.Level = mark&markVouched != 0, u.level(mark>>2&7)
+		}
 	}
 	return sizes
 }
 
-func (u *unpacker) last(version, flags byte) segment.Record {
+// level reads what is not one of levels.
+func (u *unpacker) level(i int64) validate.Level {
+	if i < int64(len(levels)) {
+		return levels[i]
+	}
+	level := validate.Level(u.text())
+	if slices.Contains(levels[:], level) {
+		u.fail("a level that is written longer than it is")
+	}
+	return level
+}
+
+func (u *unpacker) excuses() (excuses []segment.Excuse) {
+	text := u.text()
+	err := json.Unmarshal([]byte(text), &excuses)
+	again, _ := json.Marshal(excuses)
+	if err != nil || len(excuses) == 0 || string(again) != text {
+		u.fail("excuses that cannot be")
+	}
+	return excuses
+}
+
+func (u *unpacker) runs() (r segment.Runs) {
+	r.RunID = u.text()
+	r.Good, r.Since = u.maybe(), u.maybe()
+	for _, n := range [...]*int{&r.Rejected, &r.Unverified, &r.Failed} {
+		if *n = int(u.int()); *n < 0 {
+			u.fail("fewer runs than none")
+		}
+	}
+	if n := u.count(1); n > 0 {
+		r.Times = make([]time.Time, n)
+		var at int64
+		for i := range r.Times {
+			later := u.int()
+			if at += later; later < 0 && i > 0 {
+				u.fail("runs out of order")
+			}
+			r.Times[i] = time.UnixMicro(at).UTC()
+		}
+	}
+	if u.err == nil && !ran(&r) {
+		u.fail("runs of which there are none")
+	}
+	return r
+}
+
+// maybe reads a time that may be zero.
+func (u *unpacker) maybe() time.Time {
+	switch u.int() {
+	case 0:
+		return time.Time{}
+	case 1:
+		if at := u.time(0); !at.IsZero() {
+			return at
+		}
+	}
+	u.fail("a time that cannot be")
+	return time.Time{}
+}
+
+func (u *unpacker) last(version byte, flags int64) segment.Record {
 	r := segment.Record{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
 	attempt := u.int()
 	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(0), flags&lastIsLive != 0

@@ -23,12 +23,24 @@ func fullState() segment.SegmentState {
 	at := time.Date(2024, 3, 18, 10, 44, 0, 123_000, time.UTC)
 	return segment.SegmentState{
 		Segment: packedID,
-		Sizes: []validate.Size{
-			{Users: 0, At: at.AddDate(-70, 0, 0)},
-			{Users: 812_345, Read: 812_346, At: at, Counter: "hll", Unguarded: true},
-			{Users: 10_000, At: at},
-			{Users: math.MaxInt64, Read: math.MaxInt64, At: at.Add(time.Microsecond), Counter: "hll"},
+		Baseline: validate.Baseline{
+			Sizes: []validate.Size{
+				{Users: 0, At: at.AddDate(-70, 0, 0)},
+				{Users: 812_345, Read: 812_346, At: at, Counter: "hll", Unguarded: true},
+				{Users: 10_000, At: at, Level: validate.LevelNew},
+				{Users: math.MaxInt64, Read: math.MaxInt64, At: at.Add(time.Microsecond), Counter: "hll", Vouched: true, Level: "later"},
+			},
+			Candidates: []validate.Size{
+				{Users: 7, At: at, Counter: "third", Vouched: true, Unguarded: true, Level: validate.LevelOff}, {Users: 7, At: at, Level: validate.LevelApart},
+			},
 		},
+		Excuses: []segment.Excuse{{
+			Excuse:   validate.Excuse{LowShare: 0.45, HighShare: 0.55, From: at.UTC(), Until: at.UTC().AddDate(0, 0, 1), ForGood: true},
+			Decision: segment.Decision{By: "ann", Why: "a \"move\"\n", At: at.UTC()}, Used: true,
+		}},
+		Runs: segment.Runs{RunID: "r", Runs: validate.Runs{
+			Times: []time.Time{at.AddDate(0, 0, -2), at, at}, Good: at, Since: at.AddDate(-1, 0, 0), Rejected: 1, Unverified: 2, Failed: 3,
+		}},
 		Last: segment.Record{Segment: packedID,
 			RunID: "r\x00\xff", Attempt: 2, State: segment.RunUnknown, JobID: "copy", JobKind: segment.JobKindCopy, Build: "v1",
 			Users: -1, Read: math.MinInt64, Counter: "日本", At: at,
@@ -47,11 +59,19 @@ func TestPackGivesBack(t *testing.T) {
 		"a run that was rejected and is live": func(t *segment.SegmentState) { t.Last.Live = true },
 		"nothing known":                       func(t *segment.SegmentState) { *t = segment.SegmentState{Segment: packedID} },
 		"rejected from the beginning":         func(t *segment.SegmentState) { t.Sizes, t.Accepted = nil, nil },
-		"imported, never run":                 func(t *segment.SegmentState) { t.Last, t.Accepted = segment.Record{}, nil },
-		"a run that could not be judged":      func(t *segment.SegmentState) { t.Last.At = time.Time{} },
-		"accepted without a time":             func(t *segment.SegmentState) { t.Accepted.At = time.Time{} },
-		"an acceptance without words":         func(t *segment.SegmentState) { t.Accepted = &segment.Decision{} },
-		"more counters than fit in one bit":   func(t *segment.SegmentState) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
+		"nothing but candidates": func(t *segment.SegmentState) {
+			*t = segment.SegmentState{Segment: packedID, Baseline: validate.Baseline{Candidates: full.Candidates}}
+		},
+		"nothing but a plan": func(t *segment.SegmentState) { *t = segment.SegmentState{Segment: packedID, Excuses: full.Excuses} },
+		"never run": func(t *segment.SegmentState) {
+			*t = segment.SegmentState{Segment: packedID}
+			t.Runs.Since = full.Runs.Since
+		},
+		"imported, never run":               func(t *segment.SegmentState) { t.Last, t.Accepted = segment.Record{}, nil },
+		"a run that could not be judged":    func(t *segment.SegmentState) { t.Last.At = time.Time{} },
+		"accepted without a time":           func(t *segment.SegmentState) { t.Accepted.At = time.Time{} },
+		"an acceptance without words":       func(t *segment.SegmentState) { t.Accepted = &segment.Decision{} },
+		"more counters than fit in one bit": func(t *segment.SegmentState) { t.Sizes[2].Counter = strings.Repeat("x", 300) },
 	} {
 		want := full
 		want.Sizes = slices.Clone(full.Sizes)
@@ -68,7 +88,7 @@ func TestPackedForms(t *testing.T) {
 	at := time.UnixMicro(1_000_000).UTC()
 	want := segment.SegmentState{
 		Segment:  packedID,
-		Sizes:    []validate.Size{{Users: 100, Read: 7, At: at}, {Users: 90, At: at.Add(time.Microsecond), Counter: "hll", Unguarded: true}},
+		Baseline: validate.Baseline{Sizes: []validate.Size{{Users: 100, Read: 7, At: at}, {Users: 90, At: at.Add(time.Microsecond), Counter: "hll", Unguarded: true}}},
 		Last:     segment.Record{Segment: packedID, RunID: "r", Attempt: 1, State: segment.RunRejected, JobID: "j", JobKind: segment.JobKindCopy, Build: "v", Users: 90, Counter: "hll", Live: true, At: at},
 		Accepted: &segment.Decision{By: "a", Why: "w", At: at},
 	}
@@ -91,10 +111,23 @@ func TestPackedForms(t *testing.T) {
 	require.Equal(t, numbered, got)
 
 	form4 := "\x04" + form3[1:] + "\xba\xb2K\x11" // and the CRC-32C of that, as another program makes it
-	require.Equal(t, form4, string(pack(&numbered)))
 	got, err = unpack(packedID.In(""), []byte(form4))
 	require.NoError(t, err)
 	require.Equal(t, numbered, got)
+
+	levelled := numbered
+	levelled.Sizes = slices.Clone(numbered.Sizes)
+	levelled.Sizes[0].Vouched, levelled.Sizes[1].Level = true, validate.LevelNew // 1<<1, and 4<<2 beside 1 and the counter, 1<<5
+	levelled.Candidates = []validate.Size{{Users: 1, At: at, Level: validate.LevelOff}}
+	levelled.Runs = segment.Runs{RunID: "r", Runs: validate.Runs{Times: []time.Time{at, at}, Since: at, Rejected: 1}}
+	body5 := "\x05\xf6\x05" + // version, flags: 0x17b
+		"\x04" + "\x00" + "\x06hll" + "\x04" + "\x80\x89\x7a\xc8\x01\x0e\x04" + "\x02\x13\x00\x62" + // sizes
+		"\x02" + "\x80\x89\x7a\x02\x00\x08" + // a candidate
+		"\x02r" + "\x00" + "\x02\x80\x89\x7a" + "\x02\x00\x00" + "\x04\x80\x89\x7a\x00" + form3[2+len(sizes):]
+	require.Equal(t, string(seal([]byte(body5))), string(pack(&levelled)))
+	got, err = unpack(packedID.In(""), seal([]byte(body5)))
+	require.NoError(t, err)
+	require.Equal(t, levelled, got)
 
 	const form1 = "\x01\x03" + sizes +
 		"\x02r" + "\x10accepted" + "\x02j" + "\x08copy" + "\x02v" + "\x06hll" + "\x02" + "\xb4\x01" + "\x00" + "\x80\x89\x7a" +
@@ -121,14 +154,19 @@ func TestUnpackRefuses(t *testing.T) {
 		data   []byte
 		want   string
 	}{
-		{"written by a newer version", append([]byte{5}, good[1:]...), "packed in version 5, and this program knows versions 1 to 4: a newer version of this library wrote it"},
+		{"written by a newer version", append([]byte{6}, good[1:]...), "packed in version 6, and this program knows versions 1 to 5: a newer version of this library wrote it"},
 		{"no version is 0", append([]byte{0}, good[1:]...), "packed in version 0, and this program knows"},
 		{"something follows", seal(append(slices.Clone(body), 0)), "unknown fields"},
-		{"a flag that nobody knows", seal(append([]byte{packed4, good[1] | 64}, body[2:]...)), "unknown fields"},
+		{"a flag that nobody knows", seal(append(binary.AppendVarint([]byte{packed5}, 0x1c3|512), body[3:]...)), "unknown fields"},
+		{"one that version 4 did not know", seal([]byte{packed4, 64, 0, 0, 0}), "unknown fields"},
+		{"flags below none", seal(append([]byte{packed5, 1}, empty[2:len(empty)-checksumSize]...)), "unknown fields"},
+		{"candidates of which there are none", seal([]byte{packed5, 0x80, 1, 0, 0, 0, 0}), "candidates of which"},
+		{"excuses that are none", seal([]byte{packed5, 0x80, 2, 0, 0, 8, 'n', 'u', 'l', 'l', 0}), "excuses that cannot be"},
+		{"runs of which there are none", seal([]byte{packed5, 0x80, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), "runs of which"},
 		{"a checksum of something else", append(slices.Clone(body), 0, 0, 0, 0), "its checksum is of something else"},
 		{"no checksum", []byte{packed4, 0, 0}, "it ends too early"},
 		{"a flag that version 1 did not know", append([]byte{packed1, 8}, empty[2:]...), "unknown fields"},
-		{"a flag that version 2 did not know", append([]byte{packed2, good[1] | 16}, body[2:]...), "unknown fields"},
+		{"a flag that version 2 did not know", numbers(16, 0, 0), "unknown fields"},
 		{"no last record is live", append([]byte{packed2, 8}, empty[2:]...), "unknown fields"},
 		{"nothing but the version", []byte{packed2}, "it ends too early"},
 		{"more counters than bytes", numbers(0, 1000), "more items than bytes"},
@@ -168,7 +206,7 @@ func numbers(flags byte, numbers ...int64) []byte {
 
 func TestUnpackRefusesWhatIsCutAnywhere(t *testing.T) {
 	full := fullState()
-	for _, tracked := range []segment.SegmentState{full, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}, {}} {
+	for _, tracked := range []segment.SegmentState{full, {Baseline: full.Baseline}, {Last: full.Last}, {Accepted: full.Accepted}, {Excuses: full.Excuses}, {Runs: full.Runs}, {}} {
 		good := pack(&tracked)
 		for n := 1; n < len(good); n++ {
 			got, err := unpack(packedID.In(""), good[:n])
@@ -202,7 +240,7 @@ func TestUnpackRefusesAFlippedBit(t *testing.T) {
 // FuzzUnpack reads anything: what is understood is written again as it was.
 func FuzzUnpack(f *testing.F) {
 	full := fullState()
-	for _, t := range []segment.SegmentState{full, {}, {Sizes: full.Sizes}, {Last: full.Last}, {Accepted: full.Accepted}} {
+	for _, t := range []segment.SegmentState{full, {}, {Baseline: full.Baseline}, {Last: full.Last}, {Accepted: full.Accepted}, {Excuses: full.Excuses}, {Runs: full.Runs}} {
 		f.Add(pack(&t))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -213,7 +251,7 @@ func FuzzUnpack(f *testing.F) {
 				continue
 			}
 			packed := pack(&got)
-			if data[0] == packed4 { // what is read of an earlier form is written in this one
+			if data[0] == packed5 { // what is read of an earlier form is written in this one
 				require.Equal(t, data, packed, "%+v", got)
 			}
 			again, err := unpack(packedID.In(""), packed)
@@ -254,8 +292,13 @@ func randomState(random *rand.Rand, sizes int, counters ...string) segment.Segme
 			Users: random.Int64() >> random.IntN(64), Read: random.Int64() >> random.IntN(64),
 			At:      time.UnixMicro(int64(random.Uint64()) >> random.IntN(64)).UTC(),
 			Counter: counters[random.IntN(len(counters))], Unguarded: random.IntN(2) == 0,
+			Vouched: random.IntN(2) == 0, Level: []validate.Level{"", validate.LevelNew, validate.LevelApart, "later"}[random.IntN(4)],
 		})
 	}
 	slices.SortStableFunc(t.Sizes, func(a, b validate.Size) int { return a.At.Compare(b.At) })
+	if random.IntN(2) == 0 && sizes > 1 {
+		t.Candidates, t.Sizes = t.Sizes[:sizes/2:sizes/2], t.Sizes[sizes/2:]
+		t.Runs = segment.Runs{RunID: counters[0], Runs: validate.Runs{Times: []time.Time{t.Candidates[0].At}, Good: t.Sizes[0].At, Failed: random.IntN(5)}}
+	}
 	return t
 }

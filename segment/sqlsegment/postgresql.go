@@ -64,6 +64,12 @@ WHERE a IN (SELECT unnest('{%[9]s}'::bigint[])) GROUP BY 1, 2, 3`,
 		with, f.b, f.a, f.hold, c.canonical, cmp.Or(f.of, c.canonical), from, f.fence, among)
 }
 
+// list sorts bytes in UTF-8, whatever the database's encoding.
+func (postgreSQL) list(l *Listing, columns []string, fresh string) string {
+	s := listingSQL{text: "%s::text", id: standardID, bytes: "convert_to(%s, 'UTF8')"}
+	return s.listNamed(l, columns, fresh)
+}
+
 func (postgreSQL) native(kind string) formula {
 	switch {
 	case kind == "UUID": // making text of it would cost more than all the rest
@@ -120,6 +126,10 @@ func (d postgreSQL) exclusive(ctx context.Context, db *sql.DB, do func(session) 
 // would let transactions fail where they should wait.
 func (postgreSQL) isolation() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+func (d postgreSQL) write(ctx context.Context, b beginner, do func(session) error) error {
+	return transaction(ctx, b, d.isolation(), do)
 }
 
 var postgreSQLMigrations = []migration{

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // chunk is how many rows a statement names: no database takes any number of
@@ -89,29 +88,13 @@ func sameRows(a, b []row) bool {
 	})
 }
 
-// sizes returns the last n sizes of a segment's baseline.
-func sizes(ctx context.Context, s session, d ledgerDialect, of segment.Key, n int) ([]validate.Size, error) {
-	if n <= 0 {
-		return nil, nil
-	}
-	key, err := keyValues(d, of)
+// readState returns what is known of a segment.
+func readState(ctx context.Context, s session, d ledgerDialect, key segment.Key) (segment.SegmentState, error) {
+	rows, err := readRows(ctx, s, d, []segment.Key{key})
 	if err != nil {
-		return nil, err
+		return segment.SegmentState{}, err
 	}
-	var found segment.SegmentState
-	err = each(ctx, s, d.bind("SELECT state FROM segmentguard_segments WHERE store = ? AND segment = ?"), key, func(scan scanner) error {
-		var state []byte
-		if err := scan(&state); err != nil {
-			return err
-		}
-		var wrong error
-		if found, wrong = unpack(of, state); wrong != nil {
-			r := row{key: rowKey{of.Store, of.Segment.String()}}
-			return r.damage(wrong, "state")
-		}
-		return nil
-	})
-	return found.Sizes[max(0, len(found.Sizes)-n):], err
+	return rows[0].unpack(), nil
 }
 
 // readRows returns the row of each segment, and of those that have none what

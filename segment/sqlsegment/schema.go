@@ -182,7 +182,7 @@ func (m *migration) run(ctx context.Context, s session, d ledgerDialect, earlier
 // together calls do in a transaction: that of s, or one of its own.
 func together(ctx context.Context, s session, d ledgerDialect, do func(session) error) error {
 	if b, ok := s.(beginner); ok {
-		return transaction(ctx, b, d.isolation(), do)
+		return d.write(ctx, b, do)
 	}
 	return do(s)
 }

@@ -36,6 +36,11 @@ func (sqLite) cells(*Users, formula, column, int) (string, []lane) { return "", 
 
 func (sqLite) find(*Users, formula, column, string) string { return "" }
 
+func (sqLite) list(l *Listing, columns []string, fresh string) string {
+	s := listingSQL{text: "CAST(%s AS TEXT)", id: standardID, bytes: "(%s) COLLATE BINARY"}
+	return s.listNamed(l, columns, fresh)
+}
+
 func (sqLite) native(string) formula { return formula{hash: validate.XXH3} }
 
 func (sqLite) portable() formula { return formula{hash: validate.MD5} }
@@ -84,38 +89,65 @@ func (sqLite) connect(ctx context.Context, db *sql.DB, do func(beginner) error) 
 }
 
 // setBusyTimeout splices the number, as a PRAGMA takes no arguments.
-func setBusyTimeout(ctx context.Context, conn *sql.Conn, milliseconds int64) error {
-	_, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", milliseconds))
+func setBusyTimeout(ctx context.Context, s session, milliseconds int64) error {
+	_, err := s.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", milliseconds))
 	return err
 }
 
-// exclusive begins a transaction that writes: one that begins as a reader cannot
-// wait for another writer. database/sql has no such transactions.
+// exclusive waits for other writers, and keeps them out.
 func (d sqLite) exclusive(ctx context.Context, db *sql.DB, do func(session) error) error {
-	return d.connect(ctx, db, func(conn beginner) (err error) {
-		if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-			return fmt.Errorf("waiting for other writers: %w", err)
-		}
-		done := false
-		defer func() {
-			if !done {
-				_, failed := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-				err = also(err, "rolling back", failed)
-			}
-		}()
-		if err := do(within{conn}); err != nil {
-			return err
-		}
-		done = true
-		if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
-			_, failed := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-			return also(fmt.Errorf("committing: %w", err), "rolling back", failed)
-		}
-		return nil
-	})
+	return d.connect(ctx, db, func(b beginner) error { return d.write(ctx, b, do) })
 }
 
-func (sqLite) isolation() *sql.TxOptions { return nil }
+// write begins a transaction that writes: one that begins as a reader cannot wait for
+// another writer. database/sql has no such transactions.
+func (sqLite) write(ctx context.Context, b beginner, do func(session) error) (err error) {
+	if err := beginImmediate(ctx, b); err != nil {
+		return err
+	}
+	committed := false
+	defer func() { // also where do panics
+		if !committed {
+			_, failed := b.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+			err = also(err, "rolling back", failed)
+		}
+	}()
+	if err := do(within{b}); err != nil {
+		return err
+	}
+	if _, err := b.ExecContext(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	committed = true
+	return nil
+}
+
+// often is for how long SQLite is left to wait for other writers by itself: it looks
+// for them ever less often, in the end ten times a second. Who writes one transaction
+// after the other, as a sweep does, would keep others out for many of them; asked anew,
+// SQLite looks every 25 milliseconds.
+const often = 100 * time.Millisecond
+
+// beginImmediate begins a transaction that writes, after other writers, for whom it
+// waits as long as the connection is set to.
+func beginImmediate(ctx context.Context, b beginner) error {
+	var timeout int64
+	if err := one(ctx, b, "PRAGMA busy_timeout", nil, &timeout); err != nil {
+		return fmt.Errorf("reading busy_timeout: %w", err)
+	}
+	if err := setBusyTimeout(ctx, b, often.Milliseconds()); err != nil {
+		return fmt.Errorf("setting busy_timeout: %w", err)
+	}
+	until := time.Now().Add(time.Duration(timeout) * time.Millisecond)
+	_, err := b.ExecContext(ctx, "BEGIN IMMEDIATE")
+	for err != nil && (sqLite{}).busy(err) && ctx.Err() == nil && time.Now().Before(until) {
+		_, err = b.ExecContext(ctx, "BEGIN IMMEDIATE")
+	}
+	if err != nil {
+		err = fmt.Errorf("waiting for other writers: %w", err)
+	}
+	return also(err, "restoring busy_timeout", setBusyTimeout(context.WithoutCancel(ctx), b, timeout))
+}
 
 var sqLiteMigrations = []migration{
 	{version: 3, move: moveEarlier, statements: slices.Concat([]statement{

@@ -174,12 +174,17 @@ func (u *Users) validate() error {
 	default:
 		return badInput("Users.Method", string(u.Method), `"", "count", "portable" or "stream"`)
 	}
-	query := strings.TrimSpace(u.Query)
+	return selectOf("Users.Query", u.Query, "a SELECT of one column, the ids")
+}
+
+// selectOf refuses what cannot be part of another query.
+func selectOf(field, query, want string) error {
+	query = strings.TrimSpace(query)
 	switch {
 	case query == "":
-		return badInput("Users.Query", "", "a SELECT of one column, the ids")
+		return badInput(field, "", want)
 	case strings.HasSuffix(query, ";"):
-		return badInput("Users.Query", `ended by ";"`, "one SELECT without it, as it becomes part of another")
+		return badInput(field, `ended by ";"`, "one SELECT without it, as it becomes part of another")
 	}
 	return nil
 }

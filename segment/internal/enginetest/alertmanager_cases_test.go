@@ -79,7 +79,7 @@ func TestWorseIsTold(t *testing.T) {
 	f := newFleet(t, at, 3)
 	cars := f.names[0]
 	f.live[cars] = 1_003_000
-	require.NoError(t, segment.Forget(t.Context(), f.ledger, cars.In("")))
+	require.NoError(t, segment.Forget(t.Context(), f.ledger, segment.Selection{Keys: []segment.Key{cars.In("")}}, segment.Decision{By: "ann", Why: "it was deleted", At: f.now()}))
 	require.NoError(t, f.run(cars, "1", 1_003_000))
 	f.sweep(map[segment.ID]int64{cars: 1_002_999})
 	want := []string{"pages firing " + cars.String()}
@@ -131,7 +131,7 @@ func TestVanished(t *testing.T) {
 	f := newFleet(t, at, 3)
 	cars := f.names[0]
 	f.live[cars] = 5_003_000
-	require.NoError(t, segment.Forget(t.Context(), f.ledger, cars.In("")))
+	require.NoError(t, segment.Forget(t.Context(), f.ledger, segment.Selection{Keys: []segment.Key{cars.In("")}}, segment.Decision{By: "ann", Why: "it was deleted", At: f.now()}))
 	require.NoError(t, f.run(cars, "1", 5_003_000))
 	f.pass(time.Hour)
 	f.sweep(map[segment.ID]int64{cars: -1})
@@ -322,7 +322,8 @@ func TestAccepted(t *testing.T) {
 	want := []string{"pages firing " + cars.String()}
 	notified(t, at, want...)
 	decision := segment.Decision{By: "ann", Why: "the source was cut on purpose", At: f.now()}
-	require.NoError(t, segment.Accept(t.Context(), f.ledger, cars.In(""), fmt.Sprint("run ", f.runs), decision))
+	_, err := segment.Accept(t.Context(), f.ledger, segment.Selection{Keys: []segment.Key{cars.In("")}, RunID: fmt.Sprint("run ", f.runs)}, decision)
+	require.NoError(t, err)
 	f.live[cars] = 15_000
 	require.NoError(t, f.run(cars, "2", 15_000))
 	want = append(want, "pages resolved "+cars.String())

@@ -64,11 +64,11 @@ func (a *away) err() error {
 	return nil
 }
 
-func (a *away) Sizes(ctx context.Context, key segment.Key, n int) ([]validate.Size, error) {
+func (a *away) State(ctx context.Context, key segment.Key) (segment.SegmentState, error) {
 	if err := a.err(); err != nil {
-		return nil, err
+		return segment.SegmentState{}, err
 	}
-	return a.Ledger.Sizes(ctx, key, n)
+	return a.Ledger.State(ctx, key)
 }
 
 func (a *away) Record(ctx context.Context, r segment.Record) error {
@@ -259,11 +259,7 @@ func TestMonitorKilled(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, killedWaits)
 	d := enginetest.SQLiteWAL.New(t)
-	f, err := newCommand(d.History(t), at.URL, killedWaits)
-	require.NoError(t, err)
-	for i := range 1_000 {
-		require.NoError(t, f.run(t.Context(), i, 20_000))
-	}
+	ranWell(t, d.History(t), 1_000)
 	batches := 0
 	gate := at.Gate(t, func(alerts []enginetest.OpenAlert) bool {
 		if len(alerts) > 1 {
@@ -280,7 +276,7 @@ func TestMonitorKilled(t *testing.T) {
 	require.Less(t, len(told), 1_000)
 
 	again := at.Gate(t, func([]enginetest.OpenAlert) bool { return false })
-	f, err = newCommand(d.History(t), again.URL, killedWaits)
+	f, err := newCommand(d.History(t), again.URL, killedWaits)
 	require.NoError(t, err)
 	f.ahead = 2 * time.Minute
 	sweep, err := f.sweep(t.Context(), 1_000)
@@ -300,6 +296,23 @@ func TestMonitorKilled(t *testing.T) {
 	require.LessOrEqual(t, twice, 1_000)
 	notified(t, at, "pages firing copy jobs of build 1: 1000")
 	quiet(t, at, "at the end", "pages firing copy jobs of build 1: 1000")
+}
+
+// ranWell records a run of each of so many segments, all in one step: guards of as many
+// would take most of a test's time.
+func ranWell(t *testing.T, h segment.Ledger, segments int) {
+	t.Helper()
+	var keys []segment.Key
+	for i := range segments {
+		keys = append(keys, commanded(i).In(""))
+	}
+	require.NoError(t, h.Change(t.Context(), keys, func(s *segment.SegmentState) error {
+		s.Record(segment.Record{
+			Segment: s.Segment, RunID: "well", State: segment.RunCommitted, JobID: segment.Copy(s.Segment, segment.ID{SiteGroup: "source", Name: s.Segment.Name}).ID, JobKind: segment.JobKindCopy, Build: "1",
+			Users: 20_000, Read: 20_000, At: time.Now(),
+		})
+		return nil
+	}))
 }
 
 // A command is guards and monitors as a process of its own has them, with a real

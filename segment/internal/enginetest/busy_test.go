@@ -46,6 +46,7 @@ func opened(t *testing.T, db *sql.DB) *sql.Tx {
 func TestHolderIsNamed(t *testing.T) {
 	for _, e := range []enginetest.Engine{enginetest.PostgreSQL, enginetest.MariaDB} {
 		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			d := e.New(t)
 			h, db := d.History(t), d.Open(t)
 			require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
@@ -219,7 +220,7 @@ func TestNotReady(t *testing.T) {
 			require.False(t, segment.Retryable(err))
 			execute(t, db, "DROP TABLE segmentguard_schema")
 			tx := opened(t, db)
-			_, err = h.Tx(tx).Sizes(t.Context(), idS.In(""), 1)
+			_, err = h.Tx(tx).State(t.Context(), idS.In(""))
 			require.ErrorIs(t, err, segment.ErrNotReady)
 			require.NoError(t, tx.Rollback())
 			execute(t, db, "CREATE TABLE segmentguard_schema (version bigint)")

@@ -68,8 +68,9 @@ func with(r segment.Record, change func(*segment.Record)) segment.Record {
 // users are a segment's last sizes, each checked for all that rec gave it.
 func users(t *testing.T, h segment.Recorder, id segment.ID, n int) (counts []int64) {
 	t.Helper()
-	sizes, err := h.Sizes(t.Context(), id.In(""), n)
+	s, err := h.State(t.Context(), id.In(""))
 	require.NoError(t, err)
+	sizes := s.Sizes[max(0, len(s.Sizes)-n):]
 	for i, size := range sizes {
 		require.False(t, i > 0 && size.At.Before(sizes[i-1].At), "sizes are not in order of time: %v", sizes)
 		counts = append(counts, size.Users)

@@ -230,7 +230,7 @@ func TestDamagedLog(t *testing.T) {
 				require.NoError(t, err)
 			}
 			if column != "segment" {
-				err := segment.Accept(t.Context(), h, idS.In(""), column+"1", segment.Decision{By: "ann", Why: "right", At: start})
+				_, err := segment.Accept(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}, RunID: column + "1"}, segment.Decision{By: "ann", Why: "right", At: start})
 				var damage *segment.Damage
 				require.ErrorAs(t, err, &damage, "what cannot be read is not accepted")
 			}

@@ -161,8 +161,8 @@ func Example_transaction() {
 		Staging: ledger.Staging(tx),
 	})
 	fmt.Println(report.Stored.Users(), err)
-	sizes, err := ledger.Sizes(ctx, copied.In(""), 10)
-	fmt.Println(len(sizes), err)
+	known, err := ledger.State(ctx, copied.In(""))
+	fmt.Println(len(known.Sizes), err)
 	// Output:
 	// 3 <nil>
 	// 1 <nil>

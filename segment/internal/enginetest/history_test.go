@@ -42,7 +42,7 @@ func TestLedgerNeedsItsTables(t *testing.T) {
 		h, err := sqlsegment.NewLedger(d.Open(t), d.Dialect)
 		require.NoError(t, err)
 		require.ErrorContains(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "call Ledger.Migrate")
-		_, err = h.Sizes(t.Context(), idS.In(""), 1)
+		_, err = h.State(t.Context(), idS.In(""))
 		require.ErrorContains(t, err, "call Ledger.Migrate")
 	})
 }

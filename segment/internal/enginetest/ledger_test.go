@@ -30,7 +30,8 @@ func TestPrune(t *testing.T) {
 			execute(t, db, "INSERT INTO segmentguard_log ("+columns+") SELECT "+columns+" FROM segmentguard_log")
 		}
 		require.NoError(t, h.Record(t.Context(), rec("new", 1, segment.RunCommitted, 5)))
-		require.NoError(t, segment.Suspect(t.Context(), h, idS.In(""), "new", segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, -1)}))
+		_, err := segment.Suspect(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}, RunID: "new"}, segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, -1)})
+		require.NoError(t, err)
 		require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) {
 			s.Alert.Open = &segment.Alert{Segment: idS, RunID: "old"}
 			for _, action := range []segment.Action{segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionMuted, segment.ActionFalseAlarm} {
@@ -43,7 +44,8 @@ func TestPrune(t *testing.T) {
 		require.Equal(t, int64(4), number(t, db, "SELECT count(*) FROM segmentguard_log"))
 		require.Equal(t, []int64{1}, users(t, h, idS, 60), "the baseline is not made of the log")
 		require.Equal(t, []segment.ID{idS}, affected(t, h))
-		require.ErrorContains(t, segment.Accept(t.Context(), h, idS.In(""), "old", segment.Decision{By: "b", Why: "w", At: start}), `no record of run "old"`)
+		_, err = segment.Accept(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}, RunID: "old"}, segment.Decision{By: "b", Why: "w", At: start})
+		require.ErrorContains(t, err, `no record of run "old"`)
 		n, err = h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Zero(t, n)
@@ -209,7 +211,7 @@ func TestDamagedRow(t *testing.T) {
 		const named = `damaged: table segmentguard_segments, row "g/s", column state: `
 		for state, want := range map[string]string{d.SQL(`'\x05'`, "x'05'"): "packed in version 5, and this program knows versions 1 to 4", "''": "it ends too early"} {
 			execute(t, db, "UPDATE segmentguard_segments SET state = "+state)
-			_, err := h.Sizes(t.Context(), idS.In(""), 60)
+			_, err := h.State(t.Context(), idS.In(""))
 			require.ErrorContains(t, err, named+want)
 			require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), named+want, "nor does it become one")
 		}

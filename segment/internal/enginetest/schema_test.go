@@ -124,8 +124,10 @@ func requireFirstSchema(t *testing.T, h *sqlsegment.Ledger) {
 	next := with(rec("thursday", 1, segment.RunCommitted, 3000), func(r *segment.Record) { r.Segment, r.At = fixtureCars, day(3) })
 	require.NoError(t, h.Record(t.Context(), next))
 	require.Equal(t, []int64{1000, 1010, 3000}, users(t, h, fixtureCars, 60))
-	require.NoError(t, segment.Accept(t.Context(), h, fixtureCars.In(""), "tuesday", segment.Decision{By: "ann", Why: "right", At: day(4)}))
-	require.Equal(t, []int64{1010}, users(t, h, fixtureCars, 60))
+	_, err := segment.Accept(t.Context(), h, segment.Selection{Keys: []segment.Key{fixtureCars.In("")}, RunID: "tuesday"}, segment.Decision{By: "ann", Why: "right", At: day(4)})
+	require.NoError(t, err)
+	require.Equal(t, []int64{1000, 1010, 3000}, users(t, h, fixtureCars, 60))
+	require.Equal(t, validate.LevelNew, states(t, h)[fixtureCars].Sizes[1].Level)
 }
 
 // The program of the second schema, started on the first, made its tables beside
@@ -439,16 +441,16 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		}
 	}
 	sizes := func(r segment.Recorder) error {
-		_, err := r.Sizes(t.Context(), idS.In(""), 1)
+		_, err := r.State(t.Context(), idS.In(""))
 		return err
 	}
 	record := func(r segment.Recorder) error {
 		return r.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1))
 	}
 	return map[string]error{
-		"Sizes":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
+		"State":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
 		"Record":      use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
-		"Sizes in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
+		"State in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
 		"Change": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			return changeAlert(t, h, []segment.Key{idS.In("")}, func(*segment.SegmentState) {})
 		}),
@@ -562,7 +564,7 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			for _, from := range []segment.ID{idS, {SiteGroup: "g", Name: "other"}} { // the second takes the place of the first
 				require.NoError(t, h.KeepJobs(t.Context(), []segment.Job{{ID: "job", Kind: segment.JobKindCopy, To: idS, From: []segment.ID{from}}}))
 			}
-			require.NoError(t, segment.Forget(t.Context(), h, idS.In("")))
+			require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
 			_, err = h.Identity(t.Context())

@@ -130,7 +130,7 @@ func TestNothingOpen(t *testing.T) {
 		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open *sql.DB, *sql.Tx or *sql.Conn")
 	}
 	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "Tx: tx is nil")
-	_, err := h.Tx(nil).Sizes(t.Context(), idS.In(""), 1)
+	_, err := h.Tx(nil).State(t.Context(), idS.In(""))
 	require.ErrorContains(t, err, "Tx: tx is nil")
 }
 

@@ -110,7 +110,8 @@ func requireOthersGoOn(t *testing.T, p *platform, unrecorded bool) {
 	require.ErrorIs(t, err, validate.Short, "one is rejected")
 	require.Equal(t, []string{"1 started", "2 started", "2 rejected"}, p.states(t, "slow"), "and recorded")
 	require.Equal(t, 2, p.state(t).Alert.Open.Attempt, "and told of")
-	require.NoError(t, segment.Accept(ctx, p.history, idS.In(""), "day 0", segment.Decision{By: "a", Why: "b", At: time.Now()}))
+	_, err = segment.Accept(ctx, p.history, segment.Selection{Keys: []segment.Key{idS.In("")}, RunID: "day 0"}, segment.Decision{By: "a", Why: "b", At: time.Now()})
+	require.NoError(t, err)
 	require.Nil(t, p.state(t).Alert.Open)
 
 	m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: p.history, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})

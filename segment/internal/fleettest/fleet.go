@@ -182,12 +182,16 @@ func (w *world) decide(ctx context.Context) error {
 		w.now = w.now.Add(time.Hour)
 		_ = w.run(ctx, j, false) // it is off its history
 	}
-	err := segment.Accept(ctx, w.ledger, id.In(""), w.now.Format("2006-01-02"), segment.Decision{By: "jonas", Why: "three vendors were merged into this one", At: w.now.Add(time.Hour)})
+	tonight := func(id segment.ID) segment.Selection {
+		return segment.Selection{Keys: []segment.Key{id.In("")}, RunID: w.now.Format("2006-01-02")}
+	}
+	_, err := segment.Accept(ctx, w.ledger, tonight(id), segment.Decision{By: "jonas", Why: "three vendors were merged into this one", At: w.now.Add(time.Hour)})
 	if err != nil {
 		return err
 	}
 	other := segment.ID{SiteGroup: "site-b", Name: "boats"}
-	return segment.Suspect(ctx, w.ledger, other.In(""), w.now.Format("2006-01-02"), segment.Decision{By: "mira", Why: "the source was being moved", At: w.now.Add(time.Hour)})
+	_, err = segment.Suspect(ctx, w.ledger, tonight(other), segment.Decision{By: "mira", Why: "the source was being moved", At: w.now.Add(time.Hour)})
+	return err
 }
 
 // sweep looks at all segments: of one store some users are gone, with no job running.

@@ -48,7 +48,15 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 		for i := range resolved {
 			p.world.over(&resolved[i], firing)
 		}
+		if p.slow {
+			select {
+			case <-time.After(90 * time.Second):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
 		for _, a := range firing {
+			p.world.hears(p, &a)
 			if a.Told.IsZero() {
 				a.Told = time.Now()
 			}
@@ -65,6 +73,28 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 		return nil
 	})
 }
+
+// hears takes in that people are told. That is once for each mark of an onset, and once
+// more for each fault that there was: the answer may have been lost. An alerter that
+// keeps alerts is told again, and people are not. Of an incident they hear before they
+// hear of its members.
+func (w *world) hears(p *process, a *segment.Alert) {
+	_, known := w.held[labelsOf(a)]
+	if a.Unconfirmed || known && w.keeps() {
+		return
+	}
+	mark := fmt.Sprint(w.onsets[a.Segment], labelsOf(a))
+	if w.tells[mark]++; w.tells[mark] > 1+w.scheduler.faults {
+		w.violate("%s tells people for the %d. time: %s", p.name, w.tells[mark], a.Text)
+	}
+	ofIncident := func(b *segment.Alert) bool { return b.Ring > 0 && b.Incident == a.Incident }
+	if a.Incident != "" && a.Ring == 0 && !slices.ContainsFunc(w.told, func(b segment.Alert) bool { return ofIncident(&b) }) {
+		w.violate("%s tells people of a member, and nobody of its incident: %s", p.name, a.Text)
+	}
+}
+
+// keeps reports whether the alerter of this world keeps alerts.
+func (w *world) keeps() bool { return w.plan.seed%2 != 0 }
 
 // Open yields what the alerter keeps.
 func (alerter) Open(ctx context.Context, _ string) iter.Seq2[segment.Alert, error] {

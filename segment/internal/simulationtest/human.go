@@ -2,9 +2,7 @@ package simulationtest
 
 import (
 	"context"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -63,15 +61,15 @@ func (w *world) human(ctx context.Context, p *process, h *humanPlan) {
 		switch {
 		case !known:
 		case h.does == suspects && state.Last.RunID != "":
-			err = segment.Suspect(ctx, ledger{}, h.segment.In(""), state.Last.RunID, d)
+			_, err = segment.Suspect(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In("")}, RunID: state.Last.RunID}, d)
 		case h.does == accepts && open != nil && open.RunID != "":
-			err = segment.Accept(ctx, ledger{}, h.segment.In(""), open.RunID, d)
+			_, err = segment.Accept(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In("")}, RunID: open.RunID}, d)
 		}
 	case imports:
 		size := validate.Size{Users: 10_050, At: time.Now().AddDate(0, 0, -20)}
 		err = segment.Import(ctx, ledger{}, []segment.SizeImport{{Segment: h.segment, Sizes: []validate.Size{size}}})
 	case forgets:
-		err = segment.Forget(ctx, ledger{}, h.segment.In(""))
+		err = segment.Forget(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In("")}}, d)
 	}
 	p.say("%s: %v", h.does, err)
 }
@@ -106,13 +104,9 @@ type acceptedSize struct {
 	users   int64
 }
 
-// excused reports whether a human said that the segment may be as it is. By a size that
-// is none of a good run, which a human accepted, the next bad one seems well to a sweep:
-// its guard must have told of it.
+// excused reports whether a human said that the segment may be as it is.
 func (w *world) excused(id segment.ID, live map[string]int64) bool {
-	untold := func(attempt string) bool { return !w.toldOf(attempt) }
-	return w.forgotten[id] || w.accepted[acceptedSize{id, total(live)}] ||
-		w.misled(id) && !slices.ContainsFunc(slices.Collect(maps.Keys(live)), untold)
+	return w.forgotten[id] || w.accepted[acceptedSize{id, total(live)}]
 }
 
 // verified reports whether a size may be in a baseline: a sweep keeps what it sees of

@@ -32,6 +32,10 @@ var planted = []struct {
 	{"nobody ends what a later run made over", "monitor_judge.go", "return a.Number < l.number", "return false", 6000},
 	{"what is told is written down before", "alert_deliver.go", "			due[s.Segment] = was.clone()\n", "			due[s.Segment] = was.clone()\n			s.told(new(due[s.Segment]), now)\n", 4000},
 	{"what the alerter may have heard is forgotten", "alert_state.go", "		if !slices.Contains(s.Trying, m) {\n			s.Trying", "		if false {\n			s.Trying", 4000},
+	{"a claim is not renewed", "alert_deliver.go", "if n.patience > 0 || len(due) == 0 {", "if true {", 4000},
+	{"a member without its incident", "alert_deliver.go", "if s.Alert.Incident != \"\" && s.Alert.Pending() {", "if false {", 4000},
+	{"members are told though their incident was not", "alert_deliver.go", "err != nil { // without it, its members would ring", "false {", 4000},
+	{"what was told is not written down", "alert_deliver.go", "		if told {\n", "		if false {\n", 200},
 	{"a mark is lowered", "alert_state.go", "	s.Marks = append(s.Marks, is)\n", "	s.Marks = []Mark{is}\n", 4000},
 }
 

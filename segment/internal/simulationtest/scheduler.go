@@ -8,7 +8,8 @@
 // At rest, two sweeps and a day after the last fault, a world must show that: who
 // returned nil was right and is live; the ledger's live size is the store's, or not
 // known, or somebody is told; what is wrong is told, and what people were told is
-// what the alerter holds, no more and no less; no alert stands where the last run is right and live; a
+// what the alerter holds, no more and no less; nobody was told of it more than once, and once
+// more for each fault of the world, and of no member of an incident before the incident; no alert stands where the last run is right and live; a
 // baseline holds verified sizes alone. On the way no run may go over one that began
 // later, nothing live may be discarded, nobody may wait beyond the bounds, only a
 // sweep may end that nobody knows what is live, an alert may end where the store is
@@ -22,19 +23,19 @@
 //	the commit row is not locked                             200 (8)
 //	a lease is not renewed                                  1000 (6)
 //	a lease that was taken over counts                      4000 (1000)
-//	any run that went live meanwhile supersedes              200 (26)
+//	any run that went live meanwhile supersedes              200 (52)
 //	an older run goes over a later one that may be live     4000 (52)
 //	an older run's failure opens an alert                   4000 (8)
 //	a pass closes the alert of a later run                  4000 (5)
-//	a pass closes an unknown                                4000 (76)
+//	a pass closes an unknown                                4000 (109)
 //	what overtakes is not noticed                            200 (31)
 //	the generation stands still                              200 (31)
 //	a commit without an answer did not work                 2000 (111)
 //	an output of which nothing is known is discarded        2000 (412)
 //	a wait without a bound                                  2000 (28)
-//	nobody ends what a later run made over                  6000 (12)
+//	nobody ends what a later run made over                  6000 (23)
 //	what is told is written down before                     4000 (80)
-//	what the alerter may have heard is forgotten            4000 (1996)
+//	what the alerter may have heard is forgotten            4000 (708)
 //	a mark is lowered                                       4000 (12)
 //
 // People are processes, too: they accept what an alert is about, suspect and import
@@ -93,6 +94,7 @@ type process struct {
 	thaws  atomic.Int64 // when the process goes on after a pause, in nanoseconds
 	number int64        // that the ledger gave it last
 	does   decision     // of a human
+	slow   bool         // the alerter is slow to answer it
 }
 
 type processKey struct{}

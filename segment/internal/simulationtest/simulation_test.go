@@ -40,7 +40,7 @@ func TestWorlds(t *testing.T) {
 		first, err = strconv.ParseUint(text, 10, 64)
 		require.NoError(t, err)
 	}
-	var next, steps, faults, jobs, sweeps, failed atomic.Int64
+	var next, steps, faults, runs, attempts, sweeps, failed atomic.Int64
 	began := time.Now()
 	var wg sync.WaitGroup
 	for shard := range runtime.GOMAXPROCS(0) {
@@ -53,7 +53,8 @@ func TestWorlds(t *testing.T) {
 					w := sim.run(t, p, false)
 					steps.Add(int64(w.scheduler.steps))
 					faults.Add(int64(w.scheduler.faults))
-					jobs.Add(int64(len(w.results)))
+					runs.Add(int64(len(p.jobs)))
+					attempts.Add(int64(len(w.results)))
 					sweeps.Add(int64(len(p.sweeps) + 3))
 					if w.violation != "" && failed.Add(1) == 1 {
 						sim.show(t, p, w.violation)
@@ -63,11 +64,12 @@ func TestWorlds(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d worlds in %v; a world has %.1f attempts, %.1f sweeps, %.2f faults, %.0f steps", next.Load(), time.Since(began).Round(time.Millisecond),
-		float64(jobs.Load())/float64(next.Load()), float64(sweeps.Load())/float64(next.Load()), float64(faults.Load())/float64(next.Load()), float64(steps.Load())/float64(next.Load()))
+	mean := func(n *atomic.Int64) float64 { return float64(n.Load()) / float64(next.Load()) }
+	t.Logf("%d worlds in %v; a world has %.1f runs in %.1f attempts, %.1f sweeps, %.2f faults, %.0f steps", next.Load(), time.Since(began).Round(time.Millisecond),
+		mean(&runs), mean(&attempts), mean(&sweeps), mean(&faults), mean(&steps))
 }
 
-// TestSeedsThatFailed tries the worlds that broke a promise once.
+// TestSeedsThatFailed tries the worlds that broke a promise once, as large as they were.
 func TestSeedsThatFailed(t *testing.T) {
 	sim, err := New(nil)
 	require.NoError(t, err)
@@ -83,7 +85,7 @@ func TestSeedsThatFailed(t *testing.T) {
 		10326,  // what was told without the ledger took the place of what it held: wrong was the simulator's alerter
 		40365,  // nobody ended that a run went over another one, in a store without staging
 	} {
-		p := newPlan(seed)
+		p := largePlan(seed)
 		require.Empty(t, sim.run(t, p, false).violation, "seed %d", seed)
 		p.humans = nil // as it was when it failed
 		require.Empty(t, sim.run(t, p, false).violation, "seed %d, without humans", seed)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // A store holds, for each segment, what each run's output left of it there, and
@@ -114,12 +113,12 @@ func (tx *transaction) write(ctx context.Context, users int64) error {
 	return tx.process.call(ctx, "tx: insert", 0, func() error { tx.wrote = users; return nil })
 }
 
-func (tx *transaction) Sizes(ctx context.Context, key segment.Key, n int) (sizes []validate.Size, err error) {
-	err = tx.process.call(ctx, "tx: sizes", wait, func() error {
-		sizes, err = tx.world.ledger.Sizes(context.WithoutCancel(ctx), key, n)
+func (tx *transaction) State(ctx context.Context, key segment.Key) (s segment.SegmentState, err error) {
+	err = tx.process.call(ctx, "tx: state", wait, func() error {
+		s, err = tx.world.ledger.State(context.WithoutCancel(ctx), key)
 		return err
 	})
-	return sizes, err
+	return s, err
 }
 
 // Lock holds the row until the transaction is over.
@@ -218,13 +217,13 @@ func (w *world) locked(ctx context.Context, p *process, tx *transaction, what st
 // A ledger is the world's, as the process of each call finds it.
 type ledger struct{}
 
-func (ledger) Sizes(ctx context.Context, key segment.Key, n int) (sizes []validate.Size, err error) {
+func (ledger) State(ctx context.Context, key segment.Key) (s segment.SegmentState, err error) {
 	p := of(ctx)
-	err = p.call(ctx, "sizes", p.wait(), func() error {
-		sizes, err = p.world.ledger.Sizes(context.WithoutCancel(ctx), key, n)
+	err = p.call(ctx, "state", p.wait(), func() error {
+		s, err = p.world.ledger.State(context.WithoutCancel(ctx), key)
 		return err
 	})
-	return sizes, err
+	return s, err
 }
 
 func (ledger) Record(ctx context.Context, r segment.Record) error {

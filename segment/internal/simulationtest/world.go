@@ -43,6 +43,7 @@ type world struct {
 	onsets    map[segment.ID]int
 	isOpen    map[segment.ID]bool // by the ledger
 	told      []segment.Alert
+	tells     map[string]int // how often people were told by a mark of an onset
 	results   []result
 	violation string
 
@@ -81,8 +82,15 @@ func newPlatform(seed uint64) (*platform, error) {
 	}
 	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{
 		Ledger: ledger{}, Alerter: alerterOf(seed), TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
+		Rules: restful,
 	})
 	return f, err
+}
+
+// restful is a rule by which no segment is stale at the end of a world, which stands still
+// for a day.
+func restful(context.Context, segment.Job) (segment.Rule, error) {
+	return segment.Rule{MaxAge: 7 * 24 * time.Hour}, nil
 }
 
 // run lets a world happen, and judges it. open returns its ledger; nil: it is a Memory.
@@ -95,7 +103,7 @@ func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) 
 		w = &world{
 			plan: p, scheduler: newScheduler(p.seed, keep), accepted: map[acceptedSize]bool{}, forgotten: map[segment.ID]bool{}, ended: map[segment.ID]time.Time{},
 			store: store{live: map[segment.ID]map[string]int64{}, staged: map[string]int64{}},
-			locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, isOpen: map[segment.ID]bool{},
+			locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, tells: map[string]int{}, isOpen: map[segment.ID]bool{},
 		}
 		if w.ledger = segment.NewMemory(); open != nil {
 			w.ledger = open(t)
@@ -108,7 +116,10 @@ func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) 
 			w.spawn(fmt.Sprint("job", i), j.start, j.faults, func(ctx context.Context, process *process) { w.job(ctx, f, process, i, j) })
 		}
 		for i, s := range p.sweeps {
-			w.spawn(fmt.Sprint("sweep", i), s.start, s.faults, func(ctx context.Context, _ *process) { _ = w.sweep(ctx, f) })
+			w.spawn(fmt.Sprint("sweep", i), s.start, s.faults, func(ctx context.Context, process *process) {
+				process.slow = s.slow
+				_ = w.sweep(ctx, f)
+			})
 		}
 		for i, h := range p.humans {
 			w.spawn(fmt.Sprint("human", i), h.start, h.faults, func(ctx context.Context, process *process) { w.human(ctx, process, &h) })
@@ -190,7 +201,7 @@ func (w *world) spawn(name string, after time.Duration, faults map[int]fault, do
 //
 //go:noinline
 func growStack() {
-	var space [12 << 10]byte
+	var space [24 << 10]byte
 	runtime.KeepAlive(&space)
 }
 

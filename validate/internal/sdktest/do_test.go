@@ -20,7 +20,7 @@ import (
 // A held ledger has each segment held by another run.
 type held struct{ *segment.Memory }
 
-func (held) Lock(context.Context, segment.ID, func(*segment.CommitRow) error) error {
+func (held) Lock(context.Context, segment.Key, func(*segment.CommitRow) error) error {
 	return errors.New("held by another one")
 }
 
@@ -28,7 +28,7 @@ func (held) Lock(context.Context, segment.ID, func(*segment.CommitRow) error) er
 func leased(t *testing.T) segment.Ledger {
 	t.Helper()
 	l := segment.NewMemory()
-	require.NoError(t, l.Lock(t.Context(), segment.ID{SiteGroup: "site-b", Name: "cars"}, func(c *segment.CommitRow) error {
+	require.NoError(t, l.Lock(t.Context(), segment.ID{SiteGroup: "site-b", Name: "cars"}.In(""), func(c *segment.CommitRow) error {
 		c.RunID, c.Since, c.Until, c.Token = "another", c.Now, c.Now.Add(time.Hour), 1
 		return nil
 	}))

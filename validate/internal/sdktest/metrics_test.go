@@ -321,7 +321,7 @@ func (d damaged) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 	}
 }
 
-func (d damaged) Change(ctx context.Context, ids []segment.ID, change func(*segment.SegmentState) error) error {
+func (d damaged) Change(ctx context.Context, ids []segment.Key, change func(*segment.SegmentState) error) error {
 	return d.Memory.Change(ctx, ids, func(s *segment.SegmentState) error {
 		d.damage(s)
 		err := change(s)

@@ -122,6 +122,6 @@ func (f forgetful) Record(ctx context.Context, r segment.Record) error {
 // A numberless ledger gives no numbers.
 type numberless struct{ *segment.Memory }
 
-func (numberless) Next(context.Context, segment.ID) (segment.Start, error) {
+func (numberless) Next(context.Context, segment.Key) (segment.Start, error) {
 	return segment.Start{}, errors.New("connection refused")
 }

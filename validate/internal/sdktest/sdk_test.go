@@ -232,7 +232,7 @@ func TestGuardSpans(t *testing.T) {
 
 type outOfReach struct{ *segment.Memory }
 
-func (outOfReach) Sizes(context.Context, segment.ID, int) ([]validate.Size, error) {
+func (outOfReach) Sizes(context.Context, segment.Key, int) ([]validate.Size, error) {
 	return nil, errors.New("connection refused")
 }
 

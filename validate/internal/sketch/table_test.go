@@ -336,3 +336,45 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestMixSpreads: each bit of a key changes each bit of its check, and of its three
+// positions, about every other time, so that no arithmetic on keys carries over to them.
+func TestMixSpreads(t *testing.T) {
+	const keys = 2000
+	random := rand.New(rand.NewPCG(5, 6))
+	var checks, positions [64][64]int
+	for range keys {
+		key := random.Uint64()
+		at, check := mix(key)
+		for in := range 64 {
+			otherAt, otherCheck := mix(key ^ 1<<in)
+			for out := range 64 {
+				checks[in][out] += int((check ^ otherCheck) >> out & 1)
+				positions[in][out] += int((at ^ otherAt) >> out & 1)
+			}
+		}
+	}
+	for in := range 64 {
+		for out := range 64 {
+			require.InDelta(t, keys/2, checks[in][out], keys/8, "bit %d of a key, bit %d of its check", in, out)
+			require.InDelta(t, keys/2, positions[in][out], keys/8, "bit %d of a key, bit %d of its positions", in, out)
+		}
+	}
+}
+
+// TestNumbersEnd: there are no more rows than an int64 counts.
+func TestNumbersEnd(t *testing.T) {
+	require.EqualValues(t, math.MaxInt64, ceil(math.MaxInt64), "which as a float64 is one more")
+	require.EqualValues(t, math.MaxInt64, ceil(math.NaN()))
+	require.EqualValues(t, 3, ceil(2.1))
+	require.EqualValues(t, math.MaxInt64, plus(math.MaxInt64, 1))
+	require.EqualValues(t, math.MaxInt64-1, plus(math.MaxInt64-2, 1))
+}
+
+// TestFoldKeepsWhatIsSmall: a table that is no larger than asked for is not copied.
+func TestFoldKeepsWhatIsSmall(t *testing.T) {
+	table := NewTable(16)
+	require.Same(t, table, table.Fold(16))
+	require.Same(t, table, table.Fold(32))
+	require.NotSame(t, table, table.Fold(8))
+}
