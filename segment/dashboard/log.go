@@ -45,7 +45,7 @@ type entryRow struct {
 // actions are all there are, in the order in which they are offered.
 var actions = []segment.Action{
 	segment.ActionRecorded, segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver,
-	segment.ActionAccepted, segment.ActionSuspected, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
+	segment.ActionLacked, segment.ActionAccepted, segment.ActionSuspected, segment.ActionPlanned, segment.ActionExcused, segment.ActionUnused, segment.ActionRenamed, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
 	segment.ActionFalseAlarm, segment.ActionTripped, segment.ActionResumed, segment.ActionRepaired,
 }
 

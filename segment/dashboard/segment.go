@@ -169,11 +169,31 @@ func (s *source) series(ctx context.Context, state *segment.SegmentState, record
 	if state.Live != nil {
 		lines.Points = append(lines.Points, point{At: state.Live.At, Users: state.Live.Users, Kind: pointLive})
 	}
+	for i := range state.Excuses {
+		lines.Planned = append(lines.Planned, plannedUsers(&state.Excuses[i].Excuse, state.Sizes))
+	}
 	slices.SortStableFunc(lines.Points, func(a, b point) int { return a.At.Compare(b.At) })
 	if n := len(state.Sizes); n > 0 {
 		lines.Next = s.band(ctx, state.Sizes, state.Sizes[n-1].Counter, latest(lines.Now, state.Sizes[n-1].At))
 	}
 	return lines
+}
+
+// plannedUsers returns what is planned in users: shares are of the last size before it
+// begins.
+func plannedUsers(e *validate.Excuse, sizes []validate.Size) validate.Excuse {
+	is := *e
+	if e.HighShare == 0 {
+		return is
+	}
+	var last int64
+	for _, size := range sizes {
+		if size.At.Before(e.From) {
+			last = size.Users
+		}
+	}
+	is.Low, is.High = int64(e.LowShare*float64(last)), int64(e.HighShare*float64(last))
+	return is
 }
 
 func counted(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
@@ -305,9 +325,9 @@ func (s *source) entries(v *segmentView, log []segment.LogEntry) {
 			if log[i].Damaged != nil {
 				v.Alerts = append(v.Alerts, e)
 			}
-		case segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionTripped:
+		case segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionTripped, segment.ActionLacked:
 			v.Alerts = append(v.Alerts, e)
-		case segment.ActionAccepted, segment.ActionSuspected, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
+		case segment.ActionAccepted, segment.ActionSuspected, segment.ActionPlanned, segment.ActionExcused, segment.ActionUnused, segment.ActionRenamed, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
 			segment.ActionFalseAlarm, segment.ActionResumed, segment.ActionRepaired:
 			v.Decisions = append(v.Decisions, e)
 		default:
