@@ -122,7 +122,7 @@ func (c *counts) add(of class, n int) {
 func takeCensus(ctx context.Context, l segment.Ledger, f filter, rows int) (*census, error) {
 	c := &census{
 		filter: f,
-		kinds:  map[validate.Kind]int{}, groups: map[string]int{}, builds: map[string]int{}, jobs: map[segment.JobKind]int{},
+		kinds:  make(map[validate.Kind]int), groups: make(map[string]int), builds: make(map[string]int), jobs: make(map[segment.JobKind]int),
 	}
 	alerts, err := l.CountAlerts(ctx)
 	if err != nil {

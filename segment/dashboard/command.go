@@ -29,17 +29,17 @@ func (c commands) about(does string, key segment.Key, words ...string) command {
 // of returns a command. What words say that begin with a dash is a flag; id is not,
 // whatever it begins with.
 func (c commands) of(does, id string, words ...string) command {
-	line := cmp.Or(string(c), "segmentguard")
+	line := []string{cmp.Or(string(c), "segmentguard")}
 	for _, w := range words {
-		line += " " + quoted(w)
+		line = append(line, quoted(w))
 	}
 	if strings.HasPrefix(id, "-") {
-		line += " --"
+		line = append(line, "--")
 	}
 	if id != "" {
-		line += " " + quoted(id)
+		line = append(line, quoted(id))
 	}
-	return command{does, line}
+	return command{does, strings.Join(line, " ")}
 }
 
 // quoted returns a word as a shell takes it for one: as it is where nothing in it

@@ -74,7 +74,7 @@ type option struct {
 	Chosen   bool
 }
 
-func fleetPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) fleetPage(ctx context.Context, q url.Values) (any, error) {
 	f := filter{SiteGroup: q.Get("group"), Kind: validate.Kind(q.Get("kind")), JobKind: segment.JobKind(q.Get("job")), Build: q.Get("build")}
 	if f.Kind != "" && !slices.Contains(validate.Kinds(), f.Kind) {
 		return nil, badRequest("kind", string(f.Kind))

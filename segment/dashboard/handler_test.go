@@ -234,7 +234,7 @@ func TestBrokenLedger(t *testing.T) {
 		require.NotContains(t, body, "<td")
 		require.NotContains(t, body, "lead fine")
 		require.Equal(t, c.status == 503, headers.Get("Retry-After") != "")
-		if c.broken.err == boom && c.target == "/" {
+		if errors.Is(c.broken.err, boom) && c.target == "/" {
 			var file bytes.Buffer
 			require.ErrorIs(t, dashboard.Write(t.Context(), &file, &c.broken, config), boom)
 			require.Empty(t, file.Bytes(), "a report is whole or not there")

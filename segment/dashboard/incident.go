@@ -84,7 +84,7 @@ type fact struct {
 	Stamp      stamp
 }
 
-func incidentPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) incidentPage(ctx context.Context, q url.Values) (any, error) {
 	after, err := parsePlace(q.Get("after"))
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func (live) log(f logFilter, limit int) string {
 		"build", f.Build, "run", f.Run, "since", f.Since, "until", f.Until, "limit", n)
 }
 
-func logPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) logPage(ctx context.Context, q url.Values) (any, error) {
 	f := logFilter{
 		Segment: q.Get("segment"), SiteGroup: q.Get("group"), Action: q.Get("action"), JobKind: q.Get("job"),
 		Build: q.Get("build"), Run: q.Get("run"), Since: q.Get("since"), Until: q.Get("until"),

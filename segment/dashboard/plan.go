@@ -62,7 +62,7 @@ type planLink struct {
 	Made      stamp
 }
 
-func planPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) planPage(ctx context.Context, q url.Values) (any, error) {
 	from := 0
 	if f := q.Get("from"); f != "" {
 		var err error

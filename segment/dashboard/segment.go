@@ -57,7 +57,7 @@ type runRow struct {
 // entriesOfSegment is how many entries of the log a segment's page is made from.
 const entriesOfSegment = 500
 
-func segmentPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) segmentPage(ctx context.Context, q url.Values) (any, error) {
 	id, err := parseID("id", q.Get("id"))
 	if err != nil {
 		return nil, err
@@ -207,10 +207,11 @@ func latest(a, b time.Time) time.Time {
 
 // decidedPoints returns the sizes that somebody accepted or suspected.
 func decidedPoints(records []segment.Record, log []segment.LogEntry) (points []point) {
-	kinds := map[segment.Action]pointKind{segment.ActionAccepted: pointAccepted, segment.ActionSuspected: pointSuspected}
 	for i := range log {
-		kind, ok := kinds[log[i].Action]
-		if !ok {
+		kind := pointAccepted
+		if log[i].Action == segment.ActionSuspected {
+			kind = pointSuspected
+		} else if log[i].Action != segment.ActionAccepted {
 			continue
 		}
 		for k := range slices.Backward(records) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
+	"strconv"
 	"time"
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
@@ -26,7 +28,7 @@ var (
 	styleHash = hashOf(style)
 	templates = template.Must(template.New("").Funcs(template.FuncMap{
 		"visible": visible,
-		"count":   func(n int, noun string) string { return text.Count(n, noun) },
+		"count":   text.Count[int],
 		"number":  func(n int) string { return text.Thousands(int64(n)) },
 		"heading": func(static bool, text, id string) heading { return heading{static, text, id} },
 		"rows":    func(caption string, rows []entryRow, named bool) entryTable { return entryTable{caption, rows, named} },
@@ -79,9 +81,9 @@ type live struct{}
 
 func address(page string, pairs ...string) string {
 	query := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			query.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			query.Set(name, value)
 		}
 	}
 	if len(query) > 0 {
@@ -107,7 +109,7 @@ func (live) plan(name string, from int) string {
 	if from == 0 {
 		return address("plan", "name", name)
 	}
-	return address("plan", "name", name, "from", fmt.Sprint(from))
+	return address("plan", "name", name, "from", strconv.Itoa(from))
 }
 
 // A common is what every page has.
