@@ -182,7 +182,7 @@ func (l logAlerter) Tell(ctx context.Context, firing, resolved []Alert) error {
 	}
 	for i := range resolved {
 		level := slog.LevelInfo
-		if resolved[i].Kind == "" { // a run passed, and nobody remembers what was told before
+		if resolved[i].nameless() { // a run passed, and nobody remembers what was told before
 			level = slog.LevelDebug
 		}
 		l.log(ctx, level, "segment not affected", &resolved[i])
@@ -190,8 +190,12 @@ func (l logAlerter) Tell(ctx context.Context, firing, resolved []Alert) error {
 	return nil
 }
 
+// nameless reports that all alerts of the segment are over, whatever they were about. An
+// incident that is over has no kind either.
+func (a *Alert) nameless() bool { return a.Kind == "" && a.About == nil }
+
 func (l logAlerter) log(ctx context.Context, level slog.Level, message string, a *Alert) {
-	if a.Kind == "" {
+	if a.nameless() {
 		l.logger.LogAttrs(ctx, level, message, slog.String("segment", a.Segment.String()))
 		return
 	}

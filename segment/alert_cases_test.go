@@ -607,6 +607,25 @@ func TestIncidentEnds(t *testing.T) {
 	require.Empty(t, r.keeper.alerts)
 }
 
+// TestIncidentEndsWhereSweepsAreADayApart: a day after its last member, and not with it.
+func TestIncidentEndsWhereSweepsAreADayApart(t *testing.T) {
+	r := newRoom(t)
+	all := names("s", 12)
+	r.has(1000, all...)
+	r.loses(0.1, all...)
+	sweep := func() {
+		r.sweeps(1)
+		r.now = r.now.Add(day - time.Hour)
+	}
+	sweep()
+	r.has(1000, all...)
+	sweep()
+	require.Empty(t, r.open())
+	require.Len(t, r.keeper.alerts, 1, "the incident stands")
+	sweep()
+	require.Empty(t, r.keeper.alerts)
+}
+
 // TestRepairedOffItsHistory: a sweep finds that users are missing, and the run that
 // repairs it brings a size off its history, of which its source is sure. What was
 // proven is over with the sweep that agrees; what is left is a ticket.

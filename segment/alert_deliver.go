@@ -289,17 +289,7 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 	if err != nil || due == nil {
 		return wrap("writing down the incident", err)
 	}
-	var firing, resolved []Alert
-	for _, r := range due.Rings {
-		a := due.alert(r)
-		a.Ledger = name
-		switch {
-		case !due.Over.IsZero(): // also of those that it may have heard of
-			resolved = append(resolved, a)
-		case n.keeps() != nil || !slices.Contains(due.Told, r): // one that keeps alerts learns the new text
-			firing = append(firing, a)
-		}
-	}
+	firing, resolved := due.alerts(name, n.keeps() != nil)
 	told := within(ctx, claimFor/2, func(ctx context.Context) error { return n.say(ctx, firing, resolved) })
 	return join(wrap("telling of an incident", told), wrap("writing down that the incident was told", n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
 		if told != nil {
@@ -314,6 +304,26 @@ func (n *notifier) ring(ctx context.Context, id string) error {
 	})))
 }
 
+// alerts returns what the alerter is to be told of an incident: that all its rings are
+// over, also those that it may have heard of, or else of all of them, as the text may be
+// another. One that does not keep alerts hears of the latest, once.
+func (i *Incident) alerts(ledger string, keeps bool) (firing, resolved []Alert) {
+	var alerts []Alert
+	for _, r := range i.Rings {
+		alerts = append(alerts, i.alert(r))
+		alerts[len(alerts)-1].Ledger = ledger
+	}
+	switch {
+	case !i.Over.IsZero():
+		return nil, alerts
+	case keeps:
+		return alerts, nil
+	case len(alerts) == 0 || slices.Contains(i.Told, i.Rings[len(i.Rings)-1]):
+		return nil, nil
+	}
+	return alerts[len(alerts)-1:], nil
+}
+
 // same reports whether there is nothing to write down of an incident: very many
 // guards ask at once.
 func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, error) {
@@ -321,9 +331,9 @@ func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, er
 		if err != nil {
 			return false, wrap("reading the incident", err)
 		}
-		last := i.Last
+		was := i
 		rings := len(i.observe(i.Members, now)) > 0 || i.Pending()
-		return !rings && len(i.end(now)) == 0 && now.Sub(last).Abs() < time.Hour/2, nil
+		return !rings && len(i.end(now)) == 0 && i.Empty.Equal(was.Empty) && now.Sub(was.Last).Abs() < time.Hour/2, nil
 	}
 	return false, nil
 }

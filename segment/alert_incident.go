@@ -20,6 +20,7 @@ type Incident struct {
 	Cause    Cause          `json:"cause"`
 	Begun    time.Time      `json:"begun"`             // when the first of its members became affected
 	Last     time.Time      `json:"last"`              // when a member was affected last
+	Empty    time.Time      `json:"empty,omitzero"`    // when it was first found to have no member any more; zero: it has
 	Over     time.Time      `json:"over,omitzero"`     // when it ended; zero: it goes on
 	Rings    []Ring         `json:"rings,omitempty"`   // in the order in which they came, each at least as bad as those before it
 	Told     []Ring         `json:"told,omitempty"`    // what the alerter was told, and not yet that it is over
@@ -121,8 +122,11 @@ func ringAt(members int) int {
 // that none had; what came at once is one ring. Nothing rings on the way down.
 func (i *Incident) observe(m Members, now time.Time) []Action {
 	i.Members = m
-	if m.Segments > 0 {
-		i.Last = now
+	switch {
+	case m.Segments > 0:
+		i.Last, i.Empty = now, time.Time{}
+	case i.Empty.IsZero():
+		i.Empty = now
 	}
 	if !i.Over.IsZero() || m.Segments == 0 {
 		return nil
@@ -152,10 +156,10 @@ func (i *Incident) observe(m Members, now time.Time) []Action {
 	return []Action{ActionWorse}
 }
 
-// end ends the incident a day after its last member was affected: what comes back
-// meanwhile does not ring again.
+// end ends the incident a day after its last member, however far apart sweeps are: what
+// comes back meanwhile does not ring again.
 func (i *Incident) end(now time.Time) []Action {
-	if !i.Over.IsZero() || i.Members.Segments > 0 || now.Sub(i.Last) < day {
+	if !i.Over.IsZero() || i.Empty.IsZero() || now.Sub(i.Empty) < day {
 		return nil
 	}
 	i.Over = now

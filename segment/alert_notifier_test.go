@@ -481,3 +481,38 @@ func TestSweepOverAListingThatPanics(t *testing.T) {
 		})
 	}) // which waits for all that the sweep started
 }
+
+// An alerter that keeps nothing hears of each ring of an incident once, with what it has
+// come to by then.
+func TestPlainAlerterHearsTheLatestRing(t *testing.T) {
+	f := newFleet(t)
+	for i := range 12 {
+		f.runs(seg(fmt.Sprint("s", i)), 1000, 1000)
+	}
+	var told []segment.Alert
+	f.config.Alerter = alerterFunc(func(firing, _ []segment.Alert) {
+		for _, a := range firing {
+			if a.About != nil {
+				told = append(told, a)
+			}
+		}
+	})
+	for _, n := range []int{4, 12} {
+		for i := range n {
+			f.sizes[seg(fmt.Sprint("s", i))] = validate.Count(900)
+		}
+		f.sweep()
+		f.now = f.now.Add(time.Hour)
+	}
+	require.Len(t, told, 2)
+	require.Equal(t, []int{3, 10}, []int{told[0].Ring, told[1].Ring})
+	require.Contains(t, told[0].Text, "4 live segments affected")
+	require.Contains(t, told[1].Text, "12 live segments affected")
+}
+
+type alerterFunc func(firing, resolved []segment.Alert)
+
+func (f alerterFunc) Tell(_ context.Context, firing, resolved []segment.Alert) error {
+	f(firing, resolved)
+	return nil
+}

@@ -32,6 +32,11 @@ func TestLogAlerter(t *testing.T) {
 	require.NoError(t, to.Tell(t.Context(), nil, []segment.Alert{{Segment: seg("cars")}}))
 	require.Empty(t, log.String(), "that a run passed is no news")
 
+	over := segment.Alert{Segment: seg("copy jobs"), Urgency: segment.Page, Text: "no segment is affected any more", About: &segment.Incident{}, Ring: 3}
+	require.NoError(t, to.Tell(t.Context(), nil, []segment.Alert{over}))
+	require.Contains(t, log.String(), "level=INFO", "that an incident is over is")
+	require.Contains(t, log.String(), "no segment is affected any more")
+
 	old := slog.Default()
 	defer slog.SetDefault(old)
 	log.Reset()

@@ -427,7 +427,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "passes with a warning", reason: "off its history, vouched for by the source: live, and somebody looks upstream",
 			set:    func(b *bench) { b.past(20100, 20100, 20100) },
-			events: []string{"sizes", "stored", "sizes", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100}, // until it was vouched for on seven days
+			events: []string{"sizes", "stored", "passed", "commit", "committed", "fire"}, live: 5300, baseline: []int64{20100, 20100, 20100}, // until it was vouched for on seven days
 			check: func(t *testing.T, b *bench, r validate.Report, err error) {
 				require.NoError(t, err)
 				require.True(t, r.Passed())
@@ -439,7 +439,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			name: "lookalike off its history", reason: "a model's own output does not vouch for its size",
 			set:    func(b *bench) { b.past(20100, 20100, 20100); b.run.Job = segment.Lookalike(cars, cars) },
-			events: []string{"sizes", "stored", "sizes", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{20100, 20100, 20100},
+			events: []string{"sizes", "stored", "rejected", "fire", "discard"}, live: 4800, baseline: []int64{20100, 20100, 20100},
 			check: func(t *testing.T, b *bench, _ validate.Report, err error) {
 				require.ErrorIs(t, err, validate.Dropped)
 				require.Equal(t, segment.Ticket, b.alerts[0].Urgency, "only its history suspects it")
@@ -647,7 +647,7 @@ func TestLiveSuperseded(t *testing.T) {
 	require.ErrorIs(t, err, segment.ErrSuperseded)
 	_, live := errors.AsType[*segment.LiveError](err)
 	require.True(t, live)
-	require.Equal(t, []string{"sizes", "sizes", "stored", "committed", "committed"}, b.events, "recorded as live, over the newer attempt's output; a page stands")
+	require.Equal(t, []string{"sizes", "stored", "committed", "committed"}, b.events, "recorded as live, over the newer attempt's output; a page stands")
 	require.True(t, b.state().Alert.Unsettled)
 	require.Contains(t, b.open().Text, "superseded by attempt 2")
 	require.True(t, b.last().Overlapped)

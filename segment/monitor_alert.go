@@ -67,6 +67,7 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		}
 		rule, err := w.monitor.rule(ctx, id, &f.details.Last)
 		failures = append(failures, err)
+		rule.Store = w.monitor.config.Store
 		alerts[id] = f.details.alert(w.sweep.At, w.monitor.config.Counter, &rule, w.monitor.job(id, &f.details.Last))
 	}
 	_, err := w.monitor.notifier.change(ctx, w.monitor.keys(ids), func(s *SegmentState) []observation {

@@ -30,9 +30,9 @@ type sweeper struct {
 	settled  []Record // commits whose outcome was unknown
 	learned  []Record // after which nobody knew what is live
 	seen     []seenSize
-	unlisted []unlisted
 	plans    []planned
-	first    []ID          // that no run wrote, and no sweep saw before
+	first    []ID // that no run wrote, and no sweep saw before
+	unlisted []unlisted
 	waited   time.Duration // in vain, for commit rows
 }
 
@@ -101,19 +101,9 @@ type tally struct {
 	settled      []Record
 	learned      []Record
 	seen         []seenSize
-	unlisted     []unlisted
 	plans        []planned
 	first        []ID
-}
-
-// judgeAll judges a batch and adds up what it found.
-func (w *sweeper) judgeAll(ctx context.Context, batch []pair) (err error) {
-	var t tally
-	for i := 0; i < len(batch) && err == nil; i++ {
-		err = w.judge(ctx, &batch[i], &t)
-	}
-	w.add(&t)
-	return err
+	unlisted     []unlisted
 }
 
 func (w *sweeper) add(t *tally) {

@@ -43,9 +43,15 @@ func (w *sweeper) walk(ctx context.Context, sizes iter.Seq2[CurrentSize, error])
 	return err
 }
 
+// judgeEach judges batches, and adds up what it found in each.
 func (w *sweeper) judgeEach(ctx context.Context, pairs *batches[pair]) error {
 	for batch := range pairs.full {
-		if err := w.judgeAll(ctx, batch); err != nil {
+		var t tally
+		var err error
+		for i := 0; i < len(batch) && err == nil; i++ {
+			err = w.judge(ctx, &batch[i], &t)
+		}
+		if w.add(&t); err != nil {
 			return err
 		}
 		pairs.giveBack(batch)

@@ -39,7 +39,7 @@ const fullRule = `{
 		"off_history": "warn", "relearn": 7, "allow_possible": true, "max_source_lag": "36h"
 	},
 	"lag": {"min": "1s", "max": "1m30s", "every": "5s"},
-	"runbook": "https://wiki/r", "link": "https://wiki/l", "page_from": 12345678901,
+	"runbook": "https://wiki/r", "link": "https://wiki/l", "page_from": 12345678901, "max_age": "50h",
 	"drift": {"short": {"users": 5, "share": 0.05}, "surplus": {"users": 6, "share": 0.06}}
 }`
 

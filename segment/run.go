@@ -155,6 +155,8 @@ func (r *Rule) check() error {
 	switch {
 	case r.Mode != Enforce && r.Mode != Observe:
 		return badInput("Rule.Mode", string(r.Mode), `"" or "observe"`)
+	case checkStore("Rule.Store", r.Store) != nil:
+		return checkStore("Rule.Store", r.Store)
 	case r.MaxAge < 0:
 		return badInput("Rule.MaxAge", r.MaxAge, "0 or more")
 	case r.PageFrom < 0:

@@ -71,7 +71,7 @@ func TestStoreWhileTheRulesAreOutOfReach(t *testing.T) {
 	}
 	require.Equal(t, "crm", open()[0].Store)
 	b.rule(segment.Rule{Store: "crm"})
-	b.run.ID = "wednesday"
+	b.run.ID, b.staged = "wednesday", 5300
 	_, err = b.commit()
 	require.NoError(t, err)
 	require.Empty(t, open())

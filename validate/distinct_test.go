@@ -21,6 +21,7 @@ func TestDistinctUsersAreTheSame(t *testing.T) {
 		same             bool
 		found            []string
 	}{
+		{"as many as were counted, and more than a sample holds", validate.Policy{Distinct: true}, count(20_000), digest(users(20_000, 1)).Summary(), false, []string{}},
 		{"fewer than were counted", validate.Policy{Distinct: true}, count(4), letters("abc"), false, []string{"short@store"}},
 		{"more than were counted", validate.Policy{Distinct: true}, count(2), letters("abc"), false, []string{"surplus@store"}},
 		{"a fingerprint of far fewer", validate.Policy{Distinct: true}, digest(users(20_000, 1)).Summary(), printed(5000, xxh3Of(2)), false, []string{"capped@store", "short@store"}},

@@ -49,7 +49,8 @@ func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64)
 				d.streams--
 			}
 		}()
-		for user, err := range users {
+		stopped := false
+		users(func(user U, err error) bool { // a range statement would cost as much again
 			switch {
 			case err != nil:
 				failed = err
@@ -59,10 +60,12 @@ func tee[U ~string | ~[]byte](d *Digest, users iter.Seq2[U, error], limit int64)
 				d.addOnce(asString(user), limit)
 			}
 			if !yield(user, err) {
-				return
+				stopped = true
+				return false
 			}
-		}
-		left = false
+			return true
+		})
+		left = stopped
 	}
 }
 

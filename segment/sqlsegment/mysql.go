@@ -314,7 +314,8 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store varbinary(255) NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 		{mySQLOpenAlerts, ""},
 	}},
-	{version: 8, statements: []statement{
+	{version: 8}, // states are packed in form 5, which earlier programs do not read
+	{version: 9, statements: []statement{
 		{`CREATE TABLE IF NOT EXISTS segmentguard_jobs (
 	job        varbinary(64) PRIMARY KEY, -- a hash of its ID, which may be long
 	segment    varbinary(1024) NOT NULL, -- that it writes

@@ -311,7 +311,8 @@ var postgreSQLMigrations = []migration{
 	ADD PRIMARY KEY (store, segment)`, "!segmentguard_commits.store"},
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store text NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 	}},
-	{version: 8, statements: []statement{
+	{version: 8}, // states are packed in form 5, which earlier programs do not read
+	{version: 9, statements: []statement{
 		{`CREATE INDEX segmentguard_segments_gravest ON segmentguard_segments (alert_severity, alert_level, alert_kind, store, segment) WHERE affected AND alert_open`, ""},
 		{`CREATE TABLE segmentguard_sweeps (
 	at        timestamptz NOT NULL,

@@ -17,7 +17,7 @@ import (
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 8
+const version = 9
 
 // A migration takes the schema to a version from the one before.
 type migration struct {

@@ -286,7 +286,8 @@ var sqLiteMigrations = []migration{
 		{`CREATE INDEX segmentguard_log_run ON segmentguard_log (run, segment, store)`, "!segmentguard_log.store"},
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store TEXT NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 	}, sqLiteRebuild("segmentguard_commits", sqLiteCommits, commitColumns, "!segmentguard_commits.store"))},
-	{version: 8, statements: []statement{
+	{version: 8}, // states are packed in form 5, which earlier programs do not read
+	{version: 9, statements: []statement{
 		{`CREATE INDEX segmentguard_segments_gravest ON segmentguard_segments (alert_severity, alert_level, alert_kind, store, segment) WHERE affected = TRUE AND alert_open = TRUE`, ""},
 		{`CREATE TABLE segmentguard_sweeps (
 	at        INTEGER NOT NULL,

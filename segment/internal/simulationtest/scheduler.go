@@ -36,6 +36,10 @@
 //	nobody ends what a later run made over                  6000 (23)
 //	what is told is written down before                     4000 (80)
 //	what the alerter may have heard is forgotten            4000 (708)
+//	a claim is not renewed                                  4000 (200)
+//	a member without its incident                           4000 (15)
+//	members are told though their incident was not          4000 (647)
+//	what was told is not written down                        200 (1)
 //	a mark is lowered                                       4000 (12)
 //
 // People are processes, too: they accept what an alert is about, suspect and import
