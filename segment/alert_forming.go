@@ -129,6 +129,19 @@ func (n *notifier) going(ctx context.Context, c Cause) (*Incident, error) {
 	return nil, nil //nolint:nilnil // none is no error
 }
 
+// like returns what causes have in common whose onsets are counted together.
+func (c Cause) like() Cause {
+	c.Build, c.Lost, c.Store = "", false, ""
+	return c
+}
+
+// opened reports whether an entry is of an onset of the cause's job kind or site group,
+// outside of incidents.
+func (c Cause) opened(e *LogEntry) bool {
+	stale := e.Mark != nil && e.Mark.Kind == validate.Stale
+	return e.Incident == "" && !e.Segment.IsZero() && stale == c.Stale && (c.SiteGroup != "" || c.Listing || e.jobKind() == c.JobKind)
+}
+
 // usual returns the onsets of the last 28 days before a time that were of no
 // incident, of the job kind or the site group of a cause, in order of time.
 func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found []time.Time, err error) {
@@ -138,7 +151,7 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 		if err != nil {
 			return nil, wrap("reading the incidents", err)
 		}
-		if i.Cause.JobKind == c.JobKind && i.Cause.SiteGroup == c.SiteGroup && i.Cause.Listing == c.Listing && i.Cause.Stale == c.Stale {
+		if i.Cause.like() == c.like() {
 			incidents = append(incidents, i)
 		}
 	}
@@ -147,9 +160,8 @@ func (n *notifier) usual(ctx context.Context, c Cause, until time.Time) (found [
 		if err != nil {
 			return nil, wrap("reading the log", err)
 		}
-		stale := e.Mark != nil && e.Mark.Kind == validate.Stale
 		within := slices.ContainsFunc(incidents, func(i Incident) bool { d := e.At.Sub(i.Begun); return d >= 0 && d < formsWithin })
-		if e.Incident == "" && !e.Segment.IsZero() && !within && stale == c.Stale && (c.SiteGroup != "" || c.Listing || e.jobKind() == c.JobKind) {
+		if !within && c.opened(&e) {
 			found = append(found, e.At)
 		}
 	}

@@ -255,8 +255,10 @@ func offHistory(k validate.Kind) bool {
 // suspected reports whether nothing but a warning, or a size that the history does
 // not allow, was found.
 func (a *Alert) suspected() bool {
-	fails := func(f validate.Finding) bool { return f.Severity == validate.Fail }
-	warned := len(a.Report.Findings) > 0 && !slices.ContainsFunc(a.Report.Findings, fails)
+	warned := len(a.Report.Findings) > 0
+	for i := range a.Report.Findings {
+		warned = warned && a.Report.Findings[i].Severity == validate.Warn
+	}
 	return !a.Missing && a.Kind != validate.Unverified && (warned || offHistory(a.Kind))
 }
 
@@ -271,12 +273,7 @@ func (s *AlertState) fault(a Alert) []Action {
 	switch {
 	case s.Open == nil:
 		return s.open(a)
-	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
-		return nil
-	case a.Kind == validate.Stale && a.Kind.Compare(s.Open.Kind) > 0:
-		s.beside(&a)
-		return nil
-	case s.Swept && s.Open.proven() && a.suspected(): // whether that is over is for a sweep to say
+	case s.outweighs(&a):
 		return nil
 	}
 	s.Healthy, s.Days, s.Passed, s.Unsettled = 0, nil, false, s.Unsettled || a.State == RunUnknown
@@ -298,6 +295,19 @@ func (s *AlertState) fault(a Alert) []Action {
 	}
 	s.Marks = append(s.Marks, is)
 	return []Action{ActionWorse}
+}
+
+// outweighs reports whether what was found now changes nothing beside what is open, or
+// only its text.
+func (s *AlertState) outweighs(a *Alert) bool {
+	switch {
+	case a.bySweep() && a.Kind == validate.Unverified && !a.Missing: // it could not count: that is neither better nor worse
+		return true
+	case a.Kind == validate.Stale && a.Kind.Compare(s.Open.Kind) > 0:
+		s.beside(a)
+		return true
+	}
+	return s.Swept && s.Open.proven() && a.suspected() // whether that is over is for a sweep to say
 }
 
 // beside says in the text of a graver alert that there was no good run for too long.

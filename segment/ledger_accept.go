@@ -209,7 +209,7 @@ func (c *choice) accept(s *SegmentState) error {
 // accepted keeps an accepted size, of a run if one brought it, and ends the alert.
 func (c *choice) accepted(s *SegmentState, runID string, size validate.Size, live bool) {
 	s.suspect(func(kept validate.Size) bool { return same(kept, size) }) // it passed, or was a candidate
-	s.Baseline.Accept(size)
+	s.Accept(size)
 	s.Accepted = new(c.Decision)
 	s.vouch(cmp.Or(c.RunID, runID, s.Last.RunID)) // a sweep's alert is about what the last run left
 	s.observe(observation{event: aClosing, at: c.At, why: "accepted by " + c.By + ": " + c.Why})

@@ -75,23 +75,30 @@ func (w *sweeper) writeSome(ctx context.Context, ids []ID) error {
 		if !affected {
 			return w.wellness(s)
 		}
-		w.suspect(s)
-		if !s.hasAlert() {
-			w.untold[s.Segment] = alert
-			return nil
-		}
-		if w.seenByGuard(s, &alert) || w.findings[s.Segment].refused && !s.untold() || // its guard told of it meanwhile
-			alert.Missing && !s.everLive() { // it was forgotten, or renamed
-			return nil
-		}
-		w.reject(s, &alert)
-		seen := []observation{{event: aFault, at: w.sweep.At, alert: alert}}
-		if open := s.Alert.Open; open != nil && s.Alert.Swept && open.proven() && alert.suspected() {
-			return append(w.wellness(s), seen...)
-		}
-		return seen
+		return w.affect(s, &alert)
 	})
 	return joinFew(append(failures, err))
+}
+
+// affect takes what was found into a segment's state, and returns what of it is to be
+// observed.
+func (w *sweeper) affect(s *SegmentState, alert *Alert) []observation {
+	w.suspect(s)
+	switch {
+	case !s.hasAlert():
+		w.untold[s.Segment] = *alert
+		return nil
+	case w.seenByGuard(s, alert),
+		w.findings[s.Segment].refused && !s.untold(), // its guard told of it meanwhile
+		alert.Missing && !s.everLive():               // it was forgotten, or renamed
+		return nil
+	}
+	w.reject(s, alert)
+	seen := []observation{{event: aFault, at: w.sweep.At, alert: *alert}}
+	if open := s.Alert.Open; open != nil && s.Alert.Swept && open.proven() && alert.suspected() {
+		return append(w.wellness(s), seen...)
+	}
+	return seen
 }
 
 // seenByGuard reports whether a guard passed the run that brought the size, with a

@@ -155,25 +155,29 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		return nil
 	}
 	e.falls(t)
-	f, report := w.wrong(ctx, &e, refused)
+	w.note(ctx, &e, refused, settled, t)
+	return nil
+}
+
+// note judges what is stored, and notes what it finds, or that all is well.
+func (w *sweeper) note(ctx context.Context, e *examination, refused, settled bool, t *tally) {
+	f, report := w.wrong(ctx, e, refused)
 	if report != nil {
 		e.excused(t, report)
 	}
-	if f != nil {
-		t.findings = append(t.findings, f)
-		if p.listed == 1 && !f.refused { // of what is proven it may be well
-			e.out.Sizes = nil
-			w.well(ctx, &e, settled, t)
-		}
-		if report != nil && report.Passed() {
-			e.keep(t, report)
-		}
-		return nil
+	if report == nil || report.Passed() {
+		e.keep(t, report)
 	}
-	t.healthy++
-	w.well(ctx, &e, p.listed > 0 && e.learn(t) || settled, t)
-	e.keep(t, report)
-	return nil
+	if f == nil {
+		t.healthy++
+		w.well(ctx, e, e.pair.listed > 0 && e.learn(t) || settled, t)
+		return
+	}
+	t.findings = append(t.findings, f)
+	if e.pair.listed == 1 && !f.refused { // of what is proven it may be well
+		e.out.Sizes = nil
+		w.well(ctx, e, settled, t)
+	}
 }
 
 // wrong returns what is wrong with a segment; nil: nothing is. It also returns the report

@@ -22,7 +22,8 @@ func planned(l *loop, which segment.Selection, e validate.Excuse) []segment.Affe
 	return rerun
 }
 
-func group(name string) segment.Selection { return segment.Selection{SiteGroup: name} }
+// siteA selects all segments of site A.
+var siteA = segment.Selection{SiteGroup: "site-a"}
 
 // many returns segments of a site group, each larger than the one before.
 func many(l *loop, n int) (ids []segment.ID, users []float64) {
@@ -41,7 +42,7 @@ func TestPlannedHalving(t *testing.T) {
 		l := newLoop(t)
 		ids, users := many(l, 79)
 		l.now = night(0)
-		planned(l, group("site-a"), validate.Excuse{LowShare: 0.45, HighShare: 0.55, From: night(1), Until: night(4), ForGood: true})
+		planned(l, siteA, validate.Excuse{LowShare: 0.45, HighShare: 0.55, From: night(1), Until: night(4), ForGood: true})
 		for n := range 40 {
 			l.now = night(n)
 			for i, id := range ids {
@@ -254,7 +255,7 @@ func TestAcceptMany(t *testing.T) {
 	require.EqualError(t, err, "segment: accepting sizes: site-a/004: no alert is open, so there is no size to accept")
 	require.Len(t, rerun, 3)
 	require.Equal(t, []string{"site-a/000"}, l.open())
-	require.Len(t, accepted(t, l.ledger, group("site-a"), ann(l.now)), 1, "of a site group those with an alert")
+	require.Len(t, accepted(t, l.ledger, siteA, ann(l.now)), 1, "of a site group those with an alert")
 	require.Empty(t, l.open())
 	l.now = night(1)
 	for i, id := range ids[:4] {
@@ -271,11 +272,11 @@ func TestAcceptMany(t *testing.T) {
 	}
 	_, err = segment.AcceptWithin(t.Context(), l.ledger, which("", seg("typo")), validate.Excuse{High: 5, From: night(0), Until: night(1)}, ann(l.now))
 	require.EqualError(t, err, "segment: accepting sizes for a while: site-a/typo: nothing is known of it")
-	_, err = segment.AcceptWithin(t.Context(), l.ledger, group("site-a"), validate.Excuse{High: 5, From: night(0)}, ann(l.now))
+	_, err = segment.AcceptWithin(t.Context(), l.ledger, siteA, validate.Excuse{High: 5, From: night(0)}, ann(l.now))
 	require.ErrorContains(t, err, "Excuse.Until", "no end is never for ever")
-	_, err = segment.AcceptWithin(t.Context(), l.ledger, group("site-a"), validate.Excuse{High: 5, From: night(0), Until: night(1)}, segment.Decision{By: "ann"})
+	_, err = segment.AcceptWithin(t.Context(), l.ledger, siteA, validate.Excuse{High: 5, From: night(0), Until: night(1)}, segment.Decision{By: "ann"})
 	require.ErrorContains(t, err, "Decision.Why")
-	_, err = segment.Suspect(t.Context(), l.ledger, group("site-a"), ann(l.now))
+	_, err = segment.Suspect(t.Context(), l.ledger, siteA, ann(l.now))
 	require.ErrorContains(t, err, "Selection.RunID")
 }
 
@@ -403,7 +404,7 @@ func TestASiteGroupLeaves(t *testing.T) {
 	}
 	require.Equal(t, 50, l.sweep().Missing)
 	require.NotEmpty(t, l.open())
-	require.NoError(t, segment.Forget(t.Context(), l.ledger, group("site-a"), ann(l.now)))
+	require.NoError(t, segment.Forget(t.Context(), l.ledger, siteA, ann(l.now)))
 	for id := range l.sizes {
 		if id != cars {
 			delete(l.sizes, id)

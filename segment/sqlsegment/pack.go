@@ -246,26 +246,45 @@ func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
 		}
 	}
 	flags := u.flags(version)
-	counters := u.counters(make([]string, 0, 1)) // made here it is none for the garbage collector
-	known := int64(0)
-	s.Sizes = u.sizes(version, counters, &known)
-	if flags&withCandidates != 0 {
-		if s.Candidates = u.sizes(version, counters, &known); s.Candidates == nil {
-			u.fail("candidates of which there are none")
-		}
+	if u.err == nil && !knownFlags(version, flags) {
+		u.fail("unknown fields")
 	}
-	if known < int64(len(counters)) {
-		u.fail("counters that no size has")
-	}
+	u.baseline(&s.Baseline, version, flags, u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
 	if flags&withExcuses != 0 {
 		s.Excuses = u.excuses()
 	}
 	if flags&withRuns != 0 {
 		s.Runs = u.runs()
 	}
+	u.latest(&s, version, flags)
+	if u.err == nil && u.at < len(u.data) {
+		u.fail("unknown fields")
+	}
+	if u.err != nil {
+		return segment.SegmentState{Segment: of.Segment, Store: of.Store}, u.err
+	}
+	return s, nil
+}
+
+// baseline reads sizes and candidates. Each counter is that of one of them.
+func (u *unpacker) baseline(b *validate.Baseline, version byte, flags int64, counters []string) {
+	known := int64(0)
+	b.Sizes = u.sizes(version, counters, &known)
+	if flags&withCandidates != 0 {
+		if b.Candidates = u.sizes(version, counters, &known); b.Candidates == nil {
+			u.fail("candidates of which there are none")
+		}
+	}
+	if known < int64(len(counters)) {
+		u.fail("counters that no size has")
+	}
+}
+
+// latest reads what came last.
+func (u *unpacker) latest(s *segment.SegmentState, version byte, flags int64) {
 	if flags&withLast != 0 {
 		s.Last = u.last(version, flags)
-		s.Last.Segment, s.Last.Store = of.Segment, of.Store
+		s.Last.Segment, s.Last.Store = s.Segment, s.Store
 	}
 	if flags&withAccepted != 0 {
 		s.Accepted = u.accepted(version)
@@ -276,13 +295,6 @@ func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
 	if version >= packed3 {
 		s.Number = u.int()
 	}
-	if u.err == nil && (u.at < len(u.data) || !knownFlags(version, flags)) {
-		u.fail("unknown fields")
-	}
-	if u.err != nil {
-		return segment.SegmentState{Segment: of.Segment, Store: of.Store}, u.err
-	}
-	return s, nil
 }
 
 // flags reads which fields follow.
@@ -360,10 +372,8 @@ func (u *unpacker) text() string {
 	return string(u.data[u.at-n : u.at])
 }
 
-// time reads a time as its distance from another, in microseconds.
-func (u *unpacker) time(from int64) time.Time {
-	return time.UnixMicro(from + u.int()).UTC()
-}
+// time reads a time in microseconds.
+func (u *unpacker) time() time.Time { return time.UnixMicro(u.int()).UTC() }
 
 // counters appends the names that sizes refer to.
 func (u *unpacker) counters(counters []string) []string {
@@ -429,8 +439,8 @@ func (u *unpacker) level(i int64) validate.Level {
 func (u *unpacker) excuses() (excuses []segment.Excuse) {
 	text := u.text()
 	err := json.Unmarshal([]byte(text), &excuses)
-	again, _ := json.Marshal(excuses)
-	if err != nil || len(excuses) == 0 || string(again) != text {
+	again, failed := json.Marshal(excuses)
+	if err != nil || failed != nil || len(excuses) == 0 || string(again) != text {
 		u.fail("excuses that cannot be")
 	}
 	return excuses
@@ -467,7 +477,7 @@ func (u *unpacker) maybe() time.Time {
 	case 0:
 		return time.Time{}
 	case 1:
-		if at := u.time(0); !at.IsZero() {
+		if at := u.time(); !at.IsZero() {
 			return at
 		}
 	}
@@ -478,7 +488,7 @@ func (u *unpacker) maybe() time.Time {
 func (u *unpacker) last(version byte, flags int64) segment.Record {
 	r := segment.Record{RunID: u.text(), State: segment.RunState(u.text()), JobID: u.text(), JobKind: segment.JobKind(u.text()), Build: u.text(), Counter: u.text()}
 	attempt := u.int()
-	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(0), flags&lastIsLive != 0
+	r.Attempt, r.Users, r.Read, r.At, r.Live = int(attempt), u.int(), u.int(), u.time(), flags&lastIsLive != 0
 	r.Overlapped, r.Settled = flags&lastOverlapped != 0, flags&lastSettled != 0
 	if version >= packed3 {
 		r.Number = u.int()
@@ -496,11 +506,11 @@ func (u *unpacker) accepted(version byte) *segment.Decision {
 	if version == packed1 {
 		u.text() // the run, which is in the log
 	}
-	return &segment.Decision{By: u.text(), Why: u.text(), At: u.time(0)}
+	return &segment.Decision{By: u.text(), Why: u.text(), At: u.time()}
 }
 
 func (u *unpacker) live() *validate.Size {
-	s := &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time(0)}
+	s := &validate.Size{Users: u.int(), Read: u.int(), Counter: u.text(), At: u.time()}
 	if s.Users < 0 || s.Read < 0 {
 		u.fail("a live size that cannot be")
 	}

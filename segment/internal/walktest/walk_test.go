@@ -42,8 +42,9 @@ func TestWalks(t *testing.T) {
 		{"commit", 130, 26},
 		// Without an alert's life, what it has in common with others, and who tells
 		// people of it, it was 155 in 23.
-		{"reject", 248, 34},
-		{"sweep", 132, 26},
+		{"reject", 250, 34},
+		// Of it, 3 functions in 2 files keep the sweep's numbers for people's tools.
+		{"sweep", 136, 28},
 	} {
 		t.Run(c.call, func(t *testing.T) {
 			folder := t.TempDir()
