@@ -51,7 +51,7 @@ type Recorder interface {
 
 // A Ledger stores what guards and monitors know of every segment. It decides
 // nothing: [Accept], [Suspect], [Import] and [Forget] work on any ledger.
-type Ledger interface {
+type Ledger interface { //nolint:interfacebloat // it stores all there is; what decides is made of it
 	Recorder
 	// Next returns a number that is later than all that were returned before,
 	// also to other processes, and the segment's generation as it is now. It waits
@@ -127,24 +127,20 @@ type SegmentFilter struct {
 
 // Match reports whether f selects s. It leaves Limit to the caller.
 func (f *SegmentFilter) Match(s *SegmentState) bool {
-	var kind JobKind
-	var build string
-	if s.Alert.Open != nil {
-		kind, build = s.Alert.Open.Job.Kind, s.Alert.Open.Build
-	}
 	return allows(f.Segment, s.Segment) && inStore(f.Store, s.Store) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
-		allows(f.JobKind, kind) && allows(f.Build, build) &&
 		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
-		f.allowsMark(s) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
+		f.matchOpen(&s.Alert) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
 }
 
-// allowsMark reports whether f takes what people were told.
-func (f *SegmentFilter) allowsMark(s *SegmentState) bool {
-	if f.Urgency == "" && f.Kind == "" && f.Level == "" {
-		return true
+// matchOpen reports whether f takes what is open of an alert.
+func (f *SegmentFilter) matchOpen(a *AlertState) bool {
+	var kind JobKind
+	var build string
+	if a.Open != nil {
+		kind, build = a.Open.Job.Kind, a.Open.Build
 	}
-	m := s.Alert.toldBy()
-	return allows(f.Urgency, m.Urgency) && allows(f.Kind, m.Kind) && allows(f.Level, m.Level)
+	m := a.toldBy()
+	return allows(f.JobKind, kind) && allows(f.Build, build) && allows(f.Urgency, m.Urgency) && allows(f.Kind, m.Kind) && allows(f.Level, m.Level)
 }
 
 // allows reports whether a filter that wants something, or anything where that is

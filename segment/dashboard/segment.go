@@ -370,7 +370,7 @@ func (s *source) segmentCommands(state *segment.SegmentState, ran bool) []comman
 		cs = append(cs, s.commands.of("orders the jobs that must run again", "", "plan"))
 	}
 	if ran && a != nil {
-		add("says that the size there is is right, for good", "accept", "--why", "WHY")
+		add("accepts the size there is, for good", "accept", "--why", "WHY")
 	}
 	if a != nil {
 		add("says that nothing was wrong", "false-alarm", "--why", "WHY")
