@@ -156,6 +156,26 @@ func (b *bench) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([]
 	return b.ledger.ChangeMutes(ctx, change)
 }
 
+func (b *bench) CountAlerts(ctx context.Context) ([]segment.AlertCount, error) {
+	return b.ledger.CountAlerts(ctx)
+}
+
+func (b *bench) Sweeps(ctx context.Context, n int) ([]segment.SweepNumbers, error) {
+	return b.ledger.Sweeps(ctx, n)
+}
+
+func (b *bench) KeepSweep(ctx context.Context, s segment.SweepNumbers) error {
+	return b.ledger.KeepSweep(ctx, s)
+}
+
+func (b *bench) Jobs(ctx context.Context, f segment.JobFilter) iter.Seq2[segment.Job, error] {
+	return b.ledger.Jobs(ctx, f)
+}
+
+func (b *bench) KeepJobs(ctx context.Context, jobs []segment.Job) error {
+	return b.ledger.KeepJobs(ctx, jobs)
+}
+
 func (b *bench) Tell(_ context.Context, firing, resolved []segment.Alert) error {
 	b.alerts = append(b.alerts, firing...)
 	if len(firing) > 0 {

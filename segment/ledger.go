@@ -51,7 +51,7 @@ type Recorder interface {
 
 // A Ledger stores what guards and monitors know of every segment. It decides
 // nothing: [Accept], [Suspect], [Import] and [Forget] work on any ledger.
-type Ledger interface {
+type Ledger interface { //nolint:interfacebloat // it stores all there is; what decides is made of it
 	Recorder
 	// Next returns a number that is later than all that were returned before,
 	// also to other processes, and the segment's generation as it is now. It waits
@@ -93,34 +93,54 @@ type Ledger interface {
 	// step also between processes. If change returns an error, it keeps nothing and
 	// returns it. Where others were in the way, change may be called again.
 	ChangeMutes(ctx context.Context, change func([]Mute) ([]Mute, error)) error
+	// CountAlerts returns how many open alerts there are of each sort, in no order.
+	CountAlerts(ctx context.Context) ([]AlertCount, error)
+	// Sweeps returns the numbers of the last n sweeps, the latest first.
+	Sweeps(ctx context.Context, n int) ([]SweepNumbers, error)
+	// KeepSweep adds the numbers of a sweep; those of the same store and time are
+	// replaced.
+	KeepSweep(ctx context.Context, s SweepNumbers) error
+	// Jobs yields the jobs that f selects, in no order. An error ends the sequence.
+	Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error]
+	// KeepJobs makes jobs all that are known. Of those with one ID the first counts.
+	// If it returns an error, some of the changes may have been kept.
+	KeepJobs(ctx context.Context, jobs []Job) error
 }
 
 // A SegmentFilter selects segments; the zero SegmentFilter selects all.
 type SegmentFilter struct {
-	Segment   ID        // this one; zero: any
-	Store     *string   // in this store; nil: in any
-	SiteGroup string    // of this site group; empty: of any
-	Affected  bool      // with an alert that is open, or that the alerter was told of last
-	Pending   bool      // with an alert that the alerter is to be told of, or that it is over
-	Incident  string    // the members of this incident; empty: any
-	JobKind   JobKind   // with an open alert of a job of this kind; empty: any
-	Build     string    // with an open alert of this build; empty: any
-	Alone     time.Time // with an open alert of no incident that began at this time or later; zero: any
-	After     Key       // after this one in the order of Key.Compare; zero: from the first
-	Limit     int       // at most so many; 0: all
+	Segment   ID            // this one; zero: any
+	Store     *string       // in this store; nil: in any
+	SiteGroup string        // of this site group; empty: of any
+	Affected  bool          // with an alert that is open, or that the alerter was told of last
+	Pending   bool          // with an alert that the alerter is to be told of, or that it is over
+	Incident  string        // the members of this incident; empty: any
+	JobKind   JobKind       // with an open alert of a job of this kind; empty: any
+	Build     string        // with an open alert of this build; empty: any
+	Urgency   Urgency       // with an open alert of this urgency at its worst, as people were told; empty: any
+	Kind      validate.Kind // the same of its kind
+	Level     Level         // and of its level
+	Alone     time.Time     // with an open alert of no incident that began at this time or later; zero: any
+	After     Key           // after this one in the order of Key.Compare; zero: from the first
+	Limit     int           // at most so many; 0: all
 }
 
 // Match reports whether f selects s. It leaves Limit to the caller.
 func (f *SegmentFilter) Match(s *SegmentState) bool {
+	return allows(f.Segment, s.Segment) && inStore(f.Store, s.Store) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
+		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
+		f.matchOpen(&s.Alert) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
+}
+
+// matchOpen reports whether f takes what is open of an alert.
+func (f *SegmentFilter) matchOpen(a *AlertState) bool {
 	var kind JobKind
 	var build string
-	if s.Alert.Open != nil {
-		kind, build = s.Alert.Open.Job.Kind, s.Alert.Open.Build
+	if a.Open != nil {
+		kind, build = a.Open.Job.Kind, a.Open.Build
 	}
-	return allows(f.Segment, s.Segment) && inStore(f.Store, s.Store) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
-		allows(f.JobKind, kind) && allows(f.Build, build) &&
-		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
-		(f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
+	m := a.toldBy()
+	return allows(f.JobKind, kind) && allows(f.Build, build) && allows(f.Urgency, m.Urgency) && allows(f.Kind, m.Kind) && allows(f.Level, m.Level)
 }
 
 // allows reports whether a filter that wants something, or anything where that is

@@ -24,6 +24,8 @@ type Memory struct {
 	identity  string
 	incidents map[string]*Incident
 	mutes     []Mute
+	sweeps    []SweepNumbers
+	jobs      []Job // in order of their IDs
 }
 
 type runKey struct {

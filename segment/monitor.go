@@ -28,7 +28,8 @@ type MonitorConfig struct {
 	// the zero Rule for all.
 	Rules func(context.Context, Job) (Rule, error)
 	// Jobs are all jobs that write segments: by them a segment's trouble is
-	// traced to what it was made from. nil: not traced.
+	// traced to what it was made from. The first sweep keeps them in the ledger, in the
+	// place of those that were there. nil: not traced.
 	Jobs []Job
 	// Counter is what counts the current sizes, as in Run.Counter: sizes are only
 	// compared with those of the same counter.
@@ -64,6 +65,7 @@ type Monitor struct {
 	tracer    trace.Tracer
 	gauges    *gauges
 	notifier  *notifier
+	jobsKept  atomic.Bool  // the ledger has config.Jobs
 	name      string       // no other monitor has it
 	sweeps    atomic.Int64 // those whose listing was complete
 }
@@ -166,6 +168,7 @@ func (m *Monitor) Sweep(ctx context.Context, sizes iter.Seq2[CurrentSize, error]
 	if err == nil {
 		err = w.walk(ctx, sizes)
 		err = join(err, w.conclude(ctx, err == nil))
+		err = join(err, m.keepNumbers(ctx, &w.sweep))
 	}
 	w.report(ctx, span, time.Since(began), err)
 	return w.sweep, wrap("segment: sweep", err)

@@ -65,5 +65,5 @@ func playBoth(ctx context.Context, dir string, w world, s show, out, progress io
 	if err := compare(out, without, with); err != nil {
 		return err
 	}
-	return s.serve(ctx, dir, w, with, progress)
+	return s.serve(ctx, dir, with, progress)
 }

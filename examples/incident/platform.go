@@ -53,7 +53,6 @@ type platform struct {
 	commit     func(context.Context, segment.Run) error
 	ledger     segment.Ledger   // of the guard; nil without one
 	monitor    *segment.Monitor // beside the guard; nil without one
-	swept      segment.Sweep    // the last one
 	hour       int              // since the deployment
 }
 

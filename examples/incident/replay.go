@@ -35,8 +35,7 @@ type replay struct {
 	short   []shortSegment
 	plan    rerun.Plan // of reruns, with it
 	outcome rerun.Outcome
-	swept   segment.Sweep // the last one, with it
-	now     time.Time     // at the end
+	now     time.Time // at the end
 
 	noticed, recovered int // hours: of the first alert or report, and since when no segment is short or affected
 	lost, failed       int // live segments that ever lost users, and jobs that failed
@@ -57,7 +56,7 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 		return nil, err
 	}
 	if guarded {
-		if err := p.guard(ctx); err != nil {
+		if err := p.guard(ctx, w.jobs()); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +71,7 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 	}
 	fmt.Fprintf(progress, "guarded %t: reruns\n", guarded)
 	if guarded {
-		if err := s.write(ctx, p, w); err != nil {
+		if err := s.write(ctx, p); err != nil {
 			return nil, err
 		}
 		r.plan, r.outcome, err = p.recover(ctx, w)
@@ -82,12 +81,12 @@ func play(ctx context.Context, dir string, w world, people []user, guarded bool,
 	if err != nil {
 		return nil, fmt.Errorf("reruns: %w", err)
 	}
-	r.swept, r.now = p.swept, p.now()
+	r.now = p.now()
 	return r, r.read(ctx, db, w)
 }
 
 // guard returns all that a platform needs to be guarded.
-func (p *platform) guard(ctx context.Context) error {
+func (p *platform) guard(ctx context.Context, jobs []segment.Job) error {
 	ledger, err := sqlsegment.NewLedger(p.db, sqlsegment.SQLite)
 	if err != nil {
 		return err
@@ -100,7 +99,7 @@ func (p *platform) guard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: alerter, Now: p.now})
+	p.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: alerter, Now: p.now, Jobs: jobs})
 	if err != nil {
 		return err
 	}

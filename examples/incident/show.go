@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/dashboard"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 )
@@ -19,17 +18,8 @@ import (
 // A show is where the dashboard is shown; the zero show is nowhere.
 type show struct{ report, address string }
 
-// config says what the dashboard shows beside the ledger.
-func config(w *world, now time.Time, swept segment.Sweep) dashboard.Config {
-	return dashboard.Config{
-		Now:    func() time.Time { return now },
-		Jobs:   w.jobs(),
-		Sweeps: func(context.Context) (last, complete *segment.Sweep, err error) { return &swept, &swept, nil },
-	}
-}
-
 // write writes the report as everything is now.
-func (s show) write(ctx context.Context, p *platform, w world) error {
+func (s show) write(ctx context.Context, p *platform) error {
 	if s.report == "" {
 		return nil
 	}
@@ -37,12 +27,12 @@ func (s show) write(ctx context.Context, p *platform, w world) error {
 	if err != nil {
 		return err
 	}
-	err = dashboard.Write(ctx, file, p.ledger, config(&w, p.now(), p.swept))
+	err = dashboard.Write(ctx, file, p.ledger, dashboard.Config{Now: p.now})
 	return errors.Join(err, file.Close())
 }
 
 // serve serves the dashboard of the guarded platform until ctx ends.
-func (s show) serve(ctx context.Context, dir string, w world, with *replay, said io.Writer) (err error) {
+func (s show) serve(ctx context.Context, dir string, with *replay, said io.Writer) (err error) {
 	if s.address == "" {
 		return nil
 	}
@@ -55,9 +45,11 @@ func (s show) serve(ctx context.Context, dir string, w world, with *replay, said
 	if err != nil {
 		return err
 	}
-	c := config(&w, with.now, with.swept)
-	c.Plans = func(context.Context) ([]dashboard.Plan, error) {
-		return []dashboard.Plan{{Name: "recovery", Made: with.now, Plan: with.plan, Outcome: with.outcome}}, nil
+	c := dashboard.Config{
+		Now: func() time.Time { return with.now },
+		Plans: func(context.Context) ([]dashboard.Plan, error) {
+			return []dashboard.Plan{{Name: "recovery", Made: with.now, Plan: with.plan, Outcome: with.outcome}}, nil
+		},
 	}
 	return serve(ctx, s.address, dashboard.Handler(ledger, c), said)
 }

@@ -16,7 +16,6 @@ func (p *platform) sweep(ctx context.Context) error {
 	if err == nil && !sweep.Complete {
 		return errors.New("the sweep is not complete")
 	}
-	p.swept = sweep
 	return err
 }
 

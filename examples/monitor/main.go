@@ -94,7 +94,6 @@ type watch struct {
 	meters  *metric.MeterProvider
 	monitor *segment.Monitor
 	told    *counter
-	swept   segment.Sweep // the last one
 	closers []func() error
 }
 
@@ -146,7 +145,6 @@ func (w *watch) sweep(ctx context.Context, out io.Writer, title string, sizes it
 	if err != nil {
 		return err
 	}
-	w.swept = sweep
 	if err := render(out, title, &sweep, w.told); err != nil {
 		return err
 	}

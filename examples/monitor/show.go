@@ -10,18 +10,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/dashboard"
 )
-
-// config says what the dashboard shows beside the ledger.
-func (w *watch) config() dashboard.Config {
-	swept := w.swept
-	return dashboard.Config{
-		Jobs:   w.fleet.jobs,
-		Sweeps: func(context.Context) (last, complete *segment.Sweep, err error) { return &swept, &swept, nil },
-	}
-}
 
 // write writes the dashboard to a file, if one is named.
 func (w *watch) write(ctx context.Context, name string) error {
@@ -32,7 +22,7 @@ func (w *watch) write(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dashboard.Write(ctx, file, w.ledger, w.config()), file.Close())
+	return errors.Join(dashboard.Write(ctx, file, w.ledger, dashboard.Config{}), file.Close())
 }
 
 // serve serves the dashboard at an address until ctx ends.
@@ -41,7 +31,7 @@ func (w *watch) serve(ctx context.Context, address string, said io.Writer) error
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: dashboard.Handler(w.ledger, w.config()), ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: dashboard.Handler(w.ledger, dashboard.Config{}), ReadHeaderTimeout: time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // Serve says that it was closed
 	fmt.Fprintf(said, "\nThe dashboard is at http://%s/ until you interrupt.\n", listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -4,50 +4,61 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A place is where an affected segment stands among the others, the gravest first:
-// what cannot be read, pages before tickets, what customers miss most, the graver
-// kind, more users, and then by name.
-type place struct {
-	urgency, level, kind int
-	users                int64
-	id                   segment.ID
+// A class is segments that are equally grave.
+type class struct {
+	urgency segment.Urgency
+	level   segment.Level
+	kind    validate.Kind
 }
 
-// levels are in the order in which they are listed.
-var levels = []segment.Level{
-	segment.LevelLost100, segment.LevelLost50, segment.LevelLost10, segment.LevelLost1, segment.LevelLive, segment.LevelProtected,
-}
-
-func placeOf(s *segment.SegmentState) place {
-	a := s.Alert.Open
-	if a == nil {
-		return place{id: s.Segment}
-	}
-	m := worst(&s.Alert)
-	p := place{urgency: 2, level: slices.Index(levels, m.Level), kind: slices.Index(validate.Kinds(), m.Kind), users: -a.Users, id: s.Segment}
-	if m.Urgency == segment.Page {
-		p.urgency = 1
-	}
-	return p
-}
-
-func (p place) compare(q place) int {
+// compare orders classes, the gravest first: pages before tickets, what customers miss
+// most, and then the graver kind.
+func (c class) compare(d class) int {
 	return cmp.Or(
-		cmp.Compare(p.urgency, q.urgency), cmp.Compare(p.level, q.level), cmp.Compare(p.kind, q.kind),
-		cmp.Compare(p.users, q.users), p.id.Compare(q.id),
+		cmp.Compare(rank(c.urgency), rank(d.urgency)), d.level.Compare(c.level), c.kind.Compare(d.kind),
+		cmp.Compare(c.urgency, d.urgency), cmp.Compare(c.level, d.level), cmp.Compare(c.kind, d.kind), // of values that are not known
 	)
 }
 
-func (p place) String() string {
-	return fmt.Sprintf("%d.%d.%d.%d.%s", p.urgency, p.level, p.kind, -p.users, p.id)
+func rank(u segment.Urgency) int {
+	if u == segment.Page {
+		return 0
+	}
+	return 1
+}
+
+// tooFew reports whether live segments of a class hold fewer users than they should.
+func (c class) tooFew() bool {
+	if c.level == segment.LevelProtected {
+		return false
+	}
+	if c.level.Compare(segment.LevelLive) > 0 {
+		return true
+	}
+	switch c.kind { //nolint:exhaustive // of the others nobody knows, or users are there that should not be
+	case validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Short, validate.Dropped, validate.Leaking:
+		return true
+	}
+	return false
+}
+
+// A place is where an affected segment stands among the others: in its class by name.
+type place struct {
+	class
+
+	key segment.Key
+}
+
+func (p *place) String() string {
+	return strings.Join([]string{string(p.urgency), string(p.level), string(p.kind), p.key.Store + "\x00" + p.key.Segment.String()}, "|") // a store may have a bar in its name
 }
 
 // parsePlace reads what String wrote; "" is before all.
@@ -55,20 +66,13 @@ func parsePlace(s string) (*place, error) {
 	if s == "" {
 		return nil, nil //nolint:nilnil // no place is no error
 	}
-	parts := strings.SplitN(s, ".", 5)
-	if len(parts) != 5 {
+	parts := strings.SplitN(s, "|", 4)
+	if len(parts) != 4 {
 		return nil, badRequest("after", s)
 	}
-	var numbers [4]int64
-	for i := range numbers {
-		n, err := strconv.ParseInt(parts[i], 10, 64)
-		if err != nil {
-			return nil, badRequest("after", s)
-		}
-		numbers[i] = n
-	}
-	id, err := parseID("after", parts[4])
-	return &place{int(numbers[0]), int(numbers[1]), int(numbers[2]), -numbers[3], id}, err
+	store, text, _ := strings.Cut(parts[3], "\x00")
+	id, err := parseID("after", text)
+	return &place{class{segment.Urgency(parts[0]), segment.Level(parts[1]), validate.Kind(parts[2])}, id.In(store)}, err
 }
 
 // A filter is what people ask the affected segments for.
@@ -80,104 +84,96 @@ type filter struct {
 	after            *place
 }
 
-func (f *filter) match(s *segment.SegmentState) bool {
-	if f.Kind != "" && (s.Alert.Open == nil || worst(&s.Alert).Kind != f.Kind) {
-		return false
-	}
-	by := segment.SegmentFilter{SiteGroup: f.SiteGroup, JobKind: f.JobKind, Build: f.Build}
-	return by.Match(s)
+func (f *filter) match(c *segment.AlertCount) bool {
+	return (f.SiteGroup == "" || f.SiteGroup == c.SiteGroup) && (f.Build == "" || f.Build == c.Build) && (f.Kind == "" || f.Kind == c.Kind) &&
+		(f.JobKind == "" || f.JobKind == c.JobKind)
 }
 
-// A census is what one way through the affected segments finds: how many there are,
-// and of those that a filter takes the gravest after a place. It holds no more than
-// it shows.
+// A census says how many segments are affected, and which of those that a filter takes
+// come after a place, the gravest first. It reads no more of them than it shows.
 type census struct {
 	filter filter
-	keep   int
-	rows   []segment.SegmentState // in order of their places
-	places []place
+	rows   []segment.SegmentState
+	next   *place // after which there are more; nil: there are none
+	all    counts // those of the filter's incident, where it has one
 	chosen counts // what the filter takes
-	all    counts
 	kinds  map[validate.Kind]int
 	groups map[string]int
 	builds map[string]int
 	jobs   map[segment.JobKind]int
-	more   bool // there are some after rows
 }
 
 // counts are of affected segments.
-type counts struct{ segments, tooFew, live, protected, damaged int }
+type counts struct{ segments, tooFew, live, protected int }
 
-// takeCensus reads all segments that are affected, or those of the filter's incident.
-func takeCensus(ctx context.Context, l segment.Ledger, f filter, keep int) (*census, error) {
+func (c *counts) add(of class, n int) {
+	c.segments += n
+	switch {
+	case of.level == segment.LevelProtected:
+		c.protected += n
+		return
+	case of.tooFew():
+		c.tooFew += n
+	}
+	c.live += n
+}
+
+// takeCensus counts the open alerts, and reads as many segments as are shown.
+func takeCensus(ctx context.Context, l segment.Ledger, f filter, rows int) (*census, error) {
 	c := &census{
-		filter: f, keep: keep,
-		kinds: map[validate.Kind]int{}, groups: map[string]int{}, builds: map[string]int{}, jobs: map[segment.JobKind]int{},
+		filter: f,
+		kinds:  make(map[validate.Kind]int), groups: make(map[string]int), builds: make(map[string]int), jobs: make(map[segment.JobKind]int),
 	}
-	for s, err := range l.Segments(ctx, segment.SegmentFilter{Affected: true, Incident: f.incident}) {
-		if err != nil {
-			return nil, fmt.Errorf("reading the affected segments: %w", err)
+	alerts, err := l.CountAlerts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("counting the alerts: %w", err)
+	}
+	classes := map[class]bool{}
+	for i := range alerts {
+		a := &alerts[i]
+		if f.incident != "" && f.incident != a.Incident {
+			continue
 		}
-		c.add(&s)
+		is := class{a.Urgency, a.Level, a.Kind}
+		c.all.add(is, a.Alerts)
+		c.kinds[a.Kind] += a.Alerts
+		c.groups[a.SiteGroup] += a.Alerts
+		c.builds[a.Build] += a.Alerts
+		c.jobs[a.JobKind] += a.Alerts
+		if f.match(a) {
+			c.chosen.add(is, a.Alerts)
+			classes[is] = true
+		}
 	}
-	return c, nil
+	return c, c.read(ctx, l, slices.SortedFunc(maps.Keys(classes), class.compare), rows)
 }
 
-// add takes in a segment. One whose alert is over, and waits to be told so, is not
-// affected; one whose alert cannot be read is.
-func (c *census) add(s *segment.SegmentState) {
-	a := s.Alert.Open
-	if a == nil && (s.Damaged == nil || !slices.Contains(s.Damaged.Columns, "alert") && !s.Segment.IsZero()) {
-		return
+// read reads so many segments, class by class.
+func (c *census) read(ctx context.Context, l segment.Ledger, classes []class, rows int) error {
+	for _, of := range classes {
+		f := segment.SegmentFilter{
+			SiteGroup: c.filter.SiteGroup, Build: c.filter.Build, JobKind: c.filter.JobKind, Incident: c.filter.incident,
+			Urgency: of.urgency, Level: of.level, Kind: of.kind, Limit: rows + 1 - len(c.rows),
+		}
+		if after := c.filter.after; after != nil {
+			switch order := of.compare(after.class); {
+			case order < 0:
+				continue
+			case order == 0:
+				f.After = after.key
+			}
+		}
+		for s, err := range l.Segments(ctx, f) {
+			if err != nil {
+				return fmt.Errorf("reading the affected segments: %w", err)
+			}
+			if len(c.rows) == rows {
+				return nil
+			}
+			c.rows = append(c.rows, s)
+			c.next = &place{of, s.Key()}
+		}
 	}
-	c.all.add(s)
-	c.groups[s.Segment.SiteGroup]++
-	if a != nil {
-		c.kinds[worst(&s.Alert).Kind]++
-		c.builds[a.Build]++
-		c.jobs[a.Job.Kind]++
-	}
-	if !c.filter.match(s) {
-		return
-	}
-	c.chosen.add(s)
-	p := placeOf(s)
-	if c.filter.after != nil && p.compare(*c.filter.after) <= 0 {
-		return
-	}
-	at, _ := slices.BinarySearchFunc(c.places, p, place.compare)
-	if at >= c.keep {
-		c.more = true
-		return
-	}
-	c.places, c.rows = slices.Insert(c.places, at, p), slices.Insert(c.rows, at, *s)
-	if len(c.rows) > c.keep {
-		c.more = true
-		c.places, c.rows = c.places[:c.keep], c.rows[:c.keep]
-	}
-}
-
-func (c *counts) add(s *segment.SegmentState) {
-	c.segments++
-	if s.Alert.Open == nil {
-		c.damaged++
-		return
-	}
-	switch m := worst(&s.Alert); {
-	case m.Level == segment.LevelProtected:
-		c.protected++
-	case tooFew(m):
-		c.tooFew++
-		c.live++
-	default:
-		c.live++
-	}
-}
-
-// next returns the place after which the next page begins, or "" where there is none.
-func (c *census) next() string {
-	if !c.more {
-		return ""
-	}
-	return c.places[len(c.places)-1].String()
+	c.next = nil
+	return nil
 }

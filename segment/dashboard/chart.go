@@ -325,7 +325,10 @@ func (s *series) describe() string {
 }
 
 // A spark is the sizes of a segment in a row of a table.
-type spark struct{ Path, Name, X, Y string }
+type spark struct {
+	Path, Name, X, Y string
+	Kept             bool // the last one was kept out
+}
 
 // newSpark draws the last sizes; nil where there are too few.
 func newSpark(s *segment.SegmentState) *spark {
@@ -339,9 +342,13 @@ func newSpark(s *segment.SegmentState) *spark {
 		users = append(users, size.Users)
 	}
 	name := fmt.Sprintf("the last %s good sizes, %s to %s users", text.Thousands(int64(len(sizes))), text.Thousands(slices.Min(users)), text.Thousands(slices.Max(users)))
+	kept := false
 	if a := s.Alert.Open; a != nil && !a.Report.Stored.IsZero() && !a.Report.Stored.IsUnknown() {
 		users = append(users, a.Report.Stored.Users())
 		name += ", then " + text.Thousands(a.Report.Stored.Users())
+		if kept = a.Protected(); kept {
+			name += ", which were kept out"
+		}
 	}
 	top := float64(max(1, slices.Max(users)))
 	parts := make([]string, len(users))
@@ -350,5 +357,5 @@ func newSpark(s *segment.SegmentState) *spark {
 		x, y = round(2+float64(i)*(width-5)/float64(len(users)-1)), round(height-2-float64(u)/top*(height-4))
 		parts[i] = fmt.Sprintf("%g %g", x, y)
 	}
-	return &spark{"M" + strings.Join(parts, "L"), name, fmt.Sprint(x), fmt.Sprint(y)}
+	return &spark{"M" + strings.Join(parts, "L"), name, fmt.Sprint(x), fmt.Sprint(y), kept}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/segmentguard/segmentguard/segment"
 )
 
 // A command is one line for a shell, and what it does.
@@ -16,20 +18,28 @@ func (c command) Size() int { return min(max(len(c.Line), 8), 100) + 1 }
 // commands makes commands that begin with a program's name.
 type commands string
 
+// about returns a command about a segment.
+func (c commands) about(does string, key segment.Key, words ...string) command {
+	if key.Store != "" {
+		words = append(words, "--store", key.Store)
+	}
+	return c.of(does, key.Segment.String(), words...)
+}
+
 // of returns a command. What words say that begin with a dash is a flag; id is not,
 // whatever it begins with.
 func (c commands) of(does, id string, words ...string) command {
-	line := cmp.Or(string(c), "segmentguard")
+	line := []string{cmp.Or(string(c), "segmentguard")}
 	for _, w := range words {
-		line += " " + quoted(w)
+		line = append(line, quoted(w))
 	}
 	if strings.HasPrefix(id, "-") {
-		line += " --"
+		line = append(line, "--")
 	}
 	if id != "" {
-		line += " " + quoted(id)
+		line = append(line, quoted(id))
 	}
-	return command{does, line}
+	return command{does, strings.Join(line, " ")}
 }
 
 // quoted returns a word as a shell takes it for one: as it is where nothing in it

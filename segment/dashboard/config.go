@@ -5,7 +5,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
@@ -17,12 +16,6 @@ type Config struct {
 	Command string
 	// Timeout bounds the making of a page. 0: 10 seconds.
 	Timeout time.Duration
-	// Jobs are all jobs that write segments: by them pages show what a segment is made
-	// from, and what is made from it. nil: what the alerts know.
-	Jobs []segment.Job
-	// Sweeps returns the last sweep, and the last complete one. nil: pages say that
-	// neither is known.
-	Sweeps func(context.Context) (last, complete *segment.Sweep, err error)
 	// Plans returns the plans of reruns, the latest first. nil: there are none.
 	Plans func(context.Context) ([]Plan, error)
 }

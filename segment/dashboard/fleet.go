@@ -74,7 +74,7 @@ type option struct {
 	Chosen   bool
 }
 
-func fleetPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) fleetPage(ctx context.Context, q url.Values) (any, error) {
 	f := filter{SiteGroup: q.Get("group"), Kind: validate.Kind(q.Get("kind")), JobKind: segment.JobKind(q.Get("job")), Build: q.Get("build")}
 	if f.Kind != "" && !slices.Contains(validate.Kinds(), f.Kind) {
 		return nil, badRequest("kind", string(f.Kind))
@@ -112,13 +112,11 @@ func (s *source) fleet(ctx context.Context, f filter, rows int) (*fleetView, err
 // whether that is all there is to know.
 func (s *source) lead(ctx context.Context, v *fleetView, all *counts) error {
 	v.Lead, v.Tone = leadOf(all)
-	var last, complete *segment.Sweep
-	if s.config.Sweeps != nil {
-		var err error
-		if last, complete, err = s.config.Sweeps(ctx); err != nil {
-			return fmt.Errorf("reading the last sweep: %w", err)
-		}
+	sweeps, err := s.ledger.Sweeps(ctx, sweepsRead)
+	if err != nil {
+		return fmt.Errorf("reading the last sweeps: %w", err)
 	}
+	last, complete := lastOf(sweeps)
 	var late bool
 	v.Sweep, late = sweepText(last, complete, s.config.now())
 	if late && v.Tone == fine {
@@ -126,7 +124,7 @@ func (s *source) lead(ctx context.Context, v *fleetView, all *counts) error {
 	}
 	v.Tiles = []tile{
 		{"Too few users, live", text.Thousands(int64(all.tooFew)), "customers are hit", toneIf(all.tooFew, bad)},
-		{"Live, otherwise affected", text.Thousands(int64(all.live - all.tooFew + all.damaged)), "wrong users, or not verified", toneIf(all.live-all.tooFew+all.damaged, warned)},
+		{"Live, otherwise affected", text.Thousands(int64(all.live - all.tooFew)), "wrong users, or not verified", toneIf(all.live-all.tooFew, warned)},
 		{"Protected", text.Thousands(int64(all.protected)), "the live ones keep their users", toneIf(all.protected, guarded)},
 	}
 	if complete != nil {
@@ -160,10 +158,6 @@ func leadOf(c *counts) (string, tone) {
 		lead += ", " + text.Count(others, "live one") + " " + text.Plural(others, "is", "are") + " affected otherwise"
 	}
 	lead += fmt.Sprintf(", %s %s protected", text.Thousands(int64(c.protected)), text.Plural(c.protected, "is", "are"))
-	if c.damaged > 0 {
-		is = bad
-		lead += ", " + text.Thousands(int64(c.damaged)) + " cannot be read"
-	}
 	if is == warned && c.live == 0 {
 		is = guarded
 	}
@@ -174,9 +168,48 @@ func leadOf(c *counts) (string, tone) {
 // sweep once an hour.
 const overdue = 2 * time.Hour
 
+// sweepsRead is how many sweeps a page reads: of each store the last one is among
+// them, and the last complete one, unless many did not come to their end.
+const sweepsRead = 100
+
+// lastOf returns the last sweep and the last complete one: of many stores their sums,
+// and the earlier times.
+func lastOf(sweeps []segment.SweepNumbers) (last, complete *segment.SweepNumbers) {
+	seen, whole := map[string]bool{}, map[string]bool{}
+	for i := range sweeps {
+		w := &sweeps[i]
+		if !seen[w.Store] {
+			seen[w.Store] = true
+			last = plus(last, w)
+		}
+		if w.Complete && !whole[w.Store] {
+			whole[w.Store] = true
+			complete = plus(complete, w)
+		}
+	}
+	if len(whole) < len(seen) { // of one store nothing is known
+		return last, nil
+	}
+	return last, complete
+}
+
+func plus(sum, w *segment.SweepNumbers) *segment.SweepNumbers {
+	if sum == nil {
+		return new(*w)
+	}
+	sum.At = earlier(sum.At, w.At)
+	sum.Complete = sum.Complete && w.Complete
+	sum.Segments += w.Segments
+	sum.Healthy += w.Healthy
+	sum.Affected += w.Affected
+	sum.Unwatched += w.Unwatched
+	sum.Missing += w.Missing
+	return sum
+}
+
 // sweepText says when all segments were last looked at, and whether that is too long
 // ago to call anything well.
-func sweepText(last, complete *segment.Sweep, now time.Time) (said string, late bool) {
+func sweepText(last, complete *segment.SweepNumbers, now time.Time) (said string, late bool) {
 	if complete == nil {
 		return "No complete sweep is known: what is not listed may be anything but fine.", true
 	}
@@ -185,8 +218,8 @@ func sweepText(last, complete *segment.Sweep, now time.Time) (said string, late 
 	if late = now.Sub(complete.At) > overdue; late {
 		said += " That is overdue: what is not listed may be anything but fine."
 	}
-	if last != nil && last.At.After(complete.At) && !last.Complete {
-		said += fmt.Sprintf(" One %s did not come to its end.", ago(now.Sub(last.At)))
+	if !last.Complete {
+		said += " The last one did not come to its end."
 		late = true
 	}
 	return said, late
@@ -213,14 +246,14 @@ func (s *source) table(c *census, page func(filter, string) string) table {
 		t.Caption += ", continued"
 		t.First = page(first, "")
 	}
-	if next := c.next(); next != "" {
-		t.Next = page(first, next)
+	if c.next != nil {
+		t.Next = page(first, c.next.String())
 	}
 	return t
 }
 
 func (s *source) affectedRow(state *segment.SegmentState) affectedRow {
-	r := affectedRow{Segment: s.ref(state.Segment), Badge: badgeOfState(state), Spark: newSpark(state)}
+	r := affectedRow{Segment: s.ref(state.Key()), Badge: badgeOfState(state), Spark: newSpark(state)}
 	if state.Damaged != nil {
 		r.Damage = true
 		r.Text = visible(state.Damaged.Error())
@@ -234,16 +267,31 @@ func (s *source) affectedRow(state *segment.SegmentState) affectedRow {
 	}
 	r.Kind, r.Build = string(a.Kind), visible(a.Build)
 	r.Since = s.stamp(a.Since)
-	r.Holds = brieflyOf(a.Report.Stored)
-	if a.Good != nil {
-		r.Should = "good: " + text.Thousands(a.Good.Users)
-	}
+	r.Holds, r.Should = holds(state)
 	r.Text = visible(clause(a))
 	r.Muted, r.Flapping = state.Alert.Muted != nil, state.Alert.Flapping
 	if state.Alert.Incident != "" {
 		r.Incident = incidentRef(state.Alert.Incident, s.links.incident(state.Alert.Incident, ""))
 	}
 	return r
+}
+
+// holds returns how many users a live segment holds, and how many it should, or which
+// number was kept away from it.
+func holds(s *segment.SegmentState) (users, beside string) {
+	a := s.Alert.Open
+	found := brieflyOf(a.Report.Stored)
+	if !a.Protected() {
+		if a.Good != nil {
+			beside = "good: " + text.Thousands(a.Good.Users)
+		}
+		return found, beside
+	}
+	users = "not known"
+	if s.Live != nil {
+		users = text.Thousands(s.Live.Users)
+	}
+	return users, "kept out: " + found
 }
 
 func (s *source) filterForm(c *census) filterForm {

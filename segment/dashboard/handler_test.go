@@ -25,12 +25,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment/internal/fleettest"
 )
 
-func config(f *fleettest.Fleet) dashboard.Config {
-	return dashboard.Config{
-		Now: func() time.Time { return fleettest.Now }, Jobs: f.Jobs,
-		Sweeps: func(context.Context) (*segment.Sweep, *segment.Sweep, error) { return &f.Sweep, &f.Sweep, nil },
-	}
-}
+var config = dashboard.Config{Now: func() time.Time { return fleettest.Now }}
 
 // filled is a ledger and its fleet, which no page changes.
 var filled = sync.OnceValues(func() (segment.Ledger, *fleettest.Fleet) {
@@ -75,8 +70,8 @@ func links(t *testing.T, body string) (found []string) {
 // TestEveryLink follows all links from the fleet on: below a prefix, with and without
 // http.StripPrefix, each leads to a page, and none out of the prefix.
 func TestEveryLink(t *testing.T) {
-	l, f := fleet(t)
-	h := dashboard.Handler(l, config(f))
+	l, _ := fleet(t)
+	h := dashboard.Handler(l, config)
 	first := "http://host/ops/segments/"
 	for _, mux := range []http.Handler{h, http.StripPrefix("/ops/segments", h)} {
 		seen, todo := map[string]bool{first: true}, []string{first}
@@ -104,8 +99,8 @@ func TestEveryLink(t *testing.T) {
 
 // TestLead: the fleet's first sentence says what somebody on call must know.
 func TestLead(t *testing.T) {
-	l, f := fleet(t)
-	body := get(t, dashboard.Handler(l, config(f)), "/")
+	l, _ := fleet(t)
+	body := get(t, dashboard.Handler(l, config), "/")
 	live, protected := 0, 0
 	for s, err := range l.Segments(t.Context(), segment.SegmentFilter{Affected: true}) {
 		require.NoError(t, err)
@@ -120,25 +115,30 @@ func TestLead(t *testing.T) {
 
 // TestNothingReadsAsWell: where less is known, the page says so, and is not green.
 func TestNothingReadsAsWell(t *testing.T) {
-	at := func(before time.Duration, complete bool) *segment.Sweep {
-		return &segment.Sweep{At: fleettest.Now.Add(-before), Complete: complete, Segments: 10, Healthy: 10}
+	at := func(store string, before time.Duration, complete bool) segment.SweepNumbers {
+		return segment.SweepNumbers{Store: store, At: fleettest.Now.Add(-before), Complete: complete, Segments: 10, Healthy: 10}
 	}
 	for _, c := range []struct {
-		name           string
-		last, complete *segment.Sweep
-		says           string
-		fine           bool
+		name   string
+		sweeps []segment.SweepNumbers
+		says   string
+		fine   bool
 	}{
-		{"never swept", nil, nil, "No complete sweep is known: what is not listed may be anything but fine.", false},
-		{"swept", at(time.Minute, true), at(time.Minute, true), "The last complete sweep was 1 minute ago: 10 segments, 10 healthy.", true},
-		{"long ago", at(3*time.Hour, true), at(3*time.Hour, true), "That is overdue", false},
-		{"not to its end", at(time.Minute, false), at(time.Hour, true), "One 1 minute ago did not come to its end.", false},
+		{"never swept", nil, "No complete sweep is known: what is not listed may be anything but fine.", false},
+		{"swept", []segment.SweepNumbers{at("", time.Minute, true)}, "The last complete sweep was 1 minute ago: 10 segments, 10 healthy.", true},
+		{"long ago", []segment.SweepNumbers{at("", 3*time.Hour, true)}, "That is overdue", false},
+		{"not to its end", []segment.SweepNumbers{at("", time.Minute, false), at("", time.Hour, true)}, "The last one did not come to its end.", false},
+		{"never to its end", []segment.SweepNumbers{at("", time.Minute, false)}, "No complete sweep is known", false},
+		{"two stores", []segment.SweepNumbers{at("a", time.Minute, true), at("b", time.Hour, true)}, "The last complete sweep was 1 hour ago: 20 segments, 20 healthy.", true},
+		{"one of two stores", []segment.SweepNumbers{at("a", time.Minute, true), at("b", time.Hour, false)}, "No complete sweep is known", false},
+		{"one of two stores long ago", []segment.SweepNumbers{at("a", time.Minute, true), at("b", 3*time.Hour, true)}, "That is overdue", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			body := get(t, dashboard.Handler(segment.NewMemory(), dashboard.Config{
-				Now:    func() time.Time { return fleettest.Now },
-				Sweeps: func(context.Context) (*segment.Sweep, *segment.Sweep, error) { return c.last, c.complete, nil },
-			}), "/")
+			l := segment.NewMemory()
+			for _, w := range c.sweeps {
+				require.NoError(t, l.KeepSweep(t.Context(), w))
+			}
+			body := get(t, dashboard.Handler(l, config), "/")
 			require.Contains(t, body, "No segment is known to be affected.")
 			require.Contains(t, body, c.says)
 			require.Equal(t, c.fine, strings.Contains(body, `class="lead fine"`), "green")
@@ -151,6 +151,7 @@ type brokenLedger struct {
 	segment.Ledger
 
 	segments, entries, incidents int // after so many; -1: never
+	tools, sweeps                bool
 	err                          error
 }
 
@@ -176,6 +177,20 @@ func (b *brokenLedger) Segments(ctx context.Context, f segment.SegmentFilter) it
 	return cut(b.Ledger.Segments(ctx, f), b.segments, b.err)
 }
 
+func (b *brokenLedger) CountAlerts(ctx context.Context) ([]segment.AlertCount, error) {
+	if b.tools {
+		return nil, b.err
+	}
+	return b.Ledger.CountAlerts(ctx)
+}
+
+func (b *brokenLedger) Sweeps(ctx context.Context, n int) ([]segment.SweepNumbers, error) {
+	if b.sweeps {
+		return nil, b.err
+	}
+	return b.Ledger.Sweeps(ctx, n)
+}
+
 func (b *brokenLedger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
 	return cut(b.Ledger.Log(ctx, f), b.entries, b.err)
 }
@@ -199,6 +214,8 @@ func TestBrokenLedger(t *testing.T) {
 		{"/", brokenLedger{segments: 3, entries: -1, incidents: -1, err: boom}, 500},
 		{"/", brokenLedger{segments: 0, entries: -1, incidents: -1, err: boom}, 500},
 		{"/", brokenLedger{segments: -1, entries: -1, incidents: 1, err: boom}, 500},
+		{"/", brokenLedger{segments: -1, entries: -1, incidents: -1, tools: true, err: boom}, 500},
+		{"/", brokenLedger{segments: -1, entries: -1, incidents: -1, sweeps: true, err: boom}, 500},
 		{"/", brokenLedger{segments: 3, entries: -1, incidents: -1, err: fmt.Errorf("pool: %w", segment.ErrBusy)}, 503},
 		{"/", brokenLedger{segments: 3, entries: -1, incidents: -1, err: fmt.Errorf("schema: %w", segment.ErrNotReady)}, 503},
 		{"/", brokenLedger{segments: 3, entries: -1, incidents: -1, err: context.DeadlineExceeded}, 503},
@@ -209,7 +226,7 @@ func TestBrokenLedger(t *testing.T) {
 		{"/log", brokenLedger{segments: -1, entries: 50, incidents: -1, err: boom}, 500},
 	} {
 		c.broken.Ledger = l
-		status, body, headers := ask(t, dashboard.Handler(&c.broken, config(f)), http.MethodGet, c.target)
+		status, body, headers := ask(t, dashboard.Handler(&c.broken, config), http.MethodGet, c.target)
 		require.Equal(t, c.status, status, "%s: %s", c.target, body)
 		require.Contains(t, body, "The ledger could not be read")
 		require.Contains(t, body, html.EscapeString(c.broken.err.Error()))
@@ -217,9 +234,9 @@ func TestBrokenLedger(t *testing.T) {
 		require.NotContains(t, body, "<td")
 		require.NotContains(t, body, "lead fine")
 		require.Equal(t, c.status == 503, headers.Get("Retry-After") != "")
-		if c.broken.err == boom && c.target != "/log" && c.target != incident {
+		if errors.Is(c.broken.err, boom) && c.target == "/" {
 			var file bytes.Buffer
-			require.ErrorIs(t, dashboard.Write(t.Context(), &file, &c.broken, config(f)), boom)
+			require.ErrorIs(t, dashboard.Write(t.Context(), &file, &c.broken, config), boom)
 			require.Empty(t, file.Bytes(), "a report is whole or not there")
 		}
 	}
@@ -240,17 +257,15 @@ func TestHangingLedger(t *testing.T) {
 
 type hangingLedger struct{ segment.Ledger }
 
-func (hangingLedger) Segments(ctx context.Context, _ segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
-	return func(yield func(segment.SegmentState, error) bool) {
-		<-ctx.Done()
-		yield(segment.SegmentState{}, ctx.Err())
-	}
+func (hangingLedger) CountAlerts(ctx context.Context) ([]segment.AlertCount, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // TestReadOnly: nothing but GET and HEAD is answered, and both say the same.
 func TestReadOnly(t *testing.T) {
-	l, f := fleet(t)
-	h := dashboard.Handler(l, config(f))
+	l, _ := fleet(t)
+	h := dashboard.Handler(l, config)
 	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"} {
 		status, _, headers := ask(t, h, method, "/")
 		require.Equal(t, http.StatusMethodNotAllowed, status, method)
@@ -265,12 +280,12 @@ func TestReadOnly(t *testing.T) {
 }
 
 func TestBadAddresses(t *testing.T) {
-	l, f := fleet(t)
-	h := dashboard.Handler(l, config(f))
+	l, _ := fleet(t)
+	h := dashboard.Handler(l, config)
 	for target, want := range map[string]int{
 		"/nothing": 404, "/segment": 400, "/segment?id=no-slash": 400, "/segment?id=a%2Fb": 404, "/segment?id=%ff%2F": 400,
 		"/incident": 400, "/incident?id=x": 404, "/plan?name=x": 404, "/plan?from=-1": 400, "/plan?from=x": 400,
-		"/?kind=x": 400, "/?after=x": 400, "/?after=1.2.3.x.a/b": 400, "/?after=1.2.3.4.ab": 400,
+		"/?kind=x": 400, "/?after=x": 400, "/?after=a%7Cb%7Cc%7Cd": 400,
 		"/log?limit=0": 400, "/log?limit=2001": 400, "/log?action=x": 400, "/log?since=x": 400, "/log?segment=x": 400, "/?a=%zz": 400,
 	} {
 		status, body, headers := ask(t, h, http.MethodGet, target)
@@ -282,8 +297,8 @@ func TestBadAddresses(t *testing.T) {
 
 // TestHeaders: no page may run a script, be framed, or be kept.
 func TestHeaders(t *testing.T) {
-	l, f := fleet(t)
-	_, body, headers := ask(t, dashboard.Handler(l, config(f)), http.MethodGet, "/")
+	l, _ := fleet(t)
+	_, body, headers := ask(t, dashboard.Handler(l, config), http.MethodGet, "/")
 	policy := headers.Get("Content-Security-Policy")
 	require.Contains(t, policy, "default-src 'none'")
 	require.Contains(t, policy, "frame-ancestors 'none'")
@@ -297,10 +312,10 @@ func TestHeaders(t *testing.T) {
 
 // TestHostileNames: names are shown as what they are, on every page and in the report.
 func TestHostileNames(t *testing.T) {
-	l, f := fleet(t)
-	h := dashboard.Handler(l, config(f))
+	l, _ := fleet(t)
+	h := dashboard.Handler(l, config)
 	var report bytes.Buffer
-	require.NoError(t, dashboard.Write(t.Context(), &report, l, config(f)))
+	require.NoError(t, dashboard.Write(t.Context(), &report, l, config))
 	bodies := []string{get(t, h, "/"), get(t, h, "/?group=site-x"), get(t, h, "/log?group=site-x&limit=2000"), report.String()}
 	for _, id := range fleettest.Hostile {
 		body := get(t, h, "/segment?id="+url.QueryEscape(id.String()))
@@ -324,8 +339,8 @@ func TestHostileNames(t *testing.T) {
 // TestPaging: page by page come all affected segments, each once, the gravest first,
 // also those that a filter takes.
 func TestPaging(t *testing.T) {
-	l, f := fleet(t)
-	h := dashboard.Handler(l, config(f))
+	l, _ := fleet(t)
+	h := dashboard.Handler(l, config)
 	row := regexp.MustCompile(`<th scope="row"><a href="segment\?id=([^"]*)"`)
 	next := regexp.MustCompile(`<a href="([^"]*)" rel="next">`)
 	for _, query := range []string{"", "?job=copy", "?kind=capped", "?build=" + fleettest.Broken, "?group=site-d"} {
@@ -365,38 +380,33 @@ func TestPaging(t *testing.T) {
 	}
 }
 
-// TestDamage: what cannot be read is listed first, and counted.
+// TestDamage: what cannot be read is shown as such.
 func TestDamage(t *testing.T) {
-	l, f := fleet(t)
-	body := get(t, dashboard.Handler(&damagedLedger{l}, config(f)), "/")
-	require.Contains(t, body, "1 cannot be read")
-	first := body[strings.Index(body, `<table class="affected">`):]
-	first = first[:strings.Index(first, "</tr>\n")+2000]
-	require.Contains(t, first, "cannot be read")
-	require.Contains(t, first, "site-q/broken")
+	l, _ := fleet(t)
+	body := get(t, dashboard.Handler(&damagedLedger{l}, config), "/?group=site-b")
+	require.Contains(t, body, `<span class="badge bad">cannot be read</span>`)
+	require.Contains(t, body, "damaged: table segmentguard_segments, row &#34;site-b/broken&#34;, column alert: no JSON")
+	body = get(t, dashboard.Handler(&damagedLedger{l}, config), "/segment?id=site-b%2Fbroken")
+	require.Contains(t, body, "segmentguard repair --why WHY site-b/broken")
 }
 
+// A damagedLedger cannot read the alert of each segment that it is asked for.
 type damagedLedger struct{ segment.Ledger }
 
-func (d *damagedLedger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+func (d *damagedLedger) Segments(context.Context, segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
 	return func(yield func(segment.SegmentState, error) bool) {
-		for s, err := range d.Ledger.Segments(ctx, f) {
-			if !yield(s, err) {
-				return
-			}
-		}
 		yield(segment.SegmentState{
-			Segment: segment.ID{SiteGroup: "site-q", Name: "broken"},
-			Damaged: &segment.Damage{Table: "segmentguard_segments", Row: "site-q/broken", Columns: []string{"alert"}, What: "no JSON"},
+			Segment: segment.ID{SiteGroup: "site-b", Name: "broken"},
+			Damaged: &segment.Damage{Table: "segmentguard_segments", Row: "site-b/broken", Columns: []string{"alert"}, What: "no JSON"},
 		}, nil)
 	}
 }
 
 // TestReport: every link of the file leads to a part of it, and it needs nothing else.
 func TestReport(t *testing.T) {
-	l, f := fleet(t)
+	l, _ := fleet(t)
 	var report bytes.Buffer
-	require.NoError(t, dashboard.Write(t.Context(), &report, l, config(f)))
+	require.NoError(t, dashboard.Write(t.Context(), &report, l, config))
 	body := report.String()
 	ids := map[string]int{}
 	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(body, -1) {

@@ -84,7 +84,7 @@ type fact struct {
 	Stamp      stamp
 }
 
-func incidentPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) incidentPage(ctx context.Context, q url.Values) (any, error) {
 	after, err := parsePlace(q.Get("after"))
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (s *source) incidentFacts(i *segment.Incident) []fact {
 		facts = append(facts, fact{Name: "The largest was right last", Text: "with " + text.Thousands(i.Good.Users) + " users", Stamp: s.stamp(i.Good.At)})
 	}
 	if !i.Upstream.IsZero() {
-		facts = append(facts, fact{Name: "Made from", Ref: s.ref(i.Upstream)})
+		facts = append(facts, fact{Name: "Made from", Ref: s.ref(i.Upstream.In(i.Cause.Store))})
 	}
 	if !i.First.IsZero() {
 		facts = append(facts, fact{Name: "People were told", Stamp: s.stamp(i.First)})

@@ -2,30 +2,38 @@ package dashboard
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/segmentguard/segmentguard/segment"
 )
 
-// A lineage knows which jobs write a segment and which read it.
-type lineage struct{ writers, readers map[segment.ID][]*segment.Job }
+// mostNeighbours is how many jobs of one segment are asked for; one more says that
+// there are more.
+const mostNeighbours = 50
 
-func newLineage(jobs []segment.Job) lineage {
-	l := lineage{map[segment.ID][]*segment.Job{}, map[segment.ID][]*segment.Job{}}
-	for i := range jobs {
-		j := &jobs[i]
-		l.writers[j.To] = append(l.writers[j.To], j)
-		for _, from := range j.From {
-			if !slices.Contains(l.readers[from], j) {
-				l.readers[from] = append(l.readers[from], j)
-			}
+// jobs returns jobs that write or read a segment.
+func (s *source) jobs(ctx context.Context, f segment.JobFilter) (jobs []segment.Job, err error) {
+	f.Limit = mostNeighbours
+	for j, err := range s.ledger.Jobs(ctx, f) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the jobs: %w", err)
 		}
+		jobs = append(jobs, j)
 	}
-	return l
+	return jobs, nil
 }
 
-// knows reports whether a job writes or reads a segment.
-func (l *lineage) knows(id segment.ID) bool { return len(l.writers[id])+len(l.readers[id]) > 0 }
+// hasJobs reports whether a job writes or reads a segment.
+func (s *source) hasJobs(ctx context.Context, id segment.ID) (bool, error) {
+	for _, f := range []segment.JobFilter{{To: id}, {From: id}} {
+		jobs, err := s.jobs(ctx, f)
+		if err != nil || len(jobs) > 0 {
+			return len(jobs) > 0, err
+		}
+	}
+	return false, nil
+}
 
 // A node is a segment in a tree, with what is beyond it.
 type node struct {
@@ -61,11 +69,13 @@ func (s *source) newTree(known []segment.SegmentState) *tree {
 	return t
 }
 
+// state returns the state of a segment in the store in which it is affected, or else
+// in any.
 func (t *tree) state(ctx context.Context, id segment.ID) (*segment.SegmentState, error) {
 	if s, ok := t.known[id]; ok {
 		return s, nil
 	}
-	s, _, err := t.source.state(ctx, id)
+	s, _, err := t.source.state(ctx, id.In(""))
 	t.known[id] = &s
 	return &s, err
 }
@@ -76,47 +86,57 @@ type step struct {
 	via segment.JobKind
 }
 
+// A direction returns what is beyond a segment.
+type direction func(context.Context, *segment.SegmentState) ([]step, error)
+
 // downstream returns what is made from a segment.
-func (t *tree) downstream(s *segment.SegmentState) (steps []step) {
-	for _, j := range t.jobs.readers[s.Segment] {
+func (t *tree) downstream(ctx context.Context, s *segment.SegmentState) (steps []step, err error) {
+	jobs, err := t.jobs(ctx, segment.JobFilter{From: s.Segment})
+	for _, j := range jobs {
 		steps = append(steps, step{j.To, j.Kind})
 	}
-	return steps
+	return steps, err
 }
 
 // upstream returns what a segment is made from: where no jobs are known, by its alert.
-func (t *tree) upstream(s *segment.SegmentState) (steps []step) {
-	jobs := t.jobs.writers[s.Segment]
+func (t *tree) upstream(ctx context.Context, s *segment.SegmentState) (steps []step, err error) {
+	jobs, err := t.jobs(ctx, segment.JobFilter{To: s.Segment})
 	if a := s.Alert.Open; len(jobs) == 0 && a != nil {
 		if !a.Upstream.IsZero() && !slices.Contains(a.Job.From, a.Upstream) {
 			steps = append(steps, step{a.Upstream, a.Job.Kind})
 		}
-		jobs = []*segment.Job{&a.Job}
+		jobs = []segment.Job{a.Job}
 	}
 	for _, j := range jobs {
 		for _, from := range j.From {
 			steps = append(steps, step{from, j.Kind})
 		}
 	}
-	return steps
+	return steps, err
 }
 
 // grow returns the node of a segment with those beyond it.
-func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, depth int, beyond func(*segment.SegmentState) []step) (n node, err error) {
+func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, depth int, beyond direction) (n node, err error) {
 	t.room--
 	state, err := t.state(ctx, id)
 	if err != nil {
 		return n, err
 	}
-	n = node{ref: t.ref(id), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
-	if state.IsZero() && !t.jobs.knows(id) {
-		n.URL = ""
+	n = node{ref: t.ref(state.Key()), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
+	if state.IsZero() {
+		if known, err := t.hasJobs(ctx, id); err != nil || !known {
+			n.URL = ""
+		}
 	}
 	if t.seen[id] {
 		return n, nil
 	}
 	t.seen[id] = true
-	for _, next := range beyond(state) {
+	steps, err := beyond(ctx, state)
+	if err != nil {
+		return n, err
+	}
+	for _, next := range steps {
 		if t.room <= 0 || depth >= treeDepth {
 			n.More++
 			continue

@@ -45,7 +45,7 @@ type entryRow struct {
 // actions are all there are, in the order in which they are offered.
 var actions = []segment.Action{
 	segment.ActionRecorded, segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver,
-	segment.ActionAccepted, segment.ActionSuspected, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
+	segment.ActionLacked, segment.ActionAccepted, segment.ActionSuspected, segment.ActionPlanned, segment.ActionExcused, segment.ActionUnused, segment.ActionRenamed, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
 	segment.ActionFalseAlarm, segment.ActionTripped, segment.ActionResumed, segment.ActionRepaired,
 }
 
@@ -65,7 +65,7 @@ func (live) log(f logFilter, limit int) string {
 		"build", f.Build, "run", f.Run, "since", f.Since, "until", f.Until, "limit", n)
 }
 
-func logPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) logPage(ctx context.Context, q url.Values) (any, error) {
 	f := logFilter{
 		Segment: q.Get("segment"), SiteGroup: q.Get("group"), Action: q.Get("action"), JobKind: q.Get("job"),
 		Build: q.Get("build"), Run: q.Get("run"), Since: q.Get("since"), Until: q.Get("until"),
@@ -143,7 +143,7 @@ func (s *source) log(ctx context.Context, f logFilter, limit int) (*logView, err
 
 func (s *source) entryRow(e *segment.LogEntry) entryRow {
 	row := entryRow{
-		At: s.stamp(e.At), Action: visible(string(e.Action)), Segment: s.ref(e.Segment), Run: visible(e.RunID),
+		At: s.stamp(e.At), Action: visible(string(e.Action)), Segment: s.ref(e.Segment.In(e.Store)), Run: visible(e.RunID),
 		By: visible(e.By), Text: visible(e.Why), Damage: e.Damaged != nil,
 	}
 	if e.Segment.Name == "" { // a mute of a site group, or an incident

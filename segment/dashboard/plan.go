@@ -62,7 +62,7 @@ type planLink struct {
 	Made      stamp
 }
 
-func planPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) planPage(ctx context.Context, q url.Values) (any, error) {
 	from := 0
 	if f := q.Get("from"); f != "" {
 		var err error
@@ -130,7 +130,7 @@ func (s *source) planned(v *planView, p *Plan, from int) {
 		v.First = s.links.plan(p.Name, 0)
 	}
 	for _, a := range p.Plan.NoWriter {
-		v.NoWriter = append(v.NoWriter, affectedStep{s.ref(a.Segment), text.Thousands(a.Users)})
+		v.NoWriter = append(v.NoWriter, affectedStep{s.ref(a.Segment.In("")), text.Thousands(a.Users)})
 	}
 	for i := range p.Plan.Conflicts {
 		v.Conflict = append(v.Conflict, conflictOf(&p.Plan.Conflicts[i]))
@@ -183,7 +183,7 @@ func (s *source) stepRows(p *Plan) []stepRow {
 		numbers[step.Job.ID] = i + 1
 		r := results[step.Job.ID]
 		row := stepRow{
-			Number: i + 1, Segment: s.ref(step.Job.To), Kind: visible(string(step.Job.Kind)), Badge: badgeOfStep(states[step.Job.ID]),
+			Number: i + 1, Segment: s.ref(step.Job.To.In("")), Kind: visible(string(step.Job.Kind)), Badge: badgeOfStep(states[step.Job.ID]),
 			Affected: step.Affected, Started: s.stamp(r.Started), After: after(step, numbers),
 		}
 		if step.Users > 0 {

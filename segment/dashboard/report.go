@@ -55,15 +55,15 @@ type part[V any] struct {
 
 // report decides first which parts there are, so that what links to one finds it.
 func (s *source) report(ctx context.Context) (*reportView, error) {
-	within := &within{map[segment.ID]string{}, map[string]string{}}
+	within := &within{map[segment.Key]string{}, map[string]string{}}
 	s.static, s.links = true, within
 	c, err := takeCensus(ctx, s.ledger, filter{}, detailsOfReport)
 	if err != nil {
 		return nil, err
 	}
 	for i := range c.rows {
-		if id := c.rows[i].Segment; !id.IsZero() {
-			within.segments[id] = fmt.Sprintf("segment-%d", i+1)
+		if key := c.rows[i].Key(); !key.Segment.IsZero() {
+			within.segments[key] = fmt.Sprintf("segment-%d", i+1)
 		}
 	}
 	incidents, err := s.latestIncidents(ctx, within)
@@ -85,11 +85,11 @@ func (s *source) report(ctx context.Context) (*reportView, error) {
 		if c.rows[i].Segment.IsZero() {
 			continue
 		}
-		one, err := s.segment(ctx, c.rows[i].Segment)
+		one, err := s.segment(ctx, c.rows[i].Key())
 		if err != nil {
 			return nil, err
 		}
-		part := part[*segmentView]{within.segments[c.rows[i].Segment], one}
+		part := part[*segmentView]{within.segments[c.rows[i].Key()], one}
 		for k, chart := range one.Charts {
 			chart.ID = fmt.Sprintf("%s-chart-%d", part.ID, k+1)
 		}
@@ -121,7 +121,7 @@ func (s *source) latestIncidents(ctx context.Context, links *within) (ids []stri
 
 // within are the links of a report: they lead to its parts, and nowhere else.
 type within struct {
-	segments  map[segment.ID]string
+	segments  map[segment.Key]string
 	incidents map[string]string
 }
 
@@ -133,7 +133,7 @@ func to(part string) string {
 }
 
 func (w *within) fleet(_ filter, after string) string { return unlessPaged("#fleet", after != "") }
-func (w *within) segment(id segment.ID) string        { return to(w.segments[id]) }
+func (w *within) segment(key segment.Key) string      { return to(w.segments[key]) }
 func (w *within) plan(_ string, from int) string      { return unlessPaged("#plan", from > 0) }
 func (w *within) log(_ logFilter, limit int) string   { return unlessPaged("#log", limit > 0) }
 

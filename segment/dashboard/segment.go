@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,30 +57,32 @@ type runRow struct {
 // entriesOfSegment is how many entries of the log a segment's page is made from.
 const entriesOfSegment = 500
 
-func segmentPage(s *source, ctx context.Context, q url.Values) (any, error) {
+func (s *source) segmentPage(ctx context.Context, q url.Values) (any, error) {
 	id, err := parseID("id", q.Get("id"))
 	if err != nil {
 		return nil, err
 	}
-	return s.segment(ctx, id)
+	return s.segment(ctx, id.In(q.Get("store")))
 }
 
-func (s *source) segment(ctx context.Context, id segment.ID) (*segmentView, error) {
-	state, known, err := s.state(ctx, id)
+func (s *source) segment(ctx context.Context, key segment.Key) (*segmentView, error) {
+	state, known, err := s.state(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	var log []segment.LogEntry
-	for e, err := range s.ledger.Log(ctx, segment.LogFilter{Segment: id, Limit: entriesOfSegment}) {
+	for e, err := range s.ledger.Log(ctx, segment.LogFilter{Segment: key.Segment, Store: &state.Store, Limit: entriesOfSegment}) {
 		if err != nil {
-			return nil, fmt.Errorf("reading the log of %s: %w", id, err)
+			return nil, fmt.Errorf("reading the log of %s: %w", key, err)
 		}
 		log = append(log, e)
 	}
-	if !known && len(log) == 0 && !s.jobs.knows(id) {
-		return nil, notFound("segment", id.String())
+	if !known && len(log) == 0 {
+		if known, err := s.hasJobs(ctx, key.Segment); err != nil || !known {
+			return nil, cmp.Or(err, notFound("segment", key.String()))
+		}
 	}
-	v := &segmentView{common: s.common(short(visible(id.String())), ""), Name: visible(id.String()), Badge: badgeOfState(&state)}
+	v := &segmentView{common: s.common(short(visible(state.Key().String())), ""), Name: visible(state.Key().String()), Badge: badgeOfState(&state)}
 	v.Cut = len(log) == entriesOfSegment
 	v.Lead, v.Tone = segmentLead(&state, known)
 	records := recordsOf(log)
@@ -145,7 +148,7 @@ func recordsOf(log []segment.LogEntry) (records []segment.Record) {
 
 // series returns all sizes that are known of a segment.
 func (s *source) series(ctx context.Context, state *segment.SegmentState, records []segment.Record, log []segment.LogEntry) *series {
-	lines := &series{Name: state.Segment.String(), Now: s.config.now()}
+	lines := &series{Name: state.Key().String(), Now: s.config.now()}
 	for i, size := range state.Sizes {
 		p := point{At: size.At, Users: size.Users, Kind: pointGood, Band: s.band(ctx, state.Sizes[:i], size.Counter, size.At)}
 		if size.Unguarded {
@@ -166,11 +169,31 @@ func (s *source) series(ctx context.Context, state *segment.SegmentState, record
 	if state.Live != nil {
 		lines.Points = append(lines.Points, point{At: state.Live.At, Users: state.Live.Users, Kind: pointLive})
 	}
+	for i := range state.Excuses {
+		lines.Planned = append(lines.Planned, plannedUsers(&state.Excuses[i].Excuse, state.Sizes))
+	}
 	slices.SortStableFunc(lines.Points, func(a, b point) int { return a.At.Compare(b.At) })
 	if n := len(state.Sizes); n > 0 {
 		lines.Next = s.band(ctx, state.Sizes, state.Sizes[n-1].Counter, latest(lines.Now, state.Sizes[n-1].At))
 	}
 	return lines
+}
+
+// plannedUsers returns what is planned in users: shares are of the last size before it
+// begins.
+func plannedUsers(e *validate.Excuse, sizes []validate.Size) validate.Excuse {
+	is := *e
+	if e.HighShare == 0 {
+		return is
+	}
+	var last int64
+	for _, size := range sizes {
+		if size.At.Before(e.From) {
+			last = size.Users
+		}
+	}
+	is.Low, is.High = int64(e.LowShare*float64(last)), int64(e.HighShare*float64(last))
+	return is
 }
 
 func counted(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
@@ -184,10 +207,11 @@ func latest(a, b time.Time) time.Time {
 
 // decidedPoints returns the sizes that somebody accepted or suspected.
 func decidedPoints(records []segment.Record, log []segment.LogEntry) (points []point) {
-	kinds := map[segment.Action]pointKind{segment.ActionAccepted: pointAccepted, segment.ActionSuspected: pointSuspected}
 	for i := range log {
-		kind, ok := kinds[log[i].Action]
-		if !ok {
+		kind := pointAccepted
+		if log[i].Action == segment.ActionSuspected {
+			kind = pointSuspected
+		} else if log[i].Action != segment.ActionAccepted {
 			continue
 		}
 		for k := range slices.Backward(records) {
@@ -302,9 +326,9 @@ func (s *source) entries(v *segmentView, log []segment.LogEntry) {
 			if log[i].Damaged != nil {
 				v.Alerts = append(v.Alerts, e)
 			}
-		case segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionTripped:
+		case segment.ActionOpened, segment.ActionWorse, segment.ActionTold, segment.ActionOver, segment.ActionTripped, segment.ActionLacked:
 			v.Alerts = append(v.Alerts, e)
-		case segment.ActionAccepted, segment.ActionSuspected, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
+		case segment.ActionAccepted, segment.ActionSuspected, segment.ActionPlanned, segment.ActionExcused, segment.ActionUnused, segment.ActionRenamed, segment.ActionMuted, segment.ActionUnmuted, segment.ActionForgotten,
 			segment.ActionFalseAlarm, segment.ActionResumed, segment.ActionRepaired:
 			v.Decisions = append(v.Decisions, e)
 		default:
@@ -314,20 +338,21 @@ func (s *source) entries(v *segmentView, log []segment.LogEntry) {
 }
 
 func (s *source) trees(ctx context.Context, v *segmentView, state *segment.SegmentState) error {
-	for _, direction := range []struct {
-		to     **node
-		beyond func(*tree) func(*segment.SegmentState) []step
-	}{
-		{&v.Up, func(t *tree) func(*segment.SegmentState) []step { return t.upstream }},
-		{&v.Down, func(t *tree) func(*segment.SegmentState) []step { return t.downstream }},
-	} {
+	for _, grown := range []struct {
+		to **node
+		up bool
+	}{{&v.Up, true}, {&v.Down, false}} {
 		t := s.newTree([]segment.SegmentState{*state})
-		n, err := t.grow(ctx, state.Segment, "", 0, direction.beyond(t))
+		beyond := t.downstream
+		if grown.up {
+			beyond = t.upstream
+		}
+		n, err := t.grow(ctx, state.Segment, "", 0, beyond)
 		if err != nil {
 			return err
 		}
 		if len(n.Nodes)+n.More > 0 {
-			*direction.to = &n
+			*grown.to = &n
 		}
 	}
 	return nil
@@ -335,9 +360,8 @@ func (s *source) trees(ctx context.Context, v *segmentView, state *segment.Segme
 
 // segmentCommands returns what somebody may want to do about a segment as it is.
 func (s *source) segmentCommands(state *segment.SegmentState, ran bool) []command {
-	id := state.Segment.String()
-	cs := []command{s.commands.of("says the same in a terminal", id, "show")}
-	add := func(does string, words ...string) { cs = append(cs, s.commands.of(does, id, words...)) }
+	cs := []command{s.commands.about("says the same in a terminal", state.Key(), "show")}
+	add := func(does string, words ...string) { cs = append(cs, s.commands.about(does, state.Key(), words...)) }
 	a := state.Alert.Open
 	if state.Damaged != nil {
 		add("drops what cannot be read, and keeps the rest", "repair", "--why", "WHY")
@@ -346,7 +370,7 @@ func (s *source) segmentCommands(state *segment.SegmentState, ran bool) []comman
 		cs = append(cs, s.commands.of("orders the jobs that must run again", "", "plan"))
 	}
 	if ran && a != nil {
-		add("says that the size there is is right, for good", "accept", "--why", "WHY")
+		add("accepts the size there is, for good", "accept", "--why", "WHY")
 	}
 	if a != nil {
 		add("says that nothing was wrong", "false-alarm", "--why", "WHY")

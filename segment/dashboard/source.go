@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
+	"strconv"
 	"time"
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
@@ -26,7 +28,7 @@ var (
 	styleHash = hashOf(style)
 	templates = template.Must(template.New("").Funcs(template.FuncMap{
 		"visible": visible,
-		"count":   func(n int, noun string) string { return text.Count(n, noun) },
+		"count":   text.Count[int],
 		"number":  func(n int) string { return text.Thousands(int64(n)) },
 		"heading": func(static bool, text, id string) heading { return heading{static, text, id} },
 		"rows":    func(caption string, rows []entryRow, named bool) entryTable { return entryTable{caption, rows, named} },
@@ -52,7 +54,6 @@ type source struct {
 	ledger    segment.Ledger
 	config    Config
 	commands  commands
-	jobs      lineage
 	validator *validate.Validator // it says which sizes were allowed, and tells nobody
 	links     links
 	static    bool
@@ -63,13 +64,13 @@ func newSource(l segment.Ledger, c Config) *source {
 	if err != nil {
 		panic(err) // no instrument of these can fail
 	}
-	return &source{ledger: l, config: c, commands: commands(c.Command), jobs: newLineage(c.Jobs), validator: v, links: live{}}
+	return &source{ledger: l, config: c, commands: commands(c.Command), validator: v, links: live{}}
 }
 
 // links are the addresses of pages; "" where there is no such page.
 type links interface {
 	fleet(f filter, after string) string
-	segment(id segment.ID) string
+	segment(key segment.Key) string
 	incident(id, after string) string
 	plan(name string, from int) string
 	log(f logFilter, limit int) string
@@ -80,9 +81,9 @@ type live struct{}
 
 func address(page string, pairs ...string) string {
 	query := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			query.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			query.Set(name, value)
 		}
 	}
 	if len(query) > 0 {
@@ -95,11 +96,11 @@ func (live) fleet(f filter, after string) string {
 	return address("./", "group", f.SiteGroup, "kind", string(f.Kind), "job", string(f.JobKind), "build", f.Build, "after", after)
 }
 
-func (live) segment(id segment.ID) string {
-	if id.IsZero() {
+func (live) segment(key segment.Key) string {
+	if key.Segment.IsZero() {
 		return ""
 	}
-	return address("segment", "id", id.String())
+	return address("segment", "id", key.Segment.String(), "store", key.Store)
 }
 
 func (live) incident(id, after string) string { return address("incident", "id", id, "after", after) }
@@ -108,7 +109,7 @@ func (live) plan(name string, from int) string {
 	if from == 0 {
 		return address("plan", "name", name)
 	}
-	return address("plan", "name", name, "from", fmt.Sprint(from))
+	return address("plan", "name", name, "from", strconv.Itoa(from))
 }
 
 // A common is what every page has.
@@ -153,7 +154,7 @@ type entryTable struct {
 
 func (s *source) stamp(t time.Time) stamp { return newStamp(t, s.config.now()) }
 
-func (s *source) ref(id segment.ID) ref { return refTo(id.String(), s.links.segment(id)) }
+func (s *source) ref(key segment.Key) ref { return refTo(key.String(), s.links.segment(key)) }
 
 // A problemView is the page that says why there is no other.
 type problemView struct {
@@ -172,13 +173,20 @@ func (h *handler) problemView(p *problem) *problemView {
 	return v
 }
 
-// state returns the state of one segment, and whether anything is known of it.
-func (s *source) state(ctx context.Context, id segment.ID) (segment.SegmentState, bool, error) {
-	for state, err := range s.ledger.Segments(ctx, segment.SegmentFilter{Segment: id, Limit: 1}) {
-		if err != nil {
-			return state, false, fmt.Errorf("reading the segment %s: %w", id, err)
+// state returns the state of one segment, and whether anything is known of it. Where
+// the store is not named, and is not the one that nobody named, it is that in which the
+// segment is affected, or the first: jobs and plans know no stores.
+func (s *source) state(ctx context.Context, key segment.Key) (found segment.SegmentState, known bool, err error) {
+	found.Segment, found.Store = key.Segment, key.Store
+	for state, err := range s.ledger.Segments(ctx, segment.SegmentFilter{Segment: key.Segment}) {
+		switch {
+		case err != nil:
+			return found, false, fmt.Errorf("reading the segment %s: %w", key, err)
+		case state.Store == key.Store:
+			return state, true, nil
+		case key.Store == "" && (!known || found.Alert.Open == nil && state.Alert.Open != nil):
+			found, known = state, true
 		}
-		return state, true, nil
 	}
-	return segment.SegmentState{Segment: id}, false, nil
+	return found, known, nil
 }

@@ -177,21 +177,6 @@ func badgeOfRun(s segment.RunState, live bool) badge {
 	return badge{word, bad}
 }
 
-// tooFew reports whether the live segment of a mark holds fewer users than it should.
-func tooFew(m segment.Mark) bool {
-	if m.Level == segment.LevelProtected {
-		return false
-	}
-	if m.Level.Compare(segment.LevelLive) > 0 {
-		return true
-	}
-	switch m.Kind { //nolint:exhaustive // of the others nobody knows, or users are there that should not be
-	case validate.Empty, validate.Truncated, validate.Capped, validate.Gap, validate.Short, validate.Dropped, validate.Leaking:
-		return true
-	}
-	return false
-}
-
 // clause returns what was found, without the name, the advice and the links that an
 // alert's text has around it.
 func clause(a *segment.Alert) string {

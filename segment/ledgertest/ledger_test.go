@@ -49,6 +49,8 @@ type badLedger struct {
 	incidents      func(*memory, segment.IncidentFilter) iter.Seq[segment.Incident]
 	changeIncident func(*memory, string, func(*segment.Incident) error) error
 	changeMutes    func(*memory, func([]segment.Mute) ([]segment.Mute, error)) error
+
+	tools badTools
 }
 
 var background = context.Background()
@@ -674,7 +676,7 @@ const badLedgerVariable = "SEGMENTGUARD_TEST_BAD_LEDGER"
 // suite that fails, fails the test it is in.
 func TestBadLedger(t *testing.T) {
 	if name := os.Getenv(badLedgerVariable); name != "" {
-		for _, b := range slices.Concat(badLedgers, badAlerts, badStores) {
+		for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
 			if b.name == name {
 				ledgertest.TestLedger(t, func(*testing.T) segment.Ledger {
 					fresh := *b.ledger
@@ -686,7 +688,7 @@ func TestBadLedger(t *testing.T) {
 		return
 	}
 	failed := map[string]bool{}
-	for _, b := range slices.Concat(badLedgers, badAlerts, badStores) {
+	for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
 		t.Run(b.name, func(t *testing.T) {
 			requireBroken(t, failed, "TestBadLedger", badLedgerVariable+"="+b.name, b.broken, b.reason)
 		})

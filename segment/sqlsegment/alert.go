@@ -79,8 +79,25 @@ func (q *selection) segments(f *segment.SegmentFilter, d ledgerDialect) {
 	if f.Build != "" {
 		q.where("alert_build = ?", f.Build)
 	}
+	if f.Urgency != "" || f.Kind != "" || f.Level != "" {
+		q.mark(f)
+	}
 	if !f.Alone.IsZero() {
 		q.where("alert_open = TRUE AND alert_incident IS NULL AND alert_flapping = FALSE AND alert_since >= ?", d.time(f.Alone))
+	}
+}
+
+// mark selects by what people were told, of what is open.
+func (q *selection) mark(f *segment.SegmentFilter) {
+	q.where("affected = TRUE AND alert_open = TRUE") // in these words the index knows it
+	if f.Urgency != "" {
+		q.where("alert_severity = ?", string(f.Urgency))
+	}
+	if f.Level != "" {
+		q.where("alert_level = ?", string(f.Level))
+	}
+	if f.Kind != "" {
+		q.where("alert_kind = ?", string(f.Kind))
 	}
 }
 

@@ -124,6 +124,8 @@
 //     ended, severity, level and its cause. Its members are counted from their own
 //     rows.
 //   - segmentguard_mutes has the mutes.
+//   - segmentguard_sweeps has the numbers of each sweep, segmentguard_jobs the jobs that
+//     a monitor knows, and segmentguard_reads which of them reads a segment.
 //   - segmentguard_log has one row for each state of an attempt that was recorded,
 //     for what became of each alert, and for each decision. It grows until
 //     [Ledger.Prune] deletes old entries. It has indexes by segment, by run, by build,
@@ -174,6 +176,9 @@
 //	GRANT SELECT, INSERT, UPDATE ON segmentguard_incidents TO guard;
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_mutes TO guard;
 //	GRANT SELECT, UPDATE ON segmentguard_ledger TO guard;
+//	GRANT SELECT, INSERT, UPDATE ON segmentguard_sweeps TO guard;
+//	GRANT SELECT, INSERT, DELETE ON segmentguard_jobs TO guard;
+//	GRANT SELECT, INSERT, DELETE ON segmentguard_reads TO guard;
 //
 // # Transactions
 //

@@ -315,6 +315,32 @@ var mySQLMigrations = []migration{
 		{mySQLOpenAlerts, ""},
 	}},
 	{version: 8}, // states are packed in form 5, which earlier programs do not read
+	{version: 9, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_jobs (
+	job        varbinary(64) PRIMARY KEY, -- a hash of its ID, which may be long
+	segment    varbinary(1024) NOT NULL, -- that it writes
+	kind       longblob NOT NULL,
+	definition longblob NOT NULL, -- JSON
+	KEY segmentguard_jobs_segment (segment, job)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_reads (
+	segment varbinary(1024) NOT NULL,
+	job     varbinary(64) NOT NULL,
+	PRIMARY KEY (job, segment),
+	KEY segmentguard_reads_segment (segment, job)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_sweeps (
+	at        bigint NOT NULL, -- microseconds since 1970, UTC
+	store     varbinary(255) NOT NULL,
+	complete  boolean NOT NULL, -- every segment was seen
+	segments  bigint NOT NULL,
+	healthy   bigint NOT NULL,
+	affected  bigint NOT NULL,
+	unwatched bigint NOT NULL, -- nothing was known to judge them by
+	missing   bigint NOT NULL, -- known, and not in the store
+	PRIMARY KEY (at, store)
+) ENGINE=InnoDB`, ""},
+	}},
 }
 
 const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS

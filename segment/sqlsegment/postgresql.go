@@ -312,6 +312,33 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store text NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 	}},
 	{version: 8}, // states are packed in form 5, which earlier programs do not read
+	{version: 9, statements: []statement{
+		{`CREATE INDEX segmentguard_segments_gravest ON segmentguard_segments (alert_severity, alert_level, alert_kind, store, segment) WHERE affected AND alert_open`, ""},
+		{`CREATE TABLE segmentguard_sweeps (
+	at        timestamptz NOT NULL,
+	store     text COLLATE "C" NOT NULL,
+	complete  boolean NOT NULL, -- every segment was seen
+	segments  bigint NOT NULL,
+	healthy   bigint NOT NULL,
+	affected  bigint NOT NULL,
+	unwatched bigint NOT NULL, -- nothing was known to judge them by
+	missing   bigint NOT NULL, -- known, and not in the store
+	PRIMARY KEY (at, store)
+)`, ""},
+		{`CREATE TABLE segmentguard_jobs (
+	job        text COLLATE "C" PRIMARY KEY, -- a hash of its ID, which may be long
+	segment    text COLLATE "C" NOT NULL, -- that it writes
+	kind       text NOT NULL,
+	definition text NOT NULL -- JSON
+)`, ""},
+		{`CREATE INDEX segmentguard_jobs_segment ON segmentguard_jobs (segment, job)`, ""},
+		{`CREATE TABLE segmentguard_reads (
+	segment text COLLATE "C" NOT NULL,
+	job     text COLLATE "C" NOT NULL,
+	PRIMARY KEY (job, segment)
+)`, ""},
+		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
+	}},
 }
 
 // postgreSQLStores makes the store a part of the key.

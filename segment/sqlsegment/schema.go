@@ -17,7 +17,7 @@ import (
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 8
+const version = 9
 
 // A migration takes the schema to a version from the one before.
 type migration struct {
@@ -229,6 +229,9 @@ var usedTables = []usedTable{
 	{"segmentguard_numbers", []string{"number"}, []string{"SELECT", "UPDATE"}},
 	{"segmentguard_incidents", append(slices.Clone(incidentColumns), "id"), []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_ledger", []string{"identity"}, []string{"SELECT", "UPDATE"}},
+	{"segmentguard_sweeps", sweepColumns, []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_jobs", []string{"job", "segment", "kind", "definition"}, []string{"SELECT", "INSERT", "DELETE"}},
+	{"segmentguard_reads", []string{"segment", "job"}, []string{"SELECT", "INSERT", "DELETE"}},
 	{"segmentguard_mutes", []string{"place", "segment", "store", "site_group", "kind", "until", "by_whom", "mute"}, []string{"SELECT", "INSERT", "DELETE"}},
 }
 

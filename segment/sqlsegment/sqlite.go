@@ -287,6 +287,33 @@ var sqLiteMigrations = []migration{
 		{`ALTER TABLE segmentguard_mutes ADD COLUMN store TEXT NOT NULL DEFAULT ''`, "!segmentguard_mutes.store"},
 	}, sqLiteRebuild("segmentguard_commits", sqLiteCommits, commitColumns, "!segmentguard_commits.store"))},
 	{version: 8}, // states are packed in form 5, which earlier programs do not read
+	{version: 9, statements: []statement{
+		{`CREATE INDEX segmentguard_segments_gravest ON segmentguard_segments (alert_severity, alert_level, alert_kind, store, segment) WHERE affected = TRUE AND alert_open = TRUE`, ""},
+		{`CREATE TABLE segmentguard_sweeps (
+	at        INTEGER NOT NULL,
+	store     TEXT NOT NULL,
+	complete  INTEGER NOT NULL, -- every segment was seen
+	segments  INTEGER NOT NULL,
+	healthy   INTEGER NOT NULL,
+	affected  INTEGER NOT NULL,
+	unwatched INTEGER NOT NULL, -- nothing was known to judge them by
+	missing   INTEGER NOT NULL, -- known, and not in the store
+	PRIMARY KEY (at, store)
+) WITHOUT ROWID`, ""},
+		{`CREATE TABLE segmentguard_jobs (
+	job        TEXT PRIMARY KEY, -- a hash of its ID, which may be long
+	segment    TEXT NOT NULL, -- that it writes
+	kind       TEXT NOT NULL,
+	definition TEXT NOT NULL -- JSON
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_jobs_segment ON segmentguard_jobs (segment, job)`, ""},
+		{`CREATE TABLE segmentguard_reads (
+	segment TEXT NOT NULL,
+	job     TEXT NOT NULL,
+	PRIMARY KEY (job, segment)
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
+	}},
 }
 
 const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (

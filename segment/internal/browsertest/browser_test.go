@@ -3,6 +3,7 @@
 package browsertest
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"net/http"
@@ -86,12 +87,16 @@ func served(t *testing.T) (address string, f *fleettest.Fleet) {
 
 // A look is how a window looks at a page.
 type look struct {
-	name  string
-	width int64
-	dark  bool
+	name   string
+	width  int64
+	dark   bool
+	height int64 // 0: 1,300
 }
 
-var looks = []look{{"light-1400", 1400, false}, {"dark-1400", 1400, true}, {"light-390", 390, false}, {"dark-390", 390, true}}
+var looks = []look{
+	{name: "light-1400", width: 1400}, {name: "dark-1400", width: 1400, dark: true},
+	{name: "light-390", width: 390}, {name: "dark-390", width: 390, dark: true},
+}
 
 // as sets the size and the colours of a window.
 func (l look) as(ctx context.Context) error {
@@ -100,7 +105,7 @@ func (l look) as(ctx context.Context) error {
 		scheme = "dark"
 	}
 	_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: l.width, Height: 1300, DeviceScaleFactor: 1, Mobile: l.width < 500,
+		Width: l.width, Height: cmp.Or(l.height, 1300), DeviceScaleFactor: 1, Mobile: l.width < 500,
 	})
 	if err == nil {
 		_, err = chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{

@@ -14,9 +14,8 @@ import (
 // config is a dashboard's, with a plan of reruns half-way through.
 func config(l segment.Ledger, f *fleettest.Fleet) dashboard.Config {
 	return dashboard.Config{
-		Now: func() time.Time { return fleettest.Now }, Jobs: f.Jobs,
-		Sweeps: func(context.Context) (*segment.Sweep, *segment.Sweep, error) { return &f.Sweep, &f.Sweep, nil },
-		Plans:  func(ctx context.Context) ([]dashboard.Plan, error) { return halfway(ctx, l, f) },
+		Now:   func() time.Time { return fleettest.Now },
+		Plans: func(ctx context.Context) ([]dashboard.Plan, error) { return halfway(ctx, l, f) },
 	}
 }
 

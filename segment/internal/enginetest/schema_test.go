@@ -392,7 +392,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(6), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(7), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
@@ -405,13 +405,13 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 8: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 9: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (9, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 9, and this program knows versions up to 8: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (10, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 10, and this program knows versions up to 9: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
@@ -469,6 +469,24 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		"ChangeIncident": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			return h.ChangeIncident(t.Context(), "i", func(*segment.Incident) error { return nil })
 		}),
+		"CountAlerts": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.CountAlerts(t.Context())
+			return err
+		}),
+		"Sweeps": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.Sweeps(t.Context(), 1)
+			return err
+		}),
+		"KeepSweep": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			return h.KeepSweep(t.Context(), segment.SweepNumbers{At: start})
+		}),
+		"Jobs": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Jobs(t.Context(), segment.JobFilter{}) {
+				last = err
+			}
+			return last
+		}),
+		"KeepJobs": use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return h.KeepJobs(t.Context(), nil) }),
 		"Mutes": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			_, err := h.Mutes(t.Context())
 			return err
@@ -502,7 +520,7 @@ func TestCheckNamesAMissingColumn(t *testing.T) {
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_log: column counter is missing")
 		execute(t, db, "DROP VIEW segmentguard_open_alerts")
 		execute(t, db, "DROP TABLE segmentguard_segments")
-		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column segment is missing")
+		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column store is missing")
 	})
 }
 
@@ -530,6 +548,9 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			grant("SELECT, INSERT, UPDATE", "segmentguard_incidents")
 			grant("SELECT, UPDATE", "segmentguard_ledger")
 			grant("SELECT, INSERT, DELETE", "segmentguard_mutes")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_sweeps")
+			grant("SELECT, INSERT, DELETE", "segmentguard_jobs")
+			grant("SELECT, INSERT, DELETE", "segmentguard_reads")
 			err = h.Check(t.Context())
 			require.ErrorContains(t, err, "table segmentguard_log: DELETE is not possible: ")
 			grant("DELETE", "segmentguard_log")
@@ -539,6 +560,10 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, h.Migrate(t.Context()), "also to see that all is done")
 			require.NoError(t, changeAlert(t, h, []segment.Key{idS.In("")}, func(s *segment.SegmentState) { s.Alert.Open = &segment.Alert{Segment: idS} }))
+			require.NoError(t, h.KeepSweep(t.Context(), segment.SweepNumbers{At: start}))
+			for _, from := range []segment.ID{idS, {SiteGroup: "g", Name: "other"}} { // the second takes the place of the first
+				require.NoError(t, h.KeepJobs(t.Context(), []segment.Job{{ID: "job", Kind: segment.JobKindCopy, To: idS, From: []segment.ID{from}}}))
+			}
 			require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)

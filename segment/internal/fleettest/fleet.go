@@ -49,6 +49,7 @@ type world struct {
 	ledger segment.Ledger
 	guard  *segment.Guard
 	now    time.Time
+	again  int // the attempt
 	random *rand.Rand
 	fleet  *Fleet
 	level  map[segment.ID]float64
@@ -89,6 +90,9 @@ func Fill(ctx context.Context, l segment.Ledger) (*Fleet, error) {
 		return nil, err
 	}
 	w.now = Now
+	if err := w.plan(ctx); err != nil {
+		return nil, err
+	}
 	return w.fleet, segment.MuteAlerts(ctx, l, segment.Mute{
 		Segment: segment.ID{SiteGroup: "site-d", Name: "wine"}, Until: Now.Add(12 * time.Hour),
 		Decision: segment.Decision{By: "mira", Why: "known, the vendor is on it", At: Now.Add(-5 * time.Minute)},
@@ -140,7 +144,7 @@ func (w *world) size(id segment.ID) int64 {
 func (w *world) run(ctx context.Context, j *segment.Job, tonight bool) error {
 	expected := w.size(j.To)
 	stored, build := expected, Healthy
-	run := segment.Run{ID: w.now.Format("2006-01-02"), Job: *j, Expected: validate.Count(expected)}
+	run := segment.Run{ID: w.now.Format("2006-01-02"), Attempt: w.again, Job: *j, Expected: validate.Count(expected)}
 	if tonight {
 		build = Broken
 		switch {
@@ -179,8 +183,9 @@ func (w *world) decide(ctx context.Context) error {
 		if j.To != id {
 			continue
 		}
-		w.now = w.now.Add(time.Hour)
+		w.now, w.again = w.now.Add(time.Hour), 1
 		_ = w.run(ctx, j, false) // it is off its history
+		w.again = 0
 	}
 	tonight := func(id segment.ID) segment.Selection {
 		return segment.Selection{Keys: []segment.Key{id.In("")}, RunID: w.now.Format("2006-01-02")}
@@ -191,6 +196,14 @@ func (w *world) decide(ctx context.Context) error {
 	}
 	other := segment.ID{SiteGroup: "site-b", Name: "boats"}
 	_, err = segment.Suspect(ctx, w.ledger, tonight(other), segment.Decision{By: "mira", Why: "the source was being moved", At: w.now.Add(time.Hour)})
+	return err
+}
+
+// plan is what somebody expects of the next days.
+func (w *world) plan(ctx context.Context) error {
+	_, err := segment.AcceptWithin(ctx, w.ledger, segment.Selection{Keys: []segment.Key{(segment.ID{SiteGroup: "site-b", Name: "cars"}).In("")}},
+		validate.Excuse{LowShare: 0.4, HighShare: 0.6, From: Now.AddDate(0, 0, 1), Until: Now.AddDate(0, 0, 4)},
+		segment.Decision{By: "jonas", Why: "a vendor leaves", At: Now.Add(-time.Minute)})
 	return err
 }
 

@@ -309,6 +309,28 @@ func (ledger) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([]se
 	})
 }
 
+// CountAlerts and those below are for tools: nothing that guards and monitors do
+// depends on them, so they take no turn.
+func (ledger) CountAlerts(ctx context.Context) ([]segment.AlertCount, error) {
+	return of(ctx).world.ledger.CountAlerts(context.WithoutCancel(ctx))
+}
+
+func (ledger) Sweeps(ctx context.Context, n int) ([]segment.SweepNumbers, error) {
+	return of(ctx).world.ledger.Sweeps(context.WithoutCancel(ctx), n)
+}
+
+func (ledger) KeepSweep(ctx context.Context, s segment.SweepNumbers) error {
+	return of(ctx).world.ledger.KeepSweep(context.WithoutCancel(ctx), s)
+}
+
+func (ledger) Jobs(ctx context.Context, f segment.JobFilter) iter.Seq2[segment.Job, error] {
+	return of(ctx).world.ledger.Jobs(context.WithoutCancel(ctx), f)
+}
+
+func (ledger) KeepJobs(ctx context.Context, jobs []segment.Job) error {
+	return of(ctx).world.ledger.KeepJobs(context.WithoutCancel(ctx), jobs)
+}
+
 func (ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
 	return listed(ctx, "segments", func(m segment.Ledger) iter.Seq2[segment.SegmentState, error] {
 		return m.Segments(context.Background(), f)

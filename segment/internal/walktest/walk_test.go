@@ -43,7 +43,8 @@ func TestWalks(t *testing.T) {
 		// Without an alert's life, what it has in common with others, and who tells
 		// people of it, it was 155 in 23.
 		{"reject", 264, 36},
-		{"sweep", 133, 26},
+		// Of it, 3 functions in 2 files keep the sweep's numbers for people's tools.
+		{"sweep", 140, 28},
 	} {
 		t.Run(c.call, func(t *testing.T) {
 			folder := t.TempDir()
