@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"testing"
@@ -293,7 +294,8 @@ func TestWorkerKilled(t *testing.T) {
 	}
 }
 
-// TestLedgerDown: what is told without the ledger says so, and does not stay.
+// TestLedgerDown: what is told without the ledger says so, and is taken over by it: the
+// segments keep their users, so that no sweep would find the fault.
 func TestLedgerDown(t *testing.T) {
 	r := newRoom(t)
 	all := names("s", 5)
@@ -310,7 +312,38 @@ func TestLedgerDown(t *testing.T) {
 		require.Contains(t, a.Text, "not confirmed")
 	}
 	r.now = r.now.Add(10 * time.Minute)
+	require.Equal(t, []string{"incident"}, r.sweeps(1), "it has five members, each of which was told")
+	require.Len(t, r.keeper.alerts, 6)
+	for _, s := range r.open() {
+		require.False(t, s.Open.Unconfirmed)
+		require.NotContains(t, s.Open.Text, "not confirmed")
+	}
+	for _, a := range r.keeper.alerts {
+		require.NotContains(t, a.Text, "not confirmed", "people read that it stands")
+	}
+	require.Empty(t, r.sweeps(12), "and are told no more")
+	require.Len(t, r.open(), 5)
+	for _, name := range all {
+		require.NoError(t, r.commit(r.guard(), ID{"site-a", name}, 1000, 1000))
+	}
+	require.Empty(t, r.open())
+	require.Empty(t, r.sweeps(26))
+	require.Empty(t, r.keeper.alerts)
+}
+
+// TestLedgerDownAndRepaired: what a run repaired before a sweep came is over.
+func TestLedgerDownAndRepaired(t *testing.T) {
+	r := newRoom(t)
+	r.has(1000, "a", "b")
+	g := r.guardOf(GuardConfig{Ledger: &cut{r.ledger, 0}, Alerter: r.keeper})
+	_, err := g.notifier.identity(t.Context())
+	require.NoError(t, err)
+	require.Error(t, r.commit(g, ID{"site-a", "a"}, 1000, 900))
+	r.now = r.now.Add(5 * time.Minute)
+	require.NoError(t, r.commit(r.guard(), ID{"site-a", "a"}, 1000, 1000))
+	r.now = r.now.Add(5 * time.Minute)
 	require.Empty(t, r.sweeps(1))
+	require.Empty(t, r.open())
 	require.Empty(t, r.keeper.alerts)
 }
 
@@ -590,6 +623,68 @@ func TestDownstreamJoins(t *testing.T) {
 	open := r.open()
 	require.Equal(t, open["a"].Incident, open["d"].Incident)
 	require.Contains(t, open["d"].Open.Text, "; made from site-a/a, which is affected itself")
+}
+
+// A counter counts how often the members of incidents are counted.
+type counter struct {
+	*Memory
+
+	counts int
+}
+
+func (c *counter) Incidents(ctx context.Context, f IncidentFilter) iter.Seq2[Incident, error] {
+	if !f.Bare {
+		c.counts++
+	}
+	return c.Memory.Incidents(ctx, f)
+}
+
+func (c *counter) ChangeIncident(ctx context.Context, id string, change func(*Incident) error) error {
+	c.counts++
+	return c.Memory.ChangeIncident(ctx, id, change)
+}
+
+// TestMembersAreCountedWhereTheyMayRing: a guard that fails amid thousands does not
+// count them, and the incident rings when it should: as many join, as one of them is
+// worse, and however few processes see each other.
+func TestMembersAreCountedWhereTheyMayRing(t *testing.T) {
+	r := newRoom(t)
+	all := names("s", 420)
+	r.has(1000, all...)
+	r.now = r.now.Add(time.Hour)
+	r.keeper.rang = nil
+	ledger := &counter{Memory: r.ledger}
+	guards := []*Guard{}
+	for range 2 {
+		guards = append(guards, r.guardOf(GuardConfig{Ledger: ledger, Alerter: r.keeper}))
+	}
+	rang := func() (n int) {
+		for _, what := range r.keeper.rang {
+			if what == "incident" {
+				n++
+			}
+		}
+		return n
+	}
+	for i, name := range all[:400] {
+		r.now = r.now.Add(20 * time.Millisecond) // 50 a second
+		require.Error(t, r.commit(guards[i%2], ID{"site-a", name}, 1000, 900))
+		switch i + 1 {
+		case 3, 9:
+			require.Equal(t, 1, rang(), i)
+		case 10, 99:
+			require.Equal(t, 2, rang(), i)
+		case 100, 400:
+			require.Equal(t, 3, rang(), i)
+		}
+	}
+	require.Less(t, ledger.counts, 120, "of 400")
+	worse := r.guardOf(GuardConfig{Ledger: ledger, Alerter: r.keeper})
+	run := Run{ID: "live", Build: "7", Job: Job{ID: "copy live", Kind: JobKindCopy, To: ID{"site-a", all[410]}}, Live: true, Expected: validate.Count(1000),
+		Stored: func(context.Context) (validate.Summary, error) { return validate.Count(100), nil }}
+	_, err := worse.Commit(t.Context(), run)
+	require.ErrorIs(t, err, validate.Short)
+	require.Equal(t, 4, rang(), "a level that no member had")
 }
 
 // TestIncidentEnds: a day after its last member, in silence.

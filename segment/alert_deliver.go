@@ -28,7 +28,7 @@ func (n *notifier) deliver(ctx context.Context, keys []Key, sweeping bool) error
 	if err != nil {
 		return wrap("reading the mutes", err)
 	}
-	due, incidents, now := map[Key]AlertState{}, map[string]bool{}, n.now()
+	due, incidents, now := map[Key]AlertState{}, map[string]Mark{}, n.now()
 	err = n.ledger.Change(ctx, keys, func(s *SegmentState) error {
 		delete(due, s.Key())
 		if !s.hasAlert() {
@@ -38,7 +38,8 @@ func (n *notifier) deliver(ctx context.Context, keys []Key, sweeping bool) error
 			s.mute(mutes, now)
 		}
 		if s.Alert.Incident != "" && s.Alert.Pending() {
-			incidents[s.Alert.Incident] = true
+			worst := incidents[s.Alert.Incident]
+			incidents[s.Alert.Incident] = worst.worst(&Alert{Urgency: s.Alert.worst().Urgency, Level: s.Alert.worst().Level})
 		}
 		if was := s.Alert; n.due(&was, sweeping) && s.Alert.claim(now, now.Add(claimFor)) {
 			was.Claimed = s.Alert.Claimed
@@ -51,7 +52,7 @@ func (n *notifier) deliver(ctx context.Context, keys []Key, sweeping bool) error
 	}
 	var failures []error
 	for _, id := range slices.Sorted(maps.Keys(incidents)) {
-		failures = append(failures, n.ring(ctx, id))
+		failures = append(failures, n.ring(ctx, id, incidents[id]))
 	}
 	if err := joinFew(failures); err != nil { // without it, its members would ring
 		return join(err, n.written(ctx, due, false))
@@ -189,7 +190,7 @@ func (n *notifier) deliverOnce(ctx context.Context) error {
 		if err != nil {
 			return wrap("reading the incidents", err)
 		}
-		failures = append(failures, n.ring(ctx, i.ID))
+		failures = append(failures, n.ring(ctx, i.ID, Mark{}))
 	}
 	f := SegmentFilter{Store: n.store, Pending: true, Limit: tellAtOnce}
 	for {
@@ -264,19 +265,21 @@ func (s *SegmentState) told(was *AlertState, now time.Time) {
 }
 
 // ring tells the alerter of an incident what it does not know. Another one may be
-// telling it: then its members wait until it was told once.
-func (n *notifier) ring(ctx context.Context, id string) error {
+// telling it: then its members wait until it was told once. joined is the worst mark of
+// those members that a guard is about.
+func (n *notifier) ring(ctx context.Context, id string, joined Mark) error {
 	name, err := n.identity(ctx)
 	if err != nil {
 		return err
 	}
 	var due *Incident
 	now := n.now()
-	if same, err := n.same(ctx, id, now); err != nil || same {
+	if same, err := n.same(ctx, id, joined, now); err != nil || same {
 		return err
 	}
 	err = n.ledger.ChangeIncident(ctx, id, func(i *Incident) error {
 		due = nil
+		n.counted(i, now)
 		i.note(i.observe(i.Members, now), now)
 		i.note(i.end(now), now)
 		if i.claim(now, now.Add(claimFor)) {
@@ -326,16 +329,63 @@ func (i *Incident) alerts(ledger string, keeps bool) (firing, resolved []Alert) 
 
 // same reports whether there is nothing to write down of an incident: very many
 // guards ask at once.
-func (n *notifier) same(ctx context.Context, id string, now time.Time) (bool, error) {
+func (n *notifier) same(ctx context.Context, id string, joined Mark, now time.Time) (bool, error) {
+	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{Bare: true, ID: id}) {
+		if err == nil && n.needsNoCount(&i, joined, now) {
+			return true, nil
+		}
+	}
 	for i, err := range n.ledger.Incidents(ctx, IncidentFilter{ID: id}) {
 		if err != nil {
 			return false, wrap("reading the incident", err)
 		}
+		n.counted(&i, now)
 		was := i
 		rings := len(i.observe(i.Members, now)) > 0 || i.Pending()
 		return !rings && len(i.end(now)) == 0 && i.Empty.Equal(was.Empty) && now.Sub(was.Last).Abs() < time.Hour/2, nil
 	}
 	return false, nil
+}
+
+// A memberCount is how many members an incident had.
+type memberCount struct {
+	members int
+	at      time.Time
+}
+
+// mostJoin is how many segments a second a guard takes to become members at most: it
+// counts them only where so many could reach the next ring. Counting thousands takes as
+// long as all else that a failing run does. A sweep counts always.
+const mostJoin = 1000
+
+// counted remembers how many members an incident has.
+func (n *notifier) counted(i *Incident, now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.counts == nil || len(n.counts) > mostOthers {
+		n.counts = map[string]memberCount{}
+	}
+	n.counts[i.ID] = memberCount{i.Members.Segments, now}
+}
+
+// needsNoCount reports whether an incident cannot ring, whoever joined since its members
+// were counted last. joined is the worst mark of those who did here.
+func (n *notifier) needsNoCount(i *Incident, joined Mark, now time.Time) bool {
+	if n.patience == 0 || len(i.Rings) == 0 || i.Pending() || !i.Over.IsZero() || !i.Empty.IsZero() || now.Sub(i.Last).Abs() >= time.Hour/2 {
+		return false
+	}
+	if last := i.Rings[len(i.Rings)-1]; joined.Urgency == Page && last.Urgency != Page || joined.Level.Compare(last.Level) > 0 {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c, known := n.counts[i.ID]
+	since := now.Sub(c.at)
+	if !known || since < 0 || ringAt(c.members+1+int(since.Seconds()*mostJoin)) != ringAt(c.members) {
+		return false
+	}
+	n.counts[i.ID] = memberCount{c.members + 1, c.at} // by this guard
+	return true
 }
 
 // note adds to the log what became of the incident.

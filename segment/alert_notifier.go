@@ -25,7 +25,8 @@ type notifier struct {
 
 	others atomic.Int64 // when it was last looked for what others did not tell, in seconds
 	mu     sync.Mutex
-	name   string // of the ledger; empty: not asked yet
+	name   string                 // of the ledger; empty: not asked yet
+	counts map[string]memberCount // of incidents, as this process counted them last
 }
 
 // newNotifier returns a notifier, whose times are as a ledger keeps them. What a
@@ -91,9 +92,12 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	n.mu.Lock()
 	told.Unconfirmed, told.Ledger = true, n.name // people must know all the same
 	n.mu.Unlock()
-	told.say(what + "; not confirmed, as the ledger does not keep it now: this alert ends by itself, unless a sweep finds the fault")
+	told.say(what + notConfirmed)
 	return join(err, n.say(context.WithoutCancel(ctx), []Alert{told}, nil))
 }
+
+// notConfirmed is what an alert says that the ledger does not hold.
+const notConfirmed = "; not confirmed, as the ledger does not keep it now: this alert ends by itself, unless a sweep finds the fault"
 
 // passed says that a run of a segment passed, as far as one run can tell; warning
 // is what it passed with, if people are told of that.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/validate"
@@ -82,13 +83,58 @@ func (n *notifier) reconcile(ctx context.Context) error {
 			orphans = append(orphans, a)
 		}
 		if len(orphans) == tellAtOnce {
-			if err := n.endOrphans(ctx, orphans); err != nil {
+			if err := n.settleOrphans(ctx, orphans); err != nil {
 				return err
 			}
 			orphans = nil
 		}
 	}
-	return n.endOrphans(ctx, orphans)
+	return n.settleOrphans(ctx, orphans)
+}
+
+// settleOrphans takes alerts over into the ledger that were told while it was away, and
+// ends the others.
+func (n *notifier) settleOrphans(ctx context.Context, orphans []Alert) error {
+	adopted := map[Key][]Alert{}
+	for _, a := range orphans {
+		if a.adoptable() {
+			adopted[a.key()] = append(adopted[a.key()], a)
+		}
+	}
+	if err := n.adopt(ctx, adopted); err != nil {
+		return err
+	}
+	return n.endOrphans(ctx, orphans) // which asks the ledger
+}
+
+// adoptable reports whether nobody else finds the fault that an alert was told for while
+// the ledger was away: the live segment keeps its users, and what was not verified then
+// is by the next run.
+func (a *Alert) adoptable() bool {
+	return a.Unconfirmed && a.About == nil && a.Protected() && a.Kind != validate.Unverified && a.RunID != ""
+}
+
+// adopt takes alerts over into the ledger, as told, but for those of segments that a run
+// has repaired since.
+func (n *notifier) adopt(ctx context.Context, alerts map[Key][]Alert) error {
+	if len(alerts) == 0 {
+		return nil
+	}
+	return wrap("taking over what was told while the ledger was away", n.ledger.Change(ctx, sorted(alerts), func(s *SegmentState) error {
+		for _, a := range alerts[s.Key()] {
+			if !s.hasAlert() || s.Last.State.live() && s.Last.At.After(a.Since) {
+				continue
+			}
+			told := Told{a.mark(), a.Told}
+			a.Unconfirmed, a.At, a.Told = false, a.Since, time.Time{}
+			a.Text = strings.Replace(a.Text, notConfirmed, "", 1)
+			s.observe(observation{event: aFault, at: a.At, alert: a})
+			if slices.Contains(s.Alert.Marks, told.Mark) && !s.Alert.told(told.Mark) {
+				s.Alert.Told, s.Alert.Reworded = append(s.Alert.Told, told), true // people hear that it stands
+			}
+		}
+		return nil
+	}))
 }
 
 // lostIncidents finds the incidents that the alerter was told of and does not have.

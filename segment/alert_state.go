@@ -255,8 +255,10 @@ func offHistory(k validate.Kind) bool {
 // suspected reports whether nothing but a warning, or a size that the history does
 // not allow, was found.
 func (a *Alert) suspected() bool {
-	fails := func(f validate.Finding) bool { return f.Severity == validate.Fail }
-	warned := len(a.Report.Findings) > 0 && !slices.ContainsFunc(a.Report.Findings, fails)
+	warned := len(a.Report.Findings) > 0
+	for i := range a.Report.Findings {
+		warned = warned && a.Report.Findings[i].Severity == validate.Warn
+	}
 	return !a.Missing && a.Kind != validate.Unverified && (warned || offHistory(a.Kind))
 }
 

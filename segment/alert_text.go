@@ -3,7 +3,6 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +66,11 @@ func (a *Alert) customers() string {
 
 // next says what to do.
 func (a *Alert) next() string {
+	for i := range a.Report.Findings {
+		if _, damaged := errors.AsType[*Damage](a.Report.Findings[i].Cause); damaged {
+			return "drop what the ledger cannot read of it (segment.Repair)"
+		}
+	}
 	switch {
 	case !a.Upstream.IsZero():
 		return "repair " + text.Printable(a.Upstream.String()) + " first, then run the job again"
@@ -74,8 +78,6 @@ func (a *Alert) next() string {
 		return "look at the store before the job runs again"
 	case a.Missing:
 		return "look for it in the store; forget it (segment.Forget) if it was deleted on purpose"
-	case a.damaged():
-		return "drop what the ledger cannot read of it (segment.Repair)"
 	case a.Kind == validate.Unverified:
 		return "find out what could not be measured, and run the job again"
 	case a.Kind == validate.Frozen:
@@ -87,15 +89,7 @@ func (a *Alert) next() string {
 	case a.suspected():
 		return "look at what it is made from"
 	}
-	return "mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)"
-}
-
-// damaged reports whether something that the ledger holds cannot be read.
-func (a *Alert) damaged() bool {
-	return slices.ContainsFunc(a.Report.Findings, func(f validate.Finding) bool {
-		_, ok := errors.AsType[*Damage](f.Cause)
-		return ok
-	})
+	return "mend the cause, then run the job again and what is made from the segment (rerun.New)"
 }
 
 // causeOf returns the clause of an alert's gravest finding. Of many limits at one

@@ -67,8 +67,8 @@ func ExamplePlan_Run() {
 	}
 	fmt.Println(outcome)
 	// Output:
-	// alert: customers not hit: the live segment keeps its users; site-b/cars: stored 1,000 of 812,345 users (99.9% short, 0 allowed): capped at 1,000, a known limit (Elasticsearch ES|QL LIMIT (default), …); next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)
-	// alert: customers not hit: the live segment keeps its users; site-b/boats: stored 1,000 of 9,100 users (89.0% short, 0 allowed): capped at 1,000, a known limit (Elasticsearch ES|QL LIMIT (default), …); next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)
+	// alert: customers not hit: the live segment keeps its users; site-b/cars: stored 1,000 of 812,345 users (99.9% short, 0 allowed): capped at 1,000, a known limit (Elasticsearch ES|QL LIMIT (default), …); next: mend the cause, then run the job again and what is made from the segment (rerun.New)
+	// alert: customers not hit: the live segment keeps its users; site-b/boats: stored 1,000 of 9,100 users (89.0% short, 0 allowed): capped at 1,000, a known limit (Elasticsearch ES|QL LIMIT (default), …); next: mend the cause, then run the job again and what is made from the segment (rerun.New)
 	// resolved: site-b/boats
 	// rerun: 1 done, 1 failed, 1 blocked: copy site-a/cars to site-b/cars: site-b/cars: stored 10,000 of 812,345 users (98.8% short, 0 allowed): capped at 10,000, a known limit (Elasticsearch index.max_result_window, …)
 	// resolved: site-b/cars

@@ -248,7 +248,7 @@ func TestOrderOfEvents(t *testing.T) {
 				require.False(t, segment.Retryable(err))
 				require.Equal(t, segment.Page, b.alerts[0].Urgency)
 				require.True(t, b.alerts[0].Protected())
-				require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)", b.alerts[0].Text)
+				require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and what is made from the segment (rerun.New)", b.alerts[0].Text)
 				require.Equal(t, "v0", b.alerts[0].Build, "which brought it first")
 			},
 		},
@@ -546,7 +546,7 @@ func TestAdmitGates(t *testing.T) {
 	_, err = b.guard().Admit(t.Context(), b.run)
 	require.EqualError(t, err, "site-b/cars: read 5,200 of 5,300 users (1.9% short, 0 allowed), lost while reading")
 	require.True(t, b.alerts[0].Protected(), "nothing was written, so what is live is as it was")
-	require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and all that is made from the segment (rerun.New plans that)", b.alerts[0].Text)
+	require.Equal(t, "customers not hit: the live segment keeps its users; "+err.Error()+"; build v1; next: mend the cause, then run the job again and what is made from the segment (rerun.New)", b.alerts[0].Text)
 	require.False(t, b.last().Live)
 
 	b = newBench(t)

@@ -187,10 +187,10 @@ func (b *naiveBand) step(floor float64) float64 {
 }
 
 // allows reports whether the band allows a number, and whether that is too close to tell.
-func (b *naiveBand) allows(n int64) (allowed, close bool) {
+func (b *naiveBand) allows(n int64) (allowed, near bool) {
 	x := float64(n)
-	near := func(edge float64) bool { return math.Abs(x-edge) <= 1e-6*edge }
-	return b.low <= x && x <= b.high, near(b.low) || near(b.high)
+	by := func(edge float64) bool { return math.Abs(x-edge) <= 1e-6*edge }
+	return b.low <= x && x <= b.high, by(b.low) || by(b.high)
 }
 
 // A sizing is one output that is judged by the sizes before it.
@@ -294,7 +294,7 @@ func (s *sizing) before() []validate.Size {
 }
 
 // former reports whether the size is as before a new level of the last 30 days.
-func (s *sizing) former() (is, close bool) {
+func (s *sizing) former() (is, near bool) {
 	sizes := s.before()
 	for i := len(sizes) - 1; i > 0 && s.output.At.Unix()-sizes[i].At.Unix() <= 30*86400; i-- {
 		if sizes[i].Level != validate.LevelNew || sizes[i].Counter != "" {
@@ -319,7 +319,7 @@ func (s *sizing) former() (is, close bool) {
 
 // want returns what should be found of the size: a kind and a severity, or nothing; or
 // that it is too close to tell.
-func (s *sizing) want() (want string, close bool) {
+func (s *sizing) want() (want string, near bool) {
 	unknown := s.output.Expected.IsUnknown()
 	vouched := !unknown && !s.output.SelfReported
 	severity := "fail"
@@ -341,17 +341,17 @@ func (s *sizing) want() (want string, close bool) {
 	if isLimit(s.users) && s.users >= 1000 && s.band.lowest > 1.02*float64(s.users) {
 		return "dropped fail", false
 	}
-	allowed, close := s.band.allows(s.users)
-	if allowed || close {
-		return "", close
+	allowed, near := s.band.allows(s.users)
+	if allowed || near {
+		return "", near
 	}
-	if former, near := s.former(); former || near {
-		severity, close = "warn", near
+	if former, almost := s.former(); former || almost {
+		severity, near = "warn", almost
 	}
 	if float64(s.users) < s.band.low {
-		return "dropped " + severity, close
+		return "dropped " + severity, near
 	}
-	return "risen " + severity, close
+	return "risen " + severity, near
 }
 
 // TestBandOracle holds bands, verdicts and sentences to the docs' formulas, over random
@@ -371,7 +371,7 @@ func TestBandOracle(t *testing.T) {
 		s := &sizing{random: rand.New(rand.NewPCG(seed, 91))}
 		s.draw()
 		s.report, _ = quiet.Check(t.Context(), s.policy, s.output)
-		want, close := s.want()
+		want, near := s.want()
 		got, text := "", ""
 		for _, f := range s.report.Findings {
 			if f.Step == "size" && (f.Kind == validate.Dropped || f.Kind == validate.Risen || f.Kind == validate.Unverified) {
@@ -379,7 +379,7 @@ func TestBandOracle(t *testing.T) {
 			}
 		}
 		world := fmt.Sprintf("seed %d\n%s", seed, s)
-		if !close {
+		if !near {
 			require.Equal(t, want, got, world)
 		}
 		require.Equal(t, s.band == nil, s.report.Band.IsZero() || s.users == 0, world)
@@ -430,7 +430,7 @@ var bandSentence = regexp.MustCompile(`^([\d,]+) users?, ((?:over |under )?\S+) 
 func (s *sizing) read(t *testing.T, m []string, world string) {
 	t.Helper()
 	b, users := s.band, float64(s.users)
-	require.Equal(t, users, float64(num(m[1])), world)
+	require.Equal(t, s.users, num(m[1]), world)
 	from := map[string]float64{"its lowest of the last week": b.lowest, "its highest of the last week": b.highest, "the size before": b.points[len(b.points)-1].users}[m[4]]
 	require.Equal(t, int64(from), num(m[5]), world)
 	part, of := from-users, from

@@ -118,6 +118,9 @@ func (x *alert) parsed() (segment.Alert, error) {
 	if err != nil {
 		return segment.Alert{}, fmt.Errorf("open alert: %w", err)
 	}
+	note := x.Annotations
+	found.Text, found.Job.ID, found.RunID, found.Rule, found.Link = note["summary"], note["job"], note["run"], note["rule"], note["link"]
+	found.Attempt, _ = strconv.Atoi(note["attempt"])
 	found.Since, err = time.Parse(time.RFC3339, x.Annotations["since"])
 	if err != nil { // somebody wrote the annotation
 		found.Since = x.StartsAt

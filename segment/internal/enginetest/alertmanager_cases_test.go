@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,6 +285,58 @@ func TestTwoLedgers(t *testing.T) {
 	notified(t, at, want...)
 	quiet(t, at, "at the end", want...)
 	require.Len(t, one.open(), 5)
+}
+
+// Two stores hold segments of the same names, and others, in one ledger: no monitor
+// tells of what is in the other's store, and none ends what the other found.
+func TestTwoStores(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	ledger := segment.NewMemory()
+	one, two := newStore(t, at, ledger, "postgresql", 0), newStore(t, at, ledger, "redis", 5)
+	for range 12 {
+		one.sweep(nil)
+		two.sweep(nil)
+		one.pass(time.Hour)
+		two.pass(time.Hour)
+	}
+	want := quiet(t, at, "after half a day")
+	require.Empty(t, one.open())
+
+	cars := two.names[3] // which both have
+	for range 3 {
+		two.sweep(two.without(0.2, cars))
+		one.sweep(nil)
+		one.pass(time.Hour)
+		two.pass(time.Hour)
+	}
+	want = append(want, "pages firing "+cars.String())
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+	require.Len(t, one.open(`store="redis"`), 1)
+	require.Len(t, one.open(), 1)
+}
+
+// newStore returns a fleet in a store of its own, of ten segments from some one on, of
+// which all have a run that passed.
+func newStore(t *testing.T, at *enginetest.Alertmanager, ledger segment.Ledger, store string, from int) *fleet {
+	t.Helper()
+	f := &fleet{t: t, at: at, ledger: ledger, clock: &atomic.Int64{}, live: map[segment.ID]int64{}}
+	f.clock.Store(time.Now().UTC().AddDate(0, 0, -25).UnixMicro())
+	alerter := at.Alerter(t, nil)
+	rules := func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{Store: store}, nil }
+	var err error
+	f.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: ledger, Alerter: alerter, Now: f.now, Rules: rules})
+	require.NoError(t, err)
+	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{Ledger: ledger, Alerter: alerter, Now: f.now, Rules: rules, Store: store})
+	require.NoError(t, err)
+	for i := range 10 {
+		id := segment.ID{SiteGroup: "site-a", Name: fmt.Sprintf("cars %02d", from+i)}
+		f.names, f.live[id] = append(f.names, id), int64(20_000+len(store)*100+i)
+		require.NoError(t, f.run(id, "1", f.live[id]))
+	}
+	f.pass(2 * time.Hour)
+	return f
 }
 
 // What was ended by hand, and is not over, rings with the next sweep: a segment by

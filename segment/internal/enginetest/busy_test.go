@@ -46,7 +46,6 @@ func opened(t *testing.T, db *sql.DB) *sql.Tx {
 func TestHolderIsNamed(t *testing.T) {
 	for _, e := range []enginetest.Engine{enginetest.PostgreSQL, enginetest.MariaDB} {
 		t.Run(e.Name, func(t *testing.T) {
-			t.Parallel() // most of it is waiting
 			d := e.New(t)
 			h, db := d.History(t), d.Open(t)
 			require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
