@@ -392,7 +392,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(5), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(6), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
@@ -502,7 +502,7 @@ func TestCheckNamesAMissingColumn(t *testing.T) {
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_log: column counter is missing")
 		execute(t, db, "DROP VIEW segmentguard_open_alerts")
 		execute(t, db, "DROP TABLE segmentguard_segments")
-		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column segment is missing")
+		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column store is missing")
 	})
 }
 
