@@ -67,7 +67,7 @@ func (n *notifier) reconcile(ctx context.Context) error {
 		if err != nil {
 			return wrap("reading the alerter's alerts", err)
 		}
-		if a.Ledger == name && a.Store == *n.store {
+		if n.owns(&a, name) {
 			h.has[h.hash(&a)] = true
 		}
 	}
@@ -79,7 +79,7 @@ func (n *notifier) reconcile(ctx context.Context) error {
 		if err != nil {
 			return wrap("reading the alerter's alerts", err)
 		}
-		if a.Ledger == name && a.Store == *n.store && h.has[h.hash(&a)] && n.now().Sub(a.Told) > 2*claimFor {
+		if n.owns(&a, name) && h.has[h.hash(&a)] && n.now().Sub(a.Told) > 2*claimFor {
 			orphans = append(orphans, a)
 		}
 		if len(orphans) == tellAtOnce {
@@ -90,6 +90,11 @@ func (n *notifier) reconcile(ctx context.Context) error {
 		}
 	}
 	return n.settleOrphans(ctx, orphans)
+}
+
+// owns reports whether an alert is of this ledger and of the monitor's store.
+func (n *notifier) owns(a *Alert, ledger string) bool {
+	return a.Ledger == ledger && a.Store == *n.store
 }
 
 // settleOrphans takes alerts over into the ledger that were told while it was away, and

@@ -242,7 +242,7 @@ func (w *week) hour() {
 // stands holds that an alert does not stand longer than it may after something was
 // last found to be wrong with its segment.
 func (w *week) stands(s *SegmentState) {
-	for_, kind, allowed := w.now.Sub(w.bad[s.Segment]), "what is proven", 2*time.Hour
+	stood, kind, allowed := w.now.Sub(w.bad[s.Segment]), "what is proven", 2*time.Hour
 	switch {
 	case s.Alert.Flapping:
 		kind, allowed = "flapping", day+time.Hour
@@ -251,8 +251,8 @@ func (w *week) stands(s *SegmentState) {
 	case !s.Alert.Open.bySweep(): // its next run is that of tomorrow
 		kind, allowed = "what a guard found", day+2*time.Hour
 	}
-	w.most(kind, for_, allowed)
-	require.LessOrEqual(w.t, for_, allowed, "%s: %s stands", s.Segment, s.Alert.Open.Text)
+	w.most(kind, stood, allowed)
+	require.LessOrEqual(w.t, stood, allowed, "%s: %s stands", s.Segment, s.Alert.Open.Text)
 }
 
 func (w *week) most(kind string, stood, allowed time.Duration) {

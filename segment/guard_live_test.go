@@ -95,6 +95,20 @@ func TestLiveRunThatAnotherWroteOver(t *testing.T) {
 	})
 }
 
+// TestTakenOverTwice: a run that took over from one that was lost, and whose own lease
+// was taken over in turn, does not go live.
+func TestTakenOverTwice(t *testing.T) {
+	var row segment.CommitRow
+	row.RunID, row.Token = "third", 3
+	passed := segment.Record{RunID: "second", Number: 2, State: segment.RunPassed, Overlapped: true, Hold: segment.Hold{Token: 2}}
+	require.ErrorIs(t, row.GoLive(&passed), segment.ErrOvertaken)
+	committed := passed
+	committed.State = segment.RunCommitted
+	require.NoError(t, row.GoLive(&committed), "it is live")
+	row.Number, passed.Hold.Token = 5, 3
+	require.ErrorIs(t, row.GoLive(&passed), segment.ErrSuperseded)
+}
+
 // A tardy ledger takes what it is to write down after whoever asked for it gave up.
 type tardy struct {
 	*segment.Memory

@@ -148,7 +148,7 @@ func (c *CommitRow) check(r *Record) error {
 		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
 	case r.Hold.Live && c.moved(r):
 		return fmt.Errorf("%s: run %s is %w: another run went live meanwhile, into the same segment", r.Key(), r.RunID, ErrOvertaken)
-	case r.Overlapped || r.Settled: // it is live, whatever came before or after
+	case r.Settled, r.Overlapped && r.State != RunPassed: // it is live, whatever came before or after
 	case leased && r.Hold.Token != c.Token:
 		return fmt.Errorf("%s: run %s is %w: another run took its lease over", r.Key(), r.RunID, ErrOvertaken)
 	case r.Number != 0 && r.Number < c.Number:

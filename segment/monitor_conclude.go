@@ -17,7 +17,9 @@ import (
 func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	var others error
 	if complete {
-		others = w.compareListings(ctx, w.monitor.sweeps.Add(1))
+		if sweep := w.monitor.sweeps.Add(1); slices.ContainsFunc(w.unlisted, func(u unlisted) bool { return u.missing }) {
+			others = w.compareListings(ctx, sweep)
+		}
 	}
 	if w.sweep.Complete = complete && !errors.Is(others, errTwoMonitors); !w.sweep.Complete {
 		w.dropMissing()

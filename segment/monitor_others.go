@@ -37,9 +37,6 @@ type unlisted struct {
 // one lacks, sweep after sweep, and lacks what this one lists.
 func (w *sweeper) compareListings(ctx context.Context, sweep int64) error {
 	m := w.monitor
-	if !slices.ContainsFunc(w.unlisted, func(u unlisted) bool { return u.missing }) {
-		return nil
-	}
 	var before []lack
 	for e, err := range m.config.Ledger.Log(ctx, LogFilter{Store: &m.config.Store, Action: ActionLacked, Limit: lastLacks}) {
 		if err != nil {

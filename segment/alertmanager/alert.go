@@ -120,6 +120,7 @@ func (x *alert) parsed() (segment.Alert, error) {
 	}
 	note := x.Annotations
 	found.Text, found.Job.ID, found.RunID, found.Rule, found.Link = note["summary"], note["job"], note["run"], note["rule"], note["link"]
+	found.Customers, found.Next = note["customers"], note["next"]
 	found.Attempt, _ = strconv.Atoi(note["attempt"])
 	found.Since, err = time.Parse(time.RFC3339, x.Annotations["since"])
 	if err != nil { // somebody wrote the annotation

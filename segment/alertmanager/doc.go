@@ -24,6 +24,16 @@
 // and stored; of an incident segments, site_groups, cause and likely. The
 // description has what people act on, one a line, and the report.
 //
+// Of the night on which a build stopped at 10,000 users, people see a page whose
+// description is
+//
+//	Customers: not hit: 5,000 segments affected, all protected: the live ones keep their users
+//	At stake: 3,799,935,370 users
+//	Cause: copy jobs of build 9
+//	Likely: stopped at 10,000 users, a known limit (Elasticsearch index.max_result_window, …)
+//	Since: 2024-03-18T12:00:00Z
+//	Next: roll back or mend build 9, then plan the reruns of everything affected (rerun.New)
+//
 // An alert starts when people were first told, and ends after 30 days if nobody
 // ends it before. One that says it is unconfirmed, as the ledger was out of reach,
 // ends after two hours: by then a sweep has fired it again, or found nothing. An

@@ -19,6 +19,56 @@ import (
 	"github.com/segmentguard/segmentguard/validate"
 )
 
+// ledgerRules are those of TestLedger.
+var ledgerRules = []struct {
+	name string
+	test func(*testing.T, segment.Ledger)
+}{
+	{"segments", testSegments},
+	{"segments while writing", testWritable},
+	{"last attempt", testLastAttempt},
+	{"what is live", testLive},
+	{"accept", testAccept},
+	{"accept refuses", testAcceptRefuses},
+	{"suspect", testSuspect},
+	{"candidates", testCandidates},
+	{"plans", testPlans},
+	{"runs of a segment", testRuns},
+	{"rename", testRename},
+	{"import", testImport},
+	{"forget", testForget},
+	{"selected segments", testSelected},
+	{"log", testLog},
+	{"log of decisions", testLogOfDecisions},
+	{"change", testChange},
+	{"change of many segments", testChangeMany},
+	{"change is all or nothing", testChangeFails},
+	{"changed at once", testChangedAtOnce},
+	{"recorded at once", testRecordedAtOnce},
+	{"numbers", testNumbers},
+	{"commit row", testRow},
+	{"locked at once", testLockedAtOnce},
+	{"goes live", testGoesLive},
+	{"goes live refuses", testGoesLiveRefuses},
+	{"overlapped", testOverlapped},
+	{"cancelled", testCancelled},
+	{"identity", testIdentity},
+	{"alert", testAlertState},
+	{"selected alerts", testSelectedAlerts},
+	{"incidents", testIncidents},
+	{"members of an incident", testMembers},
+	{"incident changed at once", testIncidentChangedAtOnce},
+	{"mutes", testMutes},
+	{"log of alerts", testLogOfAlerts},
+	{"alerts, cancelled", testAlertsCancelled},
+	{"stores", testStores},
+	{"commit row of a store", testRowOfStore},
+	{"segments of stores", testSegmentsOfStores},
+	{"log of stores", testLogOfStores},
+	{"change of stores", testChangeOfStores},
+	{"incidents of stores", testIncidentsOfStores},
+}
+
 // TestLedger checks that a segment.Ledger does what its interface promises, one
 // subtest a rule, those of TestRecorder among them. Each takes segments of its
 // own, as ledgers may share a database; open is called for each, and closes what
@@ -26,54 +76,7 @@ import (
 func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 	t.Helper()
 	t.Run("recorder", func(t *testing.T) { TestRecorder(t, func(t *testing.T) segment.Recorder { return open(t) }) })
-	for _, rule := range []struct {
-		name string
-		test func(*testing.T, segment.Ledger)
-	}{
-		{"segments", testSegments},
-		{"segments while writing", testWritable},
-		{"last attempt", testLastAttempt},
-		{"what is live", testLive},
-		{"accept", testAccept},
-		{"accept refuses", testAcceptRefuses},
-		{"suspect", testSuspect},
-		{"candidates", testCandidates},
-		{"plans", testPlans},
-		{"runs of a segment", testRuns},
-		{"rename", testRename},
-		{"import", testImport},
-		{"forget", testForget},
-		{"selected segments", testSelected},
-		{"log", testLog},
-		{"log of decisions", testLogOfDecisions},
-		{"change", testChange},
-		{"change of many segments", testChangeMany},
-		{"change is all or nothing", testChangeFails},
-		{"changed at once", testChangedAtOnce},
-		{"recorded at once", testRecordedAtOnce},
-		{"numbers", testNumbers},
-		{"commit row", testRow},
-		{"locked at once", testLockedAtOnce},
-		{"goes live", testGoesLive},
-		{"goes live refuses", testGoesLiveRefuses},
-		{"overlapped", testOverlapped},
-		{"cancelled", testCancelled},
-		{"identity", testIdentity},
-		{"alert", testAlertState},
-		{"selected alerts", testSelectedAlerts},
-		{"incidents", testIncidents},
-		{"members of an incident", testMembers},
-		{"incident changed at once", testIncidentChangedAtOnce},
-		{"mutes", testMutes},
-		{"log of alerts", testLogOfAlerts},
-		{"alerts, cancelled", testAlertsCancelled},
-		{"stores", testStores},
-		{"commit row of a store", testRowOfStore},
-		{"segments of stores", testSegmentsOfStores},
-		{"log of stores", testLogOfStores},
-		{"change of stores", testChangeOfStores},
-		{"incidents of stores", testIncidentsOfStores},
-	} {
+	for _, rule := range ledgerRules {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}
 }

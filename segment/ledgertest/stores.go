@@ -17,10 +17,10 @@ func stores(t *testing.T) (unnamed, ads, crm segment.Key) {
 	return id.In(""), id.In("ads"), id.In("crm")
 }
 
-// in records a size that is live in a store.
-func in(t *testing.T, l segment.Recorder, key segment.Key, run string, n int64) {
+// in records a run whose size is live in a store.
+func in(t *testing.T, l segment.Recorder, key segment.Key, n int64) {
 	t.Helper()
-	put(t, l, key.Segment, run, n, func(r *segment.Record) { r.Store = key.Store })
+	put(t, l, key.Segment, "r", n, func(r *segment.Record) { r.Store = key.Store })
 }
 
 // usersIn returns the baseline of a segment in a store.
@@ -50,9 +50,9 @@ func keysOf(t *testing.T, l segment.Ledger, f segment.SegmentFilter) (keys []seg
 // A segment of one name in several stores has a baseline, runs and a live size in each.
 func testStores(t *testing.T, l segment.Ledger) {
 	unnamed, ads, crm := stores(t)
-	in(t, l, unnamed, "r", 1)
-	in(t, l, ads, "r", 2)
-	in(t, l, crm, "r", 3) // the same attempt, into another store
+	in(t, l, unnamed, 1)
+	in(t, l, ads, 2)
+	in(t, l, crm, 3) // the same attempt, into another store
 	for key, n := range map[segment.Key]int64{unnamed: 1, ads: 2, crm: 3} {
 		require.Equal(t, []int64{n}, usersIn(t, l, key), key)
 	}
@@ -100,7 +100,7 @@ func testSegmentsOfStores(t *testing.T, l segment.Ledger) {
 		all = append(all, a.In(store), b.In(store))
 	}
 	for i, key := range []int{5, 0, 3, 2, 4, 1} {
-		in(t, l, all[key], "r", int64(i))
+		in(t, l, all[key], int64(i))
 	}
 	require.Equal(t, all, keysOf(t, l, segment.SegmentFilter{}))
 	none, ads, never := "", "ads", "bought"
@@ -126,8 +126,8 @@ func testSegmentsOfStores(t *testing.T, l segment.Ledger) {
 // The log says of which store an entry is.
 func testLogOfStores(t *testing.T, l segment.Ledger) {
 	_, ads, crm := stores(t)
-	in(t, l, ads, "r", 1)
-	in(t, l, crm, "r", 2)
+	in(t, l, ads, 1)
+	in(t, l, crm, 2)
 	accept(t, l, segment.Selection{Keys: []segment.Key{crm}, RunID: "r"}, segment.Decision{By: "ann", Why: "right", At: start})
 	var found []string
 	for e, err := range l.Log(t.Context(), segment.LogFilter{Segment: crm.Segment}) {

@@ -21,7 +21,10 @@ const pageSize = 1000
 func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
 	const doing = "reading the segments"
 	q := selection{columns: rowColumns, table: "segmentguard_segments", order: keyColumns, limit: f.Limit}
-	q.after = func(from any) (string, []any) { return from.(rowKey).after(l.dialect, f.Store) }
+	q.after = func(from any) (string, []any) {
+		key, _ := from.(rowKey)
+		return key.after(l.dialect, f.Store)
+	}
 	var from rowKey
 	if f.After != (segment.Key{}) {
 		from = rowKey{f.After.Store, f.After.Segment.String()}

@@ -31,7 +31,7 @@ func drop(ctx context.Context, s session, d ledgerDialect, damage *segment.Damag
 		}
 		return err
 	}
-	key := []any{damage.Row}
+	var key []any
 	switch damage.Table {
 	case "segmentguard_segments":
 		key = []any{damage.Store, damage.Row}

@@ -148,7 +148,7 @@ func TestLedgerAway(t *testing.T) {
 	notified(t, at, want...)
 	require.Len(t, f.open(), 5)
 	for _, x := range f.open() {
-		require.Contains(t, x.Annotations["unconfirmed"], "it ends by itself at "+x.EndsAt.UTC().Format(time.RFC3339))
+		require.Contains(t, x.Annotations["unconfirmed"], "this alert ends by itself at "+x.EndsAt.UTC().Format(time.RFC3339))
 		require.Greater(t, time.Until(x.EndsAt), time.Hour)
 		require.Less(t, time.Until(x.EndsAt), 2*time.Hour)
 	}

@@ -80,7 +80,7 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 // hear of its members.
 func (w *world) hears(p *process, a *segment.Alert) {
 	_, known := w.held[labelsOf(a)]
-	if a.Unconfirmed || known && w.keeps() {
+	if a.Unconfirmed || known && w.keeps() || p.skewed { // by its clock the claim of who is telling ran out
 		return
 	}
 	mark := fmt.Sprint(w.onsets[a.Segment], labelsOf(a))

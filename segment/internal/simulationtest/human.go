@@ -61,15 +61,15 @@ func (w *world) human(ctx context.Context, p *process, h *humanPlan) {
 		switch {
 		case !known:
 		case h.does == suspects && state.Last.RunID != "":
-			_, err = segment.Suspect(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In("")}, RunID: state.Last.RunID}, d)
+			_, err = segment.Suspect(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In(w.place)}, RunID: state.Last.RunID}, d)
 		case h.does == accepts && open != nil && open.RunID != "":
-			_, err = segment.Accept(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In("")}, RunID: open.RunID}, d)
+			_, err = segment.Accept(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In(w.place)}, RunID: open.RunID}, d)
 		}
 	case imports:
 		size := validate.Size{Users: 10_050, At: time.Now().AddDate(0, 0, -20)}
-		err = segment.Import(ctx, ledger{}, []segment.SizeImport{{Segment: h.segment, Sizes: []validate.Size{size}}})
+		err = segment.Import(ctx, ledger{}, []segment.SizeImport{{Segment: h.segment, Store: w.place, Sizes: []validate.Size{size}}})
 	case forgets:
-		err = segment.Forget(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In("")}}, d)
+		err = segment.Forget(ctx, ledger{}, segment.Selection{Keys: []segment.Key{h.segment.In(w.place)}}, d)
 	}
 	p.say("%s: %v", h.does, err)
 }

@@ -30,7 +30,7 @@ var planted = []struct {
 	{"an output of which nothing is known is discarded", "guard_reject.go", "recorded := r.recordAfter(ctx, RunUnknown)", "r.discard(ctx, func() {}); recorded := r.recordAfter(ctx, RunUnknown)", 2000},
 	{"a wait without a bound", "guard_lease.go", "ctx, cancel := timeout(ctx, r.guard.config.Timeout)\n		defer", "ctx, cancel := context.WithCancel(ctx)\n		defer", 2000},
 	{"nobody ends what a later run made over", "monitor_judge.go", "return a.Number < l.number", "return false", 6000},
-	{"what is told is written down before", "alert_deliver.go", "			due[s.Segment] = was.clone()\n", "			due[s.Segment] = was.clone()\n			s.told(new(due[s.Segment]), now)\n", 4000},
+	{"what is told is written down before", "alert_deliver.go", "			due[s.Key()] = was.clone()\n", "			due[s.Key()] = was.clone()\n			s.told(new(due[s.Key()]), now)\n", 4000},
 	{"what the alerter may have heard is forgotten", "alert_state.go", "		if !slices.Contains(s.Trying, m) {\n			s.Trying", "		if false {\n			s.Trying", 4000},
 	{"a claim is not renewed", "alert_deliver.go", "if n.patience > 0 || len(due) == 0 {", "if true {", 4000},
 	{"a member without its incident", "alert_deliver.go", "if s.Alert.Incident != \"\" && s.Alert.Pending() {", "if false {", 4000},

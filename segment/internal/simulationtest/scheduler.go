@@ -99,6 +99,7 @@ type process struct {
 	number int64        // that the ledger gave it last
 	does   decision     // of a human
 	slow   bool         // the alerter is slow to answer it
+	skewed bool         // its clock is wrong
 }
 
 type processKey struct{}

@@ -167,7 +167,7 @@ func (tx *transaction) commit() error {
 	defer func() { _ = tx.rollback() }()
 	w, id := tx.world, tx.output.id
 	if tx.record != nil {
-		if err := w.ledger.Lock(context.Background(), id.In(""), func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
+		if err := w.ledger.Lock(context.Background(), id.In(w.place), func(c *segment.CommitRow) error { *c = *tx.row; return nil }); err != nil {
 			return err
 		}
 		if err := w.ledger.Record(context.Background(), *tx.record); err != nil {

@@ -37,6 +37,7 @@ type world struct {
 	ledger    segment.Ledger
 	store     store
 	locks     map[segment.ID]*transaction
+	place     string // as the rules name the store
 	unlocked  chan struct{}
 	outputs   map[string]*output
 	held      map[string]held // by the alerter, by their labels
@@ -74,7 +75,7 @@ func newPlatform(seed uint64) (*platform, error) {
 	var err error
 	for _, skew := range skews {
 		if f.guards[skew], err = segment.NewGuard(segment.GuardConfig{
-			Ledger: ledger{}, Alerter: alerterOf(seed), Now: func() time.Time { return time.Now().Add(skew) },
+			Ledger: ledger{}, Alerter: alerterOf(seed), Rules: rulesOf(segment.Rule{Store: storeOf(seed)}), Now: func() time.Time { return time.Now().Add(skew) },
 			TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
 		}); err != nil {
 			return nil, err
@@ -82,15 +83,20 @@ func newPlatform(seed uint64) (*platform, error) {
 	}
 	f.monitor, err = segment.NewMonitor(segment.MonitorConfig{
 		Ledger: ledger{}, Alerter: alerterOf(seed), TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider(),
-		Rules: restful,
+		Rules: rulesOf(segment.Rule{MaxAge: restful}), Store: storeOf(seed),
 	})
 	return f, err
 }
 
-// restful is a rule by which no segment is stale at the end of a world, which stands still
+// restful is for how long no segment is stale at the end of a world, which stands still
 // for a day.
-func restful(context.Context, segment.Job) (segment.Rule, error) {
-	return segment.Rule{MaxAge: 7 * 24 * time.Hour}, nil
+const restful = 7 * 24 * time.Hour
+
+// storeOf returns the store that the rules of a world name; half of them name none.
+func storeOf(seed uint64) string { return []string{"", "crm"}[seed%2] }
+
+func rulesOf(r segment.Rule) func(context.Context, segment.Job) (segment.Rule, error) {
+	return func(context.Context, segment.Job) (segment.Rule, error) { return r, nil }
 }
 
 // run lets a world happen, and judges it. open returns its ledger; nil: it is a Memory.
@@ -103,7 +109,7 @@ func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) 
 		w = &world{
 			plan: p, scheduler: newScheduler(p.seed, keep), accepted: map[acceptedSize]bool{}, forgotten: map[segment.ID]bool{}, ended: map[segment.ID]time.Time{},
 			store: store{live: map[segment.ID]map[string]int64{}, staged: map[string]int64{}},
-			locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, tells: map[string]int{}, isOpen: map[segment.ID]bool{},
+			place: storeOf(p.seed), locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, tells: map[string]int{}, isOpen: map[segment.ID]bool{},
 		}
 		if w.ledger = segment.NewMemory(); open != nil {
 			w.ledger = open(t)
@@ -144,7 +150,7 @@ func (w *world) history(t *testing.T) {
 		for day := range 8 {
 			last = 10_000 + int64(day*13)
 			r := segment.Record{
-				Segment: id, RunID: fmt.Sprint("history", day), State: segment.RunCommitted, JobID: "job", JobKind: segment.JobKindCopy,
+				Segment: id, Store: w.place, RunID: fmt.Sprint("history", day), State: segment.RunCommitted, JobID: "job", JobKind: segment.JobKindCopy,
 				Users: last, At: time.Now().AddDate(0, 0, day-8),
 			}
 			if err := w.ledger.Record(t.Context(), r); err != nil {
@@ -222,6 +228,7 @@ func (w *world) prepare(i int, j jobPlan) {
 
 // job runs a job, again where that may help.
 func (w *world) job(ctx context.Context, f *platform, p *process, i int, j jobPlan) {
+	p.skewed = j.skew != 0
 	for attempt := range mostAttempts {
 		o := w.outputs[attemptName(i, attempt)]
 		begun := time.Now()
