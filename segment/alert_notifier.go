@@ -112,8 +112,8 @@ func (n *notifier) passed(ctx context.Context, key Key, number int64, r *validat
 	var found news
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
-		if why := normal(r); why != "" {
-			seen = append(seen, observation{event: anExcuse, at: n.now(), why: why})
+		if r.Level != validate.LevelUsual && normal(r) != "" {
+			seen = append(seen, observation{event: anExcuse, at: n.now(), why: normal(r)})
 		}
 		if warning != nil {
 			n.placeDownstream(ctx, warning)

@@ -63,11 +63,16 @@
 // own. Guards on many machines share a ledger.
 //
 // What is known of a segment is changed by functions over any ledger: [Accept] and
-// [Suspect] for what a human decides about a size, [Import] for sizes from before
-// the guard, so that the first night is no cold start, and [Forget] for segments
-// that were deleted on purpose. A baseline is made of good sizes only: it leaves out
-// what was rejected, what would have failed, what has an unknown outcome, and what
-// was called suspect.
+// [Suspect] for what a human decides about sizes, [AcceptWithin] for those that are
+// planned, [Import] for sizes from before the guard, so that the first night is no cold
+// start, [Rename] for segments that a store has under another name, and [Forget] for
+// those that were deleted on purpose. A baseline is made of good sizes only: it leaves
+// out what was rejected, what would have failed, what has an unknown outcome, and what
+// was called suspect. What is off its history alone is kept beside it, as a candidate for
+// a new level: it becomes one by Accept, on the seventh day on which an independent
+// Expected vouches for it, or by validate.Policy.Relearn, which a ticket of its own tells.
+// Nothing is learned from a member of an incident, nor from what was made from a segment
+// that is affected, or was itself accepted or relearned within those days.
 //
 // # Several stores
 //
@@ -84,6 +89,10 @@
 // the last run left live, how far that may drift ([Rule]), its history, and what
 // many segments have in common. It names the affected segment that another one was
 // made from, and puts segments with one fault into an [Incident].
+//
+// It also finds segments without a good run for too long: for longer than Rule.MaxAge,
+// or than their own runs have it. Of segments that no guard stands before it keeps a size
+// a day, by which it judges the next ones; what is off can be accepted as that of a run.
 //
 // A sweep writes and tells some 1,000 segments at a time, so that no guard waits for
 // long, however many are affected. [Sweep.Affected] has all of them, Sweep.Findings

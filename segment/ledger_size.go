@@ -82,7 +82,9 @@ func (s *SegmentState) remember(r *Record) {
 		}
 	case r.InBaseline():
 		s.Take(r.Report, size)
-		s.excused(r)
+		if r.Report.Excuse != nil {
+			s.excused(r)
+		}
 	}
 }
 
@@ -106,9 +108,6 @@ func (s *SegmentState) reject(r *Record) {
 // excused notes that the size of a run that is live was excused, and by what. One that
 // is for good is used up by that.
 func (s *SegmentState) excused(r *Record) {
-	if r.Report.Excuse == nil {
-		return
-	}
 	for i := range s.Excuses {
 		if !sameExcuse(&s.Excuses[i].Excuse, r.Report.Excuse) {
 			continue

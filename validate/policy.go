@@ -28,7 +28,8 @@ type Policy struct {
 	// its users goes live on day 8, after seven nights that were told, and a smaller step,
 	// of up to 30% down or 55% up, after two to four: the band widens by the days without a
 	// good size, which without Relearn it does not where there were bad ones. It goes by
-	// Output.Candidates: a segment.Guard keeps none as yet, so under one nothing is relearned.
+	// Output.Candidates, and learns nothing from an output that is Apart; a segment.Guard
+	// fills in both from its ledger.
 	Relearn int `json:"relearn,omitempty"`
 
 	// AllowPossible lets a step pass with a warning where nothing is in doubt but the
