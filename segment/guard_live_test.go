@@ -116,8 +116,9 @@ type tardy struct {
 	left []func() error
 }
 
-func (l *tardy) Change(_ context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
-	l.left = append(l.left, func() error { return l.Memory.Change(context.Background(), keys, change) })
+func (l *tardy) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	ctx = context.WithoutCancel(ctx)
+	l.left = append(l.left, func() error { return l.Memory.Change(ctx, keys, change) })
 	return errDown
 }
 

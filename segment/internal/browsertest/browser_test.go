@@ -61,7 +61,7 @@ func browser(t *testing.T) context.Context {
 	start.Do(func() {
 		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", false))
 		allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
-		chromium, _ = chromedp.NewContext(allocator)
+		chromium, _ = chromedp.NewContext(allocator) //nolint:fatcontext // one browser for all tests
 		failed = chromedp.Do(chromium, chromedp.Navigate("about:blank"))
 	})
 	require.NoError(t, failed, "starting %s", path)

@@ -52,9 +52,9 @@ func TestPages(t *testing.T) {
 			t.Run(name+"/"+l.name, func(t *testing.T) {
 				require.NoError(t, l.as(ctx))
 				require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(base+page)))
-				check(t, ctx, l)
+				check(ctx, t, l)
 				if !l.dark { // which changes no name
-					checkNames(t, ctx)
+					checkNames(ctx, t)
 				}
 			})
 		}
@@ -76,12 +76,12 @@ func TestReport(t *testing.T) {
 	for _, look := range []look{looks[0], looks[3]} {
 		require.NoError(t, look.as(ctx))
 		require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("file://"+path)))
-		check(t, ctx, look)
+		check(ctx, t, look)
 	}
 }
 
 // check holds the page that is open against what any page must be.
-func check(t *testing.T, ctx context.Context, l look) {
+func check(ctx context.Context, t *testing.T, l look) {
 	t.Helper()
 	seen, err := chromedp.Run(ctx, chromedp.Evaluate[facts](inspect))
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ var named = []string{
 var landmarks = []string{"banner", "navigation", "main", "contentinfo"}
 
 // checkNames reads the accessibility tree.
-func checkNames(t *testing.T, ctx context.Context) {
+func checkNames(ctx context.Context, t *testing.T) {
 	t.Helper()
 	tree, err := chromedp.Call(ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	require.NoError(t, err)
@@ -186,7 +186,7 @@ func TestFilters(t *testing.T) {
 	page, err := chromedp.RunResponse(ctx, chromedp.Click(`form button`))
 	require.NoError(t, err)
 	require.EqualValues(t, 200, page.Status)
-	require.Equal(t, []string{"empty"}, column(t, ctx, ".affected td:nth-child(4) b"))
+	require.Equal(t, []string{"empty"}, column(ctx, t, ".affected td:nth-child(4) b"))
 	chosen, err := chromedp.Run(ctx, chromedp.Value(`select[name=kind]`))
 	require.NoError(t, err)
 	require.Equal(t, "empty", chosen, "the filter says what it is")
@@ -195,7 +195,7 @@ func TestFilters(t *testing.T) {
 	page, err = chromedp.RunResponse(ctx, chromedp.SendKeys(`input[name=segment]`, "site-b/cars"+kb.Enter))
 	require.NoError(t, err)
 	require.EqualValues(t, 200, page.Status)
-	require.Equal(t, []string{"site-b/cars"}, column(t, ctx, "tbody td:nth-child(3)"))
+	require.Equal(t, []string{"site-b/cars"}, column(ctx, t, "tbody td:nth-child(3)"))
 
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(base), chromedp.KeyEvent(kb.Tab)))
 	first, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.activeElement.textContent"))
@@ -204,7 +204,7 @@ func TestFilters(t *testing.T) {
 }
 
 // column is each text of a column once.
-func column(t *testing.T, ctx context.Context, selector string) []string {
+func column(ctx context.Context, t *testing.T, selector string) []string {
 	t.Helper()
 	texts, err := chromedp.Run(ctx, chromedp.Evaluate[[]string]("[...new Set([...document.querySelectorAll('"+selector+"')].map(e => e.textContent))]"))
 	require.NoError(t, err)

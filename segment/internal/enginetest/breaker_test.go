@@ -59,7 +59,7 @@ func (s *liveStore) write(ctx context.Context, i, users int) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	defer tx.Rollback() // after Commit it does nothing
 	_, err = tx.ExecContext(ctx, s.d.Bind("DELETE FROM members WHERE segment = ?"), i)
 	for id := 0; id < users && err == nil; id++ {
 		_, err = tx.ExecContext(ctx, s.d.Bind("INSERT INTO members VALUES (?, ?)"), i, id)

@@ -113,7 +113,7 @@ func fillDashboard(b *testing.B, h *sqlsegment.Ledger) {
 
 // affect opens an alert as a guard would.
 func affect(s *segment.SegmentState, n int, now time.Time) {
-	stored, level, kind := int64(10_000), segment.LevelProtected, validate.Kind(validate.Capped)
+	stored, level, kind := int64(10_000), segment.LevelProtected, validate.Capped
 	if n%3 == 0 {
 		stored, level, kind = 0, segment.LevelLost100, validate.Empty
 	}
