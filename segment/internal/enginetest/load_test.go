@@ -245,7 +245,9 @@ func requireTracked(t *testing.T, h segment.Ledger, imported []segment.SizeImpor
 		size := validate.Size{Users: l.Users, At: l.At}
 		committed := l.State == segment.RunCommitted
 		if committed {
-			tracked.Sizes = append(tracked.Sizes, size)
+			vouched := size
+			vouched.Vouched = true // its Expected is the source's own
+			tracked.Sizes = append(tracked.Sizes, vouched)
 		}
 		// The order of records decides what is live, but for an older attempt of the same run.
 		if last := tracked.Last; l.State == segment.RunRejected || last.State != segment.RunCommitted || l.RunID != last.RunID || l.Attempt >= last.Attempt {

@@ -232,8 +232,8 @@ func TestGuardSpans(t *testing.T) {
 
 type outOfReach struct{ *segment.Memory }
 
-func (outOfReach) Sizes(context.Context, segment.Key, int) ([]validate.Size, error) {
-	return nil, errors.New("connection refused")
+func (outOfReach) State(context.Context, segment.Key) (segment.SegmentState, error) {
+	return segment.SegmentState{}, errors.New("connection refused")
 }
 
 // A callback that panics leaves a span that says so.
