@@ -38,3 +38,21 @@ func accepted(t *testing.T, l segment.Ledger, which segment.Selection, d segment
 	require.NoError(t, err)
 	return rerun
 }
+
+// TestDecisionAboutNobody: a misspelled site group, a run that nobody recorded, or a span
+// of no time must not read as done.
+func TestDecisionAboutNobody(t *testing.T) {
+	f := newFleet(t)
+	f.runs(seg("cars"), 1000, 1000)
+	_, accept := segment.Accept(t.Context(), f.ledger, segment.Selection{SiteGroup: "site-q"}, ann(f.now))
+	_, run := segment.Accept(t.Context(), f.ledger, segment.Selection{SiteGroup: "site-a", RunID: "tonihgt"}, ann(f.now))
+	_, span := segment.Suspect(t.Context(), f.ledger, segment.Selection{SiteGroup: "site-a", From: f.now, Until: f.now}, ann(f.now))
+	_, within := segment.AcceptWithin(t.Context(), f.ledger, segment.Selection{SiteGroup: "site-q"},
+		validate.Excuse{LowShare: 0.4, HighShare: 0.6, From: f.now, Until: f.now.Add(time.Hour)}, ann(f.now))
+	forget := segment.Forget(t.Context(), f.ledger, segment.Selection{SiteGroup: "site-q"}, ann(f.now))
+	for _, err := range []error{accept, within, forget} {
+		require.ErrorContains(t, err, `Selection.SiteGroup is site-q`)
+	}
+	require.ErrorContains(t, run, `no record of run "tonihgt" in site group site-a`)
+	require.ErrorContains(t, span, "Selection.Until")
+}

@@ -108,8 +108,9 @@ func (r *guardedRun) findRule(ctx context.Context) (rule Rule, err error) {
 		return rule, nil
 	}
 	if rule, err = find(ctx, r.run.Job); err != nil {
-		r.store = r.storeBefore(ctx)
-		return Rule{}, &outage{"finding the rule", err}
+		var unknown error
+		r.store, unknown = r.storeBefore(ctx)
+		return Rule{}, &outage{"finding the rule", join(err, wrap("finding the store that the job wrote to before", unknown))}
 	}
 	r.store = rule.Store
 	return rule, nil
@@ -117,20 +118,23 @@ func (r *guardedRun) findRule(ctx context.Context) (rule Rule, err error) {
 
 // storeBefore returns the store that the job wrote to before, for a run whose rule
 // cannot be found: its alert must be over when a later run passes.
-func (r *guardedRun) storeBefore(ctx context.Context) string {
-	store, ledger := r.store, r.guard.config.Ledger
-	if store != "" || ledger == nil {
-		return store
+func (r *guardedRun) storeBefore(ctx context.Context) (store string, err error) {
+	ledger := r.guard.config.Ledger
+	if r.store != "" || ledger == nil {
+		return r.store, nil
 	}
-	_ = afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+	err = afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
 		for s, err := range ledger.Segments(ctx, SegmentFilter{Segment: r.run.Job.To}) {
-			if err == nil && s.Last.JobID == r.run.Job.ID {
+			if err != nil {
+				return err
+			}
+			if s.Last.JobID == r.run.Job.ID {
 				store = s.Store
 			}
 		}
 		return nil
 	})
-	return store
+	return store, err
 }
 
 // judge reads earlier sizes and what is stored, and judges the output by them.

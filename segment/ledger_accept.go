@@ -27,7 +27,7 @@ func (s *Selection) Validate() error {
 		return badInput("Selection.Keys", "empty", "the segments, or their site group")
 	case slices.ContainsFunc(s.Keys, func(key Key) bool { return key.Segment.IsZero() }):
 		return badInput("Selection.Keys", "an empty one", "the segments by name")
-	case s.From.IsZero() != s.Until.IsZero(), s.Until.Before(s.From):
+	case s.From.IsZero() != s.Until.IsZero(), !s.From.IsZero() && !s.Until.After(s.From):
 		return badInput("Selection.Until", s.Until.Format(time.RFC3339), "a time after From, or neither")
 	case s.RunID != "" && !s.From.IsZero():
 		return badInput("Selection.RunID", s.RunID, "none where there is a span of time")
@@ -42,13 +42,17 @@ func (s *Selection) keys(ctx context.Context, l Ledger) ([]Key, error) {
 		found[key] = true
 	}
 	if s.SiteGroup != "" {
+		known := false
 		for state, err := range l.Segments(ctx, SegmentFilter{SiteGroup: s.SiteGroup}) {
 			if err != nil {
 				return nil, wrap("reading the segments of "+s.SiteGroup, err)
 			}
 			if !state.Segment.IsZero() { // or nobody knows whose row it is
-				found[state.Key()] = true
+				found[state.Key()], known = true, true
 			}
+		}
+		if !known { // a misspelled name must not read as done
+			return nil, badInput("Selection.SiteGroup", s.SiteGroup, "a site group of which a segment is known")
 		}
 	}
 	return sorted(found), nil
@@ -100,6 +104,9 @@ func (c *choice) decide(ctx context.Context, l Ledger, about func(*SegmentState)
 		}
 	}
 	var failures []error
+	if c.RunID != "" && len(c.Keys) == 0 && len(c.sizes) == 0 {
+		failures = append(failures, fmt.Errorf("no record of run %q in site group %s", c.RunID, c.SiteGroup))
+	}
 	for _, key := range sorted(c.failed) {
 		failures = append(failures, fmt.Errorf("%s: %w", key, c.failed[key]))
 	}
