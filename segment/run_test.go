@@ -3,6 +3,7 @@ package segment_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,27 @@ func TestStoreWhileTheRulesAreOutOfReach(t *testing.T) {
 	_, err = b.commit()
 	require.NoError(t, err)
 	require.Empty(t, open())
+}
+
+// unlisted is a ledger that cannot list its segments.
+type unlisted struct{ segment.Ledger }
+
+func (unlisted) Segments(context.Context, segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {
+	return func(yield func(segment.SegmentState, error) bool) { yield(segment.SegmentState{}, errDown) }
+}
+
+// TestStoreThatCannotBeFound: that nobody knows whose alert it is, is said.
+func TestStoreThatCannotBeFound(t *testing.T) {
+	b := newBench(t)
+	b.config.Ledger = unlisted{b.config.Ledger}
+	b.config.Rules = func(context.Context, segment.Job) (segment.Rule, error) {
+		return segment.Rule{}, errors.New("no rules now")
+	}
+	_, err := b.commit()
+	require.ErrorIs(t, err, validate.Unverified)
+	require.ErrorContains(t, err, "no rules now")
+	require.ErrorIs(t, err, errDown)
+	require.ErrorContains(t, err, "finding the store that the job wrote to before")
 }
 
 // TestLiveOutputIsNotCommitted: what is live already can be neither committed
