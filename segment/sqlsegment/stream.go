@@ -21,10 +21,10 @@ func (m *measurement) streamed(ctx context.Context, hash validate.Hash) (validat
 func (m *measurement) stream(ctx context.Context, hash validate.Hash) (validate.Summary, error) {
 	var fresh bool
 	at := time.Now().UTC()
-	if err := m.queryer.QueryRowContext(ctx, "SELECT "+m.fresh()).Scan(&fresh); err != nil {
+	if err := one(ctx, m.conn, "SELECT "+m.fresh(), nil, &fresh); err != nil {
 		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
 	}
-	rows, err := m.queryer.QueryContext(ctx, m.dialect.read(&m.users, m.column), m.users.Args...)
+	rows, err := m.conn.Query(ctx, m.dialect.read(&m.users, m.column), m.users.Args...)
 	if err != nil {
 		return validate.Summary{}, fmt.Errorf("streaming: %w", err)
 	}
@@ -50,12 +50,13 @@ var errReal = errors.New("an id is a floating-point number, want text, an intege
 
 // digest adds the ids to d that are in question, all where that is nil, and returns
 // how many rows have none.
-func digest(d *validate.Digest, rows *sql.Rows, question *validate.Difference) (nulls int64, err error) {
+func digest(d *validate.Digest, rows Rows, question *validate.Difference) (nulls int64, err error) {
 	defer func() { err = also(err, "closing", rows.Close()) }()
 	var id sql.RawBytes
 	var wrong int
+	into := []any{&id, &wrong} // or each row would make one
 	for rows.Next() {
-		if err := rows.Scan(&id, &wrong); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return nulls, err
 		}
 		switch {

@@ -127,7 +127,7 @@ func TestNothingOpen(t *testing.T) {
 	u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT 'a'"}
 	for _, q := range []sqlsegment.Queryer{nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil)} {
 		_, err := u.Summarize(t.Context(), q)
-		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open *sql.DB, *sql.Tx or *sql.Conn")
+		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open database, connection or transaction")
 	}
 	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "Tx: tx is nil")
 	_, err := h.Tx(nil).State(t.Context(), idS.In(""))
