@@ -340,6 +340,36 @@ var mySQLMigrations = []migration{
 	PRIMARY KEY (at, store)
 ) ENGINE=InnoDB`, ""},
 	}},
+	{version: 10, statements: []statement{
+		{`CREATE TABLE IF NOT EXISTS segmentguard_plans (
+	plan    varbinary(255) PRIMARY KEY, -- its ID
+	at      bigint NOT NULL, -- this and those to why: when it was planned (microseconds since 1970, UTC), by whom and why
+	by_whom longblob NOT NULL,
+	why     longblob NOT NULL,
+	steps   bigint NOT NULL, -- how many it has
+	rest    longblob, -- JSON of what could not be ordered; NULL: nothing
+	token   varbinary(64) NOT NULL, -- of whoever wrote it
+	KEY segmentguard_plans_at (at, plan)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_steps (
+	plan       varbinary(255),
+	number     bigint, -- its place in the plan, from 1
+	segment    varbinary(1024) NOT NULL, -- that it makes again
+	kind       longblob NOT NULL, -- of its job
+	definition longblob NOT NULL, -- JSON
+	state      varbinary(16) NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      bigint NOT NULL, -- for so many steps that are not done
+	run        longblob NOT NULL, -- this and those to ended: of the last attempt
+	attempt    bigint NOT NULL,
+	worker     longblob NOT NULL,
+	started    bigint,
+	ended      bigint,
+	error      longblob NOT NULL, -- why it is not done
+	blocker    bigint NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number),
+	KEY segmentguard_steps_state (plan, state, number)
+) ENGINE=InnoDB`, ""},
+	}},
 }
 
 const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS
@@ -389,6 +419,8 @@ func (mySQL) latest(query string) string { return query + " FOR UPDATE" }
 func (mySQL) after(store, segment string) (string, []any) {
 	return "(store > ? OR store = ? AND segment > ?)", []any{store, store, segment}
 }
+
+func (mySQL) forUpdate(query string) string { return query + " FOR UPDATE" }
 
 func (mySQL) unlimited() string { return noLimit }
 

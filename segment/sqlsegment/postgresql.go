@@ -334,6 +334,36 @@ var postgreSQLMigrations = []migration{
 )`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 10, statements: []statement{
+		{`CREATE TABLE segmentguard_plans (
+	plan    text COLLATE "C" PRIMARY KEY, -- its ID
+	at      timestamptz NOT NULL, -- this and those to why: when it was planned, by whom and why
+	by_whom text NOT NULL,
+	why     text NOT NULL,
+	steps   bigint NOT NULL, -- how many it has
+	rest    text, -- JSON of what could not be ordered; NULL: nothing
+	token   text NOT NULL -- of whoever wrote it
+)`, ""},
+		{`CREATE INDEX segmentguard_plans_at ON segmentguard_plans (at, plan)`, ""},
+		{`CREATE TABLE segmentguard_steps (
+	plan       text COLLATE "C",
+	number     bigint, -- its place in the plan, from 1
+	segment    text COLLATE "C" NOT NULL, -- that it makes again
+	kind       text NOT NULL, -- of its job
+	definition text NOT NULL, -- JSON
+	state      text NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      bigint NOT NULL, -- for so many steps that are not done
+	run        text NOT NULL, -- this and those to ended: of the last attempt
+	attempt    bigint NOT NULL,
+	worker     text NOT NULL,
+	started    timestamptz,
+	ended      timestamptz,
+	error      text NOT NULL, -- why it is not done
+	blocker    bigint NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number)
+)`, ""},
+		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	}},
 }
 
 // postgreSQLStores makes the store a part of the key.
@@ -382,6 +412,8 @@ func (postgreSQL) latest(query string) string { return query }
 func (postgreSQL) after(store, segment string) (string, []any) {
 	return "(store, segment) > (?, ?)", []any{store, segment}
 }
+
+func (postgreSQL) forUpdate(query string) string { return query + " FOR UPDATE" }
 
 func (postgreSQL) unlimited() string { return "" }
 

@@ -312,6 +312,36 @@ var sqLiteMigrations = []migration{
 ) WITHOUT ROWID`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 10, statements: []statement{
+		{`CREATE TABLE segmentguard_plans (
+	plan    TEXT PRIMARY KEY, -- its ID
+	at      INTEGER NOT NULL, -- this and those to why: when it was planned, by whom and why
+	by_whom TEXT NOT NULL,
+	why     TEXT NOT NULL,
+	steps   INTEGER NOT NULL, -- how many it has
+	rest    TEXT, -- JSON of what could not be ordered; NULL: nothing
+	token   TEXT NOT NULL -- of whoever wrote it
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_plans_at ON segmentguard_plans (at, plan)`, ""},
+		{`CREATE TABLE segmentguard_steps (
+	plan       TEXT NOT NULL,
+	number     INTEGER NOT NULL, -- its place in the plan, from 1
+	segment    TEXT NOT NULL, -- that it makes again
+	kind       TEXT NOT NULL, -- of its job
+	definition TEXT NOT NULL, -- JSON
+	state      TEXT NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      INTEGER NOT NULL, -- for so many steps that are not done
+	run        TEXT NOT NULL, -- this and those to ended: of the last attempt
+	attempt    INTEGER NOT NULL,
+	worker     TEXT NOT NULL,
+	started    INTEGER,
+	ended      INTEGER,
+	error      TEXT NOT NULL, -- why it is not done
+	blocker    INTEGER NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number)
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	}},
 }
 
 const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (
@@ -396,6 +426,9 @@ func (sqLite) latest(query string) string { return query }
 func (sqLite) after(store, segment string) (string, []any) {
 	return "(store, segment) > (?, ?)", []any{store, segment}
 }
+
+// forUpdate leaves a query as it is: there is one writer at a time.
+func (sqLite) forUpdate(query string) string { return query }
 
 func (sqLite) unlimited() string { return "" }
 

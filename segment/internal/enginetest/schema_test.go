@@ -392,7 +392,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(7), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(8), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
@@ -405,13 +405,13 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 9: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 10: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (10, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 10, and this program knows versions up to 9: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (11, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 11, and this program knows versions up to 10: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
@@ -431,7 +431,7 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		require.NoError(t, err)
 		return do(h, db)
 	}
-	inTx := func(do func(segment.Recorder) error) func(*sqlsegment.Ledger, *sql.DB) error {
+	inTx := func(do func(segment.TxLedger) error) func(*sqlsegment.Ledger, *sql.DB) error {
 		return func(h *sqlsegment.Ledger, db *sql.DB) error {
 			tx, err := db.BeginTx(t.Context(), nil)
 			require.NoError(t, err)
@@ -448,9 +448,10 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		return r.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1))
 	}
 	return map[string]error{
-		"State":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
-		"Record":      use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
-		"State in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
+		"State":        use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
+		"Record":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
+		"State in Tx":  use(inTx(func(r segment.TxLedger) error { return sizes(r) })),
+		"Record in Tx": use(inTx(func(r segment.TxLedger) error { return record(r) })),
 		"Change": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			return changeAlert(t, h, []segment.Key{idS.In("")}, func(*segment.SegmentState) {})
 		}),
@@ -486,6 +487,28 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 			}
 			return last
 		}),
+		"Plans": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Plans(t.Context(), segment.PlanFilter{}) {
+				last = err
+			}
+			return last
+		}),
+		"KeepPlan": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			return h.KeepPlan(t.Context(), segment.PlanRecord{ID: "p"}, slices.Values([]segment.PlanStep(nil)))
+		}),
+		"Steps": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Steps(t.Context(), segment.StepFilter{Plan: "p"}) {
+				last = err
+			}
+			return last
+		}),
+		"CountSteps": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.CountSteps(t.Context(), "p")
+			return err
+		}),
+		"ChangeSteps in Tx": use(inTx(func(r segment.TxLedger) error {
+			return r.ChangeSteps(t.Context(), "p", []int{1}, func(*segment.PlanStep) error { return nil })
+		})),
 		"KeepJobs": use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return h.KeepJobs(t.Context(), nil) }),
 		"Mutes": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			_, err := h.Mutes(t.Context())
@@ -551,6 +574,8 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			grant("SELECT, INSERT, UPDATE", "segmentguard_sweeps")
 			grant("SELECT, INSERT, DELETE", "segmentguard_jobs")
 			grant("SELECT, INSERT, DELETE", "segmentguard_reads")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_plans")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_steps")
 			err = h.Check(t.Context())
 			require.ErrorContains(t, err, "table segmentguard_log: DELETE is not possible: ")
 			grant("DELETE", "segmentguard_log")
@@ -565,6 +590,8 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 				require.NoError(t, h.KeepJobs(t.Context(), []segment.Job{{ID: "job", Kind: segment.JobKindCopy, To: idS, From: []segment.ID{from}}}))
 			}
 			require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
+			require.NoError(t, h.KeepPlan(t.Context(), segment.PlanRecord{ID: "p"}, slices.Values([]segment.PlanStep{{Number: 1, Job: segment.Copy(idS, idS), Progress: segment.StepProgress{State: segment.StepWaiting}}})))
+			require.NoError(t, h.ChangeSteps(t.Context(), "p", []int{1}, func(s *segment.PlanStep) error { s.Progress.State = segment.StepDone; return nil }))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
 			_, err = h.Identity(t.Context())
