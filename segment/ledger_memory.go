@@ -26,6 +26,7 @@ type Memory struct {
 	mutes     []Mute
 	sweeps    []SweepNumbers
 	jobs      []Job // in order of their IDs
+	plans     map[string]*memoryPlan
 }
 
 type runKey struct {
@@ -37,7 +38,7 @@ type runKey struct {
 func NewMemory() *Memory {
 	return &Memory{
 		segments: map[Key]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[Key]CommitRow{},
-		identity: rand.Text(), incidents: map[string]*Incident{},
+		identity: rand.Text(), incidents: map[string]*Incident{}, plans: map[string]*memoryPlan{},
 	}
 }
 

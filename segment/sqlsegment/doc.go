@@ -2,7 +2,9 @@
 //
 // [Users] counts the users that a query yields, and fingerprints them. [Ledger] is
 // the segment.Ledger by which guards and monitors judge. The package works over
-// database/sql and imports no driver; bring the one you use. Users works with
+// database/sql and imports no driver; bring the one you use. What has an interface of its
+// own is adapted by [Conn], [Rows], [Tx] and [Pool], which the functions whose names end
+// in Over take. Users works with
 // PostgreSQL 12 or later, MySQL 8, MariaDB 10.2 or later, SQLite 3.24 or later and
 // ClickHouse; Ledger with PostgreSQL, MySQL, MariaDB, and SQLite 3.35 or later.
 //

@@ -72,19 +72,18 @@ func (mySQL) fresh(alone bool) string {
 	return "false"
 }
 
-func (mySQL) checkSession(context.Context, Queryer) error { return nil }
+func (mySQL) checkSession(context.Context, reader) error { return nil }
 
-func (mySQL) connect(_ context.Context, db *sql.DB, do func(beginner) error) error { return do(db) }
+func (mySQL) connect(_ context.Context, pool Pool, do func(Beginner) error) error { return do(pool) }
 
 // exclusive takes a lock of one connection, named after the database: names of
 // locks are those of the server. It waits in turns, so that a context that ends is
 // noticed.
-func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) (err error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
-	}
-	defer func() { err = also(err, "giving back the connection", conn.Close()) }()
+func (d mySQL) exclusive(ctx context.Context, pool Pool, do func(Conn) error) error {
+	return pool.Acquire(ctx, func(conn Beginner) error { return d.locked(ctx, conn, do) })
+}
+
+func (mySQL) locked(ctx context.Context, conn Beginner, do func(Conn) error) (err error) {
 	const name = "CONCAT('segmentguard ', SHA1(DATABASE()))"
 	for {
 		var got sql.NullInt64
@@ -105,10 +104,10 @@ func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) 
 	return do(conn)
 }
 
-// write avoids the locks on gaps beside what is read that MySQL takes by
-// default.
-func (mySQL) write(ctx context.Context, b beginner, do func(session) error) error {
-	return transaction(ctx, b, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, do)
+// write avoids, at READ COMMITTED, the locks on gaps beside what is read that MySQL
+// takes by default.
+func (mySQL) write(ctx context.Context, b Beginner, do func(Conn) error) error {
+	return transaction(ctx, b, do)
 }
 
 // mySQLMigrations keep ids as bytes, not characters: no collation takes one id for
@@ -360,7 +359,7 @@ func (mySQL) conflict(err error) bool {
 		strings.Contains(text, "Error 1205") // waited too long for a lock
 }
 
-func (mySQL) columns(ctx context.Context, s session, do func(scanner) error) error {
+func (mySQL) columns(ctx context.Context, s Conn, do func(scanner) error) error {
 	return each(ctx, s, `SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name LIKE 'segmentguard\_%'`+noLimit, nil, do)
 }
@@ -368,13 +367,13 @@ WHERE table_schema = DATABASE() AND table_name LIKE 'segmentguard\_%'`+noLimit, 
 func (mySQL) bind(query string) string { return query }
 
 // lock takes two statements: an INSERT of MySQL's gives back nothing.
-func (mySQL) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+func (mySQL) lock(ctx context.Context, s Conn, store string, texts []any, fresh []byte, do func(scanner) error) error {
 	args := make([]any, 0, 3*len(texts))
 	for _, text := range texts {
 		args = append(args, store, text, fresh)
 	}
 	insert := "INSERT INTO segmentguard_segments (store, segment, state) VALUES " + list("(?, ?, ?)", len(texts)) + " ON DUPLICATE KEY UPDATE segment = VALUES(segment)"
-	if _, err := s.ExecContext(ctx, insert, args...); err != nil {
+	if _, err := s.Exec(ctx, insert, args...); err != nil {
 		return err
 	}
 	locked := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")" + noLimit + " FOR UPDATE"
@@ -422,7 +421,7 @@ func (mySQL) storableKey(field, text string) error {
 
 // lockCommit leaves a row that is there as it is: one that was written would be seen
 // by a transaction that sees nothing else of what others committed since.
-func (d mySQL) lockCommit(ctx context.Context, s session, key []any, insert string, fresh []any) error {
+func (d mySQL) lockCommit(ctx context.Context, s Conn, key []any, insert string, fresh []any) error {
 	for range 2 {
 		locked := false
 		err := each(ctx, s, d.latest("SELECT segment FROM segmentguard_commits WHERE store = ? AND segment = ?"), key, func(scan scanner) error {
@@ -432,14 +431,14 @@ func (d mySQL) lockCommit(ctx context.Context, s session, key []any, insert stri
 		if err != nil || locked {
 			return err
 		}
-		if _, err := s.ExecContext(ctx, "INSERT IGNORE "+insert, fresh...); err != nil {
+		if _, err := s.Exec(ctx, "INSERT IGNORE "+insert, fresh...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (mySQL) beforeLock(context.Context, session) error { return nil }
+func (mySQL) beforeLock(context.Context, Conn) error { return nil }
 
 func (mySQL) now() string { return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))" }
 
@@ -462,7 +461,7 @@ func (mySQL) unfit(err error) bool {
 
 // holder names the oldest transaction that holds locks, as MySQL does not tell of
 // which rows they are. It tells only those with the right PROCESS.
-func (mySQL) holder(ctx context.Context, s session, _ []any) string {
+func (mySQL) holder(ctx context.Context, s Conn, _ []any) string {
 	return ask(ctx, s, `SELECT CONCAT('the oldest transaction that holds locks is of connection ', t.trx_mysql_thread_id, coalesce(CONCAT(', ', p.user, '@', p.host), ''),
 	', since ', DATE_FORMAT(CONVERT_TZ(t.trx_started, @@session.time_zone, '+00:00'), '%Y-%m-%dT%H:%i:%sZ'))
 FROM information_schema.innodb_trx t LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id

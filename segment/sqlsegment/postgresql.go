@@ -3,7 +3,6 @@ package sqlsegment
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -103,33 +102,29 @@ func (postgreSQL) fresh(alone bool) string {
 	return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
 }
 
-func (postgreSQL) checkSession(context.Context, Queryer) error { return nil }
+func (postgreSQL) checkSession(context.Context, reader) error { return nil }
 
-func (postgreSQL) connect(_ context.Context, db *sql.DB, do func(beginner) error) error {
-	return do(db)
+func (postgreSQL) connect(_ context.Context, pool Pool, do func(Beginner) error) error {
+	return do(pool)
 }
 
 // migrationKey is the advisory lock under which migrations wait for each other:
 // without it, two CREATE TABLE IF NOT EXISTS at once fail on the system catalog.
 const migrationKey int64 = 0x7365676d67756172 // "segmguar"
 
-func (d postgreSQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) error {
-	return transaction(ctx, db, d.isolation(), func(s session) error {
-		if _, err := s.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", migrationKey); err != nil {
+func (postgreSQL) exclusive(ctx context.Context, pool Pool, do func(Conn) error) error {
+	return transaction(ctx, pool, func(s Conn) error {
+		if _, err := s.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", migrationKey); err != nil {
 			return err
 		}
 		return do(s)
 	})
 }
 
-// isolation tells the server what it wants, as a stricter default of the database
+// write begins a transaction at READ COMMITTED: a stricter default of the database
 // would let transactions fail where they should wait.
-func (postgreSQL) isolation() *sql.TxOptions {
-	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
-}
-
-func (d postgreSQL) write(ctx context.Context, b beginner, do func(session) error) error {
-	return transaction(ctx, b, d.isolation(), do)
+func (postgreSQL) write(ctx context.Context, b Beginner, do func(Conn) error) error {
+	return transaction(ctx, b, do)
 }
 
 var postgreSQLMigrations = []migration{
@@ -361,7 +356,7 @@ func (postgreSQL) conflict(err error) bool {
 }
 
 // columns yields those of the tables that unqualified names mean.
-func (postgreSQL) columns(ctx context.Context, s session, do func(scanner) error) error {
+func (postgreSQL) columns(ctx context.Context, s Conn, do func(scanner) error) error {
 	return each(ctx, s, `SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relname LIKE 'segmentguard\_%' AND c.oid = to_regclass(quote_ident(c.relname)) AND c.relkind IN ('r', 'p', 'v')
 	AND a.attnum > 0 AND NOT a.attisdropped`, nil, do)
@@ -378,7 +373,7 @@ func (postgreSQL) bind(query string) string {
 	return b.String()
 }
 
-func (d postgreSQL) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+func (d postgreSQL) lock(ctx context.Context, s Conn, store string, texts []any, fresh []byte, do func(scanner) error) error {
 	return lockByInsert(ctx, s, d, store, texts, fresh, do)
 }
 
@@ -408,15 +403,15 @@ func (postgreSQL) storable(field, text string) error {
 
 func (d postgreSQL) storableKey(field, text string) error { return d.storable(field, text) }
 
-func (d postgreSQL) lockCommit(ctx context.Context, s session, _ []any, insert string, fresh []any) error {
-	_, err := s.ExecContext(ctx, d.bind("INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment"), fresh...)
+func (d postgreSQL) lockCommit(ctx context.Context, s Conn, _ []any, insert string, fresh []any) error {
+	_, err := s.Exec(ctx, d.bind("INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment"), fresh...)
 	return err
 }
 
 // beforeLock has the server end the transaction of a client that is gone without a
 // word, unless the session has a bound already.
-func (postgreSQL) beforeLock(ctx context.Context, s session) error {
-	_, err := s.ExecContext(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5min', true)
+func (postgreSQL) beforeLock(ctx context.Context, s Conn) error {
+	_, err := s.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5min', true)
 WHERE current_setting('idle_in_transaction_session_timeout') = '0'`)
 	return err
 }
@@ -439,7 +434,7 @@ func (postgreSQL) unfit(err error) bool {
 
 // holder asks whose transaction the row's last lock is of. What other users do,
 // PostgreSQL tells members of pg_read_all_stats only.
-func (d postgreSQL) holder(ctx context.Context, s session, key []any) string {
+func (d postgreSQL) holder(ctx context.Context, s Conn, key []any) string {
 	return ask(ctx, s, `SELECT 'its commit row is held by a transaction of process ' || a.pid || coalesce(', ' || nullif(a.application_name, ''), '')
 	|| coalesce(' at ' || host(a.client_addr), '') || ', ' || a.state || ', since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 FROM segmentguard_commits c JOIN pg_stat_activity a ON a.backend_xid = c.xmax WHERE c.store = $1 AND c.segment = $2 AND a.pid <> pg_backend_pid()`, key...)
