@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -116,6 +117,7 @@ func TestBrokenStream(t *testing.T) {
 			u := pgxsegment.Users{Query: "SELECT n FROM users UNION ALL SELECT n FROM users, pg_sleep_for('1 hour')", Method: m}
 			go func() {
 				for pool.Stat().AcquiredConns() == 0 && ctx.Err() == nil {
+					runtime.Gosched()
 				}
 				cancel(away)
 			}()
