@@ -340,6 +340,11 @@ var mySQLMigrations = []migration{
 	PRIMARY KEY (at, store)
 ) ENGINE=InnoDB`, ""},
 	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments
+	ADD COLUMN submitted_until bigint,
+	ADD KEY segmentguard_segments_submitted (submitted_until, store, segment)`, "!segmentguard_segments.submitted_until"},
+	}},
 }
 
 const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS

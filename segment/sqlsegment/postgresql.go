@@ -334,6 +334,10 @@ var postgreSQLMigrations = []migration{
 )`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until timestamptz`, "!segmentguard_segments.submitted_until"},
+		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
+	}},
 }
 
 // postgreSQLStores makes the store a part of the key.

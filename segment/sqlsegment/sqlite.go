@@ -312,6 +312,10 @@ var sqLiteMigrations = []migration{
 ) WITHOUT ROWID`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until INTEGER`, "!segmentguard_segments.submitted_until"},
+		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
+	}},
 }
 
 const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (
