@@ -112,8 +112,8 @@ func (n *notifier) passed(ctx context.Context, key Key, number int64, r *validat
 	var found news
 	err := afterwards(ctx, n.timeout, func(ctx context.Context) (err error) {
 		seen := []observation{{event: aPass, at: n.now(), number: number, report: r}}
-		if r.Level != validate.LevelUsual && normal(r) != "" {
-			seen = append(seen, observation{event: anExcuse, at: n.now(), why: normal(r)})
+		if r.Excuse != nil {
+			seen = append(seen, observation{event: anExcuse, at: n.now(), why: normal(r), number: number})
 		}
 		if warning != nil {
 			n.placeDownstream(ctx, warning)

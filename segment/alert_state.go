@@ -191,7 +191,7 @@ type observation struct {
 	alert Alert  // of aFault: what was found
 	why   string // of aClosing and anExcuse: why it is over
 
-	number int64 // of aPass: the run's; 0: it has none
+	number int64 // of aPass, and of anExcuse that a run brings: the run's; 0: it has none
 	report *validate.Report
 
 	inside bool // of aHealthySweep: not only within what is allowed, but half-way inside
@@ -210,7 +210,7 @@ const (
 	aPass                      // a run passed, without a warning or with one that only explains
 	aHealthySweep              // a sweep found the segment healthy
 	aClosing                   // somebody's word ends the alert: accepted, forgotten, a false alarm
-	anExcuse                   // a size off its history is excused for a while, or became normal
+	anExcuse                   // a size off its history is excused for a while
 	aMembership                // an incident formed that the segment is a member of
 	aMute                      // notifications are held from now on
 	anUnmute                   // they are no longer
@@ -229,9 +229,7 @@ func (s *AlertState) observe(o observation) []Action {
 	case aClosing:
 		return s.over(o.why)
 	case anExcuse:
-		if s.Open != nil && offHistory(s.Open.Kind) {
-			return s.over(o.why)
-		}
+		return s.excused(&o)
 	case aMembership:
 		s.join(&o)
 	case aMute:
@@ -362,6 +360,8 @@ func (s *AlertState) pass(o *observation) []Action {
 	switch {
 	case s.Open == nil, s.Unsettled, o.number != 0 && s.Open.Number > o.number:
 		return nil
+	case o.report.Level == validate.LevelNew && o.report.Excuse == nil: // it was so for days: what was off is its level now
+		return s.over(normal(o.report))
 	case offHistory(s.Open.Kind):
 		if slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return offHistory(f.Kind) && !f.Explains }) {
 			return nil
@@ -374,6 +374,15 @@ func (s *AlertState) pass(o *observation) []Action {
 		return nil // it passed with the same warning again
 	}
 	return s.ends(o, "a later run passed")
+}
+
+// excused takes in that a size off its history was planned, which excuses nothing of
+// what a run found that began later.
+func (s *AlertState) excused(o *observation) []Action {
+	if s.Open == nil || !offHistory(s.Open.Kind) || o.number != 0 && s.Open.Number > o.number {
+		return nil
+	}
+	return s.over(o.why)
 }
 
 // rightSize takes in a size that its history allows. Two UTC days of them are as

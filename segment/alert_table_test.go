@@ -27,47 +27,51 @@ import (
 //	missing   the segment is missing from a listing
 //	early     a page of a segment that was muted before
 //
-// What follows: "opens" a page or a ticket; "over"; "counts" towards its being over;
-// "joins" and "leaves" the incident, or is "in the incident" again; "rings" by itself; "incident rings". Where a cell
+// What follows: "opens" a page or a ticket; "over"; "counts" towards its being over; it
+// "goes along" under another name; "joins" and "leaves" the incident, or is "in the incident" again; "rings" by itself; "incident rings". Where a cell
 // is empty, all stays as it is.
 const table = `
-observation                          | nothing                           | page                      | ticket                       | size                         | sweep's               | unknown                      | member                              | flapping | muted                 | missing               | early
-the same fault, equal or better      | opens page, rings                 |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-worse: live, half of the users lost  | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        | incident rings                      | rings    | rings                 | rings                 | rings
-another kind, graver                 | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        |                                     | rings    | rings                 | rings                 | rings
-another kind, milder                 | opens page, rings                 |                           | rings                        | rings                        |                       | rings                        |                                     |          |                       | rings                 |
-a run passes                         |                                   | over                      | over                         | counts                       | counts                |                              | over, leaves                        |          | over                  | counts                | over
-runs pass on two days                |                                   | over                      | over                         | over                         | counts                |                              | over, leaves                        | over     | over                  | counts                | over
-a run passes that began earlier      |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-passes, off its history              | opens ticket, rings               | over, opens ticket, rings | over, opens ticket, rings    |                              | counts                | rings                        | over, opens ticket, in the incident |          | over, opens ticket    | counts                | over, opens ticket
-passes, with what only explains it   |                                   | over                      | over                         | counts                       | counts                |                              | over, leaves                        |          | over                  | counts                | over
-ends unverified                      | opens ticket, rings               |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-ends unverified, live                | opens page, rings                 | rings                     | rings                        | rings                        |                       | rings                        | incident rings                      | rings    | rings                 |                       | rings
-its time is over, staged             | opens ticket, rings               |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-its write fails, live                | opens page, rings                 | rings                     | rings                        | rings                        |                       | rings                        | incident rings                      | rings    | rings                 |                       | rings
-rejected, with an older number       |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-rejected, with an older number, live | opens page, rings                 | rings                     | rings                        | rings                        |                       | rings                        | incident rings                      | rings    | rings                 | rings                 | rings
-a sweep finds it healthy             |                                   |                           |                              |                              | counts                | over                         |                                     |          |                       | counts                |
-healthy in two sweeps                |                                   |                           |                              |                              | over                  | over                         |                                     |          |                       | over                  |
-healthy, and a later run is live     |                                   | over                      | over                         | counts                       | counts                | over                         | over, leaves                        |          | over                  | counts                | over
-the same on two days                 |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
-healthy, but not half-way inside     |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-a sweep cannot count it              | opens ticket, rings               |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-a listing breaks off                 |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-missing from the listing             | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        | incident rings                      | rings    | rings                 |                       | rings
-back from it, and empty              | opens page, rings                 | rings                     | rings                        | rings                        | rings                 | rings                        | incident rings                      | rings    | rings                 | rings                 | rings
-an incident forms                    | incident rings                    | joins, incident rings     | joins, incident rings        | joins, incident rings        | joins, incident rings | joins, incident rings        |                                     |          | joins, incident rings | incident rings        | joins, incident rings
-one forms 7 hours later              | incident rings                    | incident rings            | incident rings               | incident rings               | incident rings        | incident rings               | incident rings                      |          | incident rings        | incident rings        | incident rings
-one formed 7 hours before            | opens page, incident rings, rings | joins, incident rings     | joins, incident rings, rings | joins, incident rings, rings | joins, incident rings | joins, incident rings, rings |                                     |          | joins, incident rings | incident rings, rings | joins, incident rings
-its size is accepted                 |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
-the segment is forgotten             |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
-called a false alarm                 |                                   | over                      | over                         | over                         | over                  | over                         | over, leaves                        | over     | over                  | over                  | over
-its size is excused for a while      |                                   |                           |                              | over                         |                       |                              |                                     |          |                       |                       |
-excused, and then still off          | opens ticket, rings               | rings                     | rings                        | over, opens ticket, rings    |                       | rings                        | incident rings                      |          | rings                 |                       | rings
-a mute begins                        |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       |
-a mute ends                          |                                   |                           |                              |                              |                       |                              |                                     |          |                       |                       | rings
-ended by hand in the alerter         |                                   | rings                     | rings                        | rings                        | rings                 | rings                        |                                     | rings    |                       | rings                 |
-the outcome is unknown               | opens ticket, rings               | rings                     | rings                        | rings                        |                       |                              | incident rings                      |          | rings                 |                       | rings
+observation                          | nothing                           | page                      | ticket                       | size                         | sweep's                   | unknown                      | member                                              | flapping                  | muted                 | missing                   | early
+the same fault, equal or better      | opens page, rings                 |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+worse: live, half of the users lost  | opens page, rings                 | rings                     | rings                        | rings                        | rings                     | rings                        | incident rings                                      | rings                     | rings                 | rings                     | rings
+another kind, graver                 | opens page, rings                 | rings                     | rings                        | rings                        | rings                     | rings                        |                                                     | rings                     | rings                 | rings                     | rings
+another kind, milder                 | opens page, rings                 |                           | rings                        | rings                        |                           | rings                        |                                                     |                           |                       | rings                     |                      
+a run passes                         |                                   | over                      | over                         | counts                       | counts                    |                              | over, leaves                                        |                           | over                  | counts                    | over
+runs pass on two days                |                                   | over                      | over                         | over                         | counts                    |                              | over, leaves                                        | over                      | over                  | counts                    | over
+a run passes that began earlier      |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+passes, off its history              | opens ticket, rings               | over, opens ticket, rings | over, opens ticket, rings    |                              | counts                    | rings                        | over, opens ticket, in the incident                 |                           | over, opens ticket    | counts                    | over, opens ticket
+passes, with what only explains it   |                                   | over                      | over                         | counts                       | counts                    |                              | over, leaves                                        |                           | over                  | counts                    | over
+ends unverified                      | opens ticket, rings               |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+ends unverified, live                | opens page, rings                 | rings                     | rings                        | rings                        |                           | rings                        | incident rings                                      | rings                     | rings                 |                           | rings
+its time is over, staged             | opens ticket, rings               |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+its write fails, live                | opens page, rings                 | rings                     | rings                        | rings                        |                           | rings                        | incident rings                                      | rings                     | rings                 |                           | rings
+rejected, with an older number       |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+rejected, with an older number, live | opens page, rings                 | rings                     | rings                        | rings                        |                           | rings                        | incident rings                                      | rings                     | rings                 | rings                     | rings
+a sweep finds it healthy             |                                   |                           |                              |                              | counts                    | over                         |                                                     |                           |                       | counts                    |                      
+healthy in two sweeps                |                                   |                           |                              |                              | over                      | over                         |                                                     |                           |                       | over                      |                      
+healthy, and a later run is live     |                                   | over                      | over                         | counts                       | counts                    | over                         | over, leaves                                        |                           | over                  | counts                    | over
+the same on two days                 |                                   | over                      | over                         | over                         | over                      | over                         | over, leaves                                        | over                      | over                  | over                      | over
+healthy, but not half-way inside     |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+a sweep cannot count it              | opens ticket, rings               |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+a listing breaks off                 |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+missing from the listing             | opens page, rings                 | rings                     | rings                        | rings                        | rings                     | rings                        | incident rings                                      | rings                     | rings                 |                           | rings
+back from it, and empty              | opens page, rings                 | rings                     | rings                        | rings                        | rings                     | rings                        | incident rings                                      | rings                     | rings                 | rings                     | rings
+an incident forms                    | incident rings                    | joins, incident rings     | joins, incident rings        | joins, incident rings        | joins, incident rings     | joins, incident rings        |                                                     |                           | joins, incident rings | incident rings            | joins, incident rings
+one forms 7 hours later              | incident rings                    | incident rings            | incident rings               | incident rings               | incident rings            | incident rings               | incident rings                                      |                           | incident rings        | incident rings            | incident rings
+one formed 7 hours before            | opens page, incident rings, rings | joins, incident rings     | joins, incident rings, rings | joins, incident rings, rings | joins, incident rings     | joins, incident rings, rings |                                                     |                           | joins, incident rings | incident rings, rings     | joins, incident rings
+its size is accepted                 |                                   | over                      | over                         | over                         | over                      | over                         | over, leaves                                        | over                      | over                  | over                      | over
+the segment is forgotten             |                                   | over                      | over                         | over                         | over                      | over                         | over, leaves                                        | over                      | over                  | over                      | over
+called a false alarm                 |                                   | over                      | over                         | over                         | over                      | over                         | over, leaves                                        | over                      | over                  | over                      | over
+the segment is renamed               |                                   | over, goes along, rings   | over, goes along, rings      | over, goes along, rings      | over, goes along, rings   | over, goes along, rings      | over, goes along, in the incident                   | over, goes along, rings   | over, goes along      | over                      | over, goes along
+relearned                            | opens ticket, rings               | over, opens ticket, rings | over, opens ticket, rings    | over, opens ticket, rings    | over, opens ticket, rings | rings                        | over, opens ticket, in the incident, incident rings | over, opens ticket, rings | over, opens ticket    | over, opens ticket, rings | over, opens ticket
+vouched for on seven days            |                                   | over                      | over                         | over                         | over                      |                              | over, leaves                                        | over                      | over                  | over                      | over
+its size is excused for a while      |                                   |                           |                              | over                         |                           |                              |                                                     |                           |                       |                           |                      
+a run that began earlier is excused  |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+excused, and then still off          | opens ticket, rings               | rings                     | rings                        | over, opens ticket, rings    |                           | rings                        | incident rings                                      |                           | rings                 |                           | rings
+a mute begins                        |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           |                      
+a mute ends                          |                                   |                           |                              |                              |                           |                              |                                                     |                           |                       |                           | rings
+ended by hand in the alerter         |                                   | rings                     | rings                        | rings                        | rings                     | rings                        |                                                     | rings                     |                       | rings                     |                      
+the outcome is unknown               | opens ticket, rings               | rings                     | rings                        | rings                        |                           |                              | incident rings                                      |                           | rings                 |                           | rings
 `
 
 // observations are the rows.
@@ -159,8 +163,22 @@ var observations = map[string]func(*room){
 			require.ErrorContains(r.t, err, "no alert is open for site-a/one")
 		}
 	},
+	"the segment is renamed": func(r *room) {
+		err := Rename(r.t.Context(), r.ledger, []Renaming{{From: r.one.In(""), To: renamed.In("")}}, r.decision())
+		if err != nil {
+			require.ErrorContains(r.t, err, "nothing is known of site-a/one")
+		}
+		r.one = renamed
+	},
+	"relearned":                 func(r *room) { r.levelled(30, false) },
+	"vouched for on seven days": func(r *room) { r.levelled(30, true) },
 	"its size is excused for a while": func(r *room) {
 		r.change(func(s *SegmentState) { s.observe(observation{event: anExcuse, at: r.now, why: "a migration"}) })
+	},
+	"a run that began earlier is excused": func(r *room) {
+		r.change(func(s *SegmentState) {
+			s.observe(observation{event: anExcuse, at: r.now, number: 1, why: "a migration"})
+		})
 	},
 	"excused, and then still off": func(r *room) {
 		r.change(func(s *SegmentState) { s.observe(observation{event: anExcuse, at: r.now, why: "a migration"}) })
@@ -254,13 +272,17 @@ func cells(line string) []string {
 	return all
 }
 
-// theOne is the segment that the table is about.
-var theOne = ID{SiteGroup: "site-a", Name: "one"}
+// theOne is the segment that the table is about, and renamed another name for it.
+var (
+	theOne  = ID{SiteGroup: "site-a", Name: "one"}
+	renamed = ID{SiteGroup: "site-b", Name: "renamed"}
+)
 
 // A room is a ledger, an alerter that keeps alerts, and who tells it.
 type room struct {
 	t      *testing.T
 	now    time.Time
+	one    ID // what theOne is called
 	ledger *Memory
 	keeper *keeper
 	n      *notifier
@@ -269,7 +291,7 @@ type room struct {
 }
 
 func newRoom(t *testing.T) *room {
-	r := &room{t: t, now: time.Date(2024, 3, 18, 2, 0, 0, 0, time.UTC), ledger: NewMemory(), keeper: &keeper{alerts: map[labels]Alert{}}, store: map[ID]int64{}}
+	r := &room{t: t, one: theOne, now: time.Date(2024, 3, 18, 2, 0, 0, 0, time.UTC), ledger: NewMemory(), keeper: &keeper{alerts: map[labels]Alert{}}, store: map[ID]int64{}}
 	r.keeper.now = func() time.Time { return r.now }
 	r.config = MonitorConfig{Ledger: r.ledger, Alerter: r.keeper, Now: r.keeper.now}
 	r.n = newNotifier(r.ledger, r.keeper, defaultTimeout, 2*time.Second, func() time.Time { return r.now })
@@ -371,6 +393,19 @@ func (r *room) pass(number int64, warning *Alert, explains ...validate.Kind) {
 	require.NoError(r.t, r.n.passed(r.t.Context(), theOne.In(""), number, &report, warning))
 }
 
+// levelled has a run pass whose size is a new level: it was so for days, and by itself
+// that is told, or the source vouches for it.
+func (r *room) levelled(number int64, vouched bool) {
+	f := validate.Finding{Kind: validate.Dropped, Severity: validate.Warn, Explains: vouched}
+	report := validate.Report{Level: validate.LevelNew, NewLevel: make([]validate.Size, 6), Vouched: vouched, Findings: []validate.Finding{f}}
+	var warning *Alert
+	if !vouched {
+		warning = new(r.fault(validate.Dropped, Ticket, LevelLive, number))
+		warning.State, warning.Report = RunCommitted, report
+	}
+	require.NoError(r.t, r.n.passed(r.t.Context(), theOne.In(""), number, &report, warning))
+}
+
 // goesLive has a run go live, with a number.
 func (r *room) goesLive(number int64) {
 	require.NoError(r.t, r.ledger.Record(r.t.Context(), Record{Segment: theOne, RunID: "later", State: RunCommitted, Number: number, Users: 1000, At: r.now}))
@@ -398,11 +433,11 @@ func (r *room) change(change func(*SegmentState)) {
 func (r *room) deliver() { require.NoError(r.t, r.n.deliverAll(r.t.Context())) }
 
 func (r *room) state() SegmentState {
-	for s, err := range r.ledger.Segments(r.t.Context(), SegmentFilter{Segment: theOne}) {
+	for s, err := range r.ledger.Segments(r.t.Context(), SegmentFilter{Segment: r.one}) {
 		require.NoError(r.t, err)
 		return s
 	}
-	return SegmentState{Segment: theOne}
+	return SegmentState{Segment: r.one}
 }
 
 // follows returns what an observation leads to.
@@ -431,6 +466,9 @@ func (r *room) follows(see func(*room)) string {
 	if after.Alert.Open != nil && count(&after.Alert) > count(&before.Alert) {
 		all = append(all, "counts")
 	}
+	if after.Alert.Open != nil && after.Segment != before.Segment {
+		all = append(all, "goes along")
+	}
 	switch {
 	case before.Alert.Incident != "" && after.Alert.Incident == "":
 		all = append(all, "leaves")
@@ -441,7 +479,7 @@ func (r *room) follows(see func(*room)) string {
 	}
 	for _, rang := range r.keeper.rang {
 		switch rang {
-		case theOne.Name:
+		case r.one.Name:
 			all = append(all, "rings")
 		case "incident":
 			all = append(all, "incident rings")
@@ -451,9 +489,11 @@ func (r *room) follows(see func(*room)) string {
 }
 
 func (r *room) logged() (all []LogEntry) {
-	for e, err := range r.ledger.Log(r.t.Context(), LogFilter{Segment: theOne}) {
+	for e, err := range r.ledger.Log(r.t.Context(), LogFilter{}) {
 		require.NoError(r.t, err)
-		all = append(all, e)
+		if e.Segment == theOne || e.Segment == renamed {
+			all = append(all, e)
+		}
 	}
 	return all
 }
@@ -463,12 +503,12 @@ func (r *room) agrees() {
 	s := r.state()
 	has := 0
 	for l := range r.keeper.alerts {
-		if l.key.Segment == theOne {
+		if l.key.Segment == theOne || l.key.Segment == renamed {
 			has++
 		}
 	}
 	require.Len(r.t, s.Alert.Told, has)
 	for _, told := range s.Alert.Told {
-		require.Contains(r.t, r.keeper.alerts, new(s.Alert.alert(theOne.In(""), told.Mark)).labels())
+		require.Contains(r.t, r.keeper.alerts, new(s.Alert.alert(r.one.In(""), told.Mark)).labels())
 	}
 }

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// A Renaming is of one segment, which a store has under another name from now on.
+// A Renaming is of one segment, which one store has under another name from now on. Of
+// a segment that is in several stores, each store has its own.
 type Renaming struct {
 	From Key `json:"from"`
 	To   Key `json:"to"`
 }
 
 // Rename gives segments other names: their sizes, alerts, mutes and what was decided of
-// them go along. Where something is known under the new name already, as of a run that
+// them go along, of those stores that names has. A mute in any store stays under the
+// old name, too, where another store has a segment of that name. Where something is known under the new name already, as of a run that
 // was quicker, that holds, and the sizes of before are added to it. The log of before
 // stays under the old name.
 //
@@ -33,19 +35,63 @@ func Rename(ctx context.Context, l Ledger, names []Renaming, d Decision) error {
 		}
 	}
 	if err == nil {
-		err = l.ChangeMutes(ctx, func(mutes []Mute) ([]Mute, error) {
-			for i := range mutes {
-				for _, r := range names {
-					if mutes[i].Segment == r.From.Segment && allows(mutes[i].Store, r.From.Store) {
-						mutes[i].Segment = r.To.Segment
-						break
-					}
-				}
-			}
-			return mutes, nil
-		})
+		err = renameMutes(ctx, l, names)
 	}
 	return wrap("segment: renaming segments", err)
+}
+
+// renameMutes has the mutes of segments go along.
+func renameMutes(ctx context.Context, l Ledger, names []Renaming) error {
+	stays, err := stillMuted(ctx, l)
+	if err != nil {
+		return err
+	}
+	return l.ChangeMutes(ctx, func(mutes []Mute) (all []Mute, _ error) {
+		for _, m := range mutes {
+			moved := false
+			for _, r := range names {
+				if m.Segment != r.From.Segment || !allows(m.Store, r.From.Store) {
+					continue
+				}
+				renamed := m
+				if renamed.Segment = r.To.Segment; m.Store != "" {
+					renamed.Store = r.To.Store
+				}
+				if !slices.ContainsFunc(all, func(known Mute) bool { return known.same(&renamed) }) {
+					all = append(all, renamed)
+				}
+				moved = true
+			}
+			if !moved || m.Store == "" && stays[m.Segment] {
+				all = append(all, m)
+			}
+		}
+		return all, nil
+	})
+}
+
+// stillMuted returns the segments that a mute in any store is about, and that are in
+// some store under that name.
+func stillMuted(ctx context.Context, l Ledger) (map[ID]bool, error) {
+	mutes, err := l.Mutes(ctx)
+	if err != nil {
+		return nil, wrap("reading the mutes", err)
+	}
+	stays := map[ID]bool{}
+	for _, m := range mutes {
+		if m.Segment.IsZero() || m.Store != "" {
+			continue
+		}
+		for s, err := range l.Segments(ctx, SegmentFilter{Segment: m.Segment}) {
+			if err != nil {
+				return nil, wrap("reading which stores have "+m.Segment.String(), err)
+			}
+			if s.Alert.Open != nil || s.everLive() {
+				stays[m.Segment] = true
+			}
+		}
+	}
+	return stays, nil
 }
 
 // checkNames returns a *validate.InputError that names what is wrong.
@@ -120,13 +166,16 @@ func (s *SegmentState) come(was *SegmentState, d *Decision) error {
 	if !fresh {
 		s.Add(was.Sizes...)
 		s.Excuses = append(slices.Clone(s.Excuses), was.Excuses...)
+		if s.Last.State == "" { // no run is there yet, in whose place the old one's would be
+			s.Submitted = was.Submitted.elsewhere()
+		}
 		s.Log = append(s.Log, entry)
 		return nil
 	}
 	key, told := s.Key(), s.Alert
 	*s = was.clone()
 	s.Segment, s.Store, s.Log = key.Segment, key.Store, []LogEntry{entry}
-	s.Last.Segment, s.Last.Store = key.Segment, key.Store
+	s.Last.Segment, s.Last.Store, s.Submitted = key.Segment, key.Store, was.Submitted.elsewhere()
 	s.Alert.Told, s.Alert.Trying, s.Alert.Claimed = told.Told, told.Trying, time.Time{}
 	switch open := s.Alert.Open; {
 	case open == nil:

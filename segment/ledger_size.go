@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -39,7 +40,7 @@ const keptRuns = 11
 // add takes in what a run came to.
 func (r *Runs) add(record *Record) {
 	switch record.State {
-	case RunStarted, RunPassed, RunOvertaken:
+	case RunStarted, RunPassed, RunOvertaken, RunSubmitted:
 		return // on its way, or in another one's favour
 	case RunCommitted, RunRejected, RunObserved, RunUnknown, RunFailed:
 	}
@@ -92,16 +93,34 @@ func (s *SegmentState) remember(r *Record) {
 // later run is live.
 func (s *SegmentState) reject(r *Record) {
 	size := r.Size()
-	if stored := &r.Report.Stored; stored.IsZero() { // before the first write
-		for _, side := range []*validate.Summary{&r.Report.Written, &r.Report.Read, &r.Report.Expected} {
-			if counts(*side) && exact(side) {
-				size.Users = side.Users()
-				break
-			}
-		}
+	if r.Report.Stored.IsZero() { // before the first write
+		s.coming(r.Report, &size)
 	}
 	if !s.older(r.Number) && !size.At.IsZero() && size.Users >= 0 && size.Read >= 0 {
 		s.Take(r.Report, size)
+	}
+}
+
+// coming fills in how many users there would have been of a run that was rejected before
+// its first write. Where ids are mapped, and none were yet, that is the last rate of
+// those that were read, or that were there to be read.
+func (s *SegmentState) coming(r *validate.Report, size *validate.Size) {
+	for _, side := range []*validate.Summary{&r.Written, &r.Read, &r.Expected} {
+		if !counts(*side) || !exact(side) {
+			continue
+		}
+		size.Users = side.Users()
+		if side == &r.Written || r.Policy.Mapping == (validate.Ratio{}) {
+			return
+		}
+		size.Read = side.Users()
+		for _, last := range slices.Backward(s.Sizes) {
+			if last.Users > 0 && last.Read > 0 && last.Counter == size.Counter {
+				size.Users = int64(math.Round(float64(last.Users) / float64(last.Read) * float64(size.Read)))
+				return
+			}
+		}
+		return
 	}
 }
 

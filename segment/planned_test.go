@@ -359,6 +359,45 @@ func TestManyRenamed(t *testing.T) {
 	l.fails(names[5].To.Segment, 40_000, validate.Dropped)
 }
 
+// TestRenamedInOneStore: a segment that two stores have is renamed in one of them. All of
+// the other stays, and a mute in any store holds for both.
+func TestRenamedInOneStore(t *testing.T) {
+	l := newLoop(t)
+	old, fresh := seg("old"), seg("fresh")
+	stores := []string{"blob", "redis"}
+	for i, store := range stores {
+		l.rule.Store, l.now = store, night(0)
+		l.passes(old, int64(1000+i), validate.Count(int64(1000+i)))
+	}
+	until := night(9)
+	for _, store := range []string{"", "redis", "blob"} {
+		require.NoError(t, segment.MuteAlerts(t.Context(), l.ledger, segment.Mute{Segment: old, Store: store, Until: until, Decision: ann(l.now)}))
+	}
+	require.NoError(t, segment.Rename(t.Context(), l.ledger, []segment.Renaming{{From: old.In("redis"), To: fresh.In("valkey")}}, ann(l.now)))
+	sizes := func(key segment.Key) (users []int64) {
+		s, err := l.ledger.State(t.Context(), key)
+		require.NoError(t, err)
+		for _, size := range s.Sizes {
+			users = append(users, size.Users)
+		}
+		return users
+	}
+	require.Equal(t, []int64{1000}, sizes(old.In("blob")))
+	require.Equal(t, []int64{1001}, sizes(fresh.In("valkey")))
+	require.Empty(t, sizes(old.In("redis")))
+	muted := func() (keys []segment.Key) {
+		mutes, err := l.ledger.Mutes(t.Context())
+		require.NoError(t, err)
+		for _, m := range mutes {
+			keys = append(keys, m.Segment.In(m.Store))
+		}
+		return keys
+	}
+	require.ElementsMatch(t, []segment.Key{old.In(""), fresh.In(""), fresh.In("valkey"), old.In("blob")}, muted())
+	require.NoError(t, segment.Rename(t.Context(), l.ledger, []segment.Renaming{{From: old.In("blob"), To: fresh.In("blob")}}, ann(l.now)))
+	require.ElementsMatch(t, []segment.Key{fresh.In(""), fresh.In("valkey"), fresh.In("blob")}, muted(), "no mute is left of a name that nobody has")
+}
+
 // TestRenamedLate: a rename that is told when the store and a sweep knew it already.
 func TestRenamedLate(t *testing.T) {
 	l := newLoop(t)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/segment/rerun"
 )
@@ -15,7 +16,7 @@ import (
 type planView struct {
 	common
 
-	Tone     tone
+	Tone     fleet.Tone
 	Lead     string
 	Name     string
 	Made     stamp
@@ -43,7 +44,7 @@ type stepRow struct {
 	Number           int
 	Segment          ref
 	Kind             string
-	Badge            badge
+	Badge            fleet.Badge
 	After, Users     string
 	Started          stamp
 	Took, Text       string
@@ -88,7 +89,7 @@ func (s *source) plan(ctx context.Context, name string, from int) (*planView, er
 		}
 	}
 	if len(plans) == 0 && name == "" {
-		v.Lead, v.Tone = "No plan of reruns is known.", unknown
+		v.Lead, v.Tone = "No plan of reruns is known.", fleet.Unknown
 		return v, nil
 	}
 	found := -1
@@ -97,7 +98,7 @@ func (s *source) plan(ctx context.Context, name string, from int) (*planView, er
 			found = i
 			continue
 		}
-		v.Others = append(v.Others, planLink{visible(plans[i].Name), s.links.plan(plans[i].Name, 0), s.stamp(plans[i].Made)})
+		v.Others = append(v.Others, planLink{text.Visible(plans[i].Name), s.links.plan(plans[i].Name, 0), s.stamp(plans[i].Made)})
 	}
 	if found < 0 {
 		return nil, notFound("plan", name)
@@ -109,15 +110,15 @@ func (s *source) plan(ctx context.Context, name string, from int) (*planView, er
 // planned fills in a plan.
 func (s *source) planned(v *planView, p *Plan, from int) {
 	o := &p.Outcome
-	v.Name, v.Made = visible(p.Name), s.stamp(p.Made)
+	v.Name, v.Made = text.Visible(p.Name), s.stamp(p.Made)
 	v.Steps, v.Done = len(p.Plan.Steps), len(o.Done)
 	v.Lead, v.Tone = planLead(p)
 	v.States = []tile{
-		{Name: "Done", Value: text.Thousands(int64(len(o.Done))), Tone: toneIf(len(o.Done), fine)},
-		{Name: "Running", Value: text.Thousands(int64(len(p.Running))), Tone: toneIf(len(p.Running), guarded)},
-		{Name: "Failed", Value: text.Thousands(int64(len(o.Failed))), Tone: toneIf(len(o.Failed), bad)},
-		{Name: "Blocked", Value: text.Thousands(int64(len(o.Blocked))), Note: "by one that failed", Tone: toneIf(len(o.Blocked), warned)},
-		{Name: "Waiting", Value: text.Thousands(int64(v.Steps - len(o.Done) - len(o.Failed) - len(o.Blocked) - len(p.Running))), Tone: unknown},
+		{Name: "Done", Value: text.Thousands(int64(len(o.Done))), Tone: toneIf(len(o.Done), fleet.Fine)},
+		{Name: "Running", Value: text.Thousands(int64(len(p.Running))), Tone: toneIf(len(p.Running), fleet.Guarded)},
+		{Name: "Failed", Value: text.Thousands(int64(len(o.Failed))), Tone: toneIf(len(o.Failed), fleet.Bad)},
+		{Name: "Blocked", Value: text.Thousands(int64(len(o.Blocked))), Note: "by one that failed", Tone: toneIf(len(o.Blocked), fleet.Warned)},
+		{Name: "Waiting", Value: text.Thousands(int64(v.Steps - len(o.Done) - len(o.Failed) - len(o.Blocked) - len(p.Running))), Tone: fleet.Unknown},
 	}
 	rows := s.stepRows(p)
 	first, last := min(from, len(rows)), min(from+2*rowsOfPage, len(rows))
@@ -138,24 +139,24 @@ func (s *source) planned(v *planView, p *Plan, from int) {
 }
 
 // planLead says whether everything affected was made again.
-func planLead(p *Plan) (string, tone) {
+func planLead(p *Plan) (string, fleet.Tone) {
 	o := &p.Outcome
 	lead := fmt.Sprintf("%s of %s done", text.Thousands(int64(len(o.Done))), text.Count(len(p.Plan.Steps), "step"))
-	is := warned
+	is := fleet.Warned
 	if n := len(o.Failed); n > 0 {
-		is = bad
+		is = fleet.Bad
 		lead += ", " + text.Thousands(int64(n)) + " failed"
 	}
 	if n := len(p.Plan.Conflicts); n > 0 {
-		is = bad
+		is = fleet.Bad
 		lead += ", " + text.Count(n, "conflict") + " to solve"
 	}
 	if n := len(p.Plan.NoWriter); n > 0 {
-		is = bad
+		is = fleet.Bad
 		lead += ", " + text.Count(n, "affected segment") + " that no job writes"
 	}
 	if p.Plan.Incomplete(*o) == nil {
-		return lead + ": everything affected was made again.", fine
+		return lead + ": everything affected was made again.", fleet.Fine
 	}
 	return lead + ".", is
 }
@@ -183,7 +184,7 @@ func (s *source) stepRows(p *Plan) []stepRow {
 		numbers[step.Job.ID] = i + 1
 		r := results[step.Job.ID]
 		row := stepRow{
-			Number: i + 1, Segment: s.ref(step.Job.To.In("")), Kind: visible(string(step.Job.Kind)), Badge: badgeOfStep(states[step.Job.ID]),
+			Number: i + 1, Segment: s.ref(step.Job.To.In("")), Kind: text.Visible(string(step.Job.Kind)), Badge: badgeOfStep(states[step.Job.ID]),
 			Affected: step.Affected, Started: s.stamp(r.Started), After: after(step, numbers),
 		}
 		if step.Users > 0 {
@@ -193,10 +194,10 @@ func (s *source) stepRows(p *Plan) []stepRow {
 			row.Took = r.Ended.Sub(r.Started).Round(time.Second / 10).String()
 		}
 		if r.Err != nil {
-			row.Text, row.Failed = visible(r.Err.Error()), true
+			row.Text, row.Failed = text.Visible(r.Err.Error()), true
 		}
 		if blocker := by[step.Job.ID]; blocker != "" {
-			row.Text = "waits for " + visible(blocker) + ", which failed"
+			row.Text = "waits for " + text.Visible(blocker) + ", which failed"
 		}
 		rows[i] = row
 	}
@@ -218,19 +219,19 @@ func after(step *rerun.Step, numbers map[string]int) (list string) {
 	return list
 }
 
-func badgeOfStep(state rerun.StepState) badge {
+func badgeOfStep(state rerun.StepState) fleet.Badge {
 	switch state {
 	case rerun.StepDone:
-		return badge{"done", fine}
+		return fleet.Badge{Text: "done", Tone: fleet.Fine}
 	case rerun.StepFailed:
-		return badge{"failed", bad}
+		return fleet.Badge{Text: "failed", Tone: fleet.Bad}
 	case rerun.StepBlocked:
-		return badge{"blocked", warned}
+		return fleet.Badge{Text: "blocked", Tone: fleet.Warned}
 	case rerun.StepRunning:
-		return badge{"running", guarded}
+		return fleet.Badge{Text: "running", Tone: fleet.Guarded}
 	case rerun.StepWaiting:
 	}
-	return badge{"waiting", unknown}
+	return fleet.Badge{Text: "waiting", Tone: fleet.Unknown}
 }
 
 func conflictOf(c *rerun.Conflict) conflictRow {
@@ -240,7 +241,7 @@ func conflictOf(c *rerun.Conflict) conflictRow {
 	}
 	const most = 20
 	for i := range c.Steps[:min(len(c.Steps), most)] {
-		row.Jobs = append(row.Jobs, visible(c.Steps[i].Job.ID))
+		row.Jobs = append(row.Jobs, text.Visible(c.Steps[i].Job.ID))
 	}
 	return row
 }
