@@ -22,7 +22,10 @@ type guardedRun struct {
 	report validate.Report
 	turn
 
-	admitting  bool  // nothing is written yet
+	admitting  bool // nothing is written yet
+	submitting bool // all is written, and the store answers later
+	settling   bool // it may have answered
+	until      time.Time
 	wrote      bool  // into the ledger, in the job's transaction
 	leftover   error // why discarding failed
 	discarded  bool
@@ -79,7 +82,7 @@ func (r *guardedRun) conclude(ctx context.Context) error {
 // why the run is not admitted.
 func (r *guardedRun) prepare(ctx context.Context) error {
 	r.at = r.guard.now()
-	bad := r.run.check(!r.admitting)
+	bad := r.run.check(!r.admitting && !r.submitting)
 	if bad != nil && r.run.nameless() {
 		return bad
 	}
@@ -94,8 +97,11 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	if !r.admitting && r.rule.Lag != (Lag{}) && r.run.WrittenAt.IsZero() {
 		return badInput("Run.WrittenAt", "missing", "the last acknowledged write, as the rule has a Lag")
 	}
-	if r.admitting {
+	switch {
+	case r.admitting:
 		return r.admitBuild(ctx)
+	case r.submitting:
+		return r.checkSubmission()
 	}
 	return nil
 }
@@ -159,7 +165,7 @@ func (r *guardedRun) judge(ctx context.Context) {
 		Apart:        len(r.state.Candidates) > 0 && r.apart(ctx),
 	}
 	switch {
-	case r.admitting:
+	case r.admitting, r.submitting:
 		r.report, _ = r.guard.validator.Admit(ctx, r.rule.Policy, r.out)
 	case r.rule.Lag != (Lag{}):
 		r.judgeLagging(ctx, &r.out)
@@ -231,6 +237,9 @@ func (r *guardedRun) readBack(ctx context.Context) validate.Summary {
 // with the data or not at all; outside, the attempt is announced. A run that is
 // only observed is never held back.
 func (r *guardedRun) publish(ctx context.Context) error {
+	if r.submitting {
+		return r.submit(ctx)
+	}
 	if r.run.Live {
 		r.live = true
 		return r.published(ctx)

@@ -115,6 +115,7 @@ type SegmentFilter struct {
 	SiteGroup string        // of this site group; empty: of any
 	Affected  bool          // with an alert that is open, or that the alerter was told of last
 	Pending   bool          // with an alert that the alerter is to be told of, or that it is over
+	Submitted bool          // with a run whose store is yet to answer
 	Incident  string        // the members of this incident; empty: any
 	JobKind   JobKind       // with an open alert of a job of this kind; empty: any
 	Build     string        // with an open alert of this build; empty: any
@@ -129,7 +130,7 @@ type SegmentFilter struct {
 // Match reports whether f selects s. It leaves Limit to the caller.
 func (f *SegmentFilter) Match(s *SegmentState) bool {
 	return allows(f.Segment, s.Segment) && inStore(f.Store, s.Store) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
-		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
+		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) && (!f.Submitted || s.Submitted != nil) &&
 		f.matchOpen(&s.Alert) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
 }
 
@@ -269,6 +270,7 @@ const (
 	RunUnknown   RunState = "unknown"   // the commit failed: the output may be live or not
 	RunOvertaken RunState = "overtaken" // superseded or overtaken by another run; discarded, or left where it was live
 	RunFailed    RunState = "failed"    // its write failed; discarded, or left half-written where it was live
+	RunSubmitted RunState = "submitted" // in a store that answers later (Guard.Submit): what is live is not known until then
 )
 
 // live reports whether the output of an attempt in this state is live.
@@ -276,7 +278,7 @@ func (s RunState) live() bool { return s == RunCommitted || s == RunObserved }
 
 // GoesLive reports whether the output of an attempt in this state is live or
 // about to be.
-func (s RunState) GoesLive() bool { return s == RunPassed || s.live() }
+func (s RunState) GoesLive() bool { return s == RunPassed || s == RunSubmitted || s.live() }
 
 // A Record is what a ledger keeps of one attempt.
 type Record struct {
@@ -303,6 +305,9 @@ type Record struct {
 	Settled bool `json:"settled,omitempty"`
 	// Hold is for CommitRow.GoLive. A ledger does not keep it.
 	Hold Hold `json:"-"`
+	// Submitted is for SegmentState.Record, of a run that is RunSubmitted. A ledger
+	// keeps it in the state, and not in the log.
+	Submitted *Submitted `json:"-"`
 }
 
 // Superseded returns an error that is ErrSuperseded if the record must not be
@@ -362,7 +367,9 @@ type SegmentState struct {
 	Live     *validate.Size `json:"live,omitempty"`     // what is live after the last run; nil: not known
 	Accepted *Decision      `json:"accepted,omitempty"` // the last one; nil: none
 	Alert    AlertState     `json:"alert,omitzero"`
-	Number   int64          `json:"number,omitempty"` // the latest number of a run that went live
+	Number   int64          `json:"number,omitempty"` // the latest number of a run that went live, or was submitted
+	// Submitted is the run whose store is yet to answer; nil: none is.
+	Submitted *Submitted `json:"submitted,omitempty"`
 	// Damaged says what cannot be read, and is missing in the fields above. It is
 	// never taken for a segment of which nothing is known.
 	Damaged *Damage `json:"damaged,omitempty"`
@@ -383,7 +390,7 @@ func (s *SegmentState) hasAlert() bool {
 // IsZero reports whether nothing is known of the segment.
 func (s *SegmentState) IsZero() bool {
 	return len(s.Sizes)+len(s.Candidates)+len(s.Excuses) == 0 && s.Runs.isZero() && s.Last.State == "" && s.Live == nil &&
-		s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
+		s.Accepted == nil && s.Submitted == nil && s.Alert.IsZero() && s.Damaged == nil
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.
@@ -395,20 +402,23 @@ func (s *SegmentState) IsZero() bool {
 func (s *SegmentState) Record(r Record) {
 	s.remember(&r)
 	s.Runs.add(&r)
-	live := r.State.live() || r.State == RunUnknown || r.Live
+	changes := r.State.live() || r.State == RunUnknown || r.State == RunSubmitted || r.Live // what is there
 	switch {
 	case r.inLogOnly(),
-		!live && s.older(r.Number),
+		!changes && s.older(r.Number),
 		r.Settled && (r.RunID != s.Last.RunID || r.Attempt != s.Last.Attempt),
 		s.Last.State.live() && r.State.GoesLive() && !r.Overlapped && r.RunID == s.Last.RunID && r.Attempt < s.Last.Attempt:
 		return
 	}
-	if r.State.live() {
+	if r.State.live() || r.State == RunSubmitted {
 		s.Number = max(s.Number, r.Number)
+	}
+	if s.Submitted != nil || r.State == RunSubmitted {
+		s.succeed(&r, changes)
 	}
 	s.setLive(&r)
 	s.Last = r
-	s.Last.Report = nil
+	s.Last.Report, s.Last.Submitted = nil, nil
 	s.Last.Hold = Hold{}
 }
 

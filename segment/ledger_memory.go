@@ -82,7 +82,9 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 		m.attempts[runKey{r.Key(), r.RunID}] = attempts
 	}
 	attempts[r.Attempt], r.Hold = r.State, Hold{}
-	m.log = append(m.log, LogEntry{Segment: r.Segment, Store: r.Store, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r})
+	logged := r
+	logged.Submitted = nil
+	m.log = append(m.log, LogEntry{Segment: r.Segment, Store: r.Store, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &logged})
 	s, ok := m.segments[r.Key()]
 	if !ok {
 		s = &SegmentState{Segment: r.Segment, Store: r.Store}
@@ -182,6 +184,9 @@ func (s *SegmentState) clone() SegmentState {
 	c := *s
 	c.Sizes, c.Candidates, c.Excuses, c.Runs.Times = slices.Clone(s.Sizes), slices.Clone(s.Candidates), slices.Clone(s.Excuses), slices.Clone(s.Runs.Times)
 	c.Alert = s.Alert.clone()
+	if s.Submitted != nil {
+		c.Submitted = new(*s.Submitted)
+	}
 	return c
 }
 

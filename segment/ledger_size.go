@@ -40,7 +40,7 @@ const keptRuns = 11
 // add takes in what a run came to.
 func (r *Runs) add(record *Record) {
 	switch record.State {
-	case RunStarted, RunPassed, RunOvertaken:
+	case RunStarted, RunPassed, RunOvertaken, RunSubmitted:
 		return // on its way, or in another one's favour
 	case RunCommitted, RunRejected, RunObserved, RunUnknown, RunFailed:
 	}

@@ -391,6 +391,11 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	KEY segmentguard_steps_state (plan, state, number)
 ) ENGINE=InnoDB`, ""},
 	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments
+	ADD COLUMN submitted_until bigint,
+	ADD KEY segmentguard_segments_submitted (submitted_until, store, segment)`, "!segmentguard_segments.submitted_until"},
+	}},
 }
 
 // mySQLSizes adds sizeColumns.

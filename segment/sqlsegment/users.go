@@ -94,7 +94,7 @@ func (u *Users) measured(ctx context.Context, q reader) (s validate.Summary, p *
 		s, err = m.count(ctx)
 		return s, nil, err
 	case m.column.canonical == "":
-		return s, nil, badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
+		return s, nil, m.noText()
 	case u.Method == Stream:
 		s, err = m.streamed(ctx, validate.XXH3)
 		return s, nil, err
@@ -122,6 +122,11 @@ func (u *Users) measurement(ctx context.Context, q reader) (*measurement, error)
 	}
 	c, err := u.findColumn(ctx, q, d)
 	return &measurement{users: *u, conn: q, dialect: d, column: c}, err
+}
+
+// noText refuses a column whose type has no text that is the same in every engine.
+func (m *measurement) noText() error {
+	return badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
 }
 
 // fresh returns the SQL that tells whether a query sees all that was acknowledged

@@ -33,6 +33,7 @@ require (
 	github.com/paulmach/orb v0.13.0 // indirect
 	github.com/pierrec/lz4/v4 v4.1.27 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/segmentguard/segmentguard/segment/pgxsegment v0.1.0
 	github.com/segmentio/asm v1.2.1 // indirect
 	github.com/shopspring/decimal v1.5.0 // indirect
 	github.com/zeebo/xxh3 v1.1.0 // indirect
@@ -50,3 +51,5 @@ require (
 )
 
 replace github.com/segmentguard/segmentguard => ../../..
+
+replace github.com/segmentguard/segmentguard/segment/pgxsegment => ../../pgxsegment

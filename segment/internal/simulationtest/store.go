@@ -33,6 +33,7 @@ type output struct {
 	number  atomic.Int64
 	users   int64 // that it writes
 	right   int64 // that it should write
+	night   int   // in a world of weeks
 	tainted bool  // it may land after whoever waits for it gave it up
 	landed  bool
 }

@@ -1,0 +1,45 @@
+package pgxtest_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/ledgertest"
+)
+
+func TestLedgers(t *testing.T) {
+	for _, m := range modes {
+		t.Run(name(m), func(t *testing.T) { conforms(t, open(t, direct(t), m, 10)) })
+	}
+}
+
+// Behind PgBouncer, with fewer connections to the server than to it.
+func TestLedgersBehindPgBouncer(t *testing.T) {
+	for _, m := range []pgx.QueryExecMode{pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		t.Run(name(m), func(t *testing.T) {
+			through, _ := bouncer(t, 5)
+			conforms(t, open(t, through, m, 10))
+		})
+	}
+}
+
+// conforms holds a ledger, and one in transactions, against the contract.
+func conforms(t *testing.T, pool *pgxpool.Pool) {
+	l := migrated(t, pool)
+	require.NoError(t, l.Check(t.Context()))
+	ledgertest.TestLedger(t, func(*testing.T) segment.Ledger { return l })
+	exec(t, pool, "TRUNCATE segmentguard_segments, segmentguard_log, segmentguard_commits, segmentguard_incidents")
+	t.Run("in transactions", func(t *testing.T) {
+		ledgertest.TestRecorder(t, func(t *testing.T) segment.Recorder {
+			t.Helper()
+			tx, err := pool.Begin(t.Context())
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = tx.Rollback(t.Context()) })
+			return l.Tx(tx)
+		})
+	})
+}
