@@ -372,7 +372,7 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	definition text NOT NULL, -- JSON
 	state      text NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
 	waits      bigint NOT NULL, -- for so many steps that are not done
-	run        text NOT NULL, -- this and those to ended: of the last attempt
+	run        text NOT NULL, -- this and those to ended are of the last one
 	attempt    bigint NOT NULL,
 	worker     text NOT NULL,
 	started    timestamptz,

@@ -335,7 +335,7 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	definition TEXT NOT NULL, -- JSON
 	state      TEXT NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
 	waits      INTEGER NOT NULL, -- for so many steps that are not done
-	run        TEXT NOT NULL, -- this and those to ended: of the last attempt
+	run        TEXT NOT NULL, -- this and those to ended are of the last one
 	attempt    INTEGER NOT NULL,
 	worker     TEXT NOT NULL,
 	started    INTEGER,

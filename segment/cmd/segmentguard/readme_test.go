@@ -142,7 +142,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 		"status": {statusOutput{}, buildAlerts{}, incidentOutput{}, affectedOutput{}},
 		"show":   {showOutput{}, sizeOutput{}, runOutput{}, neighbour{}},
 		"log":    {logOutput{}, entryOutput{}}, "builds": {buildsOutput{}, buildOutput{}},
-		"accept": {changeOutput{}, change{}}, "report": {reportOutput{}}, "migrate": {migrateOutput{}}, "check": {checkOutput{}, segment.Damage{}},
+		"accept": {changeOutput{}, change{}}, "diff": {diffOutput{}, between{}}, "report": {reportOutput{}}, "migrate": {migrateOutput{}}, "check": {checkOutput{}, segment.Damage{}},
 	} {
 		for _, output := range outputs {
 			for _, f := range reflect.VisibleFields(reflect.TypeOf(output)) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -50,7 +51,15 @@ output. A file that is there is replaced, once the new one is whole.`,
 }
 
 // replace writes a file, or leaves the one that is there.
-func replace(name string, content []byte) (err error) {
+func replace(name string, content []byte) error {
+	return replaceBy(name, 0o644, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// replaceBy writes a file by write, or leaves the one that is there.
+func replaceBy(name string, mode os.FileMode, write func(io.Writer) error) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(name), ".segmentguard-*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
@@ -60,8 +69,7 @@ func replace(name string, content []byte) (err error) {
 			err = fmt.Errorf("writing %s: %w", name, joined(err, os.Remove(file.Name())))
 		}
 	}()
-	_, err = file.Write(content)
-	if err = joined(err, file.Chmod(0o644), file.Close()); err != nil {
+	if err = joined(write(file), file.Chmod(mode), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), name)

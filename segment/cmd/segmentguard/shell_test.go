@@ -22,7 +22,7 @@ import (
 // words has bash read a line, and returns the words of each of its commands.
 func words(t *testing.T, line string) (commands [][]string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "bash", "-c", `segmentguard() { printf '%s\0' "$@" end; }; jq() { cat; }; psql() { :; }; `+line).Output()
+	out, err := exec.CommandContext(t.Context(), "bash", "-c", `segmentguard() { printf '%s\0' "$@" end; }; jq() { cat; }; psql() { :; }; sed() { :; }; `+line).Output()
 	require.NoError(t, err, line)
 	var command []string
 	for word := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
