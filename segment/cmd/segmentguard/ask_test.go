@@ -198,7 +198,7 @@ func TestHostileNames(t *testing.T) {
 			requirePrintable(t, out+errs)
 		}
 	}
-	for _, args := range [][]string{{"status", "--limit", "0"}, {"log", "--limit", "0"}, {"builds"}, {"check", "--log"}, {"show", "site-x/\x1b[31m\nno\u202eone"}, {"log", "--run", "\x1b"}, {"\x1b[2J"}, {"status", "--build", "\n"}} {
+	for _, args := range [][]string{{"status", "--limit", "0"}, {"log", "--limit", "0"}, {"builds"}, {"check", "--log"}, {"show", "site-x/\x1b[31m\nno\u202eone"}, {"log", "--run", "\x1b"}, {"\x1b[2J"}, {"status", "--build", "\n"}, {"status", "--json", "--limit", "0"}, {"log", "--json", "--limit", "0"}, {"show", "--json", fleettest.Hostile[2].String()}} {
 		_, out, errs := d.run(args...)
 		requirePrintable(t, out+errs)
 	}

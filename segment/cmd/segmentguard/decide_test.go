@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/segmentguard/segmentguard/segment"
-	"github.com/segmentguard/segmentguard/segment/internal/fleettest"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
@@ -198,5 +197,6 @@ func TestGroupInAStore(t *testing.T) {
 	require.Contains(t, d.says(well, "forget", "--dry-run", "--group", "site-a", "--store", ""), "2 segments")
 	require.Contains(t, d.says(well, "forget", "--why", "x", "--store", "crm", "site-a/cars"), "1 segment")
 	require.Contains(t, d.says(well, "forget", "--dry-run", "--group", "site-a"), "3 segments")
-	require.NotEmpty(t, fleettest.Hostile)
+	require.Contains(t, d.says(well, "forget", "--why", "x", "--store", "", "site-a/wine"), "1 segment")
+	require.Contains(t, d.refuses("forget", "--why", "x", "site-a/wine"), "name it by --store crm", "it is there alone")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -137,12 +138,13 @@ func (a *app) showLog(ctx context.Context, f segment.LogFilter, limit int) error
 }
 
 func (a *app) readLog(ctx context.Context, f segment.LogFilter) (entries []segment.LogEntry, err error) {
-	stop := a.progress("Reading the log", func() int64 { return 0 })
-	defer stop()
+	var read atomic.Int64
+	defer a.progress("Reading the log", read.Load)()
 	for e, err := range a.ledger.Log(ctx, f) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the log: %w", err)
 		}
+		read.Add(1)
 		entries = append(entries, e)
 	}
 	return entries, nil

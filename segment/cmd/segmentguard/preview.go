@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -135,4 +136,14 @@ func (p *preview) KeepJobs(context.Context, []segment.Job) error { return errPre
 // Next implements segment.Ledger.
 func (p *preview) Next(context.Context, segment.Key) (segment.Start, error) {
 	return segment.Start{}, errPreview
+}
+
+// KeepPlan implements segment.Ledger.
+func (p *preview) KeepPlan(context.Context, segment.PlanRecord, iter.Seq[segment.PlanStep]) error {
+	return errPreview
+}
+
+// ChangeSteps implements segment.Ledger.
+func (p *preview) ChangeSteps(context.Context, string, []int, func(*segment.PlanStep) error) error {
+	return errPreview
 }

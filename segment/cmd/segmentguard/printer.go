@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/mattn/go-isatty"
 
@@ -59,8 +62,27 @@ func (p *printer) table(t *table.Table) { _, _ = io.WriteString(p, t.String(p.co
 // json prints one object.
 func (p *printer) json(v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		_, err = p.Write(append(b, '\n'))
+	if err != nil {
+		return err
 	}
+	_, err = io.WriteString(p, escaped(string(b))+"\n")
 	return err
+}
+
+// escaped writes what does not print, such as what turns the direction of text, the
+// other way that JSON knows. All of it is within strings.
+func escaped(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }

@@ -109,9 +109,24 @@ It exits with status 0 where all is well or done, 1 where segments are affected,
 		renameCommand, forgetCommand, importCommand, repairCommand,
 		checkCommand, migrateCommand,
 	} {
-		root.AddCommand(add(a))
+		cmd := add(a)
+		cmd.Args = pointing(cmd.Args)
+		root.AddCommand(cmd)
 	}
 	return root
+}
+
+// pointing adds where to read on to what is wrong with arguments.
+func pointing(args cobra.PositionalArgs) cobra.PositionalArgs {
+	if args == nil {
+		return cobra.ArbitraryArgs
+	}
+	return func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return fmt.Errorf("%w; see %s -h", err, cmd.CommandPath())
+		}
+		return nil
+	}
 }
 
 // Groups of commands in the help.

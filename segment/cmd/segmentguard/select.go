@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
 // A selection is what a command is about, as people say it.
@@ -62,7 +64,31 @@ func (s *selection) choose(ctx context.Context, a *app, args []string, f segment
 		return segment.Selection{Keys: keys}, err
 	}
 	keys, err := s.named(a, args)
+	if err == nil {
+		err = s.elsewhere(ctx, a.ledger, keys)
+	}
 	return segment.Selection{Keys: keys}, err
+}
+
+// mostLookedFor is of how many segments it is asked whether they are in another store.
+const mostLookedFor = 100
+
+// elsewhere returns an error where nobody named a store, and what is known of a segment
+// is of another one than that which nobody named.
+func (s *selection) elsewhere(ctx context.Context, l segment.Ledger, keys []segment.Key) error {
+	if s.stores() != nil || len(keys) > mostLookedFor {
+		return nil
+	}
+	for _, key := range keys {
+		state, known, err := fleet.State(ctx, l, key)
+		if err != nil {
+			return err
+		}
+		if known && state.Store != key.Store {
+			return fmt.Errorf("%s is known in the store %s: name it by --store %s", key, state.Store, text.Shell(state.Store))
+		}
+	}
+	return nil
 }
 
 // keys returns the segments themselves. Of a group they are those that a filter takes.
