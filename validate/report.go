@@ -24,6 +24,7 @@ type Report struct {
 	Excuse    *Excuse   `json:"excuse,omitempty"`     // what excuses the size; nil: nothing does, or need
 	Vouched   bool      `json:"vouched,omitempty"`    // another than the job itself said how many users there are
 	Policy    Policy    `json:"policy,omitzero"`
+	Delta     *Delta    `json:"delta,omitempty"` // what was changed; nil: the output is the whole segment
 	Findings  []Finding `json:"findings,omitempty"`
 
 	outcome outcome
@@ -103,6 +104,11 @@ func (r Report) String() string {
 		if !side.summary.IsZero() {
 			line(&b, side.name, side.summary.String())
 		}
+	}
+	if d := r.Delta; d != nil {
+		line(&b, "removed", d.Removed.String())
+		line(&b, "remaining", d.Remaining.String())
+		line(&b, "whole", d.Whole.String()+", before "+d.Last.String())
 	}
 	switch {
 	case r.SameUsers:
@@ -213,7 +219,7 @@ func (r *Report) where(losses []*Finding) string {
 	}
 	var where []string
 	for _, f := range losses {
-		if f.Kind == Short {
+		if f.Kind == Short && f.Step != changing.String() {
 			where = append(where, stages[stageNamed(f.Step)].doing)
 		}
 	}

@@ -34,6 +34,7 @@ var ledgerRules = []struct {
 	{"candidates", testCandidates},
 	{"plans", testPlans},
 	{"runs of a segment", testRuns},
+	{"submitted", testSubmitted},
 	{"rename", testRename},
 	{"import", testImport},
 	{"forget", testForget},

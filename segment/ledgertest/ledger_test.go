@@ -384,6 +384,13 @@ var badLedgers = []badLedgerOf{
 		}
 	}), "plans"},
 	{"forgets runs", "a job that stopped is healthy", showing(func(s *segment.SegmentState) { s.Runs.Times = nil }), "runs_of_a_segment"},
+	{"forgets what was submitted", "nobody settles it", showing(func(s *segment.SegmentState) { s.Submitted = nil }), "submitted"},
+	{"forgets until when", "nobody is told of a store that never answers", showing(func(s *segment.SegmentState) {
+		if s.Submitted != nil {
+			s.Submitted = new(*s.Submitted)
+			s.Submitted.Until = time.Time{}
+		}
+	}), "submitted"},
 	{"forgets the last good run", "a job that fails each night is healthy", showing(func(s *segment.SegmentState) { s.Runs.Good = time.Time{} }), "runs_of_a_segment"},
 	{"forgets who was unguarded", "sizes that nobody checked pass for checked ones", changed(func(_ segment.SegmentState, s *segment.SegmentState) {
 		for i := range s.Sizes {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -144,7 +145,7 @@ func testWrittenAtOnce(t *testing.T, l segment.Ledger) {
 	var kept, known sync.Map
 	for i := range 8 {
 		wg.Go(func() {
-			one := segment.PlanRecord{ID: t.Name() + "raced", Planned: segment.Decision{By: fmt.Sprint(i), Why: "w", At: start}, Steps: 4}
+			one := segment.PlanRecord{ID: t.Name() + "raced", Planned: segment.Decision{By: strconv.Itoa(i), Why: "w", At: start}, Steps: 4}
 			switch err := l.KeepPlan(t.Context(), one, slices.Values(diamond(t))); {
 			case err == nil:
 				kept.Store(i, err)
@@ -201,7 +202,8 @@ func testProgress(t *testing.T, l segment.PlanLedger) {
 		require.Equal(t, want, stepsOf(t, l, segment.StepFilter{Plan: p.ID})[1].Progress)
 		counts, err := l.CountSteps(t.Context(), p.ID)
 		require.NoError(t, err)
-		others := map[segment.StepState]int{segment.StepWaiting: 3}
+		others := make(map[segment.StepState]int)
+		others[segment.StepWaiting] = 3
 		others[want.State]++
 		require.Equal(t, others, counts)
 	}

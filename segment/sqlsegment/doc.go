@@ -121,8 +121,9 @@
 //   - segmentguard_segments has one row a segment and store: its state (the last sizes, the
 //     last record and what is live), packed, so that a sweep over a million
 //     segments reads a million rows and not thirty million; its alert, as JSON and in
-//     columns for queries of your own; and in columns its last size, what is live and
-//     its last run.
+//     columns for queries of your own; in columns its last size, what is live and
+//     its last run; and until when the store of a run that was submitted is to have
+//     answered.
 //   - segmentguard_incidents has one row an incident, as JSON and in columns: begun,
 //     ended, severity, level and its cause. Its members are counted from their own
 //     rows.

@@ -109,10 +109,10 @@ func superseded(ctx context.Context, s Conn, d ledgerDialect, newest string, r *
 func checkState(s segment.RunState) error {
 	switch s {
 	case segment.RunStarted, segment.RunPassed, segment.RunCommitted, segment.RunObserved, segment.RunRejected, segment.RunUnknown,
-		segment.RunOvertaken, segment.RunFailed:
+		segment.RunOvertaken, segment.RunFailed, segment.RunSubmitted:
 		return nil
 	}
-	return badInput("Record.State", string(s), `"started", "passed", "committed", "rejected", "observed", "unknown", "overtaken" or "failed"`)
+	return badInput("Record.State", string(s), `"started", "passed", "committed", "rejected", "observed", "unknown", "overtaken", "failed" or "submitted"`)
 }
 
 // checkSize refuses a size by which no later one could be judged.

@@ -380,7 +380,7 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	definition longblob NOT NULL, -- JSON
 	state      varbinary(16) NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
 	waits      bigint NOT NULL, -- for so many steps that are not done
-	run        longblob NOT NULL, -- this and those to ended: of the last attempt
+	run        longblob NOT NULL, -- this and those to ended are of the last one
 	attempt    bigint NOT NULL,
 	worker     longblob NOT NULL,
 	started    bigint,
@@ -390,6 +390,11 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	PRIMARY KEY (plan, number),
 	KEY segmentguard_steps_state (plan, state, number)
 ) ENGINE=InnoDB`, ""},
+	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments
+	ADD COLUMN submitted_until bigint,
+	ADD KEY segmentguard_segments_submitted (submitted_until, store, segment)`, "!segmentguard_segments.submitted_until"},
 	}},
 }
 

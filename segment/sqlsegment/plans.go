@@ -335,7 +335,7 @@ func (q *selection) among(column string, numbers []int) {
 func (p *planStore) count(ctx context.Context, plan string) (counts map[segment.StepState]int, err error) {
 	query := "SELECT state, count(*) FROM segmentguard_steps WHERE plan = ? GROUP BY state" + p.dialect.unlimited()
 	err = p.read(ctx, func(s Conn) error {
-		counts = map[segment.StepState]int{}
+		counts = make(map[segment.StepState]int)
 		return each(ctx, s, p.dialect.bind(query), []any{plan}, func(scan scanner) error {
 			var state segment.StepState
 			var n int

@@ -372,7 +372,7 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	definition text NOT NULL, -- JSON
 	state      text NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
 	waits      bigint NOT NULL, -- for so many steps that are not done
-	run        text NOT NULL, -- this and those to ended: of the last attempt
+	run        text NOT NULL, -- this and those to ended are of the last one
 	attempt    bigint NOT NULL,
 	worker     text NOT NULL,
 	started    timestamptz,
@@ -382,6 +382,10 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	PRIMARY KEY (plan, number)
 )`, ""},
 		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until timestamptz`, "!segmentguard_segments.submitted_until"},
+		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
 	}},
 }
 

@@ -145,7 +145,8 @@ func collectRows(d ledgerDialect, keys []segment.Key, query func(store string, t
 // A changedRow is a row whose state was changed, or whose log was.
 type changedRow struct {
 	row
-	state segment.SegmentState
+	state     segment.SegmentState
+	submitted bool // before
 }
 
 // changeRows calls change with the state of each row, and returns those in which
@@ -153,6 +154,7 @@ type changedRow struct {
 func changeRows(rows []row, change func(*segment.SegmentState) error) (changed []changedRow, err error) {
 	for i := range rows {
 		c := changedRow{state: rows[i].unpack()}
+		c.submitted = c.state.Submitted != nil
 		if err := change(&c.state); err != nil {
 			return nil, err
 		}
@@ -197,6 +199,9 @@ func saveRows(ctx context.Context, s Conn, d ledgerDialect, locked []row, change
 	if err := overwriteRows(ctx, s, d, keep); err != nil {
 		return err
 	}
+	if err := overwriteSubmitted(ctx, s, d, changed); err != nil {
+		return err
+	}
 	var gone []segment.Key
 	for _, r := range locked {
 		if drop[r.of] {
@@ -209,7 +214,7 @@ func saveRows(ctx context.Context, s Conn, d ledgerDialect, locked []row, change
 	return addToLog(ctx, s, d, log)
 }
 
-// savedColumns are all columns of segmentguard_segments but its key.
+// savedColumns are all columns of segmentguard_segments but its key and submitted_until.
 var savedColumns = slices.Concat([]string{"state"}, sizeColumns, alertColumns)
 
 // overwriteRows writes rows that are there already, as they were locked.
@@ -240,6 +245,30 @@ func overwriteState(ctx context.Context, s Conn, d ledgerDialect, c *changedRow)
 		_, err = s.Exec(ctx, d.bind(update), slices.Concat([]any{c.row.state}, sizeValues(d, &c.state), key)...)
 	}
 	return err
+}
+
+// overwriteSubmitted writes until when the stores of submitted runs are to answer, where
+// there is such a run, or was. It stands apart from savedColumns, which no state in a
+// schema of before version 11 needs more than.
+func overwriteSubmitted(ctx context.Context, s Conn, d ledgerDialect, changed []changedRow) error {
+	for i := range changed {
+		c := &changed[i]
+		if !c.submitted && c.state.Submitted == nil {
+			continue
+		}
+		key, err := keyValues(d, c.of)
+		if err != nil {
+			return err
+		}
+		var until any
+		if c.state.Submitted != nil {
+			until = d.time(c.state.Submitted.Until)
+		}
+		if _, err := s.Exec(ctx, d.bind("UPDATE segmentguard_segments SET submitted_until = ? WHERE store = ? AND segment = ?"), append([]any{until}, key...)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // values returns keyColumns and savedColumns.

@@ -17,7 +17,7 @@ import (
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 10
+const version = 11
 
 // A migration takes the schema to a version from the one before.
 type migration struct {
@@ -223,7 +223,7 @@ type usedTable struct {
 }
 
 var usedTables = []usedTable{
-	{"segmentguard_segments", append([]string{"store", "segment"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+	{"segmentguard_segments", append([]string{"store", "segment", "submitted_until"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 	{"segmentguard_log", strings.Split("id, "+logColumns, ", "), []string{"SELECT", "INSERT", "DELETE"}},
 	{"segmentguard_commits", append([]string{"store", "segment"}, commitColumns...), []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_numbers", []string{"number"}, []string{"SELECT", "UPDATE"}},

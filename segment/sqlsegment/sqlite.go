@@ -335,7 +335,7 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 	definition TEXT NOT NULL, -- JSON
 	state      TEXT NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
 	waits      INTEGER NOT NULL, -- for so many steps that are not done
-	run        TEXT NOT NULL, -- this and those to ended: of the last attempt
+	run        TEXT NOT NULL, -- this and those to ended are of the last one
 	attempt    INTEGER NOT NULL,
 	worker     TEXT NOT NULL,
 	started    INTEGER,
@@ -346,6 +346,10 @@ FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`,
 ) WITHOUT ROWID`, ""},
 		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
 	})},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until INTEGER`, "!segmentguard_segments.submitted_until"},
+		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
+	}},
 }
 
 // sqLiteSizes adds sizeColumns.
