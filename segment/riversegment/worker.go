@@ -126,10 +126,10 @@ func (a *attempt) run(ctx context.Context) error {
 	run.Staging = a.config.Ledger.Staging(tx)
 	commit := run.Staging.Commit
 	run.Staging.Commit = func(ctx context.Context) error {
-		err := a.end(ctx, tx, ledger)
-		if err == nil {
-			err = commit(ctx)
+		if err := a.end(ctx, tx, ledger); err != nil { // before the commit: nothing went live, and the guard is to know
+			return errors.Join(fmt.Errorf("%w: %w", segment.ErrOvertaken, err), run.Staging.Discard(ctx))
 		}
+		err := commit(ctx)
 		committed = err == nil
 		return err
 	}
