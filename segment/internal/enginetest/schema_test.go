@@ -475,7 +475,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(8), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(9), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
