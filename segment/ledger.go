@@ -53,6 +53,7 @@ type Recorder interface {
 // nothing: [Accept], [Suspect], [Import] and [Forget] work on any ledger.
 type Ledger interface { //nolint:interfacebloat // it stores all there is; what decides is made of it
 	Recorder
+	PlanLedger
 	// Next returns a number that is later than all that were returned before,
 	// also to other processes, and the segment's generation as it is now. It waits
 	// for no lock on the commit row.

@@ -80,7 +80,7 @@ func (m *Memory) CountSteps(ctx context.Context, plan string) (map[StepState]int
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	counts := map[StepState]int{}
+	counts := make(map[StepState]int)
 	if p := m.plans[plan]; p != nil {
 		for i := range p.steps {
 			counts[p.steps[i].Progress.State]++

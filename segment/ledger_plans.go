@@ -34,6 +34,13 @@ type PlanLedger interface {
 	ChangeSteps(ctx context.Context, plan string, numbers []int, change func(*PlanStep) error) error
 }
 
+// A TxLedger is what of a ledger works in the transaction of a job: what it keeps is
+// there for others when that is committed, and gone if it is rolled back.
+type TxLedger interface {
+	Recorder
+	PlanLedger
+}
+
 // A PlanRecord is what a ledger keeps of a plan of reruns beside its steps.
 type PlanRecord struct {
 	ID      string   `json:"id"`

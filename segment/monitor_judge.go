@@ -430,8 +430,10 @@ func (e *examination) unwatched() bool {
 }
 
 // freshly is how long a size stands for today: daily jobs do not run at just the
-// same time every day.
-const freshly = 20 * time.Hour
+// same time every day. Of hourly sweeps it keeps sizes that are five hours of the day
+// apart, so that all hours are known after 19 days, and the largest move between two is
+// more than half of a rhythm of day and night (four hours: just half): twice that is allowed.
+const freshly = 19 * time.Hour
 
 // A seenSize is the size of a segment that no run tells.
 type seenSize struct {

@@ -50,7 +50,7 @@ func TestOnlyUncertainRunsAreSettled(t *testing.T) {
 }
 
 // TestSizesAreKeptOnceADay: of a segment that a guard stands before, a sweep
-// keeps none; of others one every twenty hours.
+// keeps none; of others one every nineteen hours.
 func TestSizesAreKeptOnceADay(t *testing.T) {
 	f := newFleet(t)
 	f.runs(seg("guarded"), 1000, 1000)
@@ -65,12 +65,12 @@ func TestSizesAreKeptOnceADay(t *testing.T) {
 		return n
 	}
 	f.sweep()
-	f.now = f.now.Add(20*time.Hour - time.Microsecond)
+	f.now = f.now.Add(19*time.Hour - time.Microsecond)
 	f.sweep()
-	require.Equal(t, 1, kept("uploaded"), "not twenty hours later")
+	require.Equal(t, 1, kept("uploaded"), "not nineteen hours later")
 	f.now = f.now.Add(time.Microsecond)
 	f.sweep()
-	require.Equal(t, 2, kept("uploaded"), "twenty hours later")
+	require.Equal(t, 2, kept("uploaded"), "nineteen hours later")
 	f.now = f.now.AddDate(0, 0, 3)
 	f.sweep()
 	require.Equal(t, 3, kept("uploaded"))

@@ -47,7 +47,7 @@ var global = sync.OnceValues(func() (*Validator, error) { return New(Config{}) }
 // Check judges out by p. err is nil if and only if the check ran to completion
 // and out passed; otherwise it is an *Error. The report is valid either way.
 func Check(ctx context.Context, p Policy, out Output) (Report, error) {
-	return globally(ctx, p, out, (*Validator).Check)
+	return globally().run(ctx, "check output", false, &p, &out)
 }
 
 // Admit judges, before anything is written, what is known of an output by then:
@@ -55,15 +55,17 @@ func Check(ctx context.Context, p Policy, out Output) (Report, error) {
 // must not be measured. It is a gate for stores without staging, never a
 // substitute for Check.
 func Admit(ctx context.Context, p Policy, out Output) (Report, error) {
-	return globally(ctx, p, out, (*Validator).Admit)
+	return globally().run(ctx, "admit output", true, &p, &out)
 }
 
-func globally(ctx context.Context, p Policy, out Output, check func(*Validator, context.Context, Policy, Output) (Report, error)) (Report, error) {
+// globally returns the validator that reports to the global providers. Handing it
+// pointers, and no method to call, saves copying a report and all that it is of.
+func globally() *Validator {
 	v, err := global()
 	if err != nil { // the outcome must not depend on telemetry, so judge without it
-		v = &Validator{}
+		return &Validator{}
 	}
-	return check(v, ctx, p, out)
+	return v
 }
 
 // Check does what the package's Check does, with v's telemetry.

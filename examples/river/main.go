@@ -118,12 +118,12 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, o
 }
 
 func summary(steps []state) string {
-	in := make(map[rerun.StepState]int)
+	in := make(map[segment.StepState]int)
 	for _, s := range steps {
 		in[s.State]++
 	}
-	return fmt.Sprintf("%d done, %d running, %d waiting, %d failed, %d blocked", in[rerun.StepDone], in[rerun.StepRunning],
-		in[rerun.StepWaiting], in[rerun.StepFailed], in[rerun.StepBlocked])
+	return fmt.Sprintf("%d done, %d running, %d waiting, %d failed, %d blocked", in[segment.StepDone], in[segment.StepRunning],
+		in[segment.StepWaiting], in[segment.StepFailed], in[segment.StepCancelled])
 }
 
 func table(out io.Writer, steps []state) error {

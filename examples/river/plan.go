@@ -188,7 +188,7 @@ func finish(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], step s
 type state struct {
 	Number         int
 	Job            string
-	State          rerun.StepState
+	State          segment.StepState
 	Attempt        int
 	Worker         string // the last one that tried
 	Started, Ended time.Time
@@ -214,14 +214,14 @@ func outcome(steps []state) (o rerun.Outcome, ended bool) {
 	for _, s := range steps {
 		result := rerun.Result{JobID: s.Job, Started: s.Started, Ended: s.Ended}
 		switch s.State {
-		case rerun.StepDone:
+		case segment.StepDone:
 			o.Done = append(o.Done, result)
-		case rerun.StepFailed:
+		case segment.StepFailed:
 			result.Err = errors.New(s.Error)
 			o.Failed = append(o.Failed, result)
-		case rerun.StepBlocked:
+		case segment.StepCancelled:
 			o.Blocked = append(o.Blocked, rerun.Blocked{JobID: s.Job, By: s.BlockedBy})
-		case rerun.StepWaiting, rerun.StepRunning:
+		case segment.StepWaiting, segment.StepRunning:
 			fallthrough
 		default: // a state that a newer view may have is not an end
 			o.NeverStarted = append(o.NeverStarted, s.Job)

@@ -60,7 +60,7 @@ func TestKilled(t *testing.T) {
 	steps := finished(t, pool, id)
 	by := map[string]int{}
 	for _, s := range steps {
-		require.Equal(t, rerun.StepDone, s.State, s)
+		require.Equal(t, segment.StepDone, s.State, s)
 		by[s.Worker]++
 		if s.Job == victim.ID {
 			require.Greater(t, s.Attempt, 1)
@@ -215,15 +215,15 @@ func TestFailures(t *testing.T) {
 	tests := []struct {
 		name   string
 		first  func(*attempt) error
-		then   rerun.StepState
+		then   segment.StepState
 		reason string
 	}{
-		{"proven", func(a *attempt) error { return a.stores(validate.Count(5), nil) }, rerun.StepFailed, "it would store 5 again"},
-		{"unverified", func(a *attempt) error { return a.stores(validate.Unknown(), errors.New("out of reach")) }, rerun.StepDone, "the next time it may be read back"},
-		{"undecided", func(a *attempt) error { return a.stores(validate.Estimate(9, 0.1), nil) }, rerun.StepDone, "the estimate may be closer the next time"},
-		{"broken", func(*attempt) error { return errors.New("broken") }, rerun.StepDone, "nothing is proven"},
-		{"panics", func(*attempt) error { panic("a bug") }, rerun.StepDone, "nothing is proven"},
-		{"forgets", func(*attempt) error { return nil }, rerun.StepDone, "what did not commit is not done"},
+		{"proven", func(a *attempt) error { return a.stores(validate.Count(5), nil) }, segment.StepFailed, "it would store 5 again"},
+		{"unverified", func(a *attempt) error { return a.stores(validate.Unknown(), errors.New("out of reach")) }, segment.StepDone, "the next time it may be read back"},
+		{"undecided", func(a *attempt) error { return a.stores(validate.Estimate(9, 0.1), nil) }, segment.StepDone, "the estimate may be closer the next time"},
+		{"broken", func(*attempt) error { return errors.New("broken") }, segment.StepDone, "nothing is proven"},
+		{"panics", func(*attempt) error { panic("a bug") }, segment.StepDone, "nothing is proven"},
+		{"forgets", func(*attempt) error { return nil }, segment.StepDone, "what did not commit is not done"},
 	}
 	first := map[string]func(*attempt) error{}
 	var jobs []segment.Job
@@ -246,14 +246,14 @@ func TestFailures(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			got, after := by[test.name], by["after "+test.name]
 			require.Equal(t, test.then, got.State, test.reason)
-			if test.then == rerun.StepDone {
+			if test.then == segment.StepDone {
 				require.Equal(t, 2, got.Attempt)
-				require.Equal(t, rerun.StepDone, after.State)
+				require.Equal(t, segment.StepDone, after.State)
 				return
 			}
 			require.Equal(t, 1, got.Attempt)
 			require.Contains(t, got.Error, "site-a/proven-0: stored 5 of 10 users")
-			require.Equal(t, rerun.StepBlocked, after.State)
+			require.Equal(t, segment.StepCancelled, after.State)
 			require.Equal(t, test.name, after.BlockedBy)
 			require.Zero(t, insertions(t, pool, id, after.Number))
 		})
@@ -284,13 +284,13 @@ func TestRetried(t *testing.T) {
 		}
 		return a.stores(validate.Count(10), nil)
 	})
-	require.Equal(t, rerun.StepBlocked, finished(t, pool, id)[1].State)
+	require.Equal(t, segment.StepCancelled, finished(t, pool, id)[1].State)
 	client, err := inserter(pool)
 	require.NoError(t, err)
 	_, err = client.JobRetry(t.Context(), int64(ask(t, pool, "SELECT river_job FROM rerun_step WHERE plan = $1 AND number = 1", id)))
 	require.NoError(t, err)
 	for _, s := range finished(t, pool, id) {
-		require.Equal(t, rerun.StepDone, s.State)
+		require.Equal(t, segment.StepDone, s.State)
 		require.Empty(t, s.Error)
 		require.Equal(t, 1, insertions(t, pool, id, s.Number))
 	}
@@ -343,7 +343,7 @@ func TestTakenOver(t *testing.T) {
 				put("available", "0")
 			}
 			for _, s := range finished(t, pool, id) {
-				require.Equal(t, rerun.StepDone, s.State)
+				require.Equal(t, segment.StepDone, s.State)
 				require.Equal(t, 1, insertions(t, pool, id, s.Number))
 			}
 			rows, err := pool.Query(t.Context(), "SELECT step || ' ' || attempt FROM effect ORDER BY 1")

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/segment/rerun"
@@ -162,20 +163,20 @@ func planLead(p *Plan) (string, fleet.Tone) {
 }
 
 func (s *source) stepRows(p *Plan) []stepRow {
-	states := map[string]rerun.StepState{}
+	states := map[string]segment.StepState{}
 	results := map[string]rerun.Result{}
 	by := map[string]string{}
 	for _, r := range p.Outcome.Done {
-		states[r.JobID], results[r.JobID] = rerun.StepDone, r
+		states[r.JobID], results[r.JobID] = segment.StepDone, r
 	}
 	for _, r := range p.Outcome.Failed {
-		states[r.JobID], results[r.JobID] = rerun.StepFailed, r
+		states[r.JobID], results[r.JobID] = segment.StepFailed, r
 	}
 	for _, b := range p.Outcome.Blocked {
-		states[b.JobID], by[b.JobID] = rerun.StepBlocked, b.By
+		states[b.JobID], by[b.JobID] = segment.StepCancelled, b.By
 	}
 	for _, id := range p.Running {
-		states[id] = rerun.StepRunning
+		states[id] = segment.StepRunning
 	}
 	numbers := make(map[string]int, len(p.Plan.Steps))
 	rows := make([]stepRow, len(p.Plan.Steps))
@@ -219,17 +220,17 @@ func after(step *rerun.Step, numbers map[string]int) (list string) {
 	return list
 }
 
-func badgeOfStep(state rerun.StepState) fleet.Badge {
+func badgeOfStep(state segment.StepState) fleet.Badge {
 	switch state {
-	case rerun.StepDone:
+	case segment.StepDone:
 		return fleet.Badge{Text: "done", Tone: fleet.Fine}
-	case rerun.StepFailed:
+	case segment.StepFailed, segment.StepUnverified:
 		return fleet.Badge{Text: "failed", Tone: fleet.Bad}
-	case rerun.StepBlocked:
+	case segment.StepCancelled:
 		return fleet.Badge{Text: "blocked", Tone: fleet.Warned}
-	case rerun.StepRunning:
+	case segment.StepRunning:
 		return fleet.Badge{Text: "running", Tone: fleet.Guarded}
-	case rerun.StepWaiting:
+	case segment.StepWaiting:
 	}
 	return fleet.Badge{Text: "waiting", Tone: fleet.Unknown}
 }

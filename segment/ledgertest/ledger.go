@@ -66,6 +66,8 @@ var ledgerRules = []struct {
 	{"sweeps", testSweeps},
 	{"jobs", testJobs},
 	{"tools, cancelled", testToolsCancelled},
+	{"plan written at once", testWrittenAtOnce},
+	{"steps changed at once", testStepsChangedAtOnce},
 	{"stores", testStores},
 	{"commit row of a store", testRowOfStore},
 	{"segments of stores", testSegmentsOfStores},
@@ -75,12 +77,13 @@ var ledgerRules = []struct {
 }
 
 // TestLedger checks that a segment.Ledger does what its interface promises, one
-// subtest a rule, those of TestRecorder among them. Each takes segments of its
+// subtest a rule, those of TestRecorder and TestPlanLedger among them. Each takes segments of its
 // own, as ledgers may share a database; open is called for each, and closes what
 // it opened when its test ends.
 func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 	t.Helper()
 	t.Run("recorder", func(t *testing.T) { TestRecorder(t, func(t *testing.T) segment.Recorder { return open(t) }) })
+	t.Run("plans of reruns", func(t *testing.T) { TestPlanLedger(t, func(t *testing.T) segment.PlanLedger { return open(t) }) })
 	for _, rule := range ledgerRules {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}

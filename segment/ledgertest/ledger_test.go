@@ -51,6 +51,7 @@ type badLedger struct {
 	changeMutes    func(*memory, func([]segment.Mute) ([]segment.Mute, error)) error
 
 	tools badTools
+	plans badPlans
 }
 
 var background = context.Background()
@@ -683,7 +684,7 @@ const badLedgerVariable = "SEGMENTGUARD_TEST_BAD_LEDGER"
 // suite that fails, fails the test it is in.
 func TestBadLedger(t *testing.T) {
 	if name := os.Getenv(badLedgerVariable); name != "" {
-		for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
+		for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools, badForPlans) {
 			if b.name == name {
 				ledgertest.TestLedger(t, func(*testing.T) segment.Ledger {
 					fresh := *b.ledger
@@ -695,7 +696,7 @@ func TestBadLedger(t *testing.T) {
 		return
 	}
 	failed := map[string]bool{}
-	for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
+	for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools, badForPlans) {
 		t.Run(b.name, func(t *testing.T) {
 			requireBroken(t, failed, "TestBadLedger", badLedgerVariable+"="+b.name, b.broken, b.reason)
 		})

@@ -38,11 +38,14 @@
 // store that keeps a user once, such as a set, takes [KeepsOnce], alone and together with
 // others.
 //
+// A fault that stands for weeks ([Fault.Standing]) shows what a job's rule lets through
+// that learns by itself.
+//
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged
 // ([Store.Stage]) or holds generations in place ([Store.InPlace]), read back,
-// publish and discard. Its ledger is empty, as on a segment's first run: a job
-// cannot pass because of its earlier sizes.
+// publish and discard. Its ledger is empty, as on a segment's first run, unless a
+// fault stands: a job cannot pass because of its earlier sizes.
 //
 // A store that can neither stage its output nor mark it as belonging to an
 // attempt cannot protect the live segment, and no test can show that it does.

@@ -2,6 +2,7 @@ package segmenttest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ type Fault struct {
 	// older is how an attempt ends that a newer one overtook. Where there is none,
 	// none does.
 	older []outcome
+
+	nights int // that it stands; 0: it is there once, on the first run of all
 }
 
 // String returns the name of the fault, as the package exports it.
@@ -35,8 +38,22 @@ func (f Fault) With(others ...Fault) Fault {
 			set:   slices.Concat(f.set, other.set),
 			want:  slices.Concat(f.want, other.want),
 			older: slices.Concat(f.older, other.older),
+
+			nights: max(f.nights, other.nights),
 		}
 	}
+	return f
+}
+
+// Standing returns the fault as one that stands for so many nights. The job runs on ten
+// nights before, healthy, so that it has a history, then on each night with the fault,
+// and must fail on all of them, and at last without it: the repair must pass. It shows
+// what a rule lets through that learns by itself (Policy.Relearn), or widens with time:
+//
+//	segmenttest.TestJob(t, job, segmenttest.ModelFindsHalf.Standing(21))
+func (f Fault) Standing(nights int) Fault {
+	f.name, f.nights = fmt.Sprintf("%s.Standing(%d)", f.name, nights), nights
+	f.why += fmt.Sprintf(" So it is on %d nights, and then repaired.", nights)
 	return f
 }
 

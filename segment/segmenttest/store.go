@@ -42,8 +42,12 @@ func (s *Store) Config() segment.GuardConfig {
 // Run returns what a queue would tell the job: its ID, Attempt, Build and Job. The
 // job sets what it measures, and the callbacks.
 func (s *Store) Run() segment.Run {
+	id := "monday"
+	if s.world.night > 0 {
+		id = "night-" + strconv.Itoa(s.world.night)
+	}
 	return segment.Run{
-		ID: "monday", Attempt: s.attempt, Build: "v1",
+		ID: id, Attempt: s.attempt, Build: "v1",
 		Job: segment.Copy(segment.ID{SiteGroup: "site-b", Name: "cars"}, segment.ID{SiteGroup: "site-a", Name: "cars"}),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // try runs the job in a world with the fault, and says what is wrong with how it
@@ -12,6 +13,8 @@ func try(ctx context.Context, job Job, f Fault) (problem string) {
 	switch {
 	case len(f.set) == 0 && len(f.older) == 0:
 		return "the zero Fault breaks nothing: take one that this package exports"
+	case f.nights != 0:
+		return tryNights(ctx, job, f)
 	case len(f.older) > 0:
 		return tryOvertaken(ctx, job, f)
 	}
@@ -25,6 +28,37 @@ func attempt(ctx context.Context, job Job, s *Store, want []outcome) (problem st
 	err := job(ctx, s)
 	l.after, l.right = s.world.look()
 	return judge(want, err, &l)
+}
+
+// calmNights are those before a fault that stands: more than a week, so that the history
+// has each day of it.
+const calmNights = 10
+
+// tryNights runs the job night after night: healthy, then with the fault, and at last
+// repaired.
+func tryNights(ctx context.Context, job Job, f Fault) (problem string) {
+	if f.nights < 0 || len(f.older) > 0 {
+		return "it cannot stand: take 1 night or more, and a fault without an older attempt"
+	}
+	w := newWorld(f)
+	broken, well := w.flaws, flaws{users: w.users, once: w.once}
+	for night := range calmNights + f.nights + 1 {
+		var want []outcome
+		said := "healthy, before the fault"
+		switch w.flaws = well; {
+		case night >= calmNights+f.nights:
+			said = "repaired, after the fault"
+		case night >= calmNights:
+			w.flaws, want = broken, f.want
+			said = fmt.Sprintf("on night %d of the fault", night-calmNights+1)
+		}
+		w.night, w.ago = night+1, time.Now().Add(-time.Hour)
+		if problem := attempt(ctx, job, w.store(1), want); problem != "" {
+			return said + ": " + problem
+		}
+		time.Sleep(24 * time.Hour)
+	}
+	return ""
 }
 
 // tryOvertaken runs the job and, while it is writing, once more from begin to

@@ -18,6 +18,7 @@ type world struct {
 	source []string // the users of the source
 	ledger *segment.Memory
 	ago    time.Time // before the job began
+	night  int       // of a fault that stands, from 1 on; 0: there is one run
 
 	mu          sync.Mutex
 	generations map[string]*generation // what the destination holds, by stamp

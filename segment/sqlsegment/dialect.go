@@ -127,6 +127,9 @@ type language interface { //nolint:interfacebloat // one method for each thing t
 	after(store, segment string) (condition string, args []any)
 	// latest has a query see what others committed since the transaction began.
 	latest(query string) string
+	// forUpdate has a query lock the rows that it yields, so that whoever would change them
+	// waits until the transaction ends.
+	forUpdate(query string) string
 	// unlimited ends a query that has no LIMIT.
 	unlimited() string
 	// overwrite ends an INSERT whose rows take the place of those that are there.

@@ -244,15 +244,16 @@ func (p *printed) named(ctx context.Context, other *printed, users []difference.
 // that are to be found.
 func (p *printed) find(ctx context.Context, among string, byID map[string]*Differing, times map[difference.Key]int64, stored bool) error {
 	err := each(ctx, p.conn, p.dialect.find(&p.users, p.formula, p.column, among), p.users.Args, func(scan scanner) error {
-		var id string
+		var bytes []byte // of a text
 		var k difference.Key
 		var count int64
-		if err := scan(&id, &k.A, &k.B, &count); err != nil {
+		if err := scan(&bytes, &k.A, &k.B, &count); err != nil {
 			return err
 		}
 		if _, asked := times[k]; !asked {
 			return nil // the same A by chance
 		}
+		id := string(bytes)
 		d := byID[id]
 		if d == nil {
 			d = &Differing{ID: id}

@@ -108,10 +108,10 @@ func saveIfSame(ctx context.Context, s Conn, d ledgerDialect, keys []segment.Key
 
 // Tx returns the ledger in the transaction of a job: what it records is there for
 // others when tx is committed, and gone if it is rolled back.
-func (l *Ledger) Tx(tx *sql.Tx) segment.Recorder { return l.TxOver(overTx(tx)) }
+func (l *Ledger) Tx(tx *sql.Tx) segment.TxLedger { return l.TxOver(overTx(tx)) }
 
 // TxOver does as Tx does, over a transaction that is none of database/sql's.
-func (l *Ledger) TxOver(tx Tx) segment.Recorder { return &txRecorder{tx, l} }
+func (l *Ledger) TxOver(tx Tx) segment.TxLedger { return &txRecorder{tx, l} }
 
 type txRecorder struct {
 	tx     Tx

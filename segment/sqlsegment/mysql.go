@@ -134,6 +134,13 @@ var mySQLMigrations = []migration{
 	ADD COLUMN alert_job_kind longblob,
 	ADD COLUMN alert_build varbinary(1024),
 	ADD COLUMN alert longblob,
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at bigint,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run varbinary(1024),
+	ADD COLUMN last_state varbinary(64),
+	ADD COLUMN last_at bigint,
 	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
 	DROP PRIMARY KEY,
 	ADD PRIMARY KEY (store, segment),
@@ -146,6 +153,13 @@ var mySQLMigrations = []migration{
 	store            varbinary(255) NOT NULL DEFAULT '',
 	segment          varbinary(1024) NOT NULL,
 	state            longblob NOT NULL,
+	size_users       bigint, -- this and those to size_at: the last size that others are judged by
+	size_read        bigint,
+	size_at          bigint,
+	live_users       bigint, -- NULL: not known
+	last_run         varbinary(1024), -- this and those to last_at: what was recorded last
+	last_state       varbinary(64),
+	last_at          bigint,
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
@@ -227,6 +241,7 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
 	}},
 	{version: 6, move: moveToIncidents, statements: []statement{
+		{mySQLSizes, "!segmentguard_segments.size_users"},
 		{`ALTER TABLE segmentguard_segments
 	MODIFY COLUMN alert_kind varbinary(64),
 	MODIFY COLUMN alert_severity varbinary(64),
@@ -340,12 +355,58 @@ var mySQLMigrations = []migration{
 	PRIMARY KEY (at, store)
 ) ENGINE=InnoDB`, ""},
 	}},
+	{version: 10, move: moveSizes, statements: []statement{
+		{mySQLSizes, "!segmentguard_segments.size_users"},
+		{`CREATE OR REPLACE VIEW segmentguard_sizes AS
+SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(store USING utf8mb4) AS store, size_users AS users, size_read AS read_users,
+	TIMESTAMPADD(MICROSECOND, size_at, '1970-01-01 00:00:00.000000') AS at, live_users, CONVERT(last_run USING utf8mb4) AS run, CONVERT(last_state USING utf8mb4) AS state,
+	TIMESTAMPADD(MICROSECOND, last_at, '1970-01-01 00:00:00.000000') AS recorded
+FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_plans (
+	plan    varbinary(255) PRIMARY KEY, -- its ID
+	at      bigint NOT NULL, -- this and those to why: when it was planned (microseconds since 1970, UTC), by whom and why
+	by_whom longblob NOT NULL,
+	why     longblob NOT NULL,
+	steps   bigint NOT NULL, -- how many it has
+	rest    longblob, -- JSON of what could not be ordered; NULL: nothing
+	token   varbinary(64) NOT NULL, -- of whoever wrote it
+	KEY segmentguard_plans_at (at, plan)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_steps (
+	plan       varbinary(255),
+	number     bigint, -- its place in the plan, from 1
+	segment    varbinary(1024) NOT NULL, -- that it makes again
+	kind       longblob NOT NULL, -- of its job
+	definition longblob NOT NULL, -- JSON
+	state      varbinary(16) NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      bigint NOT NULL, -- for so many steps that are not done
+	run        longblob NOT NULL, -- this and those to ended are of the last one
+	attempt    bigint NOT NULL,
+	worker     longblob NOT NULL,
+	started    bigint,
+	ended      bigint,
+	error      longblob NOT NULL, -- why it is not done
+	blocker    bigint NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number),
+	KEY segmentguard_steps_state (plan, state, number)
+) ENGINE=InnoDB`, ""},
+	}},
 	{version: 11, statements: []statement{
 		{`ALTER TABLE segmentguard_segments
 	ADD COLUMN submitted_until bigint,
 	ADD KEY segmentguard_segments_submitted (submitted_until, store, segment)`, "!segmentguard_segments.submitted_until"},
 	}},
 }
+
+// mySQLSizes adds sizeColumns.
+const mySQLSizes = `ALTER TABLE segmentguard_segments
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at bigint,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run varbinary(1024),
+	ADD COLUMN last_state varbinary(64),
+	ADD COLUMN last_at bigint`
 
 const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS
 SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(alert_site_group USING utf8mb4) AS site_group, CONVERT(store USING utf8mb4) AS store, CONVERT(alert_severity USING utf8mb4) AS severity, CONVERT(alert_kind USING utf8mb4) AS kind, CONVERT(alert_level USING utf8mb4) AS level,
@@ -394,6 +455,8 @@ func (mySQL) latest(query string) string { return query + " FOR UPDATE" }
 func (mySQL) after(store, segment string) (string, []any) {
 	return "(store > ? OR store = ? AND segment > ?)", []any{store, store, segment}
 }
+
+func (mySQL) forUpdate(query string) string { return query + " FOR UPDATE" }
 
 func (mySQL) unlimited() string { return noLimit }
 

@@ -231,3 +231,24 @@ func ahead[T any](ctx context.Context, from any, limit int, read func(ctx contex
 		}
 	}
 }
+
+// inTurn yields pages as ahead does, and reads each only when it is wanted: a transaction
+// does one thing at a time.
+func inTurn[T any](ctx context.Context, from any, limit int, read func(ctx context.Context, from any, n int) ([]T, error), key func(*T) any) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		for left, more := limit, true; more; {
+			n := pageSize
+			if limit > 0 {
+				n = min(n, left)
+			}
+			page, err := read(ctx, from, n)
+			left -= len(page)
+			if more = err == nil && len(page) == n && (limit == 0 || left > 0); more {
+				from = key(&page[n-1])
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}

@@ -148,12 +148,26 @@ var postgreSQLMigrations = []migration{
 	ADD COLUMN alert_site_group text COLLATE "C",
 	ADD COLUMN alert_job_kind text,
 	ADD COLUMN alert_build text COLLATE "C",
-	ADD COLUMN alert json`, "segmentguard_segments.packed"},
+	ADD COLUMN alert json,
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at timestamptz,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run text COLLATE "C",
+	ADD COLUMN last_state text,
+	ADD COLUMN last_at timestamptz`, "segmentguard_segments.packed"},
 		{postgreSQLStores, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	store            text COLLATE "C" NOT NULL DEFAULT '',
 	segment          text COLLATE "C",
 	state            bytea NOT NULL,
+	size_users       bigint, -- this and those to size_at: the last size that others are judged by
+	size_read        bigint,
+	size_at          timestamptz,
+	live_users       bigint, -- NULL: not known
+	last_run         text COLLATE "C", -- this and those to last_at: what was recorded last
+	last_state       text,
+	last_at          timestamptz,
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
@@ -231,6 +245,7 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
 	}},
 	{version: 6, move: moveToIncidents, statements: []statement{
+		{postgreSQLSizes, "!segmentguard_segments.size_users"},
 		{postgreSQLStores, "!segmentguard_segments.store"},
 		{`DROP INDEX segmentguard_segments_affected`, "!segmentguard_segments.store"},
 		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected`, "!segmentguard_segments.store"},
@@ -334,11 +349,55 @@ var postgreSQLMigrations = []migration{
 )`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 10, move: moveSizes, statements: []statement{
+		{postgreSQLSizes, "!segmentguard_segments.size_users"},
+		{`CREATE OR REPLACE VIEW segmentguard_sizes AS
+SELECT segment, store, size_users AS users, size_read AS read_users, size_at AS at, live_users, last_run AS run, last_state AS state, last_at AS recorded
+FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`, ""},
+		{`CREATE TABLE segmentguard_plans (
+	plan    text COLLATE "C" PRIMARY KEY, -- its ID
+	at      timestamptz NOT NULL, -- this and those to why: when it was planned, by whom and why
+	by_whom text NOT NULL,
+	why     text NOT NULL,
+	steps   bigint NOT NULL, -- how many it has
+	rest    text, -- JSON of what could not be ordered; NULL: nothing
+	token   text NOT NULL -- of whoever wrote it
+)`, ""},
+		{`CREATE INDEX segmentguard_plans_at ON segmentguard_plans (at, plan)`, ""},
+		{`CREATE TABLE segmentguard_steps (
+	plan       text COLLATE "C",
+	number     bigint, -- its place in the plan, from 1
+	segment    text COLLATE "C" NOT NULL, -- that it makes again
+	kind       text NOT NULL, -- of its job
+	definition text NOT NULL, -- JSON
+	state      text NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      bigint NOT NULL, -- for so many steps that are not done
+	run        text NOT NULL, -- this and those to ended are of the last one
+	attempt    bigint NOT NULL,
+	worker     text NOT NULL,
+	started    timestamptz,
+	ended      timestamptz,
+	error      text NOT NULL, -- why it is not done
+	blocker    bigint NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number)
+)`, ""},
+		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	}},
 	{version: 11, statements: []statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until timestamptz`, "!segmentguard_segments.submitted_until"},
 		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
 	}},
 }
+
+// postgreSQLSizes adds sizeColumns.
+const postgreSQLSizes = `ALTER TABLE segmentguard_segments
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at timestamptz,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run text COLLATE "C",
+	ADD COLUMN last_state text,
+	ADD COLUMN last_at timestamptz`
 
 // postgreSQLStores makes the store a part of the key.
 const postgreSQLStores = `ALTER TABLE segmentguard_segments
@@ -386,6 +445,8 @@ func (postgreSQL) latest(query string) string { return query }
 func (postgreSQL) after(store, segment string) (string, []any) {
 	return "(store, segment) > (?, ?)", []any{store, segment}
 }
+
+func (postgreSQL) forUpdate(query string) string { return query + " FOR UPDATE" }
 
 func (postgreSQL) unlimited() string { return "" }
 

@@ -215,7 +215,7 @@ func saveRows(ctx context.Context, s Conn, d ledgerDialect, locked []row, change
 }
 
 // savedColumns are all columns of segmentguard_segments but its key and submitted_until.
-var savedColumns = append([]string{"state"}, alertColumns...)
+var savedColumns = slices.Concat([]string{"state"}, sizeColumns, alertColumns)
 
 // overwriteRows writes rows that are there already, as they were locked.
 func overwriteRows(ctx context.Context, s Conn, d ledgerDialect, rows []changedRow) error {
@@ -241,7 +241,8 @@ func overwriteRows(ctx context.Context, s Conn, d ledgerDialect, rows []changedR
 func overwriteState(ctx context.Context, s Conn, d ledgerDialect, c *changedRow) error {
 	key, err := keyValues(d, c.of)
 	if err == nil {
-		_, err = s.Exec(ctx, d.bind("UPDATE segmentguard_segments SET state = ? WHERE store = ? AND segment = ?"), append([]any{c.row.state}, key...)...)
+		update := "UPDATE segmentguard_segments SET state = ?, " + strings.Join(sizeColumns, " = ?, ") + " = ? WHERE store = ? AND segment = ?"
+		_, err = s.Exec(ctx, d.bind(update), slices.Concat([]any{c.row.state}, sizeValues(d, &c.state), key)...)
 	}
 	return err
 }
@@ -277,7 +278,7 @@ func (r *changedRow) values(d ledgerDialect) ([]any, error) {
 		return nil, err
 	}
 	alert, err := alertValues(d, &r.state, r.alert)
-	return slices.Concat(key, []any{r.row.state}, alert), err
+	return slices.Concat(key, []any{r.row.state}, sizeValues(d, &r.state), alert), err
 }
 
 // deleteRows deletes the rows of some segments.

@@ -312,16 +312,68 @@ var sqLiteMigrations = []migration{
 ) WITHOUT ROWID`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 10, move: moveSizes, statements: slices.Concat(sqLiteSizes, []statement{
+		{`CREATE VIEW segmentguard_sizes AS
+SELECT segment, store, size_users AS users, size_read AS read_users, strftime('%Y-%m-%d %H:%M:%f', size_at / 1e6, 'unixepoch') AS at, live_users,
+	last_run AS run, last_state AS state, strftime('%Y-%m-%d %H:%M:%f', last_at / 1e6, 'unixepoch') AS recorded
+FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`, ""},
+		{`CREATE TABLE segmentguard_plans (
+	plan    TEXT PRIMARY KEY, -- its ID
+	at      INTEGER NOT NULL, -- this and those to why: when it was planned, by whom and why
+	by_whom TEXT NOT NULL,
+	why     TEXT NOT NULL,
+	steps   INTEGER NOT NULL, -- how many it has
+	rest    TEXT, -- JSON of what could not be ordered; NULL: nothing
+	token   TEXT NOT NULL -- of whoever wrote it
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_plans_at ON segmentguard_plans (at, plan)`, ""},
+		{`CREATE TABLE segmentguard_steps (
+	plan       TEXT NOT NULL,
+	number     INTEGER NOT NULL, -- its place in the plan, from 1
+	segment    TEXT NOT NULL, -- that it makes again
+	kind       TEXT NOT NULL, -- of its job
+	definition TEXT NOT NULL, -- JSON
+	state      TEXT NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      INTEGER NOT NULL, -- for so many steps that are not done
+	run        TEXT NOT NULL, -- this and those to ended are of the last one
+	attempt    INTEGER NOT NULL,
+	worker     TEXT NOT NULL,
+	started    INTEGER,
+	ended      INTEGER,
+	error      TEXT NOT NULL, -- why it is not done
+	blocker    INTEGER NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number)
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	})},
 	{version: 11, statements: []statement{
 		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until INTEGER`, "!segmentguard_segments.submitted_until"},
 		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
 	}},
 }
 
+// sqLiteSizes adds sizeColumns.
+var sqLiteSizes = []statement{
+	{`ALTER TABLE segmentguard_segments ADD COLUMN size_users INTEGER`, "!segmentguard_segments.size_users"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN size_read INTEGER`, "!segmentguard_segments.size_read"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN size_at INTEGER`, "!segmentguard_segments.size_at"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN live_users INTEGER`, "!segmentguard_segments.live_users"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN last_run TEXT`, "!segmentguard_segments.last_run"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN last_state TEXT`, "!segmentguard_segments.last_state"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN last_at INTEGER`, "!segmentguard_segments.last_at"},
+}
+
 const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	store            TEXT NOT NULL DEFAULT '',
 	segment          TEXT NOT NULL,
 	state            BLOB NOT NULL,
+	size_users       INTEGER, -- this and those to size_at: the last size that others are judged by
+	size_read        INTEGER,
+	size_at          INTEGER,
+	live_users       INTEGER, -- NULL: not known
+	last_run         TEXT, -- this and those to last_at: what was recorded last
+	last_state       TEXT,
+	last_at          INTEGER,
 	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
 	alert_open       INTEGER NOT NULL DEFAULT 0,
 	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
@@ -361,7 +413,7 @@ FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`
 
 // sqLiteStores makes the store a part of the key of segmentguard_segments.
 func sqLiteStores(only string) []statement {
-	return append(sqLiteRebuild("segmentguard_segments", sqLiteSegments, savedColumns, only),
+	return append(sqLiteRebuild("segmentguard_segments", sqLiteSegments, append([]string{"state"}, alertColumns...), only),
 		statement{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected = TRUE`, only},
 		statement{`CREATE INDEX segmentguard_segments_segment ON segmentguard_segments (segment)`, only},
 	)
@@ -400,6 +452,9 @@ func (sqLite) latest(query string) string { return query }
 func (sqLite) after(store, segment string) (string, []any) {
 	return "(store, segment) > (?, ?)", []any{store, segment}
 }
+
+// forUpdate leaves a query as it is: there is one writer at a time.
+func (sqLite) forUpdate(query string) string { return query }
 
 func (sqLite) unlimited() string { return "" }
 

@@ -55,8 +55,8 @@ func TestPlantedBugs(t *testing.T) {
 		}, "TestVanishedClient"},
 		{plantedtest.Bug{
 			Name: "a record that is tried again lost its lease's token", File: "sqlsegment/ledger.go",
-			Code: "return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) })))",
-			Bug: `return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s session) error {
+			Code: "return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s Conn) error { return record(ctx, s, l.dialect, r) })))",
+			Bug: `return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s Conn) error {
 		again := r
 		r.Hold = segment.Hold{}
 		return record(ctx, s, l.dialect, again)

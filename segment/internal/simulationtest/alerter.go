@@ -170,6 +170,9 @@ func (w *world) unsure(id segment.ID) bool {
 			return true
 		}
 	}
+	if p := w.plan.weeks; p != nil && w.learned(id, p.users) {
+		return true
+	}
 	return w.writesLive(id) || w.misled(id) || !w.ended[id].IsZero()
 }
 

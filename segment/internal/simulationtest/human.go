@@ -112,7 +112,7 @@ func (w *world) excused(id segment.ID, live map[string]int64) bool {
 // verified reports whether a size may be in a baseline: a sweep keeps what it sees of
 // a segment that was forgotten, as of one without a guard.
 func (w *world) verified(id segment.ID, s *validate.Size) bool {
-	return s.Users >= 10_000 && s.Users < 10_200 || w.accepted[acceptedSize{id, s.Users}] || w.forgotten[id] && s.Unguarded
+	return s.Users >= 10_000 && s.Users < 10_200 || w.accepted[acceptedSize{id, s.Users}] || w.forgotten[id] && s.Unguarded || w.learned(id, s.Users)
 }
 
 // misled reports whether a human accepted a size that is none of a good run, by which

@@ -32,6 +32,8 @@ type jobPlan struct {
 	users   int64         // that it writes
 	retry   time.Duration
 	faults  map[int]fault
+	unseen  bool // nothing but the history says how many users there should be
+	night   int  // in a world of weeks
 }
 
 // A plan is all that a world is made of, but for the order of its steps.
@@ -40,6 +42,8 @@ type plan struct {
 	jobs   []jobPlan
 	sweeps []sweepPlan
 	humans []humanPlan
+	weeks  *weeks        // nil: a world of hours
+	rest   time.Duration // when nothing begins any more
 }
 
 type sweepPlan struct {
@@ -55,6 +59,9 @@ var skews = []time.Duration{0, 0, 0, -20 * time.Minute, 15 * time.Minute, 2 * ti
 
 // newPlan makes a world of a seed: mostly healthy runs that meet, and a few faults.
 func newPlan(seed uint64) plan {
+	if p := newWeeks(seed); p != nil {
+		return *p
+	}
 	p := largePlan(seed)
 	p.thin()
 	p.addMore()
@@ -106,7 +113,7 @@ func (p *plan) thin() {
 // largePlan makes a world of a seed as all were once: see TestSeedsThatFailed.
 func largePlan(seed uint64) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
-	p := plan{seed: seed}
+	p := plan{seed: seed, rest: active}
 	equal := r.IntN(3) == 0 // sizes that are all the same hide faults
 	calm := r.IntN(4) == 0  // a world without faults
 	for s := range 1 + r.IntN(2) {
@@ -157,6 +164,9 @@ func (p *plan) faulty() bool {
 // smaller returns plans with one thing less.
 func (p *plan) smaller() (plans []plan) {
 	for i := range p.jobs {
+		if p.weeks != nil { // without some of its runs it is another fault
+			break
+		}
 		less := *p
 		less.jobs = slices.Delete(slices.Clone(p.jobs), i, i+1)
 		plans = append(plans, less)
@@ -177,7 +187,7 @@ func (p *plan) smaller() (plans []plan) {
 		plans = append(plans, less)
 	}
 	for i, j := range p.jobs {
-		if len(j.faults) == 0 && j.users == j.right && j.skew == 0 {
+		if len(j.faults) == 0 && (j.users == j.right || p.weeks != nil) && j.skew == 0 {
 			continue
 		}
 		for _, simpler := range []func(*jobPlan){
@@ -185,7 +195,9 @@ func (p *plan) smaller() (plans []plan) {
 		} {
 			less := *p
 			less.jobs = slices.Clone(p.jobs)
-			simpler(&less.jobs[i])
+			if simpler(&less.jobs[i]); p.weeks != nil {
+				less.jobs[i].users = j.users
+			}
 			plans = append(plans, less)
 		}
 	}
@@ -245,6 +257,9 @@ func someOrder(p plan, breaks func(plan) bool) (uint64, bool) {
 func (p *plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "order %d\n", p.seed)
+	if p.weeks != nil {
+		fmt.Fprintf(&b, "weeks: %+v\n", *p.weeks)
+	}
 	for i, j := range p.jobs {
 		fmt.Fprintf(&b, "job%d of %s, %s, at %v for %v, counted in %v, clock %v: %d of %d users; %v\n", i, j.segment, j.way, j.start.Round(time.Second), j.takes.Round(time.Second), j.counts.Round(time.Second), j.skew, j.users, j.right, j.faults)
 	}

@@ -36,6 +36,12 @@ var planted = []struct {
 	{"a member without its incident", "alert_deliver.go", "if s.Alert.Incident != \"\" && s.Alert.Pending() {", "if false {", 4000},
 	{"members are told though their incident was not", "alert_deliver.go", "err != nil { // without it, its members would ring", "false {", 4000},
 	{"what was told is not written down", "alert_deliver.go", "		if told {\n", "		if false {\n", 200},
+	{"a deep fall is relearned", "../validate/level.go", "float64(size.Users) < deepest*good", "good < 0", 4000},
+	{"what is just below a limit is relearned", "../validate/level.go", "caps.under(size.Users) || caps.under(size.Read)", "caps.under(0)", 4000},
+	{"a member of an incident is relearned", "guard_apart.go", "r.state.Alert.Incident != \"\" || ", "", 4000},
+	{"what was made from an affected one is relearned", "guard_apart.go", " || s.Alert.Open != nil ||", " ||", 4000},
+	{"of what is relearned nobody is told", "../validate/level.go", "f.Severity, f.Explains = Warn, vouched", "f.Severity, f.Explains = Warn, true", 4000},
+	{"the level before does not pass", "../validate/level.go", "band.Low <= s.lower && s.upper <= band.High {\n			return", "band.Low < 0 {\n			return", 4000},
 	{"a mark is lowered", "alert_state.go", "	s.Marks = append(s.Marks, is)\n", "	s.Marks = []Mark{is}\n", 4000},
 }
 

@@ -41,6 +41,17 @@
 //	members are told though their incident was not          4000 (647)
 //	what was told is not written down                        200 (1)
 //	a mark is lowered                                       4000 (12)
+//	a deep fall is relearned                                4000 (416)
+//	what is just below a limit is relearned                 4000 (263)
+//	a member of an incident is relearned                    4000 (405)
+//	what was made from an affected one is relearned         4000 (1155)
+//	of what is relearned nobody is told                     4000 (437)
+//	the level before does not pass                          4000 (340)
+//
+// One world in fifty is of weeks: a fault stands for eight to eleven nights, while
+// nothing but the history says how many users there should be, and is then repaired.
+// Under Relearn only a fall by a third that nothing explains may go live, on its
+// eighth day, and must, as must the repair; whatever else goes live was accepted.
 //
 // People are processes, too: they accept what an alert is about, suspect and import
 // sizes, and forget segments. They excuse only what they decided.

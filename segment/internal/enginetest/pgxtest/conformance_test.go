@@ -1,6 +1,7 @@
 package pgxtest_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +40,13 @@ func conforms(t *testing.T, pool *pgxpool.Pool) {
 			tx, err := pool.Begin(t.Context())
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = tx.Rollback(t.Context()) })
+			return l.Tx(tx)
+		})
+		ledgertest.TestPlanLedger(t, func(t *testing.T) segment.PlanLedger {
+			t.Helper()
+			tx, err := pool.Begin(t.Context())
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
 			return l.Tx(tx)
 		})
 	})

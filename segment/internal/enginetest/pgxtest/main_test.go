@@ -2,6 +2,8 @@ package pgxtest_test
 
 import (
 	"context"
+	"flag"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,7 +16,19 @@ import (
 	"github.com/segmentguard/segmentguard/segment/pgxsegment"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m, nil) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if _, err := examples(); servertest.MaySkip(err) { // which an example cannot do itself
+		fmt.Println("no examples:", err)
+		if err := flag.Set("test.skip", "^Example"); err != nil {
+			panic(err)
+		}
+	}
+	enginetest.Main(m, nil)
+}
+
+// examples starts the PostgreSQL of the examples.
+var examples = servertest.Shared(func() (*servertest.Server, error) { return servertest.StartPostgreSQL() })
 
 // modes are the ways in which pgx runs a query.
 var modes = []pgx.QueryExecMode{

@@ -23,7 +23,7 @@ func StartPgBouncer(postgreSQL *Server, connections int) (*Server, error) {
 	}
 	settings, users := filepath.Join(s.Folder, "pgbouncer.ini"), filepath.Join(s.Folder, "users.txt")
 	err = errors.Join(
-		os.WriteFile(users, []byte(`"postgres" ""`), 0o644), //nolint:gosec // for who runs it
+		os.WriteFile(users, []byte(`"postgres" ""`), 0o644),
 		os.WriteFile(settings, fmt.Appendf(nil, `[databases]
 * = host=%s
 [pgbouncer]
@@ -34,7 +34,7 @@ auth_type = trust
 auth_file = %s
 pool_mode = transaction
 default_pool_size = %d
-`, postgreSQL.Folder, s.Folder, users, connections), 0o644), //nolint:gosec // for who runs it
+`, postgreSQL.Folder, s.Folder, users, connections), 0o644),
 	)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

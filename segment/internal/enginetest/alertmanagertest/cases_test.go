@@ -1,4 +1,4 @@
-package enginetest_test
+package alertmanagertest_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package enginetest_test
+package alertmanagertest_test
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func TestAlertmanager(t *testing.T) {
 // The route is one that Alertmanager's own tool finds right, and pages arrive where
 // pages are read.
 func TestAlertmanagerRoute(t *testing.T) {
-	const file = "../../alertmanager/alertmanager.yml"
+	const file = "../../../alertmanager/alertmanager.yml"
 	tool, err := servertest.Find("amtool", "prometheus-alertmanager")
 	servertest.Require(t, err)
 	out, err := exec.CommandContext(t.Context(), tool, "check-config", file).CombinedOutput()
