@@ -35,12 +35,13 @@ func TestWeek(t *testing.T) {
 		segments, before, rare = n, 28, 500
 	}
 	w := newWeek(t, segments, before+7)
-	w.rare = rare
+	w.rare, w.dip = rare, history+before+1
 	w.days(before)
 	w.post.sent, w.from = nil, w.now.Add(1)
 	w.days(7)
 	w.toldOnce()
 	w.report()
+	require.Contains(t, w.overs(), "its size was right on two days", "how long that takes is held by some")
 }
 
 // A week is segments with their real sizes, and those who look after them.
@@ -53,6 +54,7 @@ type week struct {
 	members []ID
 	sizes   map[ID][]int64       // one a day, from 30 days before it begins
 	today   int                  // of the sizes
+	dip     int                  // the day on which three sources halve that are all right again the day after
 	rare    int                  // of one segment in so many something happens on a day
 	bad     map[ID]time.Time     // when it was last found that something is wrong with it
 	lost    map[ID]int64         // what its next run repairs
@@ -147,6 +149,9 @@ func (w *week) daily(i int, id ID) {
 			w.sizes[id][day] /= 2
 		}
 		users = w.sizes[id][w.today]
+	}
+	if w.today == w.dip && i%20 == 4 && i < 60 { // for this day alone
+		users /= 2
 	}
 	if !guarded(i) {
 		w.store[id] = users
@@ -309,6 +314,15 @@ func (w *week) logOf(action Action) map[ID]int {
 		}
 	}
 	return found
+}
+
+// overs returns what the log says of what is over.
+func (w *week) overs() (texts []string) {
+	for e, err := range w.ledger.Log(w.t.Context(), LogFilter{Since: w.from, Action: ActionOver}) {
+		require.NoError(w.t, err)
+		texts = append(texts, e.Text)
+	}
+	return texts
 }
 
 // report says how many notifications there were.

@@ -77,11 +77,7 @@ func (s *source) planPage(ctx context.Context, q url.Values) (any, error) {
 
 func (s *source) plan(ctx context.Context, name string, from int) (*planView, error) {
 	v := &planView{common: s.common("Reruns", "plan")}
-	v.Commands = []command{
-		s.commands.of("orders the jobs that must run again", "", "plan"),
-		s.commands.of("hands them to the workers", "", "run"),
-		s.commands.of("says how far they are", "", "progress"),
-	}
+	v.Commands = []command{s.commands.of("orders the jobs that must run again", "", "plan")}
 	var plans []Plan
 	if s.config.Plans != nil {
 		var err error
@@ -105,6 +101,10 @@ func (s *source) plan(ctx context.Context, name string, from int) (*planView, er
 		return nil, notFound("plan", name)
 	}
 	s.planned(v, &plans[found], from)
+	v.Commands = append(v.Commands,
+		s.commands.of("hands them to the workers, or what of them failed", plans[found].Name, "run"),
+		s.commands.of("says how far they are", plans[found].Name, "progress"),
+	)
 	return v, nil
 }
 

@@ -63,7 +63,7 @@ func NewLedger(p *pgxpool.Pool) (*Ledger, error) {
 
 // Tx returns the ledger in the transaction of a job: what it records is there for
 // others when t is committed, and gone if it is rolled back.
-func (l *Ledger) Tx(t pgx.Tx) segment.Recorder { return l.TxOver(overTx(t)) }
+func (l *Ledger) Tx(t pgx.Tx) segment.TxLedger { return l.TxOver(overTx(t)) }
 
 // Staging returns how the output of a job in t, a transaction in the ledger's database,
 // goes live: the size is recorded with the data, or not at all.

@@ -49,35 +49,45 @@ func file(ctx context.Context, path string) iter.Seq2[[][]byte, error] {
 // lines yields the lines of r, in pages.
 func lines(ctx context.Context, r io.Reader) iter.Seq2[[][]byte, error] {
 	return func(yield func([][]byte, error) bool) {
-		text, err := plain(r)
-		if err != nil {
+		err := eachPage(ctx, r, func(ids [][]byte) bool { return yield(ids, nil) })
+		if err != nil && !errors.Is(err, errLeft) {
 			yield(nil, err)
-			return
 		}
-		p := page{ids: make([][]byte, 0, pageIDs)}
-		for number := int64(1); err == nil; number++ {
-			var line []byte
-			line, err = text.ReadSlice('\n')
-			if err == nil || errors.Is(err, io.EOF) && len(line) > 0 {
-				if wrong := p.add(line); wrong != nil {
-					yield(nil, fmt.Errorf("line %d: %w", number, wrong))
-					return
-				}
-			}
-			if errors.Is(err, bufio.ErrBufferFull) {
-				err = fmt.Errorf("line %d is longer than %d bytes; want one id a line", number, longestID)
-			}
-			if full := len(p.ids) == pageIDs; full && err == nil {
-				if err = ctx.Err(); err == nil && !yield(p.take(), nil) {
-					return
-				}
+	}
+}
+
+// errLeft says that nobody wants more pages.
+var errLeft = errors.New("left")
+
+func eachPage(ctx context.Context, r io.Reader, yield func([][]byte) bool) error {
+	text, err := plain(r)
+	if err != nil {
+		return err
+	}
+	p := page{ids: make([][]byte, 0, pageIDs)}
+	for number := int64(1); ; number++ {
+		line, err := text.ReadSlice('\n')
+		last := errors.Is(err, io.EOF)
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			return fmt.Errorf("line %d is longer than %d bytes; want one id a line", number, longestID)
+		case err != nil && !last:
+			return err
+		case len(line) > 0:
+			if err := p.add(line); err != nil {
+				return fmt.Errorf("line %d: %w", number, err)
 			}
 		}
-		if len(p.ids) > 0 && errors.Is(err, io.EOF) && !yield(p.take(), nil) {
-			return
+		if len(p.ids) == pageIDs || last && len(p.ids) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !yield(p.take()) {
+				return errLeft
+			}
 		}
-		if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			yield(nil, err)
+		if last {
+			return nil
 		}
 	}
 }

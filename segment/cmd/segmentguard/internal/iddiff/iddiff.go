@@ -5,6 +5,7 @@ package iddiff
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -143,7 +144,7 @@ func write(ctx context.Context, out *bufio.Writer, s *Side, d *validate.Differen
 func line(out *bufio.Writer, mark byte, id []byte) error {
 	for _, b := range id {
 		if b == '\n' || b == '\r' {
-			return fmt.Errorf("an id holds a line break, and cannot be written as a line")
+			return errors.New("an id holds a line break, and cannot be written as a line")
 		}
 	}
 	_ = out.WriteByte(mark)
@@ -154,10 +155,10 @@ func line(out *bufio.Writer, mark byte, id []byte) error {
 // agree holds what was written against what is known: a side that changes between two
 // looks would make a file that repairs nothing.
 func agree(d *validate.Difference, missing, foreign int64) error {
-	fewest, most := d.Missing()
-	fewestForeign, mostForeign := d.Foreign()
-	if !d.Exact() || missing == most && missing == fewest && foreign == mostForeign && foreign == fewestForeign {
+	_, were := d.Missing()
+	_, wereForeign := d.Foreign()
+	if !d.Exact() || missing == were && foreign == wereForeign {
 		return nil
 	}
-	return fmt.Errorf("a side changed while it was read: %d ids were missing and %d foreign, of which %d and %d were found again", most, mostForeign, missing, foreign)
+	return fmt.Errorf("a side changed while it was read: %d ids were missing and %d foreign, of which %d and %d were found again", were, wereForeign, missing, foreign)
 }
