@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,8 @@ func (a *Alert) say(found string) {
 // was. A level that was accepted, or became normal by itself, was not, unless the source
 // vouched for it.
 func lastRight(sizes []validate.Size, meant func(*validate.Size) bool) *validate.Size {
-	for i := len(sizes) - 1; i >= 0; i-- {
-		if size := sizes[i]; (size.Level != validate.LevelNew || size.Vouched) && meant(&size) {
+	for _, size := range slices.Backward(sizes) {
+		if (size.Level != validate.LevelNew || size.Vouched) && meant(&size) {
 			return &size
 		}
 	}
