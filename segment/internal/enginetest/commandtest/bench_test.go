@@ -16,6 +16,7 @@ import (
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -51,6 +52,8 @@ func BenchmarkOnCall(b *testing.B) {
 		{"log", "--build", "9"},
 		{"log", broken},
 		{"builds"},
+		{"plan"},
+		{"progress"},
 		{"accept", "--dry-run", broken},
 		{"accept", "--dry-run", "--group", monthID(0).SiteGroup},
 		{"mute", "--dry-run", "--until", "+1h", "--group", monthID(0).SiteGroup},
@@ -121,6 +124,11 @@ func fillMonth(b *testing.B, d enginetest.Database, l *sqlsegment.Ledger) {
 		jobs = append(jobs, segment.Copy(id, segment.ID{SiteGroup: "source", Name: id.Name}))
 	}
 	require.NoError(b, l.KeepJobs(ctx, jobs))
+	hurt, err := segment.AffectedByAlerts(ctx, l)
+	require.NoError(b, err)
+	plan, err := rerun.New(jobs, hurt)
+	require.NoError(b, err)
+	require.NoError(b, rerun.Keep(ctx, l, "night", plan, segment.Decision{By: "mira", Why: "the night", At: now}))
 	require.NoError(b, l.KeepSweep(ctx, segment.SweepNumbers{At: now.Add(time.Hour), Complete: true, Segments: *benchSegments, Healthy: *benchSegments - *benchAffected, Affected: *benchAffected}))
 	_, err = db.ExecContext(ctx, "ANALYZE")
 	require.NoError(b, err)
