@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -30,15 +29,11 @@ const (
 // segments and 15,000 runs a night for a month, of which 2,000 are affected, and prints
 // how long each command takes from its start to its end, the median of five.
 func BenchmarkOnCall(b *testing.B) {
-	program := filepath.Join(b.TempDir(), "segmentguard")
-	build := exec.CommandContext(b.Context(), "go", "build", "-o", program, ".")
-	build.Dir = "../../../cmd/segmentguard"
-	out, err := build.CombinedOutput()
-	require.NoError(b, err, string(out))
+	program := buildCommand(b)
 	d := enginetest.PostgreSQL.New(b)
 	h := d.History(b)
 	fillMonth(b, h)
-	_, err = d.Open(b).ExecContext(b.Context(), "ANALYZE")
+	_, err := d.Open(b).ExecContext(b.Context(), "ANALYZE")
 	require.NoError(b, err)
 	for name, args := range map[string][]string{
 		"version":                     {"--version"},
@@ -101,7 +96,13 @@ func fillMonth(b *testing.B, h *sqlsegment.Ledger) {
 				}
 				s.Record(r)
 				r.Report = &good
-				s.Log = append(s.Log, segment.LogEntry{Segment: s.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &r})
+				for _, state := range []segment.RunState{segment.RunStarted, segment.RunPassed, segment.RunCommitted} { // as a guard records them
+					is := r
+					if is.State = state; state == segment.RunStarted {
+						is.Report = nil
+					}
+					s.Log = append(s.Log, segment.LogEntry{Segment: s.Segment, At: r.At, Action: segment.ActionRecorded, RunID: r.RunID, Record: &is})
+				}
 			}
 			if i < hurtSegments {
 				hurt(s, i, now)
