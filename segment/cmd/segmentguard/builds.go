@@ -155,7 +155,7 @@ func (a *app) lastStates(ctx context.Context, f segment.LogFilter) (map[attemptK
 }
 
 func (b *buildOutput) add(r lastState) {
-	if r.state == segment.RunStarted || r.state == segment.RunPassed || r.state == segment.RunOvertaken {
+	if r.state == segment.RunStarted || r.state == segment.RunPassed || r.state == segment.RunOvertaken || r.state == segment.RunSubmitted {
 		return // on its way, or in another one's favour
 	}
 	b.Runs++
