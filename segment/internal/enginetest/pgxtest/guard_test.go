@@ -255,6 +255,28 @@ func TestRejected(t *testing.T) {
 	require.NoError(t, staging.Discard(t.Context()), "the server has rolled it back")
 	require.NoError(t, staging.Discard(t.Context()), "once more")
 	require.Error(t, staging.Commit(t.Context()))
+
+	tx, err = s.pool.Begin(t.Context())
+	require.NoError(t, err)
+	staging = s.ledger.Staging(tx)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.NoError(t, staging.Discard(t.Context()), "it has ended already")
+	require.ErrorIs(t, staging.Commit(t.Context()), pgx.ErrTxClosed)
+}
+
+// A commit row that cannot be read is named, with its column.
+func TestDamagedCommitRow(t *testing.T) {
+	t.Parallel()
+	dsn := direct(t)
+	for _, m := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec} {
+		s := newStore(t, open(t, dsn, m, 4))
+		require.NoError(t, s.run(t.Context(), name(m), 50))
+		exec(t, s.pool, "UPDATE segmentguard_commits SET since = 'infinity'")
+		err := s.run(t.Context(), "next", 50)
+		require.ErrorIs(t, err, validate.Unverified)
+		require.ErrorContains(t, err, `damaged: table segmentguard_commits, row "site-b/cars", column since`)
+		exec(t, s.pool, "TRUNCATE segmentguard_segments, segmentguard_log, segmentguard_commits")
+	}
 }
 
 // What is recorded behind a savepoint goes with it: a nested transaction is no place
