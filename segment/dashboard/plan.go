@@ -78,11 +78,7 @@ func (s *source) planPage(ctx context.Context, q url.Values) (any, error) {
 
 func (s *source) plan(ctx context.Context, name string, from int) (*planView, error) {
 	v := &planView{common: s.common("Reruns", "plan")}
-	v.Commands = []command{
-		s.commands.of("orders the jobs that must run again", "", "plan"),
-		s.commands.of("hands them to the workers", "", "run"),
-		s.commands.of("says how far they are", "", "progress"),
-	}
+	v.Commands = []command{s.commands.of("orders the jobs that must run again", "", "plan")}
 	const listed = 20
 	p, err := s.findPlan(ctx, name)
 	if err != nil {
@@ -100,6 +96,10 @@ func (s *source) plan(ctx context.Context, name string, from int) (*planView, er
 			v.Others = append(v.Others, planLink{text.Visible(other.ID), s.links.plan(other.ID, 0), s.stamp(other.Planned.At)})
 		}
 	}
+	v.Commands = append(v.Commands,
+		s.commands.of("hands them to the workers, or what of them failed", p.ID, "run"),
+		s.commands.of("says how far they are", p.ID, "progress"),
+	)
 	return v, s.planned(ctx, v, p, from)
 }
 

@@ -91,6 +91,7 @@ func (s *store) requireLive(t *testing.T, id string) {
 // Two runs that overlap in their own transactions, at each level and in each order: at
 // least one goes live, nobody is told, and what is live is of the last that did.
 func TestTwoRuns(t *testing.T) {
+	t.Parallel()
 	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
 		t.Run(string(level), func(t *testing.T) {
 			s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 8))
@@ -160,6 +161,7 @@ func (s *store) meet(t *testing.T, order string, n int, first ...chan struct{}) 
 // A guard and its ledger share a small pool with jobs that hold all of it: nobody waits
 // for ever, and who waited is told what to do.
 func TestSmallPool(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	var held []pgx.Tx
 	for range 4 {
@@ -181,6 +183,7 @@ func TestSmallPool(t *testing.T) {
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
 	require.Zero(t, s.pool.Stat().AcquiredConns())
+	s.newGuard(t, 0)
 	require.NoError(t, s.run(t.Context(), "next", 50))
 	s.requireLive(t, "next")
 }
@@ -188,6 +191,7 @@ func TestSmallPool(t *testing.T) {
 // Eight jobs at once share a pool of four with their ledger, which records in their
 // transactions. Every other one loses a user.
 func TestJobsOnASmallPool(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	exec(t, s.pool, "CREATE TABLE many (segment int, id int)")
 	var jobs sync.WaitGroup
@@ -231,6 +235,7 @@ func (s *store) one(ctx context.Context, i int) error {
 // What was rejected leaves no trace in the store, and a record; so does a run whose
 // context ends in the middle, by which pgx closes the connection.
 func TestRejected(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	require.NoError(t, s.run(t.Context(), "good", 50))
 	require.ErrorIs(t, s.run(t.Context(), "cut", 49), validate.Short)
@@ -255,6 +260,7 @@ func TestRejected(t *testing.T) {
 // What is recorded behind a savepoint goes with it: a nested transaction is no place
 // for a record that must stay, as the documentation says.
 func TestSavepoints(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	tx, err := s.pool.Begin(t.Context())
 	require.NoError(t, err)
