@@ -71,7 +71,7 @@ func New(c Config) (*Reruns, error) {
 
 // StepArgs are the arguments of a step's River job. The rest is in the ledger.
 type StepArgs struct {
-	Plan   string `json:"plan" river:"unique"`
+	Plan   string `json:"plan"   river:"unique"`
 	Number int    `json:"number" river:"unique"`
 	Job    string `json:"job"` // its ID, for people
 	// Bounds are the priorities from which on steps of the plan have River's 1, 2 and 3.
