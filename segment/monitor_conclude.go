@@ -27,8 +27,7 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	w.findDamage()
 	asked := w.askAgain(ctx)
 	w.findLimits()
-	elsewhere, unread := w.elsewhere(ctx)
-	w.traceUpstream(elsewhere)
+	unread := w.traceUpstream(ctx)
 	return join(others, unread, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
 }
 
@@ -174,7 +173,11 @@ func (w *sweeper) elsewhere(ctx context.Context) (map[ID]*found, error) {
 
 // traceUpstream finds, for each finding, the affected segment farthest upstream
 // that the segment was made from and that may explain it, in this store or elsewhere.
-func (w *sweeper) traceUpstream(elsewhere map[ID]*found) {
+func (w *sweeper) traceUpstream(ctx context.Context) error {
+	if len(w.findings) == 0 {
+		return nil
+	}
+	elsewhere, err := w.elsewhere(ctx)
 	for id, f := range w.findings {
 		seen := map[ID]bool{id: true}
 		for at := id; ; {
@@ -185,6 +188,7 @@ func (w *sweeper) traceUpstream(elsewhere map[ID]*found) {
 			seen[up.segment], at, f.upstream = true, up.segment, up
 		}
 	}
+	return err
 }
 
 func (w *sweeper) upstream(id ID, f *found, seen map[ID]bool, elsewhere map[ID]*found) *found {
