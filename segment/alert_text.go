@@ -37,12 +37,12 @@ func (a *Alert) say(found string) {
 	a.Text = b.String()
 }
 
-// lastRight returns the last of some sizes that was verified and may be meant; nil: none
-// was. A level that was accepted, or became normal by itself, was not, unless the source
+// lastRight returns the last of some sizes that was verified, other than of so many users;
+// nil: none was. A level that was accepted, or became normal by itself, was not, unless the source
 // vouched for it.
-func lastRight(sizes []validate.Size, meant func(*validate.Size) bool) *validate.Size {
+func lastRight(sizes []validate.Size, than int64) *validate.Size {
 	for _, size := range slices.Backward(sizes) {
-		if (size.Level != validate.LevelNew || size.Vouched) && meant(&size) {
+		if (size.Level != validate.LevelNew || size.Vouched) && size.Users != than {
 			return &size
 		}
 	}

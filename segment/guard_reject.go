@@ -269,7 +269,7 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 		a.Size = new(record.Size())
 	}
 	if n := len(r.state.Sizes); n > 0 {
-		a.Good = lastRight(r.state.Sizes, func(*validate.Size) bool { return true })
+		a.Good = lastRight(r.state.Sizes, -1)
 		a.Users = max(a.Users, r.state.Sizes[n-1].Users)
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {

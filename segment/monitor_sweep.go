@@ -124,7 +124,7 @@ func (c *SegmentFinding) alert(at time.Time, counter string, rule *Rule, job Job
 		Upstream: c.Upstream,
 		Missing:  c.missing,
 	}
-	a.Good = lastRight(c.Sizes, func(size *validate.Size) bool { return size.Users != c.Report.Stored.Users() }) // the last run may have brought what was found
+	a.Good = lastRight(c.Sizes, c.Report.Stored.Users()) // the last run may have brought what was found
 	if counts(c.Report.Stored) {
 		a.Size = &validate.Size{Users: c.Report.Stored.Users(), At: at, Counter: counter}
 		a.Level = levelOf(c.Users, c.Report.Stored.Users())
