@@ -107,7 +107,7 @@ type Alert struct {
 	Told      time.Time       `json:"told,omitzero"`  // when an alerter was first told of it; zero: this is the first time
 	Users     int64           `json:"users"`          // at stake: as many as the segment should hold
 	Size      *validate.Size  `json:"size,omitempty"` // what was counted, which Accept accepts; nil: it was not counted as a number
-	Good      *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
+	Good      *validate.Size  `json:"good,omitempty"` // the last size that was verified, not only accepted; nil: not known
 	Report    validate.Report `json:"report,omitzero"`
 	Missing   bool            `json:"missing,omitempty"` // the store's listing lacks the segment
 
@@ -226,6 +226,9 @@ func (a *Alert) bySweep() bool { return a.RunID == "" }
 
 // atStake returns how many users a segment should hold, by its report.
 func atStake(r *validate.Report) int64 {
+	if d := r.Delta; d != nil {
+		return max(d.Last.Users(), d.Whole.Users(), r.Band.Previous)
+	}
 	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
 }
 

@@ -55,6 +55,12 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		lease := r.lease
 		context.AfterFunc(ctx, lease.end)
 	}
+	if r.run.Delta != nil {
+		var now SegmentState
+		if err := join(r.read(ctx, r.key(), &now), r.beside(&now)); err != nil {
+			return err
+		}
+	}
 	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
 		if r.start, err = r.guard.config.Ledger.Next(ctx, r.key()); err != nil {
 			return err

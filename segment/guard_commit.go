@@ -22,9 +22,10 @@ type guardedRun struct {
 	report validate.Report
 	turn
 
-	admitting  bool // nothing is written yet
-	submitting bool // all is written, and the store answers later
-	settling   bool // it may have answered
+	admitting  bool              // nothing is written yet
+	submitting bool              // all is written, and the store answers later
+	settling   bool              // it may have answered
+	last       *validate.Summary // what the segment held before it changed it; nil: what is live
 	until      time.Time
 	wrote      bool  // into the ledger, in the job's transaction
 	leftover   error // why discarding failed
@@ -164,6 +165,9 @@ func (r *guardedRun) judge(ctx context.Context) {
 		Excuses:      r.state.excuses(),
 		Apart:        len(r.state.Candidates) > 0 && r.apart(ctx),
 	}
+	if r.run.Delta != nil {
+		r.out.Delta = r.change()
+	}
 	switch {
 	case r.admitting, r.submitting:
 		r.report, _ = r.guard.validator.Admit(ctx, r.rule.Policy, r.out)
@@ -175,6 +179,11 @@ func (r *guardedRun) judge(ctx context.Context) {
 	}
 	if r.report.Level == validate.LevelOff && !r.out.Apart && r.apart(ctx) { // its first day
 		r.report.Level = validate.LevelApart
+	}
+	if r.run.Delta != nil {
+		if err := r.beside(&r.state); err != nil {
+			r.unverified(err)
+		}
 	}
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
@@ -226,6 +235,9 @@ func (r *guardedRun) read(ctx context.Context, key Key, state *SegmentState) err
 // unmeasured, never empty.
 func (r *guardedRun) readBack(ctx context.Context) validate.Summary {
 	stored, err := r.run.Stored(ctx)
+	if r.run.Delta != nil {
+		r.readChange(ctx)
+	}
 	if err != nil {
 		return validate.Unmeasured(&outage{"reading back what is stored", err})
 	}
@@ -344,12 +356,13 @@ func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
 
 func (r *guardedRun) record(state RunState) Record {
 	report := r.report
-	users, most := report.Stored.Range()
+	whole := report.Whole()
+	users, most := whole.Range()
 	if users < most { // a lower bound would read as what is there
 		users = 0
 	}
 	read, most := report.Read.Range()
-	if read < most {
+	if read < most || r.run.Delta != nil { // who was read to be added is no measure of the whole
 		read = 0
 	}
 	return Record{

@@ -263,13 +263,14 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 		Users:   atStake(&r.report),
 		Report:  r.report,
 	}
-	if stored := &r.report.Stored; counts(*stored) && !ranges(stored) {
+	whole := r.report.Whole()
+	if lower, upper := whole.Range(); counts(whole) && lower == upper {
 		record := r.record(state)
 		a.Size = new(record.Size())
 	}
 	if n := len(r.state.Sizes); n > 0 {
-		a.Good = new(r.state.Sizes[n-1])
-		a.Users = max(a.Users, a.Good.Users)
+		a.Good = lastRight(r.state.Sizes, -1)
+		a.Users = max(a.Users, r.state.Sizes[n-1].Users)
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
 		a.Urgency = Page
@@ -312,7 +313,7 @@ func (r *guardedRun) level() Level {
 	if !r.unprotected() && !r.committing {
 		return LevelProtected
 	}
-	stored := &r.report.Stored
+	stored := r.report.Whole()
 	if stored.IsZero() || stored.IsUnknown() {
 		return LevelLive
 	}

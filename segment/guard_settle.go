@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ const settledAtOnce = 100
 //     Unverified, that it did not.
 //
 // Each call of look has GuardConfig.Timeout, and the segment meanwhile: the next run
-// waits for that. The sides of a Submitted that look is given are those of the run. It
+// waits for that. Submitted.Side says what look is to
+// read; for a run that is a Delta it is called once for each side. It
 // may return bounds (validate.Bounded) where that is all that the store tells: see
 // Policy.AllowPossible.
 //
@@ -61,9 +63,11 @@ func (g *Guard) Settle(ctx context.Context, look func(context.Context, Submitted
 			break
 		}
 		at := g.now()
-		failures = append(failures, g.settle(ctx, found, at, &all, func(ctx context.Context) (stored validate.Summary, err error) {
+		failures = append(failures, g.settle(ctx, found, at, &all, func(ctx context.Context, side Side) (stored validate.Summary, err error) {
 			err = within(ctx, g.config.Timeout, func(ctx context.Context) error {
-				stored, err = look(ctx, *found)
+				asked := *found
+				asked.Side = side
+				stored, err = look(ctx, asked)
 				return err
 			})
 			return stored, err
@@ -123,7 +127,7 @@ func (s *SegmentState) submission() *Submitted {
 
 // settle judges one run by what look reads, or what was read at a time already, and
 // counts what it comes to.
-func (g *Guard) settle(ctx context.Context, s *Submitted, at time.Time, all *Settlement, look func(context.Context) (validate.Summary, error)) error {
+func (g *Guard) settle(ctx context.Context, s *Submitted, at time.Time, all *Settlement, look func(context.Context, Side) (validate.Summary, error)) error {
 	ctx, span := g.tracer.Start(ctx, "settle segment")
 	defer span.End()
 	r := &guardedRun{guard: g, run: s.run(), settling: true, turn: turn{store: s.Store, begun: true, start: Start{s.Number, s.Generation}}}
@@ -168,7 +172,7 @@ func (s *Submitted) run() Run {
 }
 
 // settle judges the run, and reports whether that is its verdict.
-func (r *guardedRun) settle(ctx context.Context, s *Submitted, at time.Time, look func(context.Context) (validate.Summary, error)) (bool, error) {
+func (r *guardedRun) settle(ctx context.Context, s *Submitted, at time.Time, look func(context.Context, Side) (validate.Summary, error)) (bool, error) {
 	due := !at.Before(s.Until)
 	rule, ruleless := r.findRule(ctx)
 	if r.store = s.Store; ruleless == nil {
@@ -193,12 +197,18 @@ func (r *guardedRun) settle(ctx context.Context, s *Submitted, at time.Time, loo
 		return true, r.conclude(ctx)
 	}
 	var unread error
-	r.run.Stored = func(ctx context.Context) (stored validate.Summary, err error) {
-		stored, unread = look(ctx)
-		if r.out.WrittenAt.IsZero() && !stored.CompleteUpTo().IsZero() {
-			r.out.WrittenAt = s.At
+	side := func(side Side) func(context.Context) (validate.Summary, error) {
+		return func(ctx context.Context) (validate.Summary, error) {
+			stored, err := look(ctx, side)
+			if unread = cmp.Or(unread, err); r.out.WrittenAt.IsZero() && !stored.CompleteUpTo().IsZero() {
+				r.out.WrittenAt = s.At
+			}
+			return stored, err
 		}
-		return stored, unread
+	}
+	if r.run.Stored = side(SideStored); s.Delta != nil {
+		r.run.Delta = &Delta{Removed: s.Delta.Removed, Remaining: side(SideRemaining), Whole: side(SideWhole)}
+		r.last = &s.Delta.Last
 	}
 	r.judge(ctx)
 	if !due && !s.answered(&r.report) || ctx.Err() != nil {
@@ -247,19 +257,20 @@ func (s *Submitted) answered(r *validate.Report) bool {
 	if s.WrittenAt.After(written) {
 		written = s.WrittenAt
 	}
-	switch complete := r.Stored.CompleteUpTo(); {
-	case !counts(r.Stored):
+	stored := r.Whole()
+	switch complete := stored.CompleteUpTo(); {
+	case !counts(stored):
 		return false
 	case !complete.IsZero():
 		return !complete.Before(written)
 	case !r.Passed():
 		return false
-	case r.SameUsers:
+	case r.SameUsers && s.Delta == nil:
 		return true
 	case s.Before == nil || s.Before.Counter != s.Counter:
 		return false
 	}
-	lower, upper := r.Stored.Range()
-	noise := 3 * r.Stored.RelErr() * float64(upper)
+	lower, upper := stored.Range()
+	noise := 3 * stored.RelErr() * float64(upper)
 	return float64(s.Before.Users) < float64(lower)-noise || float64(s.Before.Users) > float64(upper)+noise
 }

@@ -13,6 +13,7 @@ import (
 type Submitted struct {
 	Segment ID     `json:"-"`
 	Store   string `json:"-"`
+	Side    Side   `json:"-"` // that is to be read back
 
 	RunID     string           `json:"run_id"`
 	Attempt   int              `json:"attempt"`
@@ -27,11 +28,23 @@ type Submitted struct {
 	Read      validate.Summary `json:"read,omitzero"`
 	Written   validate.Summary `json:"written,omitzero"`
 
+	// Delta is what the run changed, with what the segment held before; nil: it wrote all.
+	Delta *validate.Delta `json:"delta,omitempty"`
 	// Before is what was live before the run; nil: not known.
 	Before *validate.Size `json:"before,omitempty"`
 	// Generation is the segment's after the run (CommitRow); below 0: not known.
 	Generation int64 `json:"generation"`
 }
+
+// A Side is what Settle asks of a store.
+type Side string
+
+// The sides. All but the first are of a run that is a Delta.
+const (
+	SideStored    Side = "stored"    // what the store holds; of a Delta, of the users that were added
+	SideRemaining Side = "remaining" // of the users that were removed, who is there
+	SideWhole     Side = "whole"     // the whole segment
+)
 
 // longestLater is how long after a run its store may answer.
 const longestLater = 31 * day
@@ -70,6 +83,8 @@ func (r *guardedRun) checkSubmission() error {
 		return badInput("Run.Stored", "set", "nil to submit it: Settle reads what is stored")
 	case r.guard.config.Ledger == nil:
 		return badInput("GuardConfig.Ledger", "nil", "a ledger that remembers what was submitted")
+	case r.run.Delta != nil && (r.run.Delta.Whole != nil || r.run.Delta.Remaining != nil):
+		return badInput("Run.Delta.Whole", "set", "nil to submit it, and so Remaining: Settle reads what is stored")
 	case !r.until.After(now), r.until.Sub(now) > longestLater:
 		return badInput("until", r.until.Format(time.RFC3339), "a time after now, and within 31 days")
 	case !r.begun && r.rule.Mode != Observe:
@@ -87,6 +102,9 @@ func (r *guardedRun) submit(ctx context.Context) error {
 		At: r.at, Until: r.until, WrittenAt: r.run.WrittenAt,
 		Expected: written(r.run.Expected), Read: written(r.run.Read), Written: written(r.run.Written),
 		Generation: r.hold.Generation + 1, // as nobody else went live since, or it is not recorded
+	}
+	if d := r.out.Delta; d != nil {
+		record.Submitted.Delta = &validate.Delta{Last: d.Last, Removed: written(d.Removed), Drift: d.Drift}
 	}
 	err := afterwards(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
 		return wrap("recording it as "+string(RunSubmitted), r.guard.config.Ledger.Record(ctx, record))

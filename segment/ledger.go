@@ -166,6 +166,7 @@ type LogFilter struct {
 	Until     time.Time // written for a time before; zero: up to now
 	Action    Action    // of this kind; empty: of any
 	SiteGroup string    // of segments of this site group; empty: of any
+	Bare      bool      // without the reports of records, which take time
 	Limit     int       // at most so many, the latest; 0: all
 }
 
@@ -190,6 +191,15 @@ func (f *LogFilter) Match(e *LogEntry) bool {
 	return allows(f.Segment, e.Segment) && inStore(f.Store, e.Store) && allows(f.RunID, e.RunID) && allows(f.Build, e.build()) && allows(f.JobKind, e.jobKind()) &&
 		allows(f.Action, e.Action) && allows(f.SiteGroup, e.Segment.SiteGroup) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
+}
+
+// bared returns an entry as f wants it.
+func (f *LogFilter) bared(e LogEntry) LogEntry {
+	if f.Bare && e.Record != nil {
+		e.Record = new(*e.Record)
+		e.Record.Report = nil
+	}
+	return e
 }
 
 // A LogEntry is what a run came to, what became of an alert, or what somebody
@@ -330,7 +340,7 @@ func (r *Record) Key() Key { return r.Segment.In(r.Store) }
 // InBaseline reports whether later sizes are judged by this one: it is live,
 // nothing was wrong with it, and it is more than bounds.
 func (r *Record) InBaseline() bool {
-	return (r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()) && (r.Report == nil || !ranges(&r.Report.Stored))
+	return (r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()) && (r.Report == nil || precise(r.Report) >= estimated)
 }
 
 // Size returns the record as a point of the baseline.
@@ -340,17 +350,35 @@ func (r *Record) Size() validate.Size {
 
 // measured reports whether the size was read back as a number.
 func (r *Record) measured() bool {
-	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown() && !ranges(&r.Report.Stored)
+	return r.Report != nil && counts(r.Report.Whole()) && precise(r.Report) >= estimated
 }
 
 // exact reports whether a side is one number, and not an estimate, or bounds. A size
 // that is less than that is no sign of which run is live.
-func exact(side *validate.Summary) bool { return side.RelErr() == 0 && !ranges(side) }
-
-// ranges reports whether no more than bounds are known of a side.
-func ranges(side *validate.Summary) bool {
+func exact(side *validate.Summary) bool {
 	lower, upper := side.Range()
-	return lower < upper
+	return side.RelErr() == 0 && lower == upper
+}
+
+// A precision says how well a size is known.
+type precision int
+
+const (
+	bounded precision = iota
+	estimated
+	counted
+)
+
+// precise returns how well a report knows what the segment holds.
+func precise(r *validate.Report) precision {
+	whole := r.Whole()
+	switch lower, upper := whole.Range(); {
+	case lower < upper:
+		return bounded
+	case whole.RelErr() > 0:
+		return estimated
+	}
+	return counted
 }
 
 // A SegmentState is all that a ledger keeps at hand of a segment, in one place:
@@ -449,7 +477,7 @@ func (s *SegmentState) vouch(runID string) {
 func (s *SegmentState) setLive(r *Record) {
 	switch {
 	case r.State == RunRejected && !r.Live, r.State == RunPassed:
-	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || exact(&r.Report.Stored)):
+	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || precise(r.Report) == counted):
 		size := r.Size()
 		s.Live = &size
 	default:

@@ -31,6 +31,8 @@ func (w *sweeper) answer(p *pair, t *tally) {
 		a.stored = validate.Count(0)
 	case p.listed == 0:
 		a.stored = validate.Unmeasured(errUnlisted)
+	case a.run.Delta != nil:
+		a.stored = validate.Unmeasured(errors.New("of a change the current sizes say too little, and nobody settled it (Guard.Settle)"))
 	case p.listed > 1:
 		a.stored = validate.Unmeasured(fmt.Errorf("it is listed %d times among the current sizes", p.listed))
 	case a.run.Counter != counter:
@@ -58,7 +60,7 @@ func (w *sweeper) settleSubmitted(ctx context.Context) error {
 		if !counts(a.stored) && a.at.Before(a.run.Until.Add(uncertain)) {
 			continue
 		}
-		err := guard.settle(ctx, a.run, a.at, &all, func(context.Context) (validate.Summary, error) { return a.stored, nil })
+		err := guard.settle(ctx, a.run, a.at, &all, func(context.Context, Side) (validate.Summary, error) { return a.stored, nil })
 		if _, judged := errors.AsType[*validate.Error](err); !judged {
 			failures = append(failures, err)
 		}

@@ -169,12 +169,3 @@ func (out *Output) whole() *Summary {
 	}
 	return &out.Stored
 }
-
-// Whole returns what the segment holds by the report: Stored, or of a Delta the whole
-// segment.
-func (r *Report) Whole() Summary {
-	if r.Delta != nil {
-		return r.Delta.Whole
-	}
-	return r.Stored
-}

@@ -74,6 +74,15 @@ func (r Report) Proven() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() && f.Kind != Unverified })
 }
 
+// Whole returns what the segment holds by the report: Stored, or of a Delta the whole
+// segment.
+func (r *Report) Whole() Summary {
+	if r.Delta != nil {
+		return r.Delta.Whole
+	}
+	return r.Stored
+}
+
 // Gravest returns the kind of the gravest finding that fails; where none does, of
 // the gravest warning; and Unverified where nothing was found.
 func (r Report) Gravest() Kind {

@@ -31,10 +31,11 @@ type output struct {
 	id      segment.ID
 	attempt string // its run and attempt
 	number  atomic.Int64
-	users   int64 // that it writes
-	right   int64 // that it should write
-	night   int   // in a world of weeks
-	tainted bool  // it may land after whoever waits for it gave it up
+	until   atomic.Int64 // when the store is to have answered; 0: at once
+	users   int64        // that it writes
+	right   int64        // that it should write
+	night   int          // in a world of weeks
+	tainted bool         // it may land after whoever waits for it gave it up
 	landed  bool
 }
 
@@ -229,7 +230,13 @@ func (ledger) State(ctx context.Context, key segment.Key) (s segment.SegmentStat
 
 func (ledger) Record(ctx context.Context, r segment.Record) error {
 	p := of(ctx)
-	do := func() error { return p.world.ledger.Record(context.WithoutCancel(ctx), r) }
+	do := func() error {
+		err := p.world.ledger.Record(context.WithoutCancel(ctx), r)
+		if err == nil {
+			p.world.settles(p, &r)
+		}
+		return err
+	}
 	if r.State.GoesLive() {
 		return p.world.locked(withID(ctx, r.Segment), p, nil, "record "+string(r.State), do)
 	}
