@@ -2,6 +2,7 @@ package pgxtest_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,36 @@ func TestLedgersBehindPgBouncer(t *testing.T) {
 		t.Run(name(m), func(t *testing.T) { conforms(t, open(t, through, m, 10)) })
 	}
 }
+
+// A ledger's own transactions are at READ COMMITTED, whatever the default.
+func TestIsolation(t *testing.T) {
+	t.Parallel()
+	config, err := pgxpool.ParseConfig(direct(t) + " default_transaction_isolation=serializable")
+	require.NoError(t, err)
+	var begins begun
+	config.ConnConfig.Tracer = &begins
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+	l := migrated(t, pool)
+	require.NoError(t, l.Lock(t.Context(), cars.In(""), func(*segment.CommitRow) error { return nil }))
+	require.Greater(t, len(begins), 1)
+	for _, sql := range begins {
+		require.Equal(t, "begin isolation level read committed", sql)
+	}
+}
+
+// begun is the statements by which transactions began.
+type begun []string
+
+func (b *begun) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(q.SQL, "begin") {
+		*b = append(*b, q.SQL)
+	}
+	return ctx
+}
+
+func (*begun) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // conforms holds a ledger, and one in transactions, against the contract. It begins with
 // an empty database.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -48,7 +49,18 @@ func open(t testing.TB, dsn string, m pgx.QueryExecMode, connections int32) *pgx
 	config.MaxConns = connections
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() { // which waits for connections that were not given back
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			pool.Close()
+		}()
+		select {
+		case <-closed:
+		case <-time.After(time.Minute):
+			require.Fail(t, "a connection was not given back")
+		}
+	})
 	return pool
 }
 

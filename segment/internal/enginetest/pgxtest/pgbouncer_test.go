@@ -26,9 +26,7 @@ func TestCachedStatementsBehindPgBouncer(t *testing.T) {
 	users := pgxsegment.Users{Query: "SELECT generate_series(1, $1::int)", Args: []any{5}, Method: "count"}
 	_, err := users.Summarize(t.Context(), pool)
 	require.NoError(t, err)
-	holding, err := open(t, through, pgx.QueryExecModeExec, 1).Begin(t.Context())
-	require.NoError(t, err)
-	exec(t, holding, "SELECT 1")
+	holding := hold(t, through)
 	_, err = users.Summarize(t.Context(), pool)
 	require.ErrorContains(t, err, "does not exist (SQLSTATE 26000); want default_query_exec_mode "+thoseThatWork)
 	require.NoError(t, holding.Rollback(t.Context()))
@@ -38,12 +36,19 @@ func TestCachedStatementsBehindPgBouncer(t *testing.T) {
 	require.NoError(t, l.Migrate(t.Context()))
 	_, err = l.Identity(t.Context())
 	require.NoError(t, err)
-	holding, err = open(t, through, pgx.QueryExecModeExec, 1).Begin(t.Context())
-	require.NoError(t, err)
-	exec(t, holding, "SELECT 1")
+	hold(t, through)
 	_, err = l.Identity(t.Context())
 	require.ErrorContains(t, err, thoseThatWork)
-	require.NoError(t, holding.Rollback(t.Context()))
+}
+
+// hold holds a connection to the server until the test ends.
+func hold(t *testing.T, dsn string) pgx.Tx {
+	t.Helper()
+	tx, err := open(t, dsn, pgx.QueryExecModeExec, 1).Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+	exec(t, tx, "SELECT 1")
+	return tx
 }
 
 // A statement without a name may be somebody else's by the time it is executed: that
@@ -78,6 +83,10 @@ func TestDescribeExecBehindPgBouncer(t *testing.T) {
 	require.NoError(t, err, "a transaction stays on its connection")
 	require.EqualValues(t, 1, s.Users())
 	require.NoError(t, tx.Rollback(t.Context()))
+	exec(t, conn, "BEGIN")
+	_, err = users.Summarize(t.Context(), conn)
+	require.NoError(t, err)
+	exec(t, conn, "ROLLBACK")
 	_, err = users.Summarize(t.Context(), open(t, straight, pgx.QueryExecModeDescribeExec, 2))
 	require.NoError(t, err, "nor is there anybody in between")
 }

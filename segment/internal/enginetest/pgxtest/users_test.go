@@ -74,6 +74,17 @@ func TestUsers(t *testing.T) {
 	})
 }
 
+// A stream allocates nothing for an id.
+func TestStreamAllocates(t *testing.T) { //nolint:paralleltest // it counts what this process allocates
+	pool := open(t, direct(t), pgx.QueryExecModeCacheStatement, 1)
+	u := pgxsegment.Users{Query: "SELECT md5(i::text) FROM generate_series(1, 50000) AS i", Method: sqlsegment.Stream}
+	require.Less(t, testing.AllocsPerRun(1, func() {
+		s, err := u.Summarize(t.Context(), pool)
+		require.NoError(t, err)
+		require.EqualValues(t, 50_000, s.Users())
+	}), 5000.0)
+}
+
 // What cannot be measured is an error that says why, in every mode.
 func TestUsersThatCannotBeMeasured(t *testing.T) {
 	t.Parallel()
