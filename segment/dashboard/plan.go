@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -166,26 +167,26 @@ func planTiles(counts map[segment.StepState]int) (tiles []tile) {
 // planLead says whether everything affected was made again.
 func planLead(p *segment.PlanRecord, counts map[segment.StepState]int, noWriter, conflicts int) (string, fleet.Tone) {
 	done := counts[segment.StepDone]
-	lead := fmt.Sprintf("%s of %s done", text.Thousands(int64(done)), text.Count(p.Steps, "step"))
-	is := fleet.Warned
+	parts := []string{fmt.Sprintf("%s of %s done", text.Thousands(int64(done)), text.Count(p.Steps, "step"))}
 	for _, state := range []segment.StepState{segment.StepFailed, segment.StepUnverified} {
 		if n := counts[state]; n > 0 {
-			is = fleet.Bad
-			lead += ", " + text.Thousands(int64(n)) + " " + string(state)
+			parts = append(parts, text.Thousands(int64(n))+" "+string(state))
 		}
 	}
 	if conflicts > 0 {
-		is = fleet.Bad
-		lead += ", " + text.Count(conflicts, "conflict") + " to solve"
+		parts = append(parts, text.Count(conflicts, "conflict")+" to solve")
 	}
 	if noWriter > 0 {
-		is = fleet.Bad
-		lead += ", " + text.Count(noWriter, "affected segment") + " that no job writes"
+		parts = append(parts, text.Count(noWriter, "affected segment")+" that no job writes")
 	}
-	if done == p.Steps && conflicts+noWriter == 0 {
+	lead := strings.Join(parts, ", ")
+	switch {
+	case done == p.Steps && conflicts+noWriter == 0:
 		return lead + ": everything affected was made again.", fleet.Fine
+	case len(parts) > 1:
+		return lead + ".", fleet.Bad
 	}
-	return lead + ".", is
+	return lead + ".", fleet.Warned
 }
 
 // stepRows reads a page of steps, those behind a number.

@@ -106,6 +106,11 @@ func TestFailures(t *testing.T) {
 	b.inProcess(t, 4, func(ctx context.Context, tx pgx.Tx, run segment.Run) error {
 		switch {
 		case run.Attempt > 1 && run.Job.ID != "proven":
+			for s, err := range b.ledger.Steps(ctx, segment.StepFilter{Plan: "night", State: segment.StepCancelled}) {
+				if err != nil || s.Job.ID == "after "+run.Job.ID {
+					t.Errorf("%s is cancelled by what may be mended: %v", s.Job.ID, err)
+				}
+			}
 			return good(ctx, tx, run)
 		case first[run.Job.ID] != nil:
 			return bad(ctx, tx, run)
