@@ -226,6 +226,9 @@ func (a *Alert) bySweep() bool { return a.RunID == "" }
 
 // atStake returns how many users a segment should hold, by its report.
 func atStake(r *validate.Report) int64 {
+	if d := r.Delta; d != nil {
+		return max(d.Last.Users(), d.Whole.Users(), r.Band.Previous)
+	}
 	return max(r.Expected.Users(), r.Stored.Users(), r.Band.Previous)
 }
 

@@ -35,6 +35,42 @@
 // A store whose counts lag behind its writes needs a [Lag] in its rule, and each of
 // its counts the time up to which it is complete.
 //
+// # Stores that answer later
+//
+// An audience API takes an upload in, answers 200, and shows the users hours later. The
+// job ends with [Guard.Submit] in place of Commit:
+//
+//	_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
+//		run.Expected, run.Read = expected, read.Summary()
+//		if err := upload(ctx, users); err != nil {
+//			return err // a half-written segment is live, and people are told
+//		}
+//		return guard.Submit(ctx, *run, time.Now().Add(24*time.Hour))
+//	})
+//
+// What is known by then is judged at once. The rest is in the ledger: the process may
+// end, and any other that has the ledger calls [Guard.Settle] every few minutes, with a
+// function that asks the API. A run that is there ends well as soon as it is seen; one
+// that is not is told when its time is over, and so is an API that does not answer. A
+// sweep settles what its listing tells, and takes no segment that waits for affected
+// ([Sweep].Submitted counts them). Of runs that are submitted one after the other the
+// last one is settled: what is there then is that one's to answer for.
+//
+// An API that rounds sizes, or withholds small ones, is asked with validate.Bounded, and
+// needs validate.Policy.AllowPossible.
+//
+// # Deltas
+//
+// A run that adds users to the live segment and removes others sets [Run].Delta. Its
+// sides are about the users that it adds; [Delta] also reads back who of the removed is
+// still there, and the whole segment afterwards, which is what it must be between what
+// was live before less the removed and that plus the added (validate.Delta). The whole is
+// the size that is kept, and that sweeps compare.
+//
+// A change is judged by what was live before it. As long as a run of the segment is
+// submitted and not settled nobody knows that: Begin then returns an error, which is
+// [Retryable], and the change waits for Settle.
+//
 // # Runs that meet
 //
 // Runs of one segment go live one after another, whichever way: before a run's
@@ -136,7 +172,11 @@
 // around the others, "begin segment", "admit segment" and "commit segment" with segmentguard.segment, .site_group,
 // .job.kind, .job.id, .run.id, .run.attempt, .build, .users.expected,
 // .users.stored, .findings and .verdict; a failure sets the status and
-// error.type: the gravest kind, or superseded, overtaken, live, unknown. Inside them are the
+// error.type: the gravest kind, or superseded, overtaken, live, unknown. "submit segment"
+// is the same for a run that ends with Submit. "settle segments" is around a call of
+// Settle, with segmentguard.settled.passed, .settled.failed and .settled.waiting, and in it,
+// as in a sweep, "settle segment" around each run that is looked at, with the attributes
+// of a commit. Inside them are the
 // spans and metrics of package validate, which say what was judged, and not what
 // became of it. With a logger, each check is logged, and each run that failed.
 //
@@ -161,15 +201,16 @@
 //	segmentguard.sweep.last_complete_timestamp  gauge       s
 //	segmentguard.wait.duration                  histogram   s          segmentguard.hold segmentguard.job.kind error.type
 //
-// segmentguard.runs counts each attempt once, when it ends. Its outcome is
+// segmentguard.runs counts each attempt once, when it ends; one that is submitted ends
+// when it is settled. Its outcome is
 // committed, observed (live, whatever was found), rejected, failed (its write),
 // superseded, overtaken, unknown, or live (and not recorded); its verdict is passed,
 // failed or unverified. A share of failures is that of failed among failed and
 // passed: what could not be verified says nothing about a build. Kind and build are
 // left out where a run has none.
 //
-// segmentguard.segment.count has the states healthy, affected, missing and
-// unwatched. Each segment of the last complete sweep counts in one.
+// segmentguard.segment.count has the states healthy, affected, missing, unwatched
+// and submitted. Each segment of the last complete sweep counts in one.
 // segmentguard.alert.count is read from the ledger at the end of each sweep, so
 // that it holds what guards found, too; it has a value for each severity and kind, 0
 // where none is open. The two of sweeps are of the last one, and of when the last

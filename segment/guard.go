@@ -168,7 +168,7 @@ func (g *Guard) guarded(ctx context.Context, name string, r *guardedRun) (_ vali
 		if span.IsRecording() {
 			annotate(span, r, err)
 		}
-		if g.runs.Enabled(ctx) && (!r.admitting || err != nil) { // what was admitted has yet to end
+		if g.runs.Enabled(ctx) && (!r.admitting && !r.submitting || err != nil) { // what was admitted or submitted has yet to end
 			r.count(ctx, err)
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,12 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		lease := r.lease
 		context.AfterFunc(ctx, lease.end)
 	}
+	if r.run.Delta != nil {
+		var now SegmentState
+		if err := join(r.read(ctx, r.key(), &now), r.beside(&now)); err != nil {
+			return err
+		}
+	}
 	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
 		if r.start, err = r.guard.config.Ledger.Next(ctx, r.key()); err != nil {
 			return err
@@ -100,8 +107,13 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 		}
 	}()
 	err = errEnded // unless write returns, and Commit
+	r.run.turn = r.turn
 	failure := write(ctx, &r.run)
 	returned = true
+	if told, called := r.lookout.submission(); called && (told != nil || failure == nil) {
+		r.describe()
+		return r.report, cmp.Or(failure, told)
+	}
 	if failure != nil {
 		err = r.failed(ctx, failure) // which adds to the report
 		r.log(ctx, "run failed", err)
@@ -110,7 +122,6 @@ func (g *Guard) Do(ctx context.Context, run Run, write func(context.Context, *Ru
 		}
 		return r.report, err
 	}
-	r.run.turn = r.turn
 	return g.Commit(ctx, r.run)
 }
 

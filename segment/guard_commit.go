@@ -22,7 +22,11 @@ type guardedRun struct {
 	report validate.Report
 	turn
 
-	admitting  bool  // nothing is written yet
+	admitting  bool              // nothing is written yet
+	submitting bool              // all is written, and the store answers later
+	settling   bool              // it may have answered
+	last       *validate.Summary // what the segment held before it changed it; nil: what is live
+	until      time.Time
 	wrote      bool  // into the ledger, in the job's transaction
 	leftover   error // why discarding failed
 	discarded  bool
@@ -79,7 +83,7 @@ func (r *guardedRun) conclude(ctx context.Context) error {
 // why the run is not admitted.
 func (r *guardedRun) prepare(ctx context.Context) error {
 	r.at = r.guard.now()
-	bad := r.run.check(!r.admitting)
+	bad := r.run.check(!r.admitting && !r.submitting)
 	if bad != nil && r.run.nameless() {
 		return bad
 	}
@@ -94,8 +98,11 @@ func (r *guardedRun) prepare(ctx context.Context) error {
 	if !r.admitting && r.rule.Lag != (Lag{}) && r.run.WrittenAt.IsZero() {
 		return badInput("Run.WrittenAt", "missing", "the last acknowledged write, as the rule has a Lag")
 	}
-	if r.admitting {
+	switch {
+	case r.admitting:
 		return r.admitBuild(ctx)
+	case r.submitting:
+		return r.checkSubmission()
 	}
 	return nil
 }
@@ -158,8 +165,11 @@ func (r *guardedRun) judge(ctx context.Context) {
 		Excuses:      r.state.excuses(),
 		Apart:        len(r.state.Candidates) > 0 && r.apart(ctx),
 	}
+	if r.run.Delta != nil {
+		r.out.Delta = r.change()
+	}
 	switch {
-	case r.admitting:
+	case r.admitting, r.submitting:
 		r.report, _ = r.guard.validator.Admit(ctx, r.rule.Policy, r.out)
 	case r.rule.Lag != (Lag{}):
 		r.judgeLagging(ctx, &r.out)
@@ -169,6 +179,11 @@ func (r *guardedRun) judge(ctx context.Context) {
 	}
 	if r.report.Level == validate.LevelOff && !r.out.Apart && r.apart(ctx) { // its first day
 		r.report.Level = validate.LevelApart
+	}
+	if r.run.Delta != nil {
+		if err := r.beside(&r.state); err != nil {
+			r.unverified(err)
+		}
 	}
 	if outage != nil {
 		r.report.Findings = append(r.report.Findings, *outage)
@@ -220,6 +235,9 @@ func (r *guardedRun) read(ctx context.Context, key Key, state *SegmentState) err
 // unmeasured, never empty.
 func (r *guardedRun) readBack(ctx context.Context) validate.Summary {
 	stored, err := r.run.Stored(ctx)
+	if r.run.Delta != nil {
+		r.readChange(ctx)
+	}
 	if err != nil {
 		return validate.Unmeasured(&outage{"reading back what is stored", err})
 	}
@@ -231,6 +249,9 @@ func (r *guardedRun) readBack(ctx context.Context) validate.Summary {
 // with the data or not at all; outside, the attempt is announced. A run that is
 // only observed is never held back.
 func (r *guardedRun) publish(ctx context.Context) error {
+	if r.submitting {
+		return r.submit(ctx)
+	}
 	if r.run.Live {
 		r.live = true
 		return r.published(ctx)
@@ -335,12 +356,13 @@ func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
 
 func (r *guardedRun) record(state RunState) Record {
 	report := r.report
-	users, most := report.Stored.Range()
+	whole := report.Whole()
+	users, most := whole.Range()
 	if users < most { // a lower bound would read as what is there
 		users = 0
 	}
 	read, most := report.Read.Range()
-	if read < most {
+	if read < most || r.run.Delta != nil { // who was read to be added is no measure of the whole
 		read = 0
 	}
 	return Record{

@@ -29,17 +29,20 @@ func (r *guardedRun) readTwice(ctx context.Context, out *validate.Output) bool {
 	if r.interrupted(ctx, out, time.Until(written.Add(lag.Min))) {
 		return false
 	}
-	var before *validate.Summary // the reading before, if it passed
+	var before, whole *validate.Summary // the reading before, if it passed
 	for readings := 1; ; readings++ {
 		reading := r.readBack(ctx)
 		out.Stored = reading
 		switch {
 		case !r.passes(ctx, *out):
 			before = nil
-		case before != nil && agree(before, &reading):
+		case before != nil && agree(before, &reading) && (out.Delta == nil || agree(whole, &out.Delta.Whole)):
 			return true
 		default:
 			before = &reading
+			if out.Delta != nil {
+				whole = &out.Delta.Whole
+			}
 		}
 		if readings >= 2 && time.Now().Add(lag.Every).After(deadline) || r.interrupted(ctx, out, lag.Every) {
 			return false

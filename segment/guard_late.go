@@ -25,7 +25,7 @@ func (r *guardedRun) watch(ctx context.Context) (stop func()) {
 		select {
 		case <-returned:
 		case <-time.After(graceful):
-			if reached := stage(out.stage.Load()); reached != known {
+			if reached := stage(out.stage.Load()); reached < known {
 				beside.late(ctx, reached == committing)
 			}
 		}

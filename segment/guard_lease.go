@@ -26,6 +26,7 @@ type turn struct {
 	lease      *lease // nil: none, as in a job's own transaction
 	moved      bool   // a run went live since this one began
 	overlapped bool   // whoever had the row before may still go live
+	before     string // the run that had it
 
 	lookout *lookout // nil: none stands beside
 }
@@ -33,13 +34,17 @@ type turn struct {
 // A lookout stands beside a job whose callbacks may hang: they run on the caller's
 // goroutine, always, and whoever hangs there cannot say so. Some time after the
 // job's deadline it records the run, and tells people.
-type lookout struct{ stage atomic.Int32 }
+type lookout struct {
+	stage atomic.Int32
+	err   error // of Submit
+}
 
 type stage int32
 
 const (
 	committing stage = 1 + iota // Staging.Commit was called
 	known                       // the guard itself records the run, and tells of it
+	submitted                   // Submit was called, and has done so
 )
 
 // reached notes how far the run came.
@@ -47,6 +52,11 @@ func (l *lookout) reached(s stage) {
 	if l != nil {
 		l.stage.Store(int32(s))
 	}
+}
+
+// submission returns what Submit came to, and whether it was called.
+func (l *lookout) submission() (err error, called bool) { //nolint:revive // the error is a result, not the failure of this
+	return l.err, stage(l.stage.Load()) == submitted
 }
 
 // lock takes the commit row, before the output is read back. A run that is only
@@ -135,6 +145,8 @@ func (r *guardedRun) enter(c *CommitRow) error {
 		r.begun, r.start.Generation = true, c.Seen
 	}
 	switch {
+	case r.settling && c.held(): // whoever has it: another run, or who settles this one
+		return &heldError{r.key(), *c}
 	case r.start.Number != 0 && r.start.Number < c.mayBeLive():
 		return c.superseded(r.key(), r.run.ID)
 	case c.held() && c.RunID == r.run.ID && c.Attempt > r.run.Attempt:
@@ -142,7 +154,7 @@ func (r *guardedRun) enter(c *CommitRow) error {
 	case c.held():
 		return &heldError{r.key(), *c}
 	}
-	r.moved, r.overlapped = c.Generation != r.start.Generation, c.RunID != ""
+	r.moved, r.overlapped, r.before = c.Generation != r.start.Generation, c.RunID != "", c.RunID
 	switch {
 	case r.run.Staging.Tx == nil:
 		c.take(r.run.ID, r.run.Attempt)
@@ -170,7 +182,8 @@ func (r *guardedRun) waiting(ctx context.Context, by string, wait func(context.C
 	return err
 }
 
-// takeLease waits for the lease, no longer than the guard's timeout.
+// takeLease waits for the lease, no longer than the guard's timeout. Who settles a run
+// does not wait.
 func (r *guardedRun) takeLease(ctx context.Context) error {
 	ctx, cancel := timeout(ctx, r.guard.config.Timeout)
 	defer cancel()
@@ -183,7 +196,7 @@ func (r *guardedRun) takeLease(ctx context.Context) error {
 			r.lease.renewLater(context.WithoutCancel(ctx))
 			return nil
 		}
-		if _, held := errors.AsType[*heldError](err); !held {
+		if _, held := errors.AsType[*heldError](err); !held || r.settling { // who settles comes again
 			if ctx.Err() != nil {
 				return join(waitsFor, r.waitedFor(ctx, err))
 			}

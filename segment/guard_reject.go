@@ -263,7 +263,8 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 		Users:   atStake(&r.report),
 		Report:  r.report,
 	}
-	if stored := &r.report.Stored; counts(*stored) && !ranges(stored) {
+	whole := r.report.Whole()
+	if lower, upper := whole.Range(); counts(whole) && lower == upper {
 		record := r.record(state)
 		a.Size = new(record.Size())
 	}
@@ -312,7 +313,7 @@ func (r *guardedRun) level() Level {
 	if !r.unprotected() && !r.committing {
 		return LevelProtected
 	}
-	stored := &r.report.Stored
+	stored := r.report.Whole()
 	if stored.IsZero() || stored.IsUnknown() {
 		return LevelLive
 	}

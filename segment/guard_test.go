@@ -31,6 +31,8 @@ var (
 // A bench is one guarded job with everything around it that the test can break.
 // It writes down what happens, in order.
 type bench struct {
+	segment.PlanLedger // which no guard asks for
+
 	t      *testing.T
 	mu     sync.Mutex
 	events []string
@@ -170,6 +172,26 @@ func (b *bench) KeepSweep(ctx context.Context, s segment.SweepNumbers) error {
 
 func (b *bench) Jobs(ctx context.Context, f segment.JobFilter) iter.Seq2[segment.Job, error] {
 	return b.ledger.Jobs(ctx, f)
+}
+
+func (b *bench) Plans(ctx context.Context, f segment.PlanFilter) iter.Seq2[segment.PlanRecord, error] {
+	return b.ledger.Plans(ctx, f)
+}
+
+func (b *bench) KeepPlan(ctx context.Context, p segment.PlanRecord, steps iter.Seq[segment.PlanStep]) error {
+	return b.ledger.KeepPlan(ctx, p, steps)
+}
+
+func (b *bench) Steps(ctx context.Context, f segment.StepFilter) iter.Seq2[segment.PlanStep, error] {
+	return b.ledger.Steps(ctx, f)
+}
+
+func (b *bench) CountSteps(ctx context.Context, plan string) (map[segment.StepState]int, error) {
+	return b.ledger.CountSteps(ctx, plan)
+}
+
+func (b *bench) ChangeSteps(ctx context.Context, plan string, numbers []int, change func(*segment.PlanStep) error) error {
+	return b.ledger.ChangeSteps(ctx, plan, numbers, change)
 }
 
 func (b *bench) KeepJobs(ctx context.Context, jobs []segment.Job) error {

@@ -53,6 +53,7 @@ type Recorder interface {
 // nothing: [Accept], [Suspect], [Import] and [Forget] work on any ledger.
 type Ledger interface { //nolint:interfacebloat // it stores all there is; what decides is made of it
 	Recorder
+	PlanLedger
 	// Next returns a number that is later than all that were returned before,
 	// also to other processes, and the segment's generation as it is now. It waits
 	// for no lock on the commit row.
@@ -114,6 +115,7 @@ type SegmentFilter struct {
 	SiteGroup string        // of this site group; empty: of any
 	Affected  bool          // with an alert that is open, or that the alerter was told of last
 	Pending   bool          // with an alert that the alerter is to be told of, or that it is over
+	Submitted bool          // with a run whose store is yet to answer
 	Incident  string        // the members of this incident; empty: any
 	JobKind   JobKind       // with an open alert of a job of this kind; empty: any
 	Build     string        // with an open alert of this build; empty: any
@@ -128,7 +130,7 @@ type SegmentFilter struct {
 // Match reports whether f selects s. It leaves Limit to the caller.
 func (f *SegmentFilter) Match(s *SegmentState) bool {
 	return allows(f.Segment, s.Segment) && inStore(f.Store, s.Store) && allows(f.SiteGroup, s.Segment.SiteGroup) && allows(f.Incident, s.Alert.Incident) &&
-		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) &&
+		(!f.Affected || s.Alert.Affected()) && (!f.Pending || s.Alert.Pending()) && (!f.Submitted || s.Submitted != nil) &&
 		f.matchOpen(&s.Alert) && (f.Alone.IsZero() || s.Alert.alone(f.Alone)) && (f.After == Key{} || s.Key().Compare(f.After) > 0)
 }
 
@@ -164,6 +166,7 @@ type LogFilter struct {
 	Until     time.Time // written for a time before; zero: up to now
 	Action    Action    // of this kind; empty: of any
 	SiteGroup string    // of segments of this site group; empty: of any
+	Bare      bool      // without the reports of records, which take time
 	Limit     int       // at most so many, the latest; 0: all
 }
 
@@ -188,6 +191,15 @@ func (f *LogFilter) Match(e *LogEntry) bool {
 	return allows(f.Segment, e.Segment) && inStore(f.Store, e.Store) && allows(f.RunID, e.RunID) && allows(f.Build, e.build()) && allows(f.JobKind, e.jobKind()) &&
 		allows(f.Action, e.Action) && allows(f.SiteGroup, e.Segment.SiteGroup) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
+}
+
+// bared returns an entry as f wants it.
+func (f *LogFilter) bared(e LogEntry) LogEntry {
+	if f.Bare && e.Record != nil {
+		e.Record = new(*e.Record)
+		e.Record.Report = nil
+	}
+	return e
 }
 
 // A LogEntry is what a run came to, what became of an alert, or what somebody
@@ -268,6 +280,7 @@ const (
 	RunUnknown   RunState = "unknown"   // the commit failed: the output may be live or not
 	RunOvertaken RunState = "overtaken" // superseded or overtaken by another run; discarded, or left where it was live
 	RunFailed    RunState = "failed"    // its write failed; discarded, or left half-written where it was live
+	RunSubmitted RunState = "submitted" // in a store that answers later (Guard.Submit): what is live is not known until then
 )
 
 // live reports whether the output of an attempt in this state is live.
@@ -275,7 +288,7 @@ func (s RunState) live() bool { return s == RunCommitted || s == RunObserved }
 
 // GoesLive reports whether the output of an attempt in this state is live or
 // about to be.
-func (s RunState) GoesLive() bool { return s == RunPassed || s.live() }
+func (s RunState) GoesLive() bool { return s == RunPassed || s == RunSubmitted || s.live() }
 
 // A Record is what a ledger keeps of one attempt.
 type Record struct {
@@ -302,6 +315,9 @@ type Record struct {
 	Settled bool `json:"settled,omitempty"`
 	// Hold is for CommitRow.GoLive. A ledger does not keep it.
 	Hold Hold `json:"-"`
+	// Submitted is for SegmentState.Record, of a run that is RunSubmitted. A ledger
+	// keeps it in the state, and not in the log.
+	Submitted *Submitted `json:"-"`
 }
 
 // Superseded returns an error that is ErrSuperseded if the record must not be
@@ -324,7 +340,7 @@ func (r *Record) Key() Key { return r.Segment.In(r.Store) }
 // InBaseline reports whether later sizes are judged by this one: it is live,
 // nothing was wrong with it, and it is more than bounds.
 func (r *Record) InBaseline() bool {
-	return (r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()) && (r.Report == nil || !ranges(&r.Report.Stored))
+	return (r.State == RunCommitted || r.State == RunObserved && r.Report != nil && r.Report.Passed()) && (r.Report == nil || precise(r.Report) >= estimated)
 }
 
 // Size returns the record as a point of the baseline.
@@ -334,17 +350,35 @@ func (r *Record) Size() validate.Size {
 
 // measured reports whether the size was read back as a number.
 func (r *Record) measured() bool {
-	return r.Report != nil && !r.Report.Stored.IsZero() && !r.Report.Stored.IsUnknown() && !ranges(&r.Report.Stored)
+	return r.Report != nil && counts(r.Report.Whole()) && precise(r.Report) >= estimated
 }
 
 // exact reports whether a side is one number, and not an estimate, or bounds. A size
 // that is less than that is no sign of which run is live.
-func exact(side *validate.Summary) bool { return side.RelErr() == 0 && !ranges(side) }
-
-// ranges reports whether no more than bounds are known of a side.
-func ranges(side *validate.Summary) bool {
+func exact(side *validate.Summary) bool {
 	lower, upper := side.Range()
-	return lower < upper
+	return side.RelErr() == 0 && lower == upper
+}
+
+// A precision says how well a size is known.
+type precision int
+
+const (
+	bounded precision = iota
+	estimated
+	counted
+)
+
+// precise returns how well a report knows what the segment holds.
+func precise(r *validate.Report) precision {
+	whole := r.Whole()
+	switch lower, upper := whole.Range(); {
+	case lower < upper:
+		return bounded
+	case whole.RelErr() > 0:
+		return estimated
+	}
+	return counted
 }
 
 // A SegmentState is all that a ledger keeps at hand of a segment, in one place:
@@ -361,7 +395,9 @@ type SegmentState struct {
 	Live     *validate.Size `json:"live,omitempty"`     // what is live after the last run; nil: not known
 	Accepted *Decision      `json:"accepted,omitempty"` // the last one; nil: none
 	Alert    AlertState     `json:"alert,omitzero"`
-	Number   int64          `json:"number,omitempty"` // the latest number of a run that went live
+	Number   int64          `json:"number,omitempty"` // the latest number of a run that went live, or was submitted
+	// Submitted is the run whose store is yet to answer; nil: none is.
+	Submitted *Submitted `json:"submitted,omitempty"`
 	// Damaged says what cannot be read, and is missing in the fields above. It is
 	// never taken for a segment of which nothing is known.
 	Damaged *Damage `json:"damaged,omitempty"`
@@ -382,7 +418,7 @@ func (s *SegmentState) hasAlert() bool {
 // IsZero reports whether nothing is known of the segment.
 func (s *SegmentState) IsZero() bool {
 	return len(s.Sizes)+len(s.Candidates)+len(s.Excuses) == 0 && s.Runs.isZero() && s.Last.State == "" && s.Live == nil &&
-		s.Accepted == nil && s.Alert.IsZero() && s.Damaged == nil
+		s.Accepted == nil && s.Submitted == nil && s.Alert.IsZero() && s.Damaged == nil
 }
 
 // Record takes in an attempt's new state. A Ledger calls it where it records.
@@ -394,20 +430,23 @@ func (s *SegmentState) IsZero() bool {
 func (s *SegmentState) Record(r Record) {
 	s.remember(&r)
 	s.Runs.add(&r)
-	live := r.State.live() || r.State == RunUnknown || r.Live
+	changes := r.State.live() || r.State == RunUnknown || r.State == RunSubmitted || r.Live // what is there
 	switch {
 	case r.inLogOnly(),
-		!live && s.older(r.Number),
+		!changes && s.older(r.Number),
 		r.Settled && (r.RunID != s.Last.RunID || r.Attempt != s.Last.Attempt),
 		s.Last.State.live() && r.State.GoesLive() && !r.Overlapped && r.RunID == s.Last.RunID && r.Attempt < s.Last.Attempt:
 		return
 	}
-	if r.State.live() {
+	if r.State.live() || r.State == RunSubmitted {
 		s.Number = max(s.Number, r.Number)
+	}
+	if s.Submitted != nil || r.State == RunSubmitted {
+		s.succeed(&r, changes)
 	}
 	s.setLive(&r)
 	s.Last = r
-	s.Last.Report = nil
+	s.Last.Report, s.Last.Submitted = nil, nil
 	s.Last.Hold = Hold{}
 }
 
@@ -438,7 +477,7 @@ func (s *SegmentState) vouch(runID string) {
 func (s *SegmentState) setLive(r *Record) {
 	switch {
 	case r.State == RunRejected && !r.Live, r.State == RunPassed:
-	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || exact(&r.Report.Stored)):
+	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || precise(r.Report) == counted):
 		size := r.Size()
 		s.Live = &size
 	default:

@@ -144,8 +144,8 @@ func (c *CommitRow) check(r *Record) error {
 	switch {
 	case c.Damaged != nil:
 		return c.Damaged
-	case r.State == RunObserved: // held back by nothing
-		r.Overlapped = r.Overlapped || c.held() || r.Hold.Observed && r.Hold.Generation != c.Generation
+	case r.State == RunObserved, r.State == RunSubmitted && r.Hold.Observed: // held back by nothing
+		r.Overlapped = r.Overlapped || c.held() && r.Hold.Token != c.Token || r.Hold.Observed && r.Hold.Generation != c.Generation
 	case r.Hold.Live && c.moved(r):
 		return fmt.Errorf("%s: run %s is %w: another run went live meanwhile, into the same segment", r.Key(), r.RunID, ErrOvertaken)
 	case r.Settled, r.Overlapped && r.State != RunPassed: // it is live, whatever came before or after

@@ -26,6 +26,7 @@ type Memory struct {
 	mutes     []Mute
 	sweeps    []SweepNumbers
 	jobs      []Job // in order of their IDs
+	plans     map[string]*memoryPlan
 }
 
 type runKey struct {
@@ -37,7 +38,7 @@ type runKey struct {
 func NewMemory() *Memory {
 	return &Memory{
 		segments: map[Key]*SegmentState{}, attempts: map[runKey]map[int]RunState{}, rows: map[Key]CommitRow{},
-		identity: rand.Text(), incidents: map[string]*Incident{},
+		identity: rand.Text(), incidents: map[string]*Incident{}, plans: map[string]*memoryPlan{},
 	}
 }
 
@@ -81,7 +82,9 @@ func (m *Memory) Record(ctx context.Context, r Record) error {
 		m.attempts[runKey{r.Key(), r.RunID}] = attempts
 	}
 	attempts[r.Attempt], r.Hold = r.State, Hold{}
-	m.log = append(m.log, LogEntry{Segment: r.Segment, Store: r.Store, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &r})
+	logged := r
+	logged.Submitted = nil
+	m.log = append(m.log, LogEntry{Segment: r.Segment, Store: r.Store, At: r.At, Action: ActionRecorded, RunID: r.RunID, Record: &logged})
 	s, ok := m.segments[r.Key()]
 	if !ok {
 		s = &SegmentState{Segment: r.Segment, Store: r.Store}
@@ -181,6 +184,9 @@ func (s *SegmentState) clone() SegmentState {
 	c := *s
 	c.Sizes, c.Candidates, c.Excuses, c.Runs.Times = slices.Clone(s.Sizes), slices.Clone(s.Candidates), slices.Clone(s.Excuses), slices.Clone(s.Runs.Times)
 	c.Alert = s.Alert.clone()
+	if s.Submitted != nil {
+		c.Submitted = new(*s.Submitted)
+	}
 	return c
 }
 
@@ -191,7 +197,7 @@ func (m *Memory) Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error
 		defer m.mu.Unlock()
 		for i := range m.log {
 			if f.Match(&m.log[i]) {
-				found = append(found, m.log[i])
+				found = append(found, f.bared(m.log[i]))
 			}
 		}
 		if f.Limit > 0 {

@@ -166,13 +166,16 @@ func (s *SegmentState) come(was *SegmentState, d *Decision) error {
 	if !fresh {
 		s.Add(was.Sizes...)
 		s.Excuses = append(slices.Clone(s.Excuses), was.Excuses...)
+		if s.Last.State == "" { // no run is there yet, in whose place the old one's would be
+			s.Submitted = was.Submitted.elsewhere()
+		}
 		s.Log = append(s.Log, entry)
 		return nil
 	}
 	key, told := s.Key(), s.Alert
 	*s = was.clone()
 	s.Segment, s.Store, s.Log = key.Segment, key.Store, []LogEntry{entry}
-	s.Last.Segment, s.Last.Store = key.Segment, key.Store
+	s.Last.Segment, s.Last.Store, s.Submitted = key.Segment, key.Store, was.Submitted.elsewhere()
 	s.Alert.Told, s.Alert.Trying, s.Alert.Claimed = told.Told, told.Trying, time.Time{}
 	switch open := s.Alert.Open; {
 	case open == nil:

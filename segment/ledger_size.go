@@ -40,7 +40,7 @@ const keptRuns = 11
 // add takes in what a run came to.
 func (r *Runs) add(record *Record) {
 	switch record.State {
-	case RunStarted, RunPassed, RunOvertaken:
+	case RunStarted, RunPassed, RunOvertaken, RunSubmitted:
 		return // on its way, or in another one's favour
 	case RunCommitted, RunRejected, RunObserved, RunUnknown, RunFailed:
 	}
@@ -93,7 +93,9 @@ func (s *SegmentState) remember(r *Record) {
 // later run is live.
 func (s *SegmentState) reject(r *Record) {
 	size := r.Size()
-	if r.Report.Stored.IsZero() { // before the first write
+	if d := r.Report.Delta; d != nil && d.Whole.IsZero() {
+		return // of the whole nothing is known
+	} else if r.Report.Stored.IsZero() { // before the first write
 		s.coming(r.Report, &size)
 	}
 	if !s.older(r.Number) && !size.At.IsZero() && size.Users >= 0 && size.Read >= 0 {

@@ -24,11 +24,15 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	if w.sweep.Complete = complete && !errors.Is(others, errTwoMonitors); !w.sweep.Complete {
 		w.dropMissing()
 	}
+	var settled error
+	if len(w.answers) > 0 {
+		settled = w.settleSubmitted(ctx)
+	}
 	w.findDamage()
 	asked := w.askAgain(ctx)
 	w.findLimits()
 	unread := w.traceUpstream(ctx)
-	return join(others, unread, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
+	return join(others, settled, unread, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
 }
 
 // damagedRows is where rows of the ledger have an alert of which nobody knows whose

@@ -33,6 +33,7 @@ type sweeper struct {
 	plans    []planned
 	first    []ID // that no run wrote, and no sweep saw before
 	unlisted []unlisted
+	answers  []answer      // of stores that runs were submitted to
 	waited   time.Duration // in vain, for commit rows
 }
 
@@ -93,7 +94,7 @@ func (l *lastRun) after(a *Alert) bool {
 
 // A tally is what was found in one batch of segments.
 type tally struct {
-	segments, healthy, unwatched, missing, ageUnknown int
+	segments, healthy, unwatched, submitted, missing, ageUnknown int
 
 	findings     []*found
 	well         map[ID]wellness
@@ -104,6 +105,7 @@ type tally struct {
 	plans        []planned
 	first        []ID
 	unlisted     []unlisted
+	answers      []answer
 }
 
 func (w *sweeper) add(t *tally) {
@@ -112,6 +114,7 @@ func (w *sweeper) add(t *tally) {
 	w.sweep.Segments += t.segments
 	w.sweep.Healthy += t.healthy
 	w.sweep.Unwatched += t.unwatched
+	w.sweep.Submitted += t.submitted
 	w.sweep.Missing += t.missing
 	w.sweep.AgeUnknown += t.ageUnknown
 	w.stored = append(w.stored, t.stored...)
@@ -124,6 +127,7 @@ func (w *sweeper) add(t *tally) {
 		w.seen = longestUnknown(w.seen)
 	}
 	w.unlisted = append(w.unlisted, t.unlisted...)
+	w.answers = append(w.answers, t.answers...)
 	for _, f := range t.findings {
 		w.hold(f)
 	}
@@ -137,10 +141,18 @@ func (w *sweeper) judge(ctx context.Context, p *pair, t *tally) error {
 		t.findings = append(t.findings, newFound(p.current, p.listed, new(damagedFinding(&p.state))))
 		return nil //nolint:nilerr // it is what was found
 	}
+	waits := p.state.Submitted != nil
+	if waits {
+		w.answer(p, t)
+	}
 	if p.listed == 0 && w.absent(p, t) {
 		return w.judgeNeverRun(ctx, p, t)
 	}
 	t.segments++
+	if waits && p.listed <= 1 {
+		t.submitted++
+		return nil
+	}
 	rule, err := w.monitor.rule(ctx, p.current.Segment, &p.state.Last)
 	if err != nil {
 		return err

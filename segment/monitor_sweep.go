@@ -27,6 +27,9 @@ type Sweep struct {
 	Healthy   int  `json:"healthy"`   // judged, and nothing found
 	Unwatched int  `json:"unwatched"` // in the store, and nothing known to judge them by
 	Missing   int  `json:"missing"`   // known, and not in the store; they are affected
+	// Submitted counts segments with a run that waits for its store (Guard.Submit): what
+	// is there meanwhile is no finding. The sweep settled those that it could.
+	Submitted int `json:"submitted"`
 	// AgeUnknown counts segments with too few runs to say how old the last good one may
 	// be, where Rule.MaxAge does not.
 	AgeUnknown int `json:"age_unknown"`
@@ -149,6 +152,9 @@ func (s Sweep) String() string {
 	}
 	if s.Unwatched > 0 {
 		fmt.Fprintf(&b, ", %s with nothing to judge them by", text.Thousands(int64(s.Unwatched)))
+	}
+	if s.Submitted > 0 {
+		fmt.Fprintf(&b, ", %s waiting for its store", text.Thousands(int64(s.Submitted)))
 	}
 	b.WriteString(".\n")
 	if s.Unused > 0 {

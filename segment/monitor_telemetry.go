@@ -90,7 +90,7 @@ func (g *gauges) recordAlerts(ctx context.Context, open map[alertGroup]int64) {
 
 // states returns how many segments are in each state. Each segment is in one.
 func (s *Sweep) states() map[string]int {
-	return map[string]int{"healthy": s.Healthy, "affected": len(s.Affected) - s.Missing, "missing": s.Missing, "unwatched": s.Unwatched}
+	return map[string]int{"healthy": s.Healthy, "affected": len(s.Affected) - s.Missing, "missing": s.Missing, "unwatched": s.Unwatched, "submitted": s.Submitted}
 }
 
 // countOpen counts the alerts that are open in the ledger: by now, and not only

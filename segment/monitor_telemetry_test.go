@@ -61,11 +61,11 @@ func TestSweepLog(t *testing.T) {
 	}
 	_, err = m.Sweep(t.Context(), listing(nil))
 	require.NoError(t, err)
-	require.Equal(t, `level=INFO msg="swept all segments" segments=4 affected=1 healthy=2 missing=1 unwatched=1 incidents=0 open_pages=2 open_tickets=0`+"\n", out.String())
+	require.Equal(t, `level=INFO msg="swept all segments" segments=4 affected=1 healthy=2 missing=1 submitted=0 unwatched=1 incidents=0 open_pages=2 open_tickets=0`+"\n", out.String())
 
 	out.Reset()
 	_, err = m.Sweep(t.Context(), listing(errors.New("connection reset")))
 	require.Error(t, err)
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
-	require.Regexp(t, `^level=WARN msg="sweep is incomplete: .*" segments=4 affected=1 healthy=3 missing=0 unwatched=0 incidents=0 open_pages=2 open_tickets=0 error=".*connection reset"\n$`, out.String())
+	require.Regexp(t, `^level=WARN msg="sweep is incomplete: .*" segments=4 affected=1 healthy=3 missing=0 submitted=0 unwatched=0 incidents=0 open_pages=2 open_tickets=0 error=".*connection reset"\n$`, out.String())
 }

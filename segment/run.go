@@ -28,6 +28,10 @@ type Run struct {
 	Stored  func(context.Context) (validate.Summary, error) // reads back what is stored, never what the writer believes
 	Counter string                                          // what counts Stored, where sizes are counted in several ways that differ
 
+	// Delta says that the run changes the segment that is live; nil: what it writes is
+	// all of it. Set it before Begin.
+	Delta *Delta
+
 	Staging Staging // how the output goes live
 	Live    bool    // in place of Staging: the store has none, and the output is live already
 
@@ -72,6 +76,8 @@ func (r *Run) check(stored bool) error { //nolint:cyclop // one condition after 
 		return badInput("Run.Stored", "nil", "a function that reads back what is stored")
 	case stored && !r.Live && r.Staging.Commit == nil:
 		return badInput("Run.Staging.Commit", "nil", "a function that makes the output live, or Live")
+	case stored && r.Delta != nil:
+		return r.Delta.check()
 	}
 	return nil
 }

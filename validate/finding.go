@@ -21,7 +21,7 @@ const (
 type Finding struct {
 	Kind     Kind     `json:"kind"`
 	Severity Severity `json:"severity"`
-	Step     string   `json:"step,omitempty"`     // read, map, store or size; empty: the whole
+	Step     string   `json:"step,omitempty"`     // read, map, store, remove, change or size; empty: the whole
 	Detail   string   `json:"detail"`             // one clause: "read 10,000 of 812,345 users (98.8% short, 0 allowed)"
 	Hint     string   `json:"hint,omitempty"`     // a likely cause, where the numbers suggest one
 	Caps     []Cap    `json:"caps,omitempty"`     // of a Capped: every known limit at that number, likeliest first

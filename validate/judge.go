@@ -46,6 +46,9 @@ func (j *judge) output() {
 	before := firstUsable(&out.Read, &out.Expected)
 	j.step(step{stage: mapping, before: before, after: &out.Written, ratio: p.Mapping})
 	if j.admitting {
+		if out.Delta != nil { // what the segment will hold is not known yet
+			return
+		}
 		j.coming()
 		if p.Mapping != (Ratio{}) {
 			j.rate(&out.Written)
@@ -60,6 +63,10 @@ func (j *judge) output() {
 		return
 	}
 	j.step(step{stage: storing, before: before, after: &out.Stored, tolerance: p.Tolerance})
+	if out.Delta != nil {
+		j.delta(out.Delta)
+		return
+	}
 	if out.Stored.lower == 0 {
 		j.empty()
 	}
@@ -74,6 +81,9 @@ func (j *judge) begin() bool {
 	out := j.out
 	j.report.Name, j.report.JobKind = out.Name, out.JobKind
 	j.report.Expected, j.report.Read, j.report.Written, j.report.Stored = out.Expected, out.Read, out.Written, out.Stored
+	if out.Delta != nil {
+		j.report.Delta = new(*out.Delta)
+	}
 	problem := j.policy.problem()
 	if problem == nil { // a bad policy stays out of the report: its NaN could not become JSON
 		j.report.Policy = *j.policy
@@ -139,7 +149,7 @@ func (j *judge) sides() {
 		j.unverified(storing, "stored is unknown: nothing was read back")
 	}
 	if j.policy.MaxSourceLag > 0 || j.out.Expected.lagUnknown {
-		j.current()
+		j.sourceLag()
 	}
 	if written := &j.out.Written; j.policy.Mapping != (Ratio{}) && !written.usable() && written.flaw == "" && !j.admitting {
 		j.unverified(mapping, "ids are mapped (Policy.Mapping), and it was not measured how many were written (Output.Written)")
@@ -149,8 +159,18 @@ func (j *judge) sides() {
 // fresh reports whether the stored side shows this write, not the one before: an
 // old count proves nothing, neither that users are there nor that they are missing.
 func (j *judge) fresh() bool {
-	written, complete := j.out.WrittenAt, j.out.Stored.asOf
-	if j.out.Stored.form == unknown || !complete.Before(written) {
+	fresh := j.current(&j.out.Stored, "stored")
+	if d := j.out.Delta; d != nil {
+		fresh = j.current(&d.Whole, "the whole segment") && fresh
+		fresh = (d.Remaining.IsZero() || j.current(&d.Remaining, "of the removed, what is there")) && fresh
+	}
+	return fresh
+}
+
+// current reports whether a side that was read back shows this write.
+func (j *judge) current(s *Summary, what string) bool {
+	written, complete := j.out.WrittenAt, s.asOf
+	if s.form == unknown || !complete.Before(written) {
 		return true
 	}
 	upTo := "is complete up to " + complete.Format(time.RFC3339Nano)
@@ -159,13 +179,13 @@ func (j *judge) fresh() bool {
 	}
 	j.add(Finding{
 		Kind: Unverified, Step: storing.String(), Cause: ErrLagging,
-		Detail: fmt.Sprintf("stored %s, and the last write was acknowledged at %s: read it back again later", upTo, written.Format(time.RFC3339Nano)),
+		Detail: fmt.Sprintf("%s %s, and the last write was acknowledged at %s: read it back again later", what, upTo, written.Format(time.RFC3339Nano)),
 	})
 	return false
 }
 
-// current judges how old the source's answer is, where the policy asks.
-func (j *judge) current() {
+// sourceLag judges how old the source's answer is, where the policy asks.
+func (j *judge) sourceLag() {
 	expected, asked := &j.out.Expected, j.policy.MaxSourceLag
 	switch lag := j.out.At.Sub(expected.asOf); {
 	case !expected.usable():

@@ -171,11 +171,11 @@ func (j *judge) earlier(vouched bool) (candidates []Size) {
 
 // now returns the size of the output.
 func (j *judge) now() Size {
-	now := Size{Users: j.out.Stored.lower, At: j.out.At}
+	now := Size{Users: j.out.whole().lower, At: j.out.At}
 	if j.admitting {
 		now.Users = j.comes().lower
 	}
-	if read := &j.out.Read; read.usable() {
+	if read := &j.out.Read; read.usable() && j.out.Delta == nil {
 		now.Read = read.lower
 	}
 	return now

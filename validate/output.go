@@ -32,6 +32,8 @@ type Output struct {
 	// relearned within the days of Candidates.
 	Apart   bool
 	Excuses []Excuse // what was planned for the segment
+
+	Delta *Delta // nil: the output is the whole segment
 }
 
 // A Size is one committed size of a segment, or one that was off its history.
@@ -74,6 +76,11 @@ func (out *Output) problem(stored, timed bool) *InputError {
 	for i, t := range [...]time.Time{out.At, out.WrittenAt} {
 		if at := t.Unix(); at < earliest || at > latest {
 			return timeProblem("Output."+[...]string{"At", "WrittenAt"}[i], t)
+		}
+	}
+	if out.Delta != nil {
+		if problem := out.Delta.problem(stored); problem != nil {
+			return problem
 		}
 	}
 	if len(out.Sizes)+len(out.Candidates)+len(out.Excuses) == 0 {

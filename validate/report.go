@@ -24,6 +24,7 @@ type Report struct {
 	Excuse    *Excuse   `json:"excuse,omitempty"`     // what excuses the size; nil: nothing does, or need
 	Vouched   bool      `json:"vouched,omitempty"`    // another than the job itself said how many users there are
 	Policy    Policy    `json:"policy,omitzero"`
+	Delta     *Delta    `json:"delta,omitempty"` // what was changed; nil: the output is the whole segment
 	Findings  []Finding `json:"findings,omitempty"`
 
 	outcome outcome
@@ -73,6 +74,15 @@ func (r Report) Proven() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.fails() && f.Kind != Unverified })
 }
 
+// Whole returns what the segment holds by the report: Stored, or of a Delta the whole
+// segment.
+func (r *Report) Whole() Summary {
+	if r.Delta != nil {
+		return r.Delta.Whole
+	}
+	return r.Stored
+}
+
 // Gravest returns the kind of the gravest finding that fails; where none does, of
 // the gravest warning; and Unverified where nothing was found.
 func (r Report) Gravest() Kind {
@@ -103,6 +113,11 @@ func (r Report) String() string {
 		if !side.summary.IsZero() {
 			line(&b, side.name, side.summary.String())
 		}
+	}
+	if d := r.Delta; d != nil {
+		line(&b, "removed", d.Removed.String())
+		line(&b, "remaining", d.Remaining.String())
+		line(&b, "whole", d.Whole.String()+", before "+d.Last.String())
 	}
 	switch {
 	case r.SameUsers:
@@ -213,7 +228,7 @@ func (r *Report) where(losses []*Finding) string {
 	}
 	var where []string
 	for _, f := range losses {
-		if f.Kind == Short {
+		if f.Kind == Short && f.Step != changing.String() {
 			where = append(where, stages[stageNamed(f.Step)].doing)
 		}
 	}

@@ -15,7 +15,7 @@ func (j *judge) size(s *Summary) {
 	if !s.usable() {
 		return
 	}
-	if read := &j.out.Read; s != read && read.lower >= capLevel && slices.ContainsFunc(j.out.Sizes, func(size Size) bool { return size.Read > read.lower }) {
+	if read := &j.out.Read; s != read && j.out.Delta == nil && read.lower >= capLevel && slices.ContainsFunc(j.out.Sizes, func(size Size) bool { return size.Read > read.lower }) {
 		j.readCap()
 	}
 	history := j.out.before()
@@ -64,7 +64,12 @@ func (j *judge) firstOff(points []point) time.Time {
 }
 
 // vouched reports whether another than the job itself says how many users there are.
-func (j *judge) vouched() bool { return j.out.Expected.usable() && !j.out.SelfReported }
+func (j *judge) vouched() bool {
+	if d := j.out.Delta; d != nil && (!d.Last.usable() || d.Whole.lower < d.Last.upper) { // of those who are gone no source speaks
+		return false
+	}
+	return j.out.Expected.usable() && !j.out.SelfReported
+}
 
 // emptied fails an output without users after there were any, whatever counted
 // them.

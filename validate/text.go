@@ -13,21 +13,25 @@ import (
 type stage uint8
 
 const (
-	whole   stage = iota // no single step
-	reading              // Read against Expected
-	mapping              // Written over Read
-	storing              // Stored against the nearest side before it
-	sizing               // the size against its history
+	whole    stage = iota // no single step
+	reading               // Read against Expected
+	mapping               // Written over Read
+	storing               // Stored against the nearest side before it
+	removing              // of a Delta: those to be removed who are still there
+	changing              // of a Delta: the whole segment against what it held before
+	sizing                // the size against its history
 )
 
 // stages holds the words for each step: its name in findings, what the job did
 // then, and what it has done. They are in the order of the job.
 var stages = [...]struct{ name, doing, done string }{
-	whole:   {"", "", ""},
-	reading: {"read", "reading", "read"},
-	mapping: {"map", "mapping", "mapped"},
-	storing: {"store", "storing", "stored"},
-	sizing:  {"size", "", ""},
+	whole:    {"", "", ""},
+	reading:  {"read", "reading", "read"},
+	mapping:  {"map", "mapping", "mapped"},
+	storing:  {"store", "storing", "stored"},
+	removing: {"remove", "removing", "removed"},
+	changing: {"change", "", "changed"},
+	sizing:   {"size", "", ""},
 }
 
 func (s stage) String() string { return stages[s].name }

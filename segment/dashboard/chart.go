@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -103,7 +104,7 @@ func newChart(s *series, id, class string, width, height int) *chart {
 	c := &chart{
 		ID: id, Class: class, Width: width, Height: height,
 		Left: 58, Right: float64(width) - 14, Top: 14, Bottom: float64(height) - 30,
-		Title: "Sizes of " + short(visible(s.Name)), Desc: s.describe(),
+		Title: "Sizes of " + text.Short(text.Visible(s.Name)), Desc: s.describe(),
 	}
 	f := &frame{chart: c}
 	f.from, f.to = s.times()
@@ -113,7 +114,7 @@ func newChart(s *series, id, class string, width, height int) *chart {
 	f.line(s)
 	for _, e := range s.Planned {
 		x, y := f.x(e.From), f.y(float64(e.High))
-		c.Planned = append(c.Planned, box{x, y, max(f.x(e.Until)-x, 2), max(f.y(float64(e.Low))-y, 2), planned(&e)})
+		c.Planned = append(c.Planned, box{x, y, max(f.x(e.Until)-x, 2), max(f.y(float64(e.Low))-y, 2), fleet.Planned(&e)})
 	}
 	for i := range s.Points {
 		f.mark(&s.Points[i])
@@ -281,18 +282,7 @@ func (p *point) word() string {
 	return string(p.Kind)
 }
 
-func (p *point) allowed() string { return allowed(p.Band) }
-
-func allowed(b validate.Band) string {
-	if b.IsZero() {
-		return ""
-	}
-	return text.Thousands(b.Low) + "–" + text.Thousands(b.High)
-}
-
-func planned(e *validate.Excuse) string {
-	return fmt.Sprintf("planned from %s to %s: %s–%s users", e.From.UTC().Format("2006-01-02"), e.Until.UTC().Format("2006-01-02"), text.Thousands(e.Low), text.Thousands(e.High))
-}
+func (p *point) allowed() string { return fleet.Allowed(p.Band) }
 
 // describe says in words what the drawing shows.
 func (s *series) describe() string {
@@ -318,7 +308,7 @@ func (s *series) describe() string {
 	if rejected > 0 {
 		said += " " + text.Count(rejected, "size") + " rejected."
 	}
-	if next := allowed(s.Next); next != "" {
+	if next := fleet.Allowed(s.Next); next != "" {
 		said += " The next may have " + next + " users."
 	}
 	return said + " The table below has them all."

@@ -2,11 +2,10 @@ package dashboard
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
 // A command is one line for a shell, and what it does.
@@ -31,43 +30,13 @@ func (c commands) about(does string, key segment.Key, words ...string) command {
 func (c commands) of(does, id string, words ...string) command {
 	line := []string{cmp.Or(string(c), "segmentguard")}
 	for _, w := range words {
-		line = append(line, quoted(w))
+		line = append(line, text.Shell(w))
 	}
 	if strings.HasPrefix(id, "-") {
 		line = append(line, "--")
 	}
 	if id != "" {
-		line = append(line, quoted(id))
+		line = append(line, text.Shell(id))
 	}
 	return command{does, strings.Join(line, " ")}
-}
-
-// quoted returns a word as a shell takes it for one: as it is where nothing in it
-// means anything, in single quotes, or, where it holds what does not print, in the
-// $'…' of POSIX 2024, bash, zsh and ksh.
-func quoted(word string) string {
-	switch {
-	case word != "" && !strings.ContainsFunc(word, special):
-		return word
-	case !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }):
-		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	var b strings.Builder
-	b.WriteString("$'")
-	for _, c := range []byte(word) {
-		switch {
-		case c == '\'' || c == '\\':
-			b.WriteString(`\` + string(rune(c)))
-		case c < ' ' || c >= 0x7f:
-			fmt.Fprintf(&b, `\%03o`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String() + "'"
-}
-
-// special reports whether a shell may take r for more than itself.
-func special(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:@,+", r)
 }

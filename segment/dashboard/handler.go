@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
@@ -117,6 +118,15 @@ func badRequest(name, value string) error {
 
 func notFound(what, name string) error {
 	return &problem{http.StatusNotFound, "The ledger knows of no such " + what, fmt.Errorf("no %s %s", what, text.Printable(name))}
+}
+
+// parsePlace reads where a table goes on from an address.
+func parsePlace(value string) (*fleet.Place, error) {
+	p, err := fleet.ParsePlace(value)
+	if err != nil {
+		return nil, badRequest("after", value)
+	}
+	return p, nil
 }
 
 // parseID reads an id from an address.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -67,7 +68,7 @@ type incidentView struct {
 	common
 
 	ID       string
-	Tone     tone
+	Tone     fleet.Tone
 	Lead     string
 	Facts    []fact
 	Next     string
@@ -92,30 +93,29 @@ func (s *source) incidentPage(ctx context.Context, q url.Values) (any, error) {
 	return s.incident(ctx, q.Get("id"), after)
 }
 
-func (s *source) incident(ctx context.Context, id string, after *place) (*incidentView, error) {
+func (s *source) incident(ctx context.Context, id string, after *fleet.Place) (*incidentView, error) {
 	i, err := s.readIncident(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c, err := takeCensus(ctx, s.ledger, filter{incident: id, after: after}, rowsOfPage)
+	c, err := fleet.TakeCensus(ctx, s.ledger, fleet.Filter{Incident: id, After: after}, rowsOfPage)
 	if err != nil {
 		return nil, err
 	}
-	v := &incidentView{common: s.common("Incident: "+visible(i.Cause.String()), ""), ID: visible(id)}
-	v.Lead, v.Tone = incidentLead(i, &c.all)
+	v := &incidentView{common: s.common("Incident: "+text.Visible(i.Cause.String()), ""), ID: text.Visible(id)}
+	v.Lead, v.Tone = incidentLead(i, &c.All)
 	v.Facts = s.incidentFacts(i)
 	v.Next = "Mend the cause first: the segments that nothing upstream explains. Then run everything affected again, in order."
 	if i.Runbook != "" {
 		v.Next += " The runbook says more."
 	}
-	v.Table = s.table(c, func(_ filter, after string) string { return s.links.incident(id, after) })
-	if v.Trees, err = s.incidentTrees(ctx, c.rows); err != nil {
+	v.Table = s.table(c, func(_ fleet.Filter, after string) string { return s.links.incident(id, after) })
+	if v.Trees, err = s.incidentTrees(ctx, c.Rows); err != nil {
 		return nil, err
 	}
 	v.Commands = []command{
 		s.commands.of("orders the jobs that must run again", "", "plan"),
-		s.commands.of("hands them to the workers", "", "run"),
-		s.commands.of("says how far they are", "", "progress"),
+		s.commands.of("keeps that as a plan to run", "", "plan", "--keep", "NAME", "--why", "WHY"),
 	}
 	return v, nil
 }
@@ -133,24 +133,24 @@ func (s *source) readIncident(ctx context.Context, id string) (*segment.Incident
 	return nil, notFound("incident", id)
 }
 
-func incidentLead(i *segment.Incident, members *counts) (string, tone) {
+func incidentLead(i *segment.Incident, members *fleet.Counts) (string, fleet.Tone) {
 	if !i.Over.IsZero() {
-		return "It is over. It ended " + i.Over.UTC().Format("2006-01-02 15:04") + ".", fine
+		return "It is over. It ended " + i.Over.UTC().Format("2006-01-02 15:04") + ".", fleet.Fine
 	}
-	if members.segments == 0 {
-		return "No segment is affected any more. It ends a day after the last one was.", fine
+	if members.Segments == 0 {
+		return "No segment is affected any more. It ends a day after the last one was.", fleet.Fine
 	}
-	return leadOf(members)
+	return members.Lead()
 }
 
 func (s *source) incidentFacts(i *segment.Incident) []fact {
 	facts := []fact{
-		{Name: "Cause", Text: visible(i.Cause.String())},
+		{Name: "Cause", Text: text.Visible(i.Cause.String())},
 		{Name: "Began", Stamp: s.stamp(i.Begun)},
 		{Name: "Found", Text: kindsOf(&i.Members)},
 		{Name: "Site groups", Text: text.Thousands(int64(i.Members.SiteGroups))},
 		{Name: "Users at stake", Text: text.Thousands(i.Members.Users)},
-		{Name: "Likely cause", Text: visible(i.Likely)},
+		{Name: "Likely cause", Text: text.Visible(i.Likely)},
 	}
 	if i.Good != nil {
 		facts = append(facts, fact{Name: "The largest was right last", Text: "with " + text.Thousands(i.Good.Users) + " users", Stamp: s.stamp(i.Good.At)})

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
+	"github.com/segmentguard/segmentguard/segment/internal/text"
 )
 
 // mostNeighbours is how many jobs of one segment are asked for; one more says that
@@ -39,7 +41,7 @@ func (s *source) hasJobs(ctx context.Context, id segment.ID) (bool, error) {
 type node struct {
 	ref
 
-	Badge badge
+	Badge fleet.Badge
 	Via   string // the kind of the job between it and the one before
 	Again bool   // it stands elsewhere in the tree, with what is beyond it
 	More  int    // so many are left out
@@ -75,7 +77,7 @@ func (t *tree) state(ctx context.Context, id segment.ID) (*segment.SegmentState,
 	if s, ok := t.known[id]; ok {
 		return s, nil
 	}
-	s, _, err := t.source.state(ctx, id.In(""))
+	s, _, err := fleet.State(ctx, t.ledger, id.In(""))
 	t.known[id] = &s
 	return &s, err
 }
@@ -122,7 +124,7 @@ func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, dep
 	if err != nil {
 		return n, err
 	}
-	n = node{ref: t.ref(state.Key()), Badge: badgeOfState(state), Via: visible(string(via)), Again: t.seen[id]}
+	n = node{ref: t.ref(state.Key()), Badge: fleet.BadgeOf(state), Via: text.Visible(string(via)), Again: t.seen[id]}
 	if state.IsZero() {
 		if known, err := t.hasJobs(ctx, id); err != nil || !known {
 			n.URL = ""
@@ -148,21 +150,6 @@ func (t *tree) grow(ctx context.Context, id segment.ID, via segment.JobKind, dep
 		n.Nodes = append(n.Nodes, child)
 	}
 	return n, nil
-}
-
-// badgeOfState says how a segment is.
-func badgeOfState(s *segment.SegmentState) badge {
-	switch {
-	case s.Alert.Open != nil:
-		return badgeOf(&s.Alert)
-	case s.Damaged != nil:
-		return badge{"cannot be read", bad}
-	case s.Last.State == segment.RunUnknown:
-		return badge{"live or not", bad}
-	case s.IsZero():
-		return badge{"nothing known", unknown}
-	}
-	return badge{"no alert", fine}
 }
 
 // roots returns the affected segments that the trouble of some comes from, as far as

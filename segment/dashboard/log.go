@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // A logView is the page of the log.
@@ -35,7 +35,7 @@ type logFilter struct{ Segment, SiteGroup, Action, JobKind, Build, Run, Since, U
 type entryRow struct {
 	At        stamp
 	Action    string
-	Badge     badge // of a run
+	Badge     fleet.Badge // of a run
 	Segment   ref
 	Run, Text string
 	By, Build string
@@ -143,8 +143,8 @@ func (s *source) log(ctx context.Context, f logFilter, limit int) (*logView, err
 
 func (s *source) entryRow(e *segment.LogEntry) entryRow {
 	row := entryRow{
-		At: s.stamp(e.At), Action: visible(string(e.Action)), Segment: s.ref(e.Segment.In(e.Store)), Run: visible(e.RunID),
-		By: visible(e.By), Text: visible(e.Why), Damage: e.Damaged != nil,
+		At: s.stamp(e.At), Action: text.Visible(string(e.Action)), Segment: s.ref(e.Segment.In(e.Store)), Run: text.Visible(e.RunID),
+		By: text.Visible(e.By), Text: fleet.EntryText(e), Damage: e.Damaged != nil,
 	}
 	if e.Segment.Name == "" { // a mute of a site group, or an incident
 		row.Segment = refTo(e.Segment.SiteGroup, "")
@@ -152,40 +152,8 @@ func (s *source) entryRow(e *segment.LogEntry) entryRow {
 	if e.Incident != "" && e.Segment.IsZero() {
 		row.Segment = incidentRef(e.Incident, s.links.incident(e.Incident, ""))
 	}
-	switch {
-	case e.Damaged != nil:
-		row.Text = visible(e.Damaged.Error())
-	case e.Record != nil:
-		r := e.Record
-		row.Badge, row.Build, row.Run = badgeOfRun(r.State, r.Live), visible(r.Build), visible(r.RunID)
-		if row.Text == "" {
-			row.Text = recordText(r)
-		}
-	case row.Text == "" || e.Action == segment.ActionMuted || e.Action == segment.ActionUnmuted:
-		row.Text = join(row.Text, visible(e.Text))
-	}
-	if row.Text == "" && e.Mark != nil {
-		row.Text = visible(string(e.Mark.Urgency) + ", " + string(e.Mark.Kind) + ", " + string(e.Mark.Level))
+	if r := e.Record; r != nil && e.Damaged == nil {
+		row.Badge, row.Build, row.Run = fleet.BadgeOfRun(r.State, r.Live), text.Visible(r.Build), text.Visible(r.RunID)
 	}
 	return row
-}
-
-func recordText(r *segment.Record) string {
-	if r.Report == nil {
-		return ""
-	}
-	if found := findingsOf(r.Report); found != "" {
-		return visible(found)
-	}
-	if !counted(r.Report.Stored) {
-		return ""
-	}
-	return validate.Count(r.Report.Stored.Users()).String() + " stored"
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 )
 
 // How much a report holds, so that a browser opens it at once.
@@ -57,12 +58,12 @@ type part[V any] struct {
 func (s *source) report(ctx context.Context) (*reportView, error) {
 	within := &within{map[segment.Key]string{}, map[string]string{}}
 	s.static, s.links = true, within
-	c, err := takeCensus(ctx, s.ledger, filter{}, detailsOfReport)
+	c, err := fleet.TakeCensus(ctx, s.ledger, fleet.Filter{}, detailsOfReport)
 	if err != nil {
 		return nil, err
 	}
-	for i := range c.rows {
-		if key := c.rows[i].Key(); !key.Segment.IsZero() {
+	for i := range c.Rows {
+		if key := c.Rows[i].Key(); !key.Segment.IsZero() {
 			within.segments[key] = fmt.Sprintf("segment-%d", i+1)
 		}
 	}
@@ -71,7 +72,7 @@ func (s *source) report(ctx context.Context) (*reportView, error) {
 		return nil, err
 	}
 	v := &reportView{common: s.common("Segments, as they were at "+s.stamp(s.config.now()).Text+" UTC", "")}
-	if v.Fleet, err = s.fleet(ctx, filter{}, segmentsOfReport); err != nil {
+	if v.Fleet, err = s.fleet(ctx, fleet.Filter{}, segmentsOfReport); err != nil {
 		return nil, err
 	}
 	for i, id := range incidents {
@@ -81,15 +82,15 @@ func (s *source) report(ctx context.Context) (*reportView, error) {
 		}
 		v.Incidents = append(v.Incidents, part[*incidentView]{fmt.Sprintf("incident-%d", i+1), one})
 	}
-	for i := range c.rows {
-		if c.rows[i].Segment.IsZero() {
+	for i := range c.Rows {
+		if c.Rows[i].Segment.IsZero() {
 			continue
 		}
-		one, err := s.segment(ctx, c.rows[i].Key())
+		one, err := s.segment(ctx, c.Rows[i].Key())
 		if err != nil {
 			return nil, err
 		}
-		part := part[*segmentView]{within.segments[c.rows[i].Key()], one}
+		part := part[*segmentView]{within.segments[c.Rows[i].Key()], one}
 		for k, chart := range one.Charts {
 			chart.ID = fmt.Sprintf("%s-chart-%d", part.ID, k+1)
 		}
@@ -132,10 +133,12 @@ func to(part string) string {
 	return "#" + part
 }
 
-func (w *within) fleet(_ filter, after string) string { return unlessPaged("#fleet", after != "") }
-func (w *within) segment(key segment.Key) string      { return to(w.segments[key]) }
-func (w *within) plan(_ string, from int) string      { return unlessPaged("#plan", from > 0) }
-func (w *within) log(_ logFilter, limit int) string   { return unlessPaged("#log", limit > 0) }
+func (w *within) fleet(_ fleet.Filter, after string) string {
+	return unlessPaged("#fleet", after != "")
+}
+func (w *within) segment(key segment.Key) string    { return to(w.segments[key]) }
+func (w *within) plan(_ string, from int) string    { return unlessPaged("#plan", from > 0) }
+func (w *within) log(_ logFilter, limit int) string { return unlessPaged("#log", limit > 0) }
 
 func (w *within) incident(id, after string) string {
 	return unlessPaged(to(w.incidents[id]), after != "")

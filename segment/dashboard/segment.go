@@ -3,14 +3,13 @@ package dashboard
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
 	"github.com/segmentguard/segmentguard/validate"
 )
@@ -20,8 +19,8 @@ type segmentView struct {
 	common
 
 	Name      string
-	Badge     badge
-	Tone      tone
+	Badge     fleet.Badge
+	Tone      fleet.Tone
 	Lead      string
 	Facts     []fact
 	Charts    []*chart
@@ -48,7 +47,7 @@ type pointRow struct {
 type runRow struct {
 	Run, Build   string
 	Attempt      int
-	Badge        badge
+	Badge        fleet.Badge
 	At           stamp
 	Expected     string
 	Stored, Text string
@@ -66,7 +65,7 @@ func (s *source) segmentPage(ctx context.Context, q url.Values) (any, error) {
 }
 
 func (s *source) segment(ctx context.Context, key segment.Key) (*segmentView, error) {
-	state, known, err := s.state(ctx, key)
+	state, known, err := fleet.State(ctx, s.ledger, key)
 	if err != nil {
 		return nil, err
 	}
@@ -82,10 +81,10 @@ func (s *source) segment(ctx context.Context, key segment.Key) (*segmentView, er
 			return nil, cmp.Or(err, notFound("segment", key.String()))
 		}
 	}
-	v := &segmentView{common: s.common(short(visible(state.Key().String())), ""), Name: visible(state.Key().String()), Badge: badgeOfState(&state)}
+	v := &segmentView{common: s.common(text.Short(text.Visible(state.Key().String())), ""), Name: text.Visible(state.Key().String()), Badge: fleet.BadgeOf(&state)}
 	v.Cut = len(log) == entriesOfSegment
-	v.Lead, v.Tone = segmentLead(&state, known)
-	records := recordsOf(log)
+	v.Lead, v.Tone = fleet.Lead(&state, known)
+	records := fleet.Attempts(log)
 	lines := s.series(ctx, &state, records, log)
 	if len(lines.Points) > 0 {
 		v.Charts = []*chart{newChart(lines, "wide", "wide", 1080, 290), newChart(lines, "narrow", "narrow", 400, 280)}
@@ -105,52 +104,11 @@ func (s *source) segment(ctx context.Context, key segment.Key) (*segmentView, er
 	return v, nil
 }
 
-func segmentLead(s *segment.SegmentState, known bool) (string, tone) {
-	switch a := s.Alert.Open; {
-	case !known:
-		return "The ledger keeps nothing of this segment.", unknown
-	case s.Damaged != nil:
-		return visible(s.Damaged.Error()), bad
-	case a != nil:
-		return visible(a.Text), badgeOf(&s.Alert).Tone
-	case s.Last.State == segment.RunUnknown:
-		return "Nobody knows whether the last run went live.", bad
-	case len(s.Sizes) == 0:
-		return "No alert is open, and no good size is known.", unknown
-	}
-	return "No alert is open.", fine
-}
-
-// recordsOf returns the last record of each attempt, in the order of those.
-func recordsOf(log []segment.LogEntry) (records []segment.Record) {
-	type attempt struct {
-		run string
-		n   int
-	}
-	places := map[attempt]int{}
-	for i := range slices.Backward(log) {
-		r := log[i].Record
-		if r == nil {
-			continue
-		}
-		at, later := places[attempt{r.RunID, r.Attempt}]
-		switch {
-		case !later:
-			places[attempt{r.RunID, r.Attempt}] = len(records)
-			records = append(records, *r)
-		case records[at].Report == nil:
-			records[at].Report = r.Report
-		}
-	}
-	slices.Reverse(records)
-	return records
-}
-
 // series returns all sizes that are known of a segment.
 func (s *source) series(ctx context.Context, state *segment.SegmentState, records []segment.Record, log []segment.LogEntry) *series {
 	lines := &series{Name: state.Key().String(), Now: s.config.now()}
 	for i, size := range state.Sizes {
-		p := point{At: size.At, Users: size.Users, Kind: pointGood, Band: s.band(ctx, state.Sizes[:i], size.Counter, size.At)}
+		p := point{At: size.At, Users: size.Users, Kind: pointGood, Band: s.judge.Band(ctx, state.Sizes[:i], size.Counter, size.At)}
 		if size.Unguarded {
 			p.Kind = pointSeen
 		}
@@ -158,51 +116,25 @@ func (s *source) series(ctx context.Context, state *segment.SegmentState, record
 	}
 	for i := range records {
 		r := &records[i]
-		if (r.State == segment.RunRejected || r.State == segment.RunFailed) && r.Report != nil && counted(r.Report.Stored) {
+		if (r.State == segment.RunRejected || r.State == segment.RunFailed) && r.Report != nil && fleet.Counted(r.Report.Stored) {
 			lines.Points = append(lines.Points, point{At: r.At, Users: r.Report.Stored.Users(), Kind: pointRejected, Band: r.Report.Band})
 		}
 	}
 	lines.Points = append(lines.Points, decidedPoints(records, log)...)
-	if n := len(records); n > 0 && records[n-1].Report != nil && counted(records[n-1].Report.Expected) {
+	if n := len(records); n > 0 && records[n-1].Report != nil && fleet.Counted(records[n-1].Report.Expected) {
 		lines.Points = append(lines.Points, point{At: records[n-1].At, Users: records[n-1].Report.Expected.Users(), Kind: pointExpected})
 	}
 	if state.Live != nil {
 		lines.Points = append(lines.Points, point{At: state.Live.At, Users: state.Live.Users, Kind: pointLive})
 	}
 	for i := range state.Excuses {
-		lines.Planned = append(lines.Planned, plannedUsers(&state.Excuses[i].Excuse, state.Sizes))
+		lines.Planned = append(lines.Planned, fleet.PlannedUsers(&state.Excuses[i].Excuse, state.Sizes))
 	}
 	slices.SortStableFunc(lines.Points, func(a, b point) int { return a.At.Compare(b.At) })
 	if n := len(state.Sizes); n > 0 {
-		lines.Next = s.band(ctx, state.Sizes, state.Sizes[n-1].Counter, latest(lines.Now, state.Sizes[n-1].At))
+		lines.Next = s.judge.Band(ctx, state.Sizes, state.Sizes[n-1].Counter, lines.Now)
 	}
 	return lines
-}
-
-// plannedUsers returns what is planned in users: shares are of the last size before it
-// begins.
-func plannedUsers(e *validate.Excuse, sizes []validate.Size) validate.Excuse {
-	is := *e
-	if e.HighShare == 0 {
-		return is
-	}
-	var last int64
-	for _, size := range sizes {
-		if size.At.Before(e.From) {
-			last = size.Users
-		}
-	}
-	is.Low, is.High = int64(e.LowShare*float64(last)), int64(e.HighShare*float64(last))
-	return is
-}
-
-func counted(s validate.Summary) bool { return !s.IsZero() && !s.IsUnknown() }
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // decidedPoints returns the sizes that somebody accepted or suspected.
@@ -224,27 +156,12 @@ func decidedPoints(records []segment.Record, log []segment.LogEntry) (points []p
 	return points
 }
 
-// band returns the sizes that some before would have allowed.
-func (s *source) band(ctx context.Context, before []validate.Size, counter string, at time.Time) validate.Band {
-	if len(before) == 0 {
-		return validate.Band{}
-	}
-	last := before[len(before)-1]
-	r, err := s.validator.Check(ctx, validate.Policy{}, validate.Output{
-		Name: "band", Expected: validate.Unknown(), Stored: validate.Count(max(1, last.Users)), Sizes: before, Counter: counter, At: latest(at, last.At),
-	})
-	if _, failed := errors.AsType[*validate.Error](err); err != nil && !failed {
-		return validate.Band{}
-	}
-	return r.Band
-}
-
 func (s *source) pointRows(lines *series) (rows []pointRow, plans []string) {
 	for _, p := range slices.Backward(lines.Points) {
 		rows = append(rows, pointRow{s.stamp(p.At), text.Thousands(p.Users), p.word(), p.allowed()})
 	}
 	for i := range lines.Planned {
-		plans = append(plans, planned(&lines.Planned[i]))
+		plans = append(plans, fleet.Planned(&lines.Planned[i]))
 	}
 	return rows, plans
 }
@@ -259,14 +176,14 @@ func (s *source) segmentFacts(state *segment.SegmentState, records []segment.Rec
 		facts = append(facts, fact{Name: "Last good size", Text: validate.Count(last.Users).String(), Stamp: s.stamp(last.At)})
 	}
 	if n := len(records); n > 0 && records[n-1].Report != nil {
-		facts = append(facts, fact{Name: "Expected by the last run", Text: sizeOf(records[n-1].Report.Expected)})
+		facts = append(facts, fact{Name: "Expected by the last run", Text: fleet.Size(records[n-1].Report.Expected)})
 	}
-	if next := allowed(lines.Next); next != "" {
+	if next := fleet.Allowed(lines.Next); next != "" {
 		facts = append(facts, fact{Name: "The next may have", Text: next + " users"})
 	}
 	if state.Last.State != "" {
-		facts = append(facts, fact{Name: "Last run", Text: visible(state.Last.RunID) + ", " + string(state.Last.State), Stamp: s.stamp(state.Last.At)},
-			fact{Name: "Job", Text: visible(state.Last.JobID)}, fact{Name: "Build", Text: visible(state.Last.Build)})
+		facts = append(facts, fact{Name: "Last run", Text: text.Visible(state.Last.RunID) + ", " + string(state.Last.State), Stamp: s.stamp(state.Last.At)},
+			fact{Name: "Job", Text: text.Visible(state.Last.JobID)}, fact{Name: "Build", Text: text.Visible(state.Last.Build)})
 	}
 	if a := state.Alert.Open; a != nil {
 		facts = append(facts, fact{Name: "Affected since", Text: string(a.Urgency) + ", " + string(a.Kind), Stamp: s.stamp(a.Since)})
@@ -281,7 +198,7 @@ func (s *source) segmentFacts(state *segment.SegmentState, records []segment.Rec
 		}
 	}
 	if d := state.Accepted; d != nil {
-		facts = append(facts, fact{Name: "Accepted", Text: visible("by " + d.By + ": " + d.Why), Stamp: s.stamp(d.At)})
+		facts = append(facts, fact{Name: "Accepted", Text: text.Visible("by " + d.By + ": " + d.Why), Stamp: s.stamp(d.At)})
 	}
 	if state.Alert.Muted != nil {
 		facts = append(facts, fact{Name: "Muted", Text: "what becomes worse is told all the same"})
@@ -296,26 +213,18 @@ func (s *source) runRows(records []segment.Record) (rows []runRow) {
 	for i := range slices.Backward(records) {
 		r := &records[i]
 		row := runRow{
-			Run: visible(r.RunID), Attempt: r.Attempt, Build: visible(r.Build), Badge: badgeOfRun(r.State, r.Live), At: s.stamp(r.At),
+			Run: text.Visible(r.RunID), Attempt: r.Attempt, Build: text.Visible(r.Build), Badge: fleet.BadgeOfRun(r.State, r.Live), At: s.stamp(r.At),
 			Expected: "not known", Stored: "not known",
 		}
 		if r.Report != nil {
-			row.Expected, row.Stored = brieflyOf(r.Report.Expected), brieflyOf(r.Report.Stored)
-			row.Text = visible(findingsOf(r.Report))
+			row.Expected, row.Stored = fleet.BriefSize(r.Report.Expected), fleet.BriefSize(r.Report.Stored)
+			row.Text = text.Visible(fleet.Findings(r.Report))
 		}
 		if rows = append(rows, row); len(rows) == runsOfPage {
 			break
 		}
 	}
 	return rows
-}
-
-func findingsOf(r *validate.Report) string {
-	var parts []string
-	for _, f := range r.Findings {
-		parts = append(parts, string(f.Kind)+": "+f.Detail)
-	}
-	return strings.Join(parts, "; ")
 }
 
 // entries sorts the rest of the log into alerts and decisions, the latest first.

@@ -1,23 +1,18 @@
 package dashboard
 
 import (
-	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
-
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/internal/fleet"
 	"github.com/segmentguard/segmentguard/segment/internal/text"
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 //go:embed page
@@ -27,7 +22,7 @@ var (
 	style     = mustRead("page/style.css")
 	styleHash = hashOf(style)
 	templates = template.Must(template.New("").Funcs(template.FuncMap{
-		"visible": visible,
+		"visible": text.Visible,
 		"count":   text.Count[int],
 		"number":  func(n int) string { return text.Thousands(int64(n)) },
 		"heading": func(static bool, text, id string) heading { return heading{static, text, id} },
@@ -51,25 +46,21 @@ func hashOf(style string) string {
 
 // A source is what pages are made from.
 type source struct {
-	ledger    segment.Ledger
-	config    Config
-	commands  commands
-	validator *validate.Validator // it says which sizes were allowed, and tells nobody
-	links     links
-	static    bool
+	ledger   segment.Ledger
+	config   Config
+	commands commands
+	judge    *fleet.Judge
+	links    links
+	static   bool
 }
 
 func newSource(l segment.Ledger, c Config) *source {
-	v, err := validate.New(validate.Config{TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: metricnoop.NewMeterProvider()})
-	if err != nil {
-		panic(err) // no instrument of these can fail
-	}
-	return &source{ledger: l, config: c, commands: commands(c.Command), validator: v, links: live{}}
+	return &source{ledger: l, config: c, commands: commands(c.Command), judge: fleet.NewJudge(), links: live{}}
 }
 
 // links are the addresses of pages; "" where there is no such page.
 type links interface {
-	fleet(f filter, after string) string
+	fleet(f fleet.Filter, after string) string
 	segment(key segment.Key) string
 	incident(id, after string) string
 	plan(name string, from int) string
@@ -92,7 +83,7 @@ func address(page string, pairs ...string) string {
 	return page
 }
 
-func (live) fleet(f filter, after string) string {
+func (live) fleet(f fleet.Filter, after string) string {
 	return address("./", "group", f.SiteGroup, "kind", string(f.Kind), "job", string(f.JobKind), "build", f.Build, "after", after)
 }
 
@@ -131,7 +122,7 @@ func (s *source) common(title, current string) common {
 		Made:  newStamp(s.config.now(), s.config.now()),
 		Style: template.CSS(style), Hash: styleHash, //nolint:gosec // it is embedded
 		Nav: []navLink{
-			{"fleet", "Fleet", s.links.fleet(filter{}, "")},
+			{"fleet", "Fleet", s.links.fleet(fleet.Filter{}, "")},
 			{"plan", "Reruns", s.links.plan("", 0)},
 			{"log", "Log", s.links.log(logFilter{}, 0)},
 		},
@@ -166,27 +157,9 @@ type problemView struct {
 }
 
 func (h *handler) problemView(p *problem) *problemView {
-	v := &problemView{common: h.common(p.Title, ""), Status: p.Status, Text: visible(p.Err.Error())}
+	v := &problemView{common: h.common(p.Title, ""), Status: p.Status, Text: text.Visible(p.Err.Error())}
 	if p.Status >= 500 {
 		v.Check = []command{h.commands.of("asks the ledger how it is", "", "check")}
 	}
 	return v
-}
-
-// state returns the state of one segment, and whether anything is known of it. Where
-// the store is not named, and is not the one that nobody named, it is that in which the
-// segment is affected, or the first: jobs and plans know no stores.
-func (s *source) state(ctx context.Context, key segment.Key) (found segment.SegmentState, known bool, err error) {
-	found.Segment, found.Store = key.Segment, key.Store
-	for state, err := range s.ledger.Segments(ctx, segment.SegmentFilter{Segment: key.Segment}) {
-		switch {
-		case err != nil:
-			return found, false, fmt.Errorf("reading the segment %s: %w", key, err)
-		case state.Store == key.Store:
-			return state, true, nil
-		case key.Store == "" && (!known || found.Alert.Open == nil && state.Alert.Open != nil):
-			found, known = state, true
-		}
-	}
-	return found, known, nil
 }

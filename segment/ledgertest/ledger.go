@@ -34,6 +34,7 @@ var ledgerRules = []struct {
 	{"candidates", testCandidates},
 	{"plans", testPlans},
 	{"runs of a segment", testRuns},
+	{"submitted", testSubmitted},
 	{"rename", testRename},
 	{"import", testImport},
 	{"forget", testForget},
@@ -65,6 +66,8 @@ var ledgerRules = []struct {
 	{"sweeps", testSweeps},
 	{"jobs", testJobs},
 	{"tools, cancelled", testToolsCancelled},
+	{"plan written at once", testWrittenAtOnce},
+	{"steps changed at once", testStepsChangedAtOnce},
 	{"stores", testStores},
 	{"commit row of a store", testRowOfStore},
 	{"segments of stores", testSegmentsOfStores},
@@ -74,12 +77,13 @@ var ledgerRules = []struct {
 }
 
 // TestLedger checks that a segment.Ledger does what its interface promises, one
-// subtest a rule, those of TestRecorder among them. Each takes segments of its
+// subtest a rule, those of TestRecorder and TestPlanLedger among them. Each takes segments of its
 // own, as ledgers may share a database; open is called for each, and closes what
 // it opened when its test ends.
 func TestLedger(t *testing.T, open func(*testing.T) segment.Ledger) {
 	t.Helper()
 	t.Run("recorder", func(t *testing.T) { TestRecorder(t, func(t *testing.T) segment.Recorder { return open(t) }) })
+	t.Run("plans of reruns", func(t *testing.T) { TestPlanLedger(t, func(t *testing.T) segment.PlanLedger { return open(t) }) })
 	for _, rule := range ledgerRules {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t)) })
 	}
@@ -483,6 +487,11 @@ func testLog(t *testing.T, l segment.Ledger) {
 		require.NotNil(t, e.Record.Report, "the report is kept")
 		require.ErrorIs(t, &validate.Error{Report: *e.Record.Report}, validate.Short, "the report is kept whole")
 	}
+	for e, err := range l.Log(t.Context(), segment.LogFilter{Segment: a, Build: "8", Bare: true}) {
+		require.NoError(t, err)
+		require.Nil(t, e.Record.Report, "who asks for no report gets none")
+	}
+	require.Equal(t, all, logged(t, l, segment.LogFilter{Bare: true}), "and all else")
 	put(t, l, a, "refused", 6)
 	require.ErrorIs(t, l.Record(t.Context(), with(rec("refused", 1, segment.RunCommitted, 7), func(r *segment.Record) { r.Segment = a })), segment.ErrSuperseded)
 	require.Len(t, logged(t, l, segment.LogFilter{RunID: "refused"}), 1, "what was not kept is not in the log")

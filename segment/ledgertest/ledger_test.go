@@ -51,6 +51,7 @@ type badLedger struct {
 	changeMutes    func(*memory, func([]segment.Mute) ([]segment.Mute, error)) error
 
 	tools badTools
+	plans badPlans
 }
 
 var background = context.Background()
@@ -383,6 +384,13 @@ var badLedgers = []badLedgerOf{
 		}
 	}), "plans"},
 	{"forgets runs", "a job that stopped is healthy", showing(func(s *segment.SegmentState) { s.Runs.Times = nil }), "runs_of_a_segment"},
+	{"forgets what was submitted", "nobody settles it", showing(func(s *segment.SegmentState) { s.Submitted = nil }), "submitted"},
+	{"forgets until when", "nobody is told of a store that never answers", showing(func(s *segment.SegmentState) {
+		if s.Submitted != nil {
+			s.Submitted = new(*s.Submitted)
+			s.Submitted.Until = time.Time{}
+		}
+	}), "submitted"},
 	{"forgets the last good run", "a job that fails each night is healthy", showing(func(s *segment.SegmentState) { s.Runs.Good = time.Time{} }), "runs_of_a_segment"},
 	{"forgets who was unguarded", "sizes that nobody checked pass for checked ones", changed(func(_ segment.SegmentState, s *segment.SegmentState) {
 		for i := range s.Sizes {
@@ -676,7 +684,7 @@ const badLedgerVariable = "SEGMENTGUARD_TEST_BAD_LEDGER"
 // suite that fails, fails the test it is in.
 func TestBadLedger(t *testing.T) {
 	if name := os.Getenv(badLedgerVariable); name != "" {
-		for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
+		for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools, badForPlans) {
 			if b.name == name {
 				ledgertest.TestLedger(t, func(*testing.T) segment.Ledger {
 					fresh := *b.ledger
@@ -688,7 +696,7 @@ func TestBadLedger(t *testing.T) {
 		return
 	}
 	failed := map[string]bool{}
-	for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools) {
+	for _, b := range slices.Concat(badLedgers, badAlerts, badStores, badForTools, badForPlans) {
 		t.Run(b.name, func(t *testing.T) {
 			requireBroken(t, failed, "TestBadLedger", badLedgerVariable+"="+b.name, b.broken, b.reason)
 		})

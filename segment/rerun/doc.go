@@ -38,12 +38,30 @@
 // A queue runs the steps of [Plan.Ready], and asks [Plan.Incomplete] whether everything
 // affected was made again.
 //
+// # In a ledger
+//
+// [Keep] writes a plan into a ledger, and [Load] reads it back with what became of its
+// steps. With RunOptions.Ledger, [Plan.Run] keeps there how far each step is, and
+// resumes what is done:
+//
+//	err = rerun.Keep(ctx, ledger, "march", plan, segment.Decision{By: "ann", Why: "the truncated night", At: time.Now()})
+//	…
+//	outcome, err := plan.Run(ctx, rerun.RunOptions{Ledger: ledger, PlanID: "march"}, run)
+//
+// A step waits, runs, and is done. One that is [Proven] wrong has failed, and all that
+// waits for it is cancelled, and nothing else. One that could not be verified, or broke,
+// is unverified: it may be tried again, and what waits for it waits on. A queue of your
+// own keeps the same by [StartStep], [EndStep] and [FailStep], in the transaction in
+// which a step works where it has one; package segment/riversegment is such a queue on
+// River. [Resume] makes what failed wait again.
+//
 // # Errors
 //
 // [New], [Plan.Run], [Plan.Ready] and [Plan.Incomplete] return an error that wraps a
 // *validate.InputError where what they are given is wrong, and then nothing was run.
 // [Plan.Run] and [Plan.Incomplete] return an [*IncompleteError] where something
-// affected was not made again. It unwraps to the errors of the steps that failed, a
+// affected was not made again. With a ledger, [Plan.Run] also returns the ledger's error,
+// and nothing was run. An *IncompleteError unwraps to the errors of the steps that failed, a
 // [*PanicError] for one that panicked, and to the cause of a context that ended.
 //
 // # Telemetry
@@ -52,5 +70,9 @@
 // span "run rerun plan" with segmentguard.plan.steps, .done, .failed, .blocked,
 // .never_started, .conflicts and .no_writer. Where it returns an error, the status and
 // error.type are set: failed, if a step did; cancelled, if the context ended before all
-// steps had started; else incomplete. The spans of the jobs are inside it.
+// steps had started; else incomplete. Inside it each step has a span "run rerun step"
+// with segmentguard.step.number, segmentguard.segment, segmentguard.site_group,
+// segmentguard.job.kind and segmentguard.job.id; where it is not done, the status and
+// error.type are set: failed, if that is proven, else unverified. The spans of the jobs
+// are inside that.
 package rerun

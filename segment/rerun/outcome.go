@@ -88,7 +88,7 @@ func (o Outcome) summary() string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{len(o.Failed), string(StepFailed)}, {len(o.Blocked), string(StepBlocked)}, {len(o.NeverStarted), "never started"}} {
+	}{{len(o.Failed), "failed"}, {len(o.Blocked), "blocked"}, {len(o.NeverStarted), "never started"}} {
 		if part.n > 0 {
 			parts = append(parts, text.Thousands(int64(part.n))+" "+part.what)
 		}

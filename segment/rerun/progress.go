@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/rerun/internal/graph"
 )
 
@@ -12,7 +13,7 @@ type progress struct {
 	plan    *Plan
 	next    graph.Rows // by step: those that wait for it
 	waits   []int32    // by step: how many of those it waits for are not done
-	state   []StepState
+	state   []segment.StepState
 	results []Result
 	done    int // steps
 }
@@ -25,7 +26,7 @@ func newProgress(p *Plan, resume *Outcome) (*progress, error) {
 	g := &progress{
 		plan:    p,
 		waits:   make([]int32, len(p.Steps)),
-		state:   make([]StepState, len(p.Steps)),
+		state:   make([]segment.StepState, len(p.Steps)),
 		results: make([]Result, len(p.Steps)),
 	}
 	numbers := make(map[string]int32, len(p.Steps))
@@ -35,7 +36,7 @@ func newProgress(p *Plan, resume *Outcome) (*progress, error) {
 			return nil, badInput(fmt.Sprintf("Plan.Steps[%d].Job.ID", i), strconv.Quote(id), "each job once")
 		}
 		numbers[id] = int32(i)
-		g.state[i], g.results[i].JobID = StepWaiting, id
+		g.state[i], g.results[i].JobID = segment.StepWaiting, id
 	}
 	if err := g.link(numbers); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (g *progress) resume(numbers map[string]int32, o *Outcome) error {
 		if r.Err != nil {
 			return badInput(fmt.Sprintf("Outcome.Done[%d].Err", i), strconv.Quote(r.Err.Error()), "no error, or the result in Failed")
 		}
-		g.state[n], g.results[n] = StepDone, r
+		g.state[n], g.results[n] = segment.StepDone, r
 	}
 	for i, r := range o.Failed {
 		if _, err := number("Failed", i, r.JobID); err != nil {
@@ -112,7 +113,7 @@ func (g *progress) resume(numbers map[string]int32, o *Outcome) error {
 // countDone refuses a step that was done before what it waits for.
 func (g *progress) countDone() error {
 	for i, s := range g.state {
-		if s != StepDone {
+		if s != segment.StepDone {
 			continue
 		}
 		if g.waits[i] > 0 { // all before it were counted
@@ -127,7 +128,7 @@ func (g *progress) countDone() error {
 }
 
 // ready reports whether a step can start.
-func (g *progress) ready(i int) bool { return g.state[i] == StepWaiting && g.waits[i] == 0 }
+func (g *progress) ready(i int) bool { return g.state[i] == segment.StepWaiting && g.waits[i] == 0 }
 
 // outcome sorts the steps by what became of them.
 func (g *progress) outcome() Outcome {
@@ -135,14 +136,14 @@ func (g *progress) outcome() Outcome {
 	by := graph.Nones(len(g.state)) // by step: the first failed one that blocks it
 	for i, s := range g.state {
 		switch s {
-		case StepDone:
+		case segment.StepDone:
 			o.Done = append(o.Done, g.results[i])
-		case StepFailed:
+		case segment.StepFailed, segment.StepUnverified:
 			o.Failed = append(o.Failed, g.results[i])
 			by[i] = int32(i)
-		case StepBlocked:
+		case segment.StepCancelled:
 			o.Blocked = append(o.Blocked, Blocked{JobID: g.results[i].JobID, By: g.results[by[i]].JobID})
-		case StepWaiting, StepRunning:
+		case segment.StepWaiting, segment.StepRunning:
 			o.NeverStarted = append(o.NeverStarted, g.results[i].JobID)
 		}
 		if by[i] == none {

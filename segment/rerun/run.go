@@ -28,6 +28,13 @@ type RunOptions struct {
 	Limit int
 	// Resume is the outcome of an earlier run. What is done there is not run again.
 	Resume Outcome
+	// Ledger keeps how far each step is of the plan that [Keep] wrote there, and PlanID
+	// names it. Run resumes what the ledger says is done, so Resume must be zero. Only
+	// one Run of a plan may run at a time. A step of which the ledger cannot keep that it
+	// starts does not start; one of which it cannot keep that it is done has failed. nil:
+	// nothing is kept.
+	Ledger segment.PlanLedger
+	PlanID string
 	// Progress is called when a step starts and when it ends, by the goroutine that
 	// called Run, so never twice at the same time. No step starts while it runs.
 	// nil: nothing is called.
@@ -39,23 +46,11 @@ type RunOptions struct {
 // Progress reports a step that started or ended, and how far the plan is.
 type Progress struct {
 	Job   segment.Job
-	State StepState // of this job: StepRunning, StepDone or StepFailed
-	Err   error     // why it failed
+	State segment.StepState // of this job: running, done, failed or unverified
+	Err   error             // why it failed
 
 	Steps, Done, Failed, Blocked, Running int // of the plan
 }
-
-// A StepState is how far a step is.
-type StepState string
-
-// The states of a step.
-const (
-	StepWaiting StepState = "waiting"
-	StepRunning StepState = "running"
-	StepDone    StepState = "done"
-	StepFailed  StepState = "failed"
-	StepBlocked StepState = "blocked" // a step that it waits for, directly or through others, failed
-)
 
 // Ready returns the steps that Run with Resume: done would start first: those that
 // are not done while all they wait for is, steps that failed among them. A queue
@@ -117,17 +112,17 @@ func (p *Plan) incomplete(o Outcome, stopped error) error {
 // The error is nil if and only if everything affected was made again. Otherwise it is
 // an [*IncompleteError], also where all steps are done and only conflicts or segments
 // that no job writes are left; or it wraps a *validate.InputError, and nothing was
-// run.
+// run; or it is the ledger's, and nothing was run either.
 func (p Plan) Run(ctx context.Context, o RunOptions, run func(context.Context, segment.Job) error) (Outcome, error) {
-	r, err := newRunner(&p, &o, run)
+	err := resumeKept(ctx, &p, &o)
+	var r *runner
+	if err == nil {
+		r, err = newRunner(&p, &o, run)
+	}
 	if err != nil {
 		return Outcome{}, fmt.Errorf("rerun: run: %w", err)
 	}
-	tracers := o.TracerProvider
-	if tracers == nil {
-		tracers = otel.GetTracerProvider()
-	}
-	ctx, span := tracers.Tracer(scope, trace.WithInstrumentationVersion(version)).Start(ctx, "run rerun plan")
+	ctx, span := r.tracer.Start(ctx, "run rerun plan")
 	defer span.End()
 	r.all(ctx)
 	outcome := r.outcome()
@@ -153,9 +148,29 @@ func annotate(span trace.Span, p *Plan, o *Outcome, err error) {
 	kind := "incomplete"
 	switch {
 	case len(o.Failed) > 0:
-		kind = string(StepFailed)
+		kind = "failed"
 	case len(o.NeverStarted) > 0:
 		kind = "cancelled"
+	}
+	span.SetAttributes(attribute.String("error.type", kind))
+	span.SetStatus(codes.Error, err.Error())
+}
+
+// annotateStep writes what became of a step to its span.
+func annotateStep(span trace.Span, j *segment.Job, number int, err error) {
+	span.SetAttributes(
+		attribute.Int("segmentguard.step.number", number),
+		attribute.String("segmentguard.segment", j.To.String()),
+		attribute.String("segmentguard.site_group", j.To.SiteGroup),
+		attribute.String("segmentguard.job.kind", string(j.Kind)),
+		attribute.String("segmentguard.job.id", j.ID),
+	)
+	if err == nil {
+		return
+	}
+	kind := string(segment.StepUnverified)
+	if Proven(err) {
+		kind = string(segment.StepFailed)
 	}
 	span.SetAttributes(attribute.String("error.type", kind))
 	span.SetStatus(codes.Error, err.Error())
@@ -169,6 +184,8 @@ type runner struct {
 	limit  int
 	report func(Progress)
 	run    func(context.Context, segment.Job) error
+	keeper *keeper
+	tracer trace.Tracer
 
 	queue   graph.Queue // of the steps that can start
 	ended   chan int32
@@ -184,8 +201,15 @@ func newRunner(p *Plan, o *RunOptions, run func(context.Context, segment.Job) er
 	case run == nil:
 		return nil, badInput("run", "nil", "a function that runs a job")
 	}
+	tracers := o.TracerProvider
+	if tracers == nil {
+		tracers = otel.GetTracerProvider()
+	}
 	g, err := newProgress(p, &o.Resume)
-	return &runner{progress: g, limit: max(o.Limit, 1), report: o.Progress, run: run}, err
+	return &runner{
+		progress: g, limit: max(o.Limit, 1), report: o.Progress, run: run,
+		keeper: newKeeper(o), tracer: tracers.Tracer(scope, trace.WithInstrumentationVersion(version)),
+	}, err
 }
 
 // all starts steps until none can start. It leaves none running, even where the
@@ -222,19 +246,31 @@ func (r *runner) all(ctx context.Context) {
 
 // step runs one step. However that ends, its number is sent.
 func (r *runner) step(ctx context.Context, i int32) {
+	job := r.plan.Steps[i].Job
+	ctx, span := r.tracer.Start(ctx, "run rerun step")
+	var kept segment.PlanStep
 	err := errExited
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
-		r.results[i].Ended, r.results[i].Err = time.Now().UTC(), err
+		result := &r.results[i]
+		result.Ended = time.Now().UTC()
+		result.Err = r.keeper.end(ctx, kept, result.Ended, err)
+		annotateStep(span, &job, int(i)+1, result.Err)
+		span.End()
 		r.ended <- i
 	}()
-	err = r.run(ctx, r.plan.Steps[i].Job)
+	var failed error
+	if kept, failed = r.keeper.start(ctx, int(i)+1, r.results[i].Started); failed != nil {
+		err = failed
+		return
+	}
+	err = r.run(ctx, job)
 }
 
 func (r *runner) start(i int32) {
-	r.state[i] = StepRunning
+	r.state[i] = segment.StepRunning
 	r.running++
 	r.results[i].Started = time.Now().UTC()
 	r.tell(i)
@@ -244,13 +280,16 @@ func (r *runner) start(i int32) {
 func (r *runner) end(i int32) {
 	r.running--
 	if r.results[i].Err != nil {
-		r.state[i] = StepFailed
+		r.state[i] = segment.StepUnverified
+		if Proven(r.results[i].Err) {
+			r.state[i] = segment.StepFailed
+		}
 		r.failed++
 		r.block(i)
 		r.tell(i)
 		return
 	}
-	r.state[i] = StepDone
+	r.state[i] = segment.StepDone
 	r.done++
 	for _, next := range r.next.Row(i) {
 		r.waits[next]--
@@ -268,8 +307,8 @@ func (r *runner) block(i int32) {
 		last := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, next := range r.next.Row(last) {
-			if r.state[next] == StepWaiting {
-				r.state[next] = StepBlocked
+			if r.state[next] == segment.StepWaiting {
+				r.state[next] = segment.StepCancelled
 				r.blocked++
 				todo = append(todo, next)
 			}

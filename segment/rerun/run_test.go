@@ -274,7 +274,7 @@ func TestRunProgress(t *testing.T) {
 		"0 running: 0 of 4 done, 0 failed, 0 blocked, 1 running, <nil>",
 		"0 done: 1 of 4 done, 0 failed, 0 blocked, 0 running, <nil>",
 		"1 running: 1 of 4 done, 0 failed, 0 blocked, 1 running, <nil>",
-		"1 failed: 1 of 4 done, 1 failed, 1 blocked, 0 running, boom",
+		"1 unverified: 1 of 4 done, 1 failed, 1 blocked, 0 running, boom",
 		"2 running: 1 of 4 done, 1 failed, 1 blocked, 1 running, <nil>",
 		"2 done: 2 of 4 done, 1 failed, 1 blocked, 0 running, <nil>",
 	}, lines)

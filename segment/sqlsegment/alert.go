@@ -70,6 +70,9 @@ func (q *selection) segments(f *segment.SegmentFilter, d ledgerDialect) {
 	if f.Pending {
 		q.where("alert_pending = TRUE")
 	}
+	if f.Submitted {
+		q.where("submitted_until IS NOT NULL") // in these words the index knows it
+	}
 	if f.Incident != "" {
 		q.where("alert_incident = ?", f.Incident)
 	}

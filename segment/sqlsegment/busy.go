@@ -23,12 +23,12 @@ func (l *Ledger) waited(ctx context.Context, key []any, err error) error {
 		return err
 	}
 	var reasons []string
-	if stats := l.db.Stats(); stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections {
-		reasons = append(reasons, fmt.Sprintf("%d of %d connections are in use; give the ledger a pool of its own", stats.InUse, stats.MaxOpenConnections))
+	if used, limit, all := exhausted(l.pool); all {
+		reasons = append(reasons, fmt.Sprintf("%d of %d connections are in use; give the ledger a pool of its own", used, limit))
 	} else if key != nil {
 		ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 		defer cancel()
-		if holder := l.dialect.holder(ask, l.db, key); holder != "" {
+		if holder := l.dialect.holder(ask, l.pool, key); holder != "" {
 			reasons = append(reasons, holder)
 		}
 	}
@@ -50,7 +50,7 @@ func (e notReady) Unwrap() error { return e.error }
 
 // ask returns the one answer to a question, "" if there is none or it may not be
 // asked.
-func ask(ctx context.Context, s session, query string, args ...any) (answer string) {
+func ask(ctx context.Context, s Conn, query string, args ...any) (answer string) {
 	_ = each(ctx, s, query, args, func(scan scanner) error { return scan(&answer) })
 	return answer
 }

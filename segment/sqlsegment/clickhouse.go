@@ -2,8 +2,6 @@ package sqlsegment
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -125,14 +123,14 @@ WHERE (name = 'result_overflow_mode' OR name LIKE '%overflow_mode_leaf') AND val
 	OR name IN ('limit', 'offset') AND value != '0'
 ORDER BY name LIMIT 1`
 
-func (clickHouse) checkSession(ctx context.Context, q Queryer) error {
+func (clickHouse) checkSession(ctx context.Context, q reader) error {
 	var name, value string
-	err := q.QueryRowContext(ctx, partial).Scan(&name, &value)
+	err := each(ctx, q, partial, nil, func(scan scanner) error { return scan(&name, &value) })
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
 	case err != nil:
 		return fmt.Errorf("asking for settings: %w", err)
+	case name == "":
+		return nil
 	}
 	return badInput("the session's "+name, value, "its default, as it may end a query early without a word")
 }

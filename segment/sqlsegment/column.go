@@ -2,7 +2,6 @@ package sqlsegment
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 )
@@ -16,35 +15,39 @@ type column struct {
 
 // findColumn asks for no rows at all, only for the columns: PostgreSQL would count
 // the first of several without a word.
-func (u *Users) findColumn(ctx context.Context, q Queryer, d usersDialect) (c column, err error) {
-	types, err := columnsOf(ctx, q, u.Query, u.Args)
+func (u *Users) findColumn(ctx context.Context, q reader, d usersDialect) (c column, err error) {
+	columns, err := columnsOf(ctx, q, u.Query, u.Args)
 	if err != nil {
 		return c, err
 	}
-	if len(types) != 1 {
-		names := make([]string, len(types))
-		for i, t := range types {
-			names[i] = t.Name()
-		}
-		return c, badInput("Users.Query", fmt.Sprintf("one of %d columns (%s)", len(names), strings.Join(names, ", ")), "one column, the ids")
+	if n := len(columns); n != 1 {
+		return c, badInput("Users.Query", fmt.Sprintf("one of %d columns (%s)", n, strings.Join(names(columns), ", ")), "one column, the ids")
 	}
-	c.name, c.kind = types[0].Name(), types[0].DatabaseTypeName()
+	c.name, c.kind = columns[0].Name, columns[0].Type
 	c.canonical = d.canonical(c.kind)
 	return c, nil
 }
 
 // columnsOf returns the columns of a query.
-func columnsOf(ctx context.Context, q Queryer, query string, args []any) (types []*sql.ColumnType, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT * FROM (\n"+query+"\n) AS t LIMIT 0", args...)
+func columnsOf(ctx context.Context, q reader, query string, args []any) (columns []Column, err error) {
+	rows, err := q.Query(ctx, "SELECT * FROM (\n"+query+"\n) AS t LIMIT 0", args...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the query: %w", err)
 	}
 	defer func() { err = also(err, "closing", rows.Close()) }()
-	if types, err = rows.ColumnTypes(); err != nil {
+	if columns, err = rows.Columns(); err != nil {
 		return nil, fmt.Errorf("preparing the query: %w", err)
 	}
-	rows.Next() // some drivers tell of an error as late as here
-	return types, rows.Err()
+	rows.Next() // some drivers tell of an error as late as here, and of no columns before
+	return columns, rows.Err()
+}
+
+func names(columns []Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return names
 }
 
 // source returns the query as a table with the column id: what to put before a

@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func commitValues(d ledgerDialect, c *segment.CommitRow) ([]any, error) {
 
 // readGeneration returns the segment's generation as a query sees it that waits for
 // nobody.
-func readGeneration(ctx context.Context, s session, d ledgerDialect, key []any) (generation int64, err error) {
+func readGeneration(ctx context.Context, s Conn, d ledgerDialect, key []any) (generation int64, err error) {
 	query := "SELECT coalesce(max(generation), 0) FROM segmentguard_commits WHERE store = ? AND segment = ?"
 	damage, err := readCommit(ctx, s, d.bind(query), key, []string{"generation"}, &generation)
 	if damage != nil { // which the lock of the row is to tell
@@ -33,18 +34,15 @@ func readGeneration(ctx context.Context, s session, d ledgerDialect, key []any) 
 	return generation, err
 }
 
-// unreadable begins the error of a value that is none of its column's.
-const unreadable = "sql: Scan error on column index "
-
 // readCommit reads columns of a commit row, and returns what of it cannot be read.
-func readCommit(ctx context.Context, s session, query string, key []any, columns []string, dest ...any) (*segment.Damage, error) {
+func readCommit(ctx context.Context, s Conn, query string, key []any, columns []string, dest ...any) (*segment.Damage, error) {
 	err := one(ctx, s, query, key, dest...)
-	if err == nil || !strings.HasPrefix(err.Error(), unreadable) {
+	wrong, ok := errors.AsType[*ScanError](err)
+	if !ok {
 		return nil, err
 	}
-	var column int
-	if _, failed := fmt.Sscanf(err.Error(), unreadable+"%d", &column); failed == nil && column < len(columns) {
-		columns = columns[column : column+1]
+	if wrong.Column < len(columns) {
+		columns = columns[wrong.Column : wrong.Column+1]
 	}
 	return commitDamage(key, err.Error(), columns...), nil
 }
@@ -64,7 +62,7 @@ func commitDamage(key []any, what string, columns ...string) *segment.Damage {
 }
 
 // lockCommit locks a segment's commit row, and returns it.
-func lockCommit(ctx context.Context, s session, d ledgerDialect, key []any) (c segment.CommitRow, err error) {
+func lockCommit(ctx context.Context, s Conn, d ledgerDialect, key []any) (c segment.CommitRow, err error) {
 	fresh, err := commitValues(d, &c)
 	if err != nil {
 		return c, err
@@ -89,7 +87,7 @@ func lockCommit(ctx context.Context, s session, d ledgerDialect, key []any) (c s
 }
 
 // saveCommit keeps what was made of a commit row, if anything was.
-func saveCommit(ctx context.Context, s session, d ledgerDialect, key []any, before, after *segment.CommitRow) error {
+func saveCommit(ctx context.Context, s Conn, d ledgerDialect, key []any, before, after *segment.CommitRow) error {
 	was, err := commitValues(d, before)
 	if err != nil || after.Damaged != nil {
 		return err
@@ -99,13 +97,13 @@ func saveCommit(ctx context.Context, s session, d ledgerDialect, key []any, befo
 		return err
 	}
 	update := "UPDATE segmentguard_commits SET " + strings.Join(commitColumns, " = ?, ") + " = ? WHERE store = ? AND segment = ?"
-	_, err = s.ExecContext(ctx, d.bind(update), append(values, key...)...)
+	_, err = s.Exec(ctx, d.bind(update), append(values, key...)...)
 	return err
 }
 
 // changeCommit locks a segment's commit row and keeps what change makes of it. seen
 // is the generation of before.
-func changeCommit(ctx context.Context, s session, d ledgerDialect, key []any, seen int64, change func(*segment.CommitRow) error) error {
+func changeCommit(ctx context.Context, s Conn, d ledgerDialect, key []any, seen int64, change func(*segment.CommitRow) error) error {
 	before, err := lockCommit(ctx, s, d, key)
 	if err != nil {
 		return err
@@ -128,13 +126,13 @@ func (l *Ledger) Lock(ctx context.Context, of segment.Key, change func(*segment.
 	key, err := keyValues(l.dialect, of)
 	var seen int64
 	if err == nil {
-		err = l.read(ctx, func(s session) (err error) {
+		err = l.read(ctx, func(s Conn) (err error) {
 			seen, err = readGeneration(ctx, s, l.dialect, key)
 			return err
 		})
 	}
 	if err == nil {
-		err = l.write(ctx, func(s session) error { return changeCommit(ctx, s, l.dialect, key, seen, changing) })
+		err = l.write(ctx, func(s Conn) error { return changeCommit(ctx, s, l.dialect, key, seen, changing) })
 	}
 	if refused != nil {
 		return refused
@@ -146,15 +144,15 @@ func (l *Ledger) Lock(ctx context.Context, of segment.Key, change func(*segment.
 func (l *Ledger) Next(ctx context.Context, of segment.Key) (start segment.Start, err error) {
 	key, err := keyValues(l.dialect, of)
 	if err == nil {
-		err = l.write(ctx, func(s session) error {
-			if _, err := s.ExecContext(ctx, "UPDATE segmentguard_numbers SET number = number + 1"); err != nil {
+		err = l.write(ctx, func(s Conn) error {
+			if _, err := s.Exec(ctx, "UPDATE segmentguard_numbers SET number = number + 1"); err != nil {
 				return err
 			}
 			return one(ctx, s, "SELECT number FROM segmentguard_numbers", nil, &start.Number)
 		})
 	}
 	if err == nil {
-		err = l.read(ctx, func(s session) (err error) {
+		err = l.read(ctx, func(s Conn) (err error) {
 			start.Generation, err = readGeneration(ctx, s, l.dialect, key)
 			return err
 		})
@@ -202,8 +200,8 @@ func (r *txRecorder) Lock(ctx context.Context, of segment.Key, change func(*segm
 // Exclusive reports whether nobody else can write into the ledger before the
 // transaction ends: SQLite has one writer, and a pool may have no connection left.
 func (r *txRecorder) Exclusive() bool {
-	stats := r.ledger.db.Stats()
-	return r.ledger.dialect.oneWriter() || stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
+	_, _, all := exhausted(r.ledger.pool)
+	return all || r.ledger.dialect.oneWriter()
 }
 
 // failed says what failed in the job's transaction: if that met another one, all of

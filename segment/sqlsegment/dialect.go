@@ -2,7 +2,6 @@ package sqlsegment
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -68,7 +67,7 @@ type usersDialect interface { //nolint:interfacebloat // as a language
 	fresh(alone bool) string
 	// checkSession returns an error if the session's settings may end a query
 	// early without a word.
-	checkSession(ctx context.Context, q Queryer) error
+	checkSession(ctx context.Context, q reader) error
 }
 
 // A ledgerDialect is what a Ledger needs to know of a database.
@@ -80,12 +79,12 @@ type ledgerDialect interface {
 // A transactor runs transactions and makes tables.
 type transactor interface { //nolint:interfacebloat // as a language
 	// connect calls do with what waits for the locks of others.
-	connect(ctx context.Context, db *sql.DB, do func(beginner) error) error
+	connect(ctx context.Context, pool Pool, do func(Beginner) error) error
 	// exclusive calls do while no other process migrates this database. Where
 	// definitions are part of transactions all of it is kept, or nothing.
-	exclusive(ctx context.Context, db *sql.DB, do func(session) error) error
+	exclusive(ctx context.Context, pool Pool, do func(Conn) error) error
 	// write calls do in a transaction of our own.
-	write(ctx context.Context, b beginner, do func(session) error) error
+	write(ctx context.Context, b Beginner, do func(Conn) error) error
 	// conflict reports whether only a lock, or the order of transactions, was against
 	// a transaction that failed.
 	conflict(err error) bool
@@ -98,13 +97,13 @@ type transactor interface { //nolint:interfacebloat // as a language
 	unfit(err error) bool
 	// holder says, as far as it is known, who holds a segment's commit row and since
 	// when; "": nobody, or it is not known.
-	holder(ctx context.Context, s session, key []any) string
+	holder(ctx context.Context, s Conn, key []any) string
 	// overtaken reports whether a job's transaction failed as it met another one.
 	overtaken(err error) bool
 	// migrations returns what makes the schema, in order of versions.
 	migrations() []migration
 	// columns yields the table and the name of each column of our tables.
-	columns(ctx context.Context, s session, each func(scanner) error) error
+	columns(ctx context.Context, s Conn, each func(scanner) error) error
 }
 
 // A language is how the statements of a ledger are written.
@@ -116,18 +115,21 @@ type language interface { //nolint:interfacebloat // one method for each thing t
 	// makes those that are not there, of the value fresh, and yields the columns of
 	// each. It writes with its first statement: on SQLite a transaction that
 	// begins with a write never fails for having read too early.
-	lock(ctx context.Context, s session, store string, texts []any, fresh []byte, each func(scanner) error) error
+	lock(ctx context.Context, s Conn, store string, texts []any, fresh []byte, each func(scanner) error) error
 	// lockCommit locks the commit row of a segment, and makes it if it is not there
 	// with what stands behind INSERT. It leaves one that is there as it is.
-	lockCommit(ctx context.Context, s session, key []any, insert string, fresh []any) error
+	lockCommit(ctx context.Context, s Conn, key []any, insert string, fresh []any) error
 	// beforeLock prepares a job's transaction for holding the commit row.
-	beforeLock(ctx context.Context, s session) error
+	beforeLock(ctx context.Context, s Conn) error
 	// now returns the SQL of the database's clock, as time makes times.
 	now() string
 	// after returns the condition of the rows after a key, and its arguments.
 	after(store, segment string) (condition string, args []any)
 	// latest has a query see what others committed since the transaction began.
 	latest(query string) string
+	// forUpdate has a query lock the rows that it yields, so that whoever would change them
+	// waits until the transaction ends.
+	forUpdate(query string) string
 	// unlimited ends a query that has no LIMIT.
 	unlimited() string
 	// overwrite ends an INSERT whose rows take the place of those that are there.

@@ -68,7 +68,7 @@ func TestMigrationsAreInOrder(t *testing.T) {
 		for _, m := range d.ledger.migrations() {
 			versions = append(versions, m.version)
 		}
-		require.Equal(t, []int{3, 4, 5, 6, 7, 8, version}, versions, d.name)
+		require.Equal(t, []int{3, 4, 5, 6, 7, 8, 9, 10, version}, versions, d.name)
 	}
 }
 

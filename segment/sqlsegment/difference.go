@@ -35,6 +35,16 @@ var ErrTooMany = errors.New("too many users differ to be told by a difference ta
 // differ; see the package's documentation. Each side is read three or four times, and
 // must be at rest meanwhile: if it is not, there is an error.
 func (u Users) Differing(ctx context.Context, q Queryer, stored Users, at Queryer) ([]Differing, error) {
+	return u.differing(ctx, over(q), stored, over(at))
+}
+
+// DifferingOver does as Differing does, over connections that are none of
+// database/sql's.
+func (u Users) DifferingOver(ctx context.Context, c Conn, stored Users, at Conn) ([]Differing, error) {
+	return u.differing(ctx, c, stored, at)
+}
+
+func (u *Users) differing(ctx context.Context, q reader, stored Users, at reader) ([]Differing, error) {
 	left, err := u.print(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("sqlsegment: differing: expected: %w", err)
@@ -60,7 +70,7 @@ func (u Users) Differing(ctx context.Context, q Queryer, stored Users, at Querye
 }
 
 // print fingerprints users that can be compared in the database.
-func (u Users) print(ctx context.Context, q Queryer) (*printed, error) {
+func (u *Users) print(ctx context.Context, q reader) (*printed, error) {
 	s, p, err := u.measured(ctx, q)
 	switch {
 	case err != nil:
@@ -157,7 +167,7 @@ func (p *printed) table(ctx context.Context, size int) (*difference.Table, error
 	for i := range texts {
 		into = append(into, &texts[i])
 	}
-	err := each(ctx, p.queryer, query, p.users.Args, func(scan scanner) error {
+	err := each(ctx, p.conn, query, p.users.Args, func(scan scanner) error {
 		if err := scan(into...); err != nil {
 			return err
 		}
@@ -233,16 +243,17 @@ func (p *printed) named(ctx context.Context, other *printed, users []difference.
 // find adds how often users with some keys are there, and takes that from the times
 // that are to be found.
 func (p *printed) find(ctx context.Context, among string, byID map[string]*Differing, times map[difference.Key]int64, stored bool) error {
-	err := each(ctx, p.queryer, p.dialect.find(&p.users, p.formula, p.column, among), p.users.Args, func(scan scanner) error {
-		var id string
+	err := each(ctx, p.conn, p.dialect.find(&p.users, p.formula, p.column, among), p.users.Args, func(scan scanner) error {
+		var bytes []byte // of a text
 		var k difference.Key
 		var count int64
-		if err := scan(&id, &k.A, &k.B, &count); err != nil {
+		if err := scan(&bytes, &k.A, &k.B, &count); err != nil {
 			return err
 		}
 		if _, asked := times[k]; !asked {
 			return nil // the same A by chance
 		}
+		id := string(bytes)
 		d := byID[id]
 		if d == nil {
 			d = &Differing{ID: id}

@@ -2,7 +2,9 @@
 //
 // [Users] counts the users that a query yields, and fingerprints them. [Ledger] is
 // the segment.Ledger by which guards and monitors judge. The package works over
-// database/sql and imports no driver; bring the one you use. Users works with
+// database/sql and imports no driver; bring the one you use. What has an interface of its
+// own is adapted by [Conn], [Rows], [Tx] and [Pool], which the functions whose names end
+// in Over take. Users works with
 // PostgreSQL 12 or later, MySQL 8, MariaDB 10.2 or later, SQLite 3.24 or later and
 // ClickHouse; Ledger with PostgreSQL, MySQL, MariaDB, and SQLite 3.35 or later.
 //
@@ -118,14 +120,21 @@
 //
 //   - segmentguard_segments has one row a segment and store: its state (the last sizes, the
 //     last record and what is live), packed, so that a sweep over a million
-//     segments reads a million rows and not thirty million; and its alert, as JSON
-//     and in columns for queries of your own.
+//     segments reads a million rows and not thirty million; its alert, as JSON and in
+//     columns for queries of your own; in columns its last size, what is live and
+//     its last run; and until when the store of a run that was submitted is to have
+//     answered.
 //   - segmentguard_incidents has one row an incident, as JSON and in columns: begun,
 //     ended, severity, level and its cause. Its members are counted from their own
 //     rows.
 //   - segmentguard_mutes has the mutes.
 //   - segmentguard_sweeps has the numbers of each sweep, segmentguard_jobs the jobs that
 //     a monitor knows, and segmentguard_reads which of them reads a segment.
+//   - segmentguard_plans has the plans of reruns, by whom and why each was made, and
+//     segmentguard_steps one row a step: its plan and number, the segment and kind of its
+//     job, what the plan says of it as JSON, and how far it is in columns: state, waits
+//     (for so many steps that are not done), run, attempt, worker, started, ended, error
+//     and blocker (the number of the step that failed).
 //   - segmentguard_log has one row for each state of an attempt that was recorded,
 //     for what became of each alert, and for each decision. It grows until
 //     [Ledger.Prune] deletes old entries. It has indexes by segment, by run, by build,
@@ -150,6 +159,12 @@
 //	WHERE severity = 'page' AND level <> 'protected'
 //	ORDER BY users DESC
 //	LIMIT 20
+//
+// The view segmentguard_sizes has a row for each segment of which anything is known:
+// segment, store, users, read_users and at (UTC) of the last size that others are judged
+// by, live_users (what is live after the last run), and run, state and recorded (UTC) of
+// the last run. What is not known is NULL. All that was recorded earlier is in
+// segmentguard_log.
 //
 // A change of a segment and its entries in the log are one transaction.
 //
@@ -179,6 +194,8 @@
 //	GRANT SELECT, INSERT, UPDATE ON segmentguard_sweeps TO guard;
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_jobs TO guard;
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_reads TO guard;
+//	GRANT SELECT, INSERT, UPDATE ON segmentguard_plans TO guard;
+//	GRANT SELECT, INSERT, UPDATE ON segmentguard_steps TO guard;
 //
 // # Transactions
 //

@@ -45,7 +45,7 @@ func (m *measurement) fingerprint(ctx context.Context, f formula) (s validate.Su
 		into = append(into, &sums[i])
 	}
 	at := time.Now().UTC()
-	if err := one(ctx, m.queryer, m.dialect.sum(&m.users, f, m.column, m.fresh()), m.users.Args, into...); err != nil {
+	if err := one(ctx, m.conn, m.dialect.sum(&m.users, f, m.column, m.fresh()), m.users.Args, into...); err != nil {
 		return s, nil, fmt.Errorf("fingerprinting: %w", err)
 	}
 	if ids != rows {

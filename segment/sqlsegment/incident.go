@@ -109,7 +109,7 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 	read := func(ctx context.Context, from any, n int) (page []segment.Incident, err error) {
 		after, _ := from.(place)
 		begun := l.dialect.time(after.begun)
-		err = l.read(ctx, func(s session) error {
+		err = l.read(ctx, func(s Conn) error {
 			page, err = readIncidents(ctx, s, query, slices.Concat([]any{begun, begun, after.id}, q.args, []any{n}))
 			if err == nil && !f.Bare {
 				err = countAll(ctx, s, l.dialect, page)
@@ -129,7 +129,7 @@ func (l *Ledger) Incidents(ctx context.Context, f segment.IncidentFilter) iter.S
 }
 
 // readIncidents returns the incidents of a query.
-func readIncidents(ctx context.Context, s session, query string, args []any) (found []segment.Incident, err error) {
+func readIncidents(ctx context.Context, s Conn, query string, args []any) (found []segment.Incident, err error) {
 	err = each(ctx, s, query, args, func(scan scanner) error {
 		i, err := scanIncident(scan)
 		found = append(found, i)
@@ -139,7 +139,7 @@ func readIncidents(ctx context.Context, s session, query string, args []any) (fo
 }
 
 // countAll counts the members of incidents.
-func countAll(ctx context.Context, s session, d ledgerDialect, incidents []segment.Incident) error {
+func countAll(ctx context.Context, s Conn, d ledgerDialect, incidents []segment.Incident) error {
 	members, err := withMembers(ctx, s, d, incidents)
 	for k := range incidents {
 		if err == nil && members[incidents[k].ID] {
@@ -151,7 +151,7 @@ func countAll(ctx context.Context, s session, d ledgerDialect, incidents []segme
 
 // withMembers returns which of some incidents have members: of many few do. One alone
 // is counted at once.
-func withMembers(ctx context.Context, s session, d ledgerDialect, incidents []segment.Incident) (map[string]bool, error) {
+func withMembers(ctx context.Context, s Conn, d ledgerDialect, incidents []segment.Incident) (map[string]bool, error) {
 	have := map[string]bool{}
 	if len(incidents) == 1 {
 		have[incidents[0].ID] = true
@@ -178,7 +178,7 @@ func withMembers(ctx context.Context, s session, d ledgerDialect, incidents []se
 
 // countMembers counts the members of an incident. It groups by what the index has
 // next, or MariaDB would sort.
-func countMembers(ctx context.Context, s session, d ledgerDialect, i *segment.Incident) error {
+func countMembers(ctx context.Context, s Conn, d ledgerDialect, i *segment.Incident) error {
 	const by = "alert_site_group, alert_kind, alert_severity, alert_level"
 	query := "SELECT " + by + ", count(*), sum(alert_users) FROM segmentguard_segments WHERE alert_incident = ? AND alert_severity IS NOT NULL GROUP BY " + by + d.unlimited()
 	groups, m := map[string]bool{}, &i.Members
@@ -230,7 +230,7 @@ func (l *Ledger) ChangeIncident(ctx context.Context, id string, change func(*seg
 	var refused error // by the caller, who gets it as it is
 	err := l.dialect.storableKey("Incident.ID", id)
 	if err == nil {
-		err = l.write(ctx, func(s session) error {
+		err = l.write(ctx, func(s Conn) error {
 			return changeIncident(ctx, s, l.dialect, id, func(i *segment.Incident) error {
 				refused = change(i)
 				return refused
@@ -246,7 +246,7 @@ func (l *Ledger) ChangeIncident(ctx context.Context, id string, change func(*seg
 	return wrap("changing incident "+id, l.waited(ctx, nil, err))
 }
 
-func changeIncident(ctx context.Context, s session, d ledgerDialect, id string, change func(*segment.Incident) error) error {
+func changeIncident(ctx context.Context, s Conn, d ledgerDialect, id string, change func(*segment.Incident) error) error {
 	before, err := lockIncident(ctx, s, d, id)
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func changeIncident(ctx context.Context, s session, d ledgerDialect, id string, 
 	values, err := incidentValues(d, &after)
 	if err == nil && !slices.Equal(was, values) {
 		update := "UPDATE segmentguard_incidents SET " + strings.Join(incidentColumns, " = ?, ") + " = ? WHERE id = ?"
-		_, err = s.ExecContext(ctx, d.bind(update), append(values[1:], id)...)
+		_, err = s.Exec(ctx, d.bind(update), append(values[1:], id)...)
 	}
 	if err == nil {
 		err = addToLog(ctx, s, d, after.Log)
@@ -273,13 +273,13 @@ func changeIncident(ctx context.Context, s session, d ledgerDialect, id string, 
 
 // lockIncident locks an incident's row, makes it if it is not there, and returns the
 // incident.
-func lockIncident(ctx context.Context, s session, d ledgerDialect, id string) (i segment.Incident, err error) {
+func lockIncident(ctx context.Context, s Conn, d ledgerDialect, id string) (i segment.Incident, err error) {
 	fresh, err := incidentValues(d, &segment.Incident{ID: id})
 	if err != nil {
 		return i, err
 	}
 	insert := "INSERT INTO segmentguard_incidents (id, " + strings.Join(incidentColumns, ", ") + ") VALUES (" + list("?", len(fresh)) + ")" + d.overwrite("id", []string{"id"})
-	if _, err := s.ExecContext(ctx, d.bind(insert), fresh...); err != nil {
+	if _, err := s.Exec(ctx, d.bind(insert), fresh...); err != nil {
 		return i, err
 	}
 	query := d.latest("SELECT " + readColumns + " FROM segmentguard_incidents WHERE id = ?")

@@ -1,6 +1,7 @@
 package sqlsegment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,7 +17,7 @@ import (
 // for many processes on many machines. Use NewLedger to make one; the zero Ledger is
 // not ready.
 type Ledger struct {
-	db      *sql.DB
+	pool    Pool
 	dialect ledgerDialect
 	checked atomic.Bool // the schema is of this program's version
 }
@@ -25,19 +26,29 @@ var _ segment.Ledger = (*Ledger)(nil)
 
 // NewLedger returns the ledger in db. Migrate makes its tables.
 func NewLedger(db *sql.DB, d Dialect) (*Ledger, error) {
+	if db == nil {
+		_, err := d.ledger("NewLedger: dialect")
+		return nil, wrap("", cmp.Or(err, badInput("NewLedger: db", "nil", "an open *sql.DB")))
+	}
+	return NewLedgerOver(sqlDB{db}, d)
+}
+
+// NewLedgerOver returns the ledger in the database of a pool that is none of
+// database/sql's.
+func NewLedgerOver(pool Pool, d Dialect) (*Ledger, error) {
 	dialect, err := d.ledger("NewLedger: dialect")
-	if err == nil && db == nil {
-		err = badInput("NewLedger: db", "nil", "an open *sql.DB")
+	if err == nil && pool == nil {
+		err = badInput("NewLedgerOver: pool", "nil", "an open pool")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sqlsegment: %w", err)
 	}
-	return &Ledger{db: db, dialect: dialect}, nil
+	return &Ledger{pool: pool, dialect: dialect}, nil
 }
 
 // State implements segment.Ledger.
 func (l *Ledger) State(ctx context.Context, key segment.Key) (found segment.SegmentState, err error) {
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		found, err = readState(ctx, s, l.dialect, key)
 		return err
 	})
@@ -46,7 +57,7 @@ func (l *Ledger) State(ctx context.Context, key segment.Key) (found segment.Segm
 
 // Record implements segment.Ledger.
 func (l *Ledger) Record(ctx context.Context, r segment.Record) error {
-	return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) })))
+	return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s Conn) error { return record(ctx, s, l.dialect, r) })))
 }
 
 // Change implements segment.Ledger. Where change changes nothing, as after most
@@ -58,7 +69,7 @@ func (l *Ledger) Change(ctx context.Context, keys []segment.Key, change func(*se
 	}
 	const doing = "changing segments"
 	var before []row
-	err := l.read(ctx, func(s session) (err error) {
+	err := l.read(ctx, func(s Conn) (err error) {
 		before, err = readRows(ctx, s, l.dialect, keys)
 		return err
 	})
@@ -72,7 +83,7 @@ func (l *Ledger) Change(ctx context.Context, keys []segment.Key, change func(*se
 	}
 	changed, err := changeRows(before, changing)
 	if err == nil && len(changed) > 0 {
-		err = l.write(ctx, func(s session) error { return saveIfSame(ctx, s, l.dialect, keys, before, changed, changing) })
+		err = l.write(ctx, func(s Conn) error { return saveIfSame(ctx, s, l.dialect, keys, before, changed, changing) })
 	}
 	if refused != nil {
 		return refused
@@ -82,7 +93,7 @@ func (l *Ledger) Change(ctx context.Context, keys []segment.Key, change func(*se
 
 // saveIfSame keeps what was made of rows that were read without a lock, if they are
 // the same with it. If others were in the way, they are changed again.
-func saveIfSame(ctx context.Context, s session, d ledgerDialect, keys []segment.Key, before []row, changed []changedRow, change func(*segment.SegmentState) error) error {
+func saveIfSame(ctx context.Context, s Conn, d ledgerDialect, keys []segment.Key, before []row, changed []changedRow, change func(*segment.SegmentState) error) error {
 	locked, err := lockRows(ctx, s, d, keys)
 	if err != nil {
 		return err
@@ -97,16 +108,19 @@ func saveIfSame(ctx context.Context, s session, d ledgerDialect, keys []segment.
 
 // Tx returns the ledger in the transaction of a job: what it records is there for
 // others when tx is committed, and gone if it is rolled back.
-func (l *Ledger) Tx(tx *sql.Tx) segment.Recorder { return &txRecorder{tx, l} }
+func (l *Ledger) Tx(tx *sql.Tx) segment.TxLedger { return l.TxOver(overTx(tx)) }
+
+// TxOver does as Tx does, over a transaction that is none of database/sql's.
+func (l *Ledger) TxOver(tx Tx) segment.TxLedger { return &txRecorder{tx, l} }
 
 type txRecorder struct {
-	tx     *sql.Tx
+	tx     Tx
 	ledger *Ledger
 }
 
 func (r *txRecorder) ready(ctx context.Context) error {
-	if err := unopened("Tx: tx", r.tx); err != nil {
-		return err
+	if r.tx == nil {
+		return badInput("Tx: tx", "nil", "an open transaction")
 	}
 	return r.ledger.ready(ctx, r.tx)
 }
@@ -139,8 +153,8 @@ func recording(r *segment.Record, err error) error {
 }
 
 // read calls do on the pool, or on a connection that waits for the locks of others.
-func (l *Ledger) read(ctx context.Context, do func(session) error) error {
-	return l.dialect.connect(ctx, l.db, func(b beginner) error {
+func (l *Ledger) read(ctx context.Context, do func(Conn) error) error {
+	return l.dialect.connect(ctx, l.pool, func(b Beginner) error {
 		if err := l.ready(ctx, b); err != nil {
 			return err
 		}
@@ -150,10 +164,10 @@ func (l *Ledger) read(ctx context.Context, do func(session) error) error {
 
 // write calls do in a transaction, and again where only a lock, or the order of
 // transactions, was against it. Nothing of it was kept then.
-func (l *Ledger) write(ctx context.Context, do func(session) error) error {
+func (l *Ledger) write(ctx context.Context, do func(Conn) error) error {
 	again := retry.Policy{Tries: 5, Wait: 10 * time.Millisecond, Retryable: l.dialect.conflict}
 	return again.Do(ctx, func() error {
-		return l.dialect.connect(ctx, l.db, func(b beginner) error {
+		return l.dialect.connect(ctx, l.pool, func(b Beginner) error {
 			if err := l.ready(ctx, b); err != nil {
 				return err
 			}

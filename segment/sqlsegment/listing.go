@@ -44,6 +44,15 @@ type Listing struct {
 // Users.Summarize. While the sequence goes on it holds a connection of q, so the ledger
 // needs another one: a pool that it shares with the listing must have more than one.
 func (l Listing) Sizes(ctx context.Context, q Queryer) iter.Seq2[segment.CurrentSize, error] {
+	return l.sizes(ctx, over(q))
+}
+
+// SizesOver does as Sizes does, over a connection that is none of database/sql's.
+func (l Listing) SizesOver(ctx context.Context, c Conn) iter.Seq2[segment.CurrentSize, error] {
+	return l.sizes(ctx, c)
+}
+
+func (l *Listing) sizes(ctx context.Context, q reader) iter.Seq2[segment.CurrentSize, error] {
 	return func(yield func(segment.CurrentSize, error) bool) {
 		err := l.each(ctx, q, func(size segment.CurrentSize) error {
 			if !yield(size, nil) {
@@ -60,7 +69,7 @@ func (l Listing) Sizes(ctx context.Context, q Queryer) iter.Seq2[segment.Current
 // errEnough ends a listing that nobody ranges over any more.
 var errEnough = errors.New("enough")
 
-func (l *Listing) each(ctx context.Context, q Queryer, do func(segment.CurrentSize) error) error {
+func (l *Listing) each(ctx context.Context, q reader, do func(segment.CurrentSize) error) error {
 	d, err := l.Dialect.users("Listing.Dialect")
 	if err := cmp.Or(err, selectOf("Listing.Query", l.Query, "a SELECT of site group, name and users"), unopened("Sizes: q", q)); err != nil {
 		return err
@@ -68,18 +77,15 @@ func (l *Listing) each(ctx context.Context, q Queryer, do func(segment.CurrentSi
 	if err := d.checkSession(ctx, q); err != nil {
 		return err
 	}
-	types, err := columnsOf(ctx, q, l.Query, l.Args)
+	found, err := columnsOf(ctx, q, l.Query, l.Args)
 	if err != nil {
 		return err
 	}
-	columns := make([]string, len(types))
-	for i, t := range types {
-		columns[i] = t.Name()
-	}
+	columns := names(found)
 	if n := len(columns); n != 2 && n != 3 {
 		return badInput("Listing.Query", fmt.Sprintf("one of %d columns (%s)", n, strings.Join(columns, ", ")), "site group, name and users, or the id and users")
 	}
-	_, alone := q.(*sql.DB) // each query its own transaction
+	_, alone := q.(Pool) // each query its own transaction
 	at := time.Now().UTC()
 	return each(ctx, q, d.list(l, columns, d.fresh(alone)), l.Args, func(scan scanner) error {
 		size, err := scanSize(scan, len(columns), at)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ FROM segmentguard_log WHERE store = ? AND segment = ? AND run = ?`
 // record compares and keeps. From the lock to the commit everybody else who
 // records for the segment waits, and sees what was kept. It may be called again with
 // the same record, where the transaction met another one.
-func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) error {
+func record(ctx context.Context, s Conn, d ledgerDialect, r segment.Record) error {
 	if err := cmp.Or(checkState(r.State), checkSize(&r)); err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func record(ctx context.Context, s session, d ledgerDialect, r segment.Record) e
 
 // goLive takes the record into the commit row, which is locked before the
 // segment's own row.
-func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) error {
+func goLive(ctx context.Context, s Conn, d ledgerDialect, r *segment.Record) error {
 	key, err := keyValues(d, r.Key())
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func goLive(ctx context.Context, s session, d ledgerDialect, r *segment.Record) 
 }
 
 // superseded compares the record with what newest yields.
-func superseded(ctx context.Context, s session, d ledgerDialect, newest string, r *segment.Record) error {
+func superseded(ctx context.Context, s Conn, d ledgerDialect, newest string, r *segment.Record) error {
 	attempt := sql.NullInt64{Int64: -1}
 	var live sql.NullString
 	key, err := keyValues(d, r.Key())
@@ -108,10 +109,10 @@ func superseded(ctx context.Context, s session, d ledgerDialect, newest string, 
 func checkState(s segment.RunState) error {
 	switch s {
 	case segment.RunStarted, segment.RunPassed, segment.RunCommitted, segment.RunObserved, segment.RunRejected, segment.RunUnknown,
-		segment.RunOvertaken, segment.RunFailed:
+		segment.RunOvertaken, segment.RunFailed, segment.RunSubmitted:
 		return nil
 	}
-	return badInput("Record.State", string(s), `"started", "passed", "committed", "rejected", "observed", "unknown", "overtaken" or "failed"`)
+	return badInput("Record.State", string(s), `"started", "passed", "committed", "rejected", "observed", "unknown", "overtaken", "failed" or "submitted"`)
 }
 
 // checkSize refuses a size by which no later one could be judged.
@@ -128,7 +129,7 @@ func checkSize(r *segment.Record) error {
 }
 
 // addToLog adds entries in their order.
-func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment.LogEntry) error {
+func addToLog(ctx context.Context, s Conn, d ledgerDialect, entries []segment.LogEntry) error {
 	for entries := range slices.Chunk(entries, chunk) {
 		var args []any
 		for i := range entries {
@@ -139,7 +140,7 @@ func addToLog(ctx context.Context, s session, d ledgerDialect, entries []segment
 			args = append(args, values...)
 		}
 		insert := "INSERT INTO segmentguard_log (" + logColumns + ") VALUES " + list("("+list("?", strings.Count(logColumns, ",")+1)+")", len(entries))
-		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
+		if _, err := s.Exec(ctx, d.bind(insert), args...); err != nil {
 			return err
 		}
 	}
@@ -284,12 +285,11 @@ const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segm
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (total int64, err error) {
 	for {
 		var n int64
-		err := l.read(ctx, func(s session) error {
-			result, err := s.ExecContext(ctx, l.dialect.bind(l.dialect.prune()), l.dialect.time(before), pruned)
-			if err != nil {
-				return err
+		err := l.read(ctx, func(s Conn) error {
+			n, err = s.Exec(ctx, l.dialect.bind(l.dialect.prune()), l.dialect.time(before), pruned)
+			if n < 0 {
+				err = errors.New("the driver does not tell how many entries were deleted")
 			}
-			n, err = result.RowsAffected()
 			return err
 		})
 		if total += n; err != nil || n < pruned {

@@ -25,9 +25,9 @@ var dropEarlier = []statement{
 
 // moveEarlier moves what tables of either schema hold. The sizes of the second are
 // where they belong: unpack reads its form.
-func moveEarlier(ctx context.Context, s session, d ledgerDialect, earlier catalog) error {
+func moveEarlier(ctx context.Context, s Conn, d ledgerDialect, earlier catalog) error {
 	if earlier["segmentguard_attempts.segment"] {
-		if _, err := s.ExecContext(ctx, moveLog(earlier)+d.unlimited()); err != nil {
+		if _, err := s.Exec(ctx, moveLog(earlier)+d.unlimited()); err != nil {
 			return fmt.Errorf("moving the log: %w", err)
 		}
 	}
@@ -66,7 +66,7 @@ FROM segmentguard_words w`
 
 // moveFromLog makes the state of each segment from its records, as if they were
 // recorded now.
-func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
+func moveFromLog(ctx context.Context, s Conn, d ledgerDialect) error {
 	return inChunks(ctx, s, d, "segmentguard_log", "TRUE", func(keys []segment.Key, texts []any) error {
 		records := map[segment.ID][]segment.Record{}
 		query := "SELECT id, " + logColumns + " FROM segmentguard_log WHERE segment IN (" + list("?", len(texts)) + ") AND action = 'recorded' ORDER BY id" + d.unlimited()
@@ -93,7 +93,7 @@ func moveFromLog(ctx context.Context, s session, d ledgerDialect) error {
 }
 
 // moveAlerts puts alerts where the rest is known of their segments.
-func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
+func moveAlerts(ctx context.Context, s Conn, d ledgerDialect) error {
 	return inChunks(ctx, s, d, "segmentguard_alerts", "TRUE", func(keys []segment.Key, texts []any) error {
 		alerts := map[segment.ID]segment.AlertState{}
 		query := "SELECT segment, state FROM segmentguard_alerts WHERE segment IN (" + list("?", len(texts)) + ")" + d.unlimited()
@@ -121,7 +121,7 @@ func moveAlerts(ctx context.Context, s session, d ledgerDialect) error {
 // inChunks calls do with the segments of those rows of a table for which a condition
 // holds, some at a time: with their keys and the texts of their ids. Up to version 6 no store had
 // a name.
-func inChunks(ctx context.Context, s session, d ledgerDialect, table, condition string, do func(keys []segment.Key, texts []any) error) error {
+func inChunks(ctx context.Context, s Conn, d ledgerDialect, table, condition string, do func(keys []segment.Key, texts []any) error) error {
 	query := d.bind("SELECT DISTINCT segment FROM " + table + " WHERE segment > ? AND " + condition + " ORDER BY segment LIMIT ?")
 	for after := ""; ; {
 		var keys []segment.Key
@@ -145,7 +145,7 @@ func inChunks(ctx context.Context, s session, d ledgerDialect, table, condition 
 }
 
 // changeNow changes segments in a transaction that there is.
-func changeNow(ctx context.Context, s session, d ledgerDialect, keys []segment.Key, change func(*segment.SegmentState) error) error {
+func changeNow(ctx context.Context, s Conn, d ledgerDialect, keys []segment.Key, change func(*segment.SegmentState) error) error {
 	locked, err := lockRows(ctx, s, d, keys)
 	if err != nil {
 		return err

@@ -18,9 +18,9 @@ import (
 // moveToIncidents names the ledger and rewrites alerts of earlier versions. What the
 // alerter was told it is not told again. Incidents of before are dropped: those that
 // go on form anew.
-func moveToIncidents(ctx context.Context, s session, d ledgerDialect, _ catalog) error {
+func moveToIncidents(ctx context.Context, s Conn, d ledgerDialect, _ catalog) error {
 	insert := "INSERT INTO segmentguard_ledger (id, identity) VALUES (1, ?)" + d.overwrite("id", []string{"id"})
-	if _, err := s.ExecContext(ctx, d.bind(insert), rand.Text()); err != nil {
+	if _, err := s.Exec(ctx, d.bind(insert), rand.Text()); err != nil {
 		return fmt.Errorf("naming the ledger: %w", err)
 	}
 	err := inChunks(ctx, s, d, "segmentguard_segments", "alert IS NOT NULL", func(keys []segment.Key, _ []any) error {

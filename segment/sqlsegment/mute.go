@@ -14,7 +14,7 @@ import (
 
 // Identity implements segment.Ledger. Migrate makes it.
 func (l *Ledger) Identity(ctx context.Context) (name string, err error) {
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		return one(ctx, s, "SELECT identity FROM segmentguard_ledger", nil, &name)
 	})
 	return name, wrap("reading the ledger's identity", l.waited(ctx, nil, err))
@@ -22,14 +22,14 @@ func (l *Ledger) Identity(ctx context.Context) (name string, err error) {
 
 // Mutes implements segment.Ledger.
 func (l *Ledger) Mutes(ctx context.Context) (found []segment.Mute, err error) {
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		found, err = readMutes(ctx, s, l.dialect)
 		return err
 	})
 	return found, wrap("reading the mutes", l.waited(ctx, nil, err))
 }
 
-func readMutes(ctx context.Context, s session, d ledgerDialect) (found []segment.Mute, err error) {
+func readMutes(ctx context.Context, s Conn, d ledgerDialect) (found []segment.Mute, err error) {
 	query := "SELECT mute, segment, store, site_group, kind, until, by_whom FROM segmentguard_mutes ORDER BY place" + d.unlimited()
 	err = each(ctx, s, query, nil, func(scan scanner) error {
 		m, err := scanMute(scan)
@@ -61,8 +61,8 @@ func scanMute(scan scanner) (m segment.Mute, err error) {
 // ChangeMutes implements segment.Ledger.
 func (l *Ledger) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([]segment.Mute, error)) error {
 	var refused error // by the caller, who gets it as it is
-	err := l.write(ctx, func(s session) error {
-		if _, err := s.ExecContext(ctx, "UPDATE segmentguard_ledger SET identity = identity"); err != nil { // a lock
+	err := l.write(ctx, func(s Conn) error {
+		if _, err := s.Exec(ctx, "UPDATE segmentguard_ledger SET identity = identity"); err != nil { // a lock
 			return err
 		}
 		before, err := readMutes(ctx, s, l.dialect)
@@ -82,8 +82,8 @@ func (l *Ledger) ChangeMutes(ctx context.Context, change func([]segment.Mute) ([
 }
 
 // saveMutes writes all anew: there are few.
-func saveMutes(ctx context.Context, s session, d ledgerDialect, mutes []segment.Mute) error {
-	if _, err := s.ExecContext(ctx, "DELETE FROM segmentguard_mutes"); err != nil {
+func saveMutes(ctx context.Context, s Conn, d ledgerDialect, mutes []segment.Mute) error {
+	if _, err := s.Exec(ctx, "DELETE FROM segmentguard_mutes"); err != nil {
 		return err
 	}
 	insert := d.bind("INSERT INTO segmentguard_mutes (place, segment, store, site_group, kind, until, by_whom, mute) VALUES (" + list("?", 8) + ")")
@@ -102,7 +102,7 @@ func saveMutes(ctx context.Context, s session, d ledgerDialect, mutes []segment.
 		if err != nil {
 			return err
 		}
-		if _, err := s.ExecContext(ctx, insert, values...); err != nil {
+		if _, err := s.Exec(ctx, insert, values...); err != nil {
 			return err
 		}
 	}

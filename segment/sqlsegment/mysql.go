@@ -72,19 +72,18 @@ func (mySQL) fresh(alone bool) string {
 	return "false"
 }
 
-func (mySQL) checkSession(context.Context, Queryer) error { return nil }
+func (mySQL) checkSession(context.Context, reader) error { return nil }
 
-func (mySQL) connect(_ context.Context, db *sql.DB, do func(beginner) error) error { return do(db) }
+func (mySQL) connect(_ context.Context, pool Pool, do func(Beginner) error) error { return do(pool) }
 
 // exclusive takes a lock of one connection, named after the database: names of
 // locks are those of the server. It waits in turns, so that a context that ends is
 // noticed.
-func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) (err error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
-	}
-	defer func() { err = also(err, "giving back the connection", conn.Close()) }()
+func (d mySQL) exclusive(ctx context.Context, pool Pool, do func(Conn) error) error {
+	return pool.Acquire(ctx, func(conn Beginner) error { return d.locked(ctx, conn, do) })
+}
+
+func (mySQL) locked(ctx context.Context, conn Beginner, do func(Conn) error) (err error) {
 	const name = "CONCAT('segmentguard ', SHA1(DATABASE()))"
 	for {
 		var got sql.NullInt64
@@ -105,10 +104,10 @@ func (mySQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) 
 	return do(conn)
 }
 
-// write avoids the locks on gaps beside what is read that MySQL takes by
-// default.
-func (mySQL) write(ctx context.Context, b beginner, do func(session) error) error {
-	return transaction(ctx, b, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, do)
+// write avoids, at READ COMMITTED, the locks on gaps beside what is read that MySQL
+// takes by default.
+func (mySQL) write(ctx context.Context, b Beginner, do func(Conn) error) error {
+	return transaction(ctx, b, do)
 }
 
 // mySQLMigrations keep ids as bytes, not characters: no collation takes one id for
@@ -135,6 +134,13 @@ var mySQLMigrations = []migration{
 	ADD COLUMN alert_job_kind longblob,
 	ADD COLUMN alert_build varbinary(1024),
 	ADD COLUMN alert longblob,
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at bigint,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run varbinary(1024),
+	ADD COLUMN last_state varbinary(64),
+	ADD COLUMN last_at bigint,
 	ADD COLUMN store varbinary(255) NOT NULL DEFAULT '',
 	DROP PRIMARY KEY,
 	ADD PRIMARY KEY (store, segment),
@@ -147,6 +153,13 @@ var mySQLMigrations = []migration{
 	store            varbinary(255) NOT NULL DEFAULT '',
 	segment          varbinary(1024) NOT NULL,
 	state            longblob NOT NULL,
+	size_users       bigint, -- this and those to size_at: the last size that others are judged by
+	size_read        bigint,
+	size_at          bigint,
+	live_users       bigint, -- NULL: not known
+	last_run         varbinary(1024), -- this and those to last_at: what was recorded last
+	last_state       varbinary(64),
+	last_at          bigint,
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
@@ -228,6 +241,7 @@ var mySQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
 	}},
 	{version: 6, move: moveToIncidents, statements: []statement{
+		{mySQLSizes, "!segmentguard_segments.size_users"},
 		{`ALTER TABLE segmentguard_segments
 	MODIFY COLUMN alert_kind varbinary(64),
 	MODIFY COLUMN alert_severity varbinary(64),
@@ -341,7 +355,58 @@ var mySQLMigrations = []migration{
 	PRIMARY KEY (at, store)
 ) ENGINE=InnoDB`, ""},
 	}},
+	{version: 10, move: moveSizes, statements: []statement{
+		{mySQLSizes, "!segmentguard_segments.size_users"},
+		{`CREATE OR REPLACE VIEW segmentguard_sizes AS
+SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(store USING utf8mb4) AS store, size_users AS users, size_read AS read_users,
+	TIMESTAMPADD(MICROSECOND, size_at, '1970-01-01 00:00:00.000000') AS at, live_users, CONVERT(last_run USING utf8mb4) AS run, CONVERT(last_state USING utf8mb4) AS state,
+	TIMESTAMPADD(MICROSECOND, last_at, '1970-01-01 00:00:00.000000') AS recorded
+FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_plans (
+	plan    varbinary(255) PRIMARY KEY, -- its ID
+	at      bigint NOT NULL, -- this and those to why: when it was planned (microseconds since 1970, UTC), by whom and why
+	by_whom longblob NOT NULL,
+	why     longblob NOT NULL,
+	steps   bigint NOT NULL, -- how many it has
+	rest    longblob, -- JSON of what could not be ordered; NULL: nothing
+	token   varbinary(64) NOT NULL, -- of whoever wrote it
+	KEY segmentguard_plans_at (at, plan)
+) ENGINE=InnoDB`, ""},
+		{`CREATE TABLE IF NOT EXISTS segmentguard_steps (
+	plan       varbinary(255),
+	number     bigint, -- its place in the plan, from 1
+	segment    varbinary(1024) NOT NULL, -- that it makes again
+	kind       longblob NOT NULL, -- of its job
+	definition longblob NOT NULL, -- JSON
+	state      varbinary(16) NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      bigint NOT NULL, -- for so many steps that are not done
+	run        longblob NOT NULL, -- this and those to ended are of the last one
+	attempt    bigint NOT NULL,
+	worker     longblob NOT NULL,
+	started    bigint,
+	ended      bigint,
+	error      longblob NOT NULL, -- why it is not done
+	blocker    bigint NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number),
+	KEY segmentguard_steps_state (plan, state, number)
+) ENGINE=InnoDB`, ""},
+	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments
+	ADD COLUMN submitted_until bigint,
+	ADD KEY segmentguard_segments_submitted (submitted_until, store, segment)`, "!segmentguard_segments.submitted_until"},
+	}},
 }
+
+// mySQLSizes adds sizeColumns.
+const mySQLSizes = `ALTER TABLE segmentguard_segments
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at bigint,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run varbinary(1024),
+	ADD COLUMN last_state varbinary(64),
+	ADD COLUMN last_at bigint`
 
 const mySQLOpenAlerts = `CREATE OR REPLACE VIEW segmentguard_open_alerts AS
 SELECT CONVERT(segment USING utf8mb4) AS segment, CONVERT(alert_site_group USING utf8mb4) AS site_group, CONVERT(store USING utf8mb4) AS store, CONVERT(alert_severity USING utf8mb4) AS severity, CONVERT(alert_kind USING utf8mb4) AS kind, CONVERT(alert_level USING utf8mb4) AS level,
@@ -360,7 +425,7 @@ func (mySQL) conflict(err error) bool {
 		strings.Contains(text, "Error 1205") // waited too long for a lock
 }
 
-func (mySQL) columns(ctx context.Context, s session, do func(scanner) error) error {
+func (mySQL) columns(ctx context.Context, s Conn, do func(scanner) error) error {
 	return each(ctx, s, `SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name LIKE 'segmentguard\_%'`+noLimit, nil, do)
 }
@@ -368,13 +433,13 @@ WHERE table_schema = DATABASE() AND table_name LIKE 'segmentguard\_%'`+noLimit, 
 func (mySQL) bind(query string) string { return query }
 
 // lock takes two statements: an INSERT of MySQL's gives back nothing.
-func (mySQL) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+func (mySQL) lock(ctx context.Context, s Conn, store string, texts []any, fresh []byte, do func(scanner) error) error {
 	args := make([]any, 0, 3*len(texts))
 	for _, text := range texts {
 		args = append(args, store, text, fresh)
 	}
 	insert := "INSERT INTO segmentguard_segments (store, segment, state) VALUES " + list("(?, ?, ?)", len(texts)) + " ON DUPLICATE KEY UPDATE segment = VALUES(segment)"
-	if _, err := s.ExecContext(ctx, insert, args...); err != nil {
+	if _, err := s.Exec(ctx, insert, args...); err != nil {
 		return err
 	}
 	locked := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")" + noLimit + " FOR UPDATE"
@@ -390,6 +455,8 @@ func (mySQL) latest(query string) string { return query + " FOR UPDATE" }
 func (mySQL) after(store, segment string) (string, []any) {
 	return "(store > ? OR store = ? AND segment > ?)", []any{store, store, segment}
 }
+
+func (mySQL) forUpdate(query string) string { return query + " FOR UPDATE" }
 
 func (mySQL) unlimited() string { return noLimit }
 
@@ -422,7 +489,7 @@ func (mySQL) storableKey(field, text string) error {
 
 // lockCommit leaves a row that is there as it is: one that was written would be seen
 // by a transaction that sees nothing else of what others committed since.
-func (d mySQL) lockCommit(ctx context.Context, s session, key []any, insert string, fresh []any) error {
+func (d mySQL) lockCommit(ctx context.Context, s Conn, key []any, insert string, fresh []any) error {
 	for range 2 {
 		locked := false
 		err := each(ctx, s, d.latest("SELECT segment FROM segmentguard_commits WHERE store = ? AND segment = ?"), key, func(scan scanner) error {
@@ -432,14 +499,14 @@ func (d mySQL) lockCommit(ctx context.Context, s session, key []any, insert stri
 		if err != nil || locked {
 			return err
 		}
-		if _, err := s.ExecContext(ctx, "INSERT IGNORE "+insert, fresh...); err != nil {
+		if _, err := s.Exec(ctx, "INSERT IGNORE "+insert, fresh...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (mySQL) beforeLock(context.Context, session) error { return nil }
+func (mySQL) beforeLock(context.Context, Conn) error { return nil }
 
 func (mySQL) now() string { return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))" }
 
@@ -462,7 +529,7 @@ func (mySQL) unfit(err error) bool {
 
 // holder names the oldest transaction that holds locks, as MySQL does not tell of
 // which rows they are. It tells only those with the right PROCESS.
-func (mySQL) holder(ctx context.Context, s session, _ []any) string {
+func (mySQL) holder(ctx context.Context, s Conn, _ []any) string {
 	return ask(ctx, s, `SELECT CONCAT('the oldest transaction that holds locks is of connection ', t.trx_mysql_thread_id, coalesce(CONCAT(', ', p.user, '@', p.host), ''),
 	', since ', DATE_FORMAT(CONVERT_TZ(t.trx_started, @@session.time_zone, '+00:00'), '%Y-%m-%dT%H:%i:%sZ'))
 FROM information_schema.innodb_trx t LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id

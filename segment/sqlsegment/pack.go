@@ -55,6 +55,7 @@ const (
 	withCandidates // from packed5 on
 	withExcuses
 	withRuns
+	withSubmitted // from version 11 of the schema on
 )
 
 // pack writes s, but for its segment and its alert, which have columns of their own.
@@ -78,7 +79,7 @@ func pack(s *segment.SegmentState) []byte {
 		p.sizes(s.Candidates)
 	}
 	if flags&withExcuses != 0 {
-		p.excuses(s.Excuses)
+		p.json(s.Excuses)
 	}
 	if flags&withRuns != 0 {
 		p.runs(&s.Runs)
@@ -98,6 +99,9 @@ func pack(s *segment.SegmentState) []byte {
 		p.int(l.At.UnixMicro())
 	}
 	p.int(s.Number)
+	if s.Submitted != nil {
+		p.json(s.Submitted)
+	}
 	return binary.LittleEndian.AppendUint32(p.data, crc32.Checksum(p.data, castagnoli))
 }
 
@@ -105,7 +109,7 @@ func pack(s *segment.SegmentState) []byte {
 func flagsOf(s *segment.SegmentState, last *segment.Record) (flags int64) {
 	for i, set := range [...]bool{
 		*last != (segment.Record{}), s.Accepted != nil, s.Live != nil, last.Live, last.Overlapped, last.Settled,
-		len(s.Candidates) > 0, len(s.Excuses) > 0, ran(&s.Runs),
+		len(s.Candidates) > 0, len(s.Excuses) > 0, ran(&s.Runs), s.Submitted != nil,
 	} {
 		if set {
 			flags |= 1 << i
@@ -121,7 +125,7 @@ func ran(r *segment.Runs) bool {
 
 // withoutReport returns what is packed of the last record. Its segment is the row's.
 func withoutReport(r segment.Record) segment.Record {
-	r.Segment, r.Store, r.Report, r.Hold = segment.ID{}, "", nil, segment.Hold{}
+	r.Segment, r.Store, r.Report, r.Hold, r.Submitted = segment.ID{}, "", nil, segment.Hold{}, nil
 	return r
 }
 
@@ -188,9 +192,9 @@ var levels = [...]validate.Level{
 	validate.LevelUsual, validate.LevelOff, validate.LevelExcused, validate.LevelFormer, validate.LevelNew, validate.LevelFrozen, validate.LevelApart,
 }
 
-// excuses are few and rare, and as JSON they may gain fields.
-func (p *packer) excuses(excuses []segment.Excuse) {
-	data, err := json.Marshal(excuses)
+// json writes what few segments have, and what may gain fields as JSON.
+func (p *packer) json(value any) {
+	data, err := json.Marshal(value)
 	if err != nil { // by a time that no ledger keeps
 		data = []byte("null")
 	}
@@ -251,7 +255,9 @@ func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
 	}
 	u.baseline(&s.Baseline, version, flags, u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
 	if flags&withExcuses != 0 {
-		s.Excuses = u.excuses()
+		if u.json(&s.Excuses); len(s.Excuses) == 0 {
+			u.fail("excuses of which there are none")
+		}
 	}
 	if flags&withRuns != 0 {
 		s.Runs = u.runs()
@@ -295,6 +301,9 @@ func (u *unpacker) latest(s *segment.SegmentState, version byte, flags int64) {
 	if version >= packed3 {
 		s.Number = u.int()
 	}
+	if flags&withSubmitted != 0 {
+		u.json(&s.Submitted)
+	}
 }
 
 // flags reads which fields follow.
@@ -306,7 +315,7 @@ func (u *unpacker) flags(version byte) int64 {
 }
 
 func knownFlags(version byte, flags int64) bool {
-	known := [...]int64{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1, packed4: lastSettled << 1, packed5: withRuns << 1}[version]
+	known := [...]int64{packed1: lastIsLive, packed2: lastOverlapped, packed3: lastSettled << 1, packed4: lastSettled << 1, packed5: withSubmitted << 1}[version]
 	const ofLast = lastIsLive | lastOverlapped | lastSettled
 	return flags >= 0 && flags < known && (flags&ofLast == 0 || flags&withLast != 0)
 }
@@ -436,14 +445,14 @@ func (u *unpacker) level(i int64) validate.Level {
 	return level
 }
 
-func (u *unpacker) excuses() (excuses []segment.Excuse) {
+// json reads into value what marshals to the same text again.
+func (u *unpacker) json(value any) {
 	text := u.text()
-	err := json.Unmarshal([]byte(text), &excuses)
-	again, failed := json.Marshal(excuses)
-	if err != nil || failed != nil || len(excuses) == 0 || string(again) != text {
-		u.fail("excuses that cannot be")
+	err := json.Unmarshal([]byte(text), value)
+	again, failed := json.Marshal(value)
+	if err != nil || failed != nil || string(again) != text || text == "null" {
+		u.fail("JSON that cannot be")
 	}
-	return excuses
 }
 
 func (u *unpacker) runs() (r segment.Runs) {

@@ -67,6 +67,13 @@ func TestPackGivesBack(t *testing.T) {
 			*t = segment.SegmentState{Segment: packedID}
 			t.Runs.Since = full.Runs.Since
 		},
+		"a run that waits for its store": func(t *segment.SegmentState) {
+			t.Submitted = &segment.Submitted{
+				RunID: "r", Attempt: 2, Number: 7, Build: "v1", Job: segment.Copy(packedID, packedID), Counter: "api", Generation: -1,
+				At: time.Date(2024, 3, 18, 0, 0, 0, 1, time.UTC), Until: time.Date(2024, 3, 19, 0, 0, 0, 0, time.UTC),
+				Expected: validate.Bounded(5, 7), Before: &validate.Size{Users: 7, At: time.Date(2024, 3, 17, 0, 0, 0, 0, time.UTC)},
+			}
+		},
 		"imported, never run":               func(t *segment.SegmentState) { t.Last, t.Accepted = segment.Record{}, nil },
 		"a run that could not be judged":    func(t *segment.SegmentState) { t.Last.At = time.Time{} },
 		"accepted without a time":           func(t *segment.SegmentState) { t.Accepted.At = time.Time{} },
@@ -157,11 +164,11 @@ func TestUnpackRefuses(t *testing.T) {
 		{"written by a newer version", append([]byte{6}, good[1:]...), "packed in version 6, and this program knows versions 1 to 5: a newer version of this library wrote it"},
 		{"no version is 0", append([]byte{0}, good[1:]...), "packed in version 0, and this program knows"},
 		{"something follows", seal(append(slices.Clone(body), 0)), "unknown fields"},
-		{"a flag that nobody knows", seal(append(binary.AppendVarint([]byte{packed5}, 0x1c3|512), body[3:]...)), "unknown fields"},
+		{"a flag that nobody knows", seal(append(binary.AppendVarint([]byte{packed5}, 0x1c3|1024), body[3:]...)), "unknown fields"},
 		{"one that version 4 did not know", seal([]byte{packed4, 64, 0, 0, 0}), "unknown fields"},
 		{"flags below none", seal(append([]byte{packed5, 1}, empty[2:len(empty)-checksumSize]...)), "unknown fields"},
 		{"candidates of which there are none", seal([]byte{packed5, 0x80, 1, 0, 0, 0, 0}), "candidates of which"},
-		{"excuses that are none", seal([]byte{packed5, 0x80, 2, 0, 0, 8, 'n', 'u', 'l', 'l', 0}), "excuses that cannot be"},
+		{"excuses that are none", seal([]byte{packed5, 0x80, 2, 0, 0, 8, 'n', 'u', 'l', 'l', 0}), "JSON that cannot be"},
 		{"runs of which there are none", seal([]byte{packed5, 0x80, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), "runs of which"},
 		{"a checksum of something else", append(slices.Clone(body), 0, 0, 0, 0), "its checksum is of something else"},
 		{"no checksum", []byte{packed4, 0, 0}, "it ends too early"},

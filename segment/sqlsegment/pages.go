@@ -47,7 +47,11 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 // Log implements segment.Ledger.
 func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
 	return func(yield func(segment.LogEntry, error) bool) {
-		q := selection{columns: "id, " + logColumns, table: "segmentguard_log", order: "id", limit: f.Limit}
+		columns := "id, " + logColumns
+		if f.Bare {
+			columns = strings.Replace(columns, ", report,", ", NULL,", 1)
+		}
+		q := selection{columns: columns, table: "segmentguard_log", order: "id", limit: f.Limit}
 		q.after = func(from any) (string, []any) { return "id > ?", []any{from} }
 		q.log(&f)
 		from, err := l.spanOf(ctx, &q, &f)
@@ -115,7 +119,7 @@ func (l *Ledger) spanOf(ctx context.Context, q *selection, f *segment.LogFilter)
 		return -1, nil
 	}
 	var first, last sql.NullInt64
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		return one(ctx, s, l.dialect.bind(spanQuery+strings.Join(times.conditions, " AND ")), times.args, &first, &last)
 	})
 	q.where("id <= ?", last.Int64) // 0 where there are none
@@ -128,7 +132,7 @@ const spanQuery = "SELECT min(id + 0), max(id + 0) FROM segmentguard_log WHERE "
 // beforeLatest returns the entry before the latest that q selects after another one.
 func (l *Ledger) beforeLatest(ctx context.Context, q *selection, from int64) (id int64, err error) {
 	latest := "SELECT id FROM segmentguard_log WHERE " + strings.Join(append([]string{"id > ?"}, q.conditions...), " AND ") + " ORDER BY id DESC LIMIT ?"
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		query := l.dialect.bind("SELECT coalesce(min(id), 0) - 1 FROM (" + latest + ") AS latest" + l.dialect.unlimited())
 		return one(ctx, s, query, slices.Concat([]any{from}, q.args, []any{q.limit}), &id)
 	})
@@ -161,7 +165,7 @@ func (q *selection) page(from any, n int) (string, []any) {
 func pages[T any](ctx context.Context, l *Ledger, doing string, q selection, from any, scan func(scanner) (T, error), key func(*T) any) iter.Seq2[T, error] {
 	read := func(ctx context.Context, from any, n int) (page []T, err error) {
 		query, args := q.page(from, n)
-		err = l.read(ctx, func(s session) error {
+		err = l.read(ctx, func(s Conn) error {
 			return each(ctx, s, l.dialect.bind(query), args, func(row scanner) error {
 				item, err := scan(row)
 				page = append(page, item)
@@ -226,6 +230,27 @@ func ahead[T any](ctx context.Context, from any, limit int, read func(ctx contex
 		})
 		for r := range results {
 			if !yield(r.page, r.err) {
+				return
+			}
+		}
+	}
+}
+
+// inTurn yields pages as ahead does, and reads each only when it is wanted: a transaction
+// does one thing at a time.
+func inTurn[T any](ctx context.Context, from any, limit int, read func(ctx context.Context, from any, n int) ([]T, error), key func(*T) any) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		for left, more := limit, true; more; {
+			n := pageSize
+			if limit > 0 {
+				n = min(n, left)
+			}
+			page, err := read(ctx, from, n)
+			left -= len(page)
+			if more = err == nil && len(page) == n && (limit == 0 || left > 0); more {
+				from = key(&page[n-1])
+			}
+			if !yield(page, err) {
 				return
 			}
 		}

@@ -3,7 +3,6 @@ package sqlsegment
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -103,33 +102,29 @@ func (postgreSQL) fresh(alone bool) string {
 	return "NOT pg_is_in_recovery() AND current_setting('transaction_isolation') = 'read committed'"
 }
 
-func (postgreSQL) checkSession(context.Context, Queryer) error { return nil }
+func (postgreSQL) checkSession(context.Context, reader) error { return nil }
 
-func (postgreSQL) connect(_ context.Context, db *sql.DB, do func(beginner) error) error {
-	return do(db)
+func (postgreSQL) connect(_ context.Context, pool Pool, do func(Beginner) error) error {
+	return do(pool)
 }
 
 // migrationKey is the advisory lock under which migrations wait for each other:
 // without it, two CREATE TABLE IF NOT EXISTS at once fail on the system catalog.
 const migrationKey int64 = 0x7365676d67756172 // "segmguar"
 
-func (d postgreSQL) exclusive(ctx context.Context, db *sql.DB, do func(session) error) error {
-	return transaction(ctx, db, d.isolation(), func(s session) error {
-		if _, err := s.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", migrationKey); err != nil {
+func (postgreSQL) exclusive(ctx context.Context, pool Pool, do func(Conn) error) error {
+	return transaction(ctx, pool, func(s Conn) error {
+		if _, err := s.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", migrationKey); err != nil {
 			return err
 		}
 		return do(s)
 	})
 }
 
-// isolation tells the server what it wants, as a stricter default of the database
+// write begins a transaction at READ COMMITTED: a stricter default of the database
 // would let transactions fail where they should wait.
-func (postgreSQL) isolation() *sql.TxOptions {
-	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
-}
-
-func (d postgreSQL) write(ctx context.Context, b beginner, do func(session) error) error {
-	return transaction(ctx, b, d.isolation(), do)
+func (postgreSQL) write(ctx context.Context, b Beginner, do func(Conn) error) error {
+	return transaction(ctx, b, do)
 }
 
 var postgreSQLMigrations = []migration{
@@ -153,12 +148,26 @@ var postgreSQLMigrations = []migration{
 	ADD COLUMN alert_site_group text COLLATE "C",
 	ADD COLUMN alert_job_kind text,
 	ADD COLUMN alert_build text COLLATE "C",
-	ADD COLUMN alert json`, "segmentguard_segments.packed"},
+	ADD COLUMN alert json,
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at timestamptz,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run text COLLATE "C",
+	ADD COLUMN last_state text,
+	ADD COLUMN last_at timestamptz`, "segmentguard_segments.packed"},
 		{postgreSQLStores, "segmentguard_segments.packed"},
 		{`CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	store            text COLLATE "C" NOT NULL DEFAULT '',
 	segment          text COLLATE "C",
 	state            bytea NOT NULL,
+	size_users       bigint, -- this and those to size_at: the last size that others are judged by
+	size_read        bigint,
+	size_at          timestamptz,
+	live_users       bigint, -- NULL: not known
+	last_run         text COLLATE "C", -- this and those to last_at: what was recorded last
+	last_state       text,
+	last_at          timestamptz,
 	affected         boolean NOT NULL DEFAULT FALSE, -- an alert is open, or the alerter was told of one
 	alert_open       boolean NOT NULL DEFAULT FALSE,
 	alert_pending    boolean NOT NULL DEFAULT FALSE, -- the alerter is to be told of something
@@ -236,6 +245,7 @@ var postgreSQLMigrations = []migration{
 		{`ALTER TABLE segmentguard_log ADD COLUMN settled boolean`, "!segmentguard_log.settled"},
 	}},
 	{version: 6, move: moveToIncidents, statements: []statement{
+		{postgreSQLSizes, "!segmentguard_segments.size_users"},
 		{postgreSQLStores, "!segmentguard_segments.store"},
 		{`DROP INDEX segmentguard_segments_affected`, "!segmentguard_segments.store"},
 		{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected`, "!segmentguard_segments.store"},
@@ -339,7 +349,55 @@ var postgreSQLMigrations = []migration{
 )`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 10, move: moveSizes, statements: []statement{
+		{postgreSQLSizes, "!segmentguard_segments.size_users"},
+		{`CREATE OR REPLACE VIEW segmentguard_sizes AS
+SELECT segment, store, size_users AS users, size_read AS read_users, size_at AS at, live_users, last_run AS run, last_state AS state, last_at AS recorded
+FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`, ""},
+		{`CREATE TABLE segmentguard_plans (
+	plan    text COLLATE "C" PRIMARY KEY, -- its ID
+	at      timestamptz NOT NULL, -- this and those to why: when it was planned, by whom and why
+	by_whom text NOT NULL,
+	why     text NOT NULL,
+	steps   bigint NOT NULL, -- how many it has
+	rest    text, -- JSON of what could not be ordered; NULL: nothing
+	token   text NOT NULL -- of whoever wrote it
+)`, ""},
+		{`CREATE INDEX segmentguard_plans_at ON segmentguard_plans (at, plan)`, ""},
+		{`CREATE TABLE segmentguard_steps (
+	plan       text COLLATE "C",
+	number     bigint, -- its place in the plan, from 1
+	segment    text COLLATE "C" NOT NULL, -- that it makes again
+	kind       text NOT NULL, -- of its job
+	definition text NOT NULL, -- JSON
+	state      text NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      bigint NOT NULL, -- for so many steps that are not done
+	run        text NOT NULL, -- this and those to ended are of the last one
+	attempt    bigint NOT NULL,
+	worker     text NOT NULL,
+	started    timestamptz,
+	ended      timestamptz,
+	error      text NOT NULL, -- why it is not done
+	blocker    bigint NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number)
+)`, ""},
+		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	}},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until timestamptz`, "!segmentguard_segments.submitted_until"},
+		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
+	}},
 }
+
+// postgreSQLSizes adds sizeColumns.
+const postgreSQLSizes = `ALTER TABLE segmentguard_segments
+	ADD COLUMN size_users bigint,
+	ADD COLUMN size_read bigint,
+	ADD COLUMN size_at timestamptz,
+	ADD COLUMN live_users bigint,
+	ADD COLUMN last_run text COLLATE "C",
+	ADD COLUMN last_state text,
+	ADD COLUMN last_at timestamptz`
 
 // postgreSQLStores makes the store a part of the key.
 const postgreSQLStores = `ALTER TABLE segmentguard_segments
@@ -361,7 +419,7 @@ func (postgreSQL) conflict(err error) bool {
 }
 
 // columns yields those of the tables that unqualified names mean.
-func (postgreSQL) columns(ctx context.Context, s session, do func(scanner) error) error {
+func (postgreSQL) columns(ctx context.Context, s Conn, do func(scanner) error) error {
 	return each(ctx, s, `SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relname LIKE 'segmentguard\_%' AND c.oid = to_regclass(quote_ident(c.relname)) AND c.relkind IN ('r', 'p', 'v')
 	AND a.attnum > 0 AND NOT a.attisdropped`, nil, do)
@@ -378,7 +436,7 @@ func (postgreSQL) bind(query string) string {
 	return b.String()
 }
 
-func (d postgreSQL) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+func (d postgreSQL) lock(ctx context.Context, s Conn, store string, texts []any, fresh []byte, do func(scanner) error) error {
 	return lockByInsert(ctx, s, d, store, texts, fresh, do)
 }
 
@@ -387,6 +445,8 @@ func (postgreSQL) latest(query string) string { return query }
 func (postgreSQL) after(store, segment string) (string, []any) {
 	return "(store, segment) > (?, ?)", []any{store, segment}
 }
+
+func (postgreSQL) forUpdate(query string) string { return query + " FOR UPDATE" }
 
 func (postgreSQL) unlimited() string { return "" }
 
@@ -408,15 +468,15 @@ func (postgreSQL) storable(field, text string) error {
 
 func (d postgreSQL) storableKey(field, text string) error { return d.storable(field, text) }
 
-func (d postgreSQL) lockCommit(ctx context.Context, s session, _ []any, insert string, fresh []any) error {
-	_, err := s.ExecContext(ctx, d.bind("INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment"), fresh...)
+func (d postgreSQL) lockCommit(ctx context.Context, s Conn, _ []any, insert string, fresh []any) error {
+	_, err := s.Exec(ctx, d.bind("INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment"), fresh...)
 	return err
 }
 
 // beforeLock has the server end the transaction of a client that is gone without a
 // word, unless the session has a bound already.
-func (postgreSQL) beforeLock(ctx context.Context, s session) error {
-	_, err := s.ExecContext(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5min', true)
+func (postgreSQL) beforeLock(ctx context.Context, s Conn) error {
+	_, err := s.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5min', true)
 WHERE current_setting('idle_in_transaction_session_timeout') = '0'`)
 	return err
 }
@@ -439,7 +499,7 @@ func (postgreSQL) unfit(err error) bool {
 
 // holder asks whose transaction the row's last lock is of. What other users do,
 // PostgreSQL tells members of pg_read_all_stats only.
-func (d postgreSQL) holder(ctx context.Context, s session, key []any) string {
+func (d postgreSQL) holder(ctx context.Context, s Conn, key []any) string {
 	return ask(ctx, s, `SELECT 'its commit row is held by a transaction of process ' || a.pid || coalesce(', ' || nullif(a.application_name, ''), '')
 	|| coalesce(' at ' || host(a.client_addr), '') || ', ' || a.state || ', since ' || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 FROM segmentguard_commits c JOIN pg_stat_activity a ON a.backend_xid = c.xmax WHERE c.store = $1 AND c.segment = $2 AND a.pid <> pg_backend_pid()`, key...)

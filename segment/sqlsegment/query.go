@@ -6,26 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/validate"
 )
 
-// A reader is where queries run: a session, or a Queryer.
+// A reader is where queries run: a Conn, or what has queries alone.
 type reader interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// A session is where statements run: a pool, a connection or a transaction.
-type session interface {
-	reader
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// A beginner begins transactions: a pool or a connection.
-type beginner interface {
-	session
-	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+	Query(ctx context.Context, query string, args ...any) (Rows, error)
 }
 
 // A scanner reads the columns of a row.
@@ -34,7 +23,7 @@ type scanner func(dest ...any) error
 // each calls do for every row of a query. An error in the middle is one: rows
 // that did not come are never taken for rows that are not there.
 func each(ctx context.Context, s reader, query string, args []any, do func(scanner) error) (err error) {
-	rows, err := s.QueryContext(ctx, query, args...)
+	rows, err := s.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -61,11 +50,14 @@ func one(ctx context.Context, s reader, query string, args []any, dest ...any) e
 	return err
 }
 
+// rollbackFor bounds the end of a transaction that failed, whatever of its context is left.
+const rollbackFor = 10 * time.Second
+
 // transaction calls do in a transaction. It also ends one in which a function of
 // the caller's panicked: it would hold its locks, and its connection, as long as the
 // process lives.
-func transaction(ctx context.Context, b beginner, opts *sql.TxOptions, do func(session) error) (err error) {
-	tx, err := b.BeginTx(ctx, opts)
+func transaction(ctx context.Context, b Beginner, do func(Conn) error) (err error) {
+	tx, err := b.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
@@ -74,15 +66,15 @@ func transaction(ctx context.Context, b beginner, opts *sql.TxOptions, do func(s
 		if committing {
 			return
 		}
-		if failed := tx.Rollback(); !errors.Is(failed, sql.ErrTxDone) { // done by the context's end
-			err = also(err, "rolling back", failed)
-		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackFor)
+		defer cancel()
+		err = also(err, "rolling back", tx.Rollback(ctx))
 	}()
 	if err := do(tx); err != nil {
 		return err
 	}
 	committing = true
-	if err := tx.Commit(); err != nil {
+	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
 	return nil

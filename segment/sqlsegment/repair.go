@@ -15,12 +15,12 @@ import (
 func (l *Ledger) Drop(ctx context.Context, damage segment.Damage, d segment.Decision) error {
 	err := d.Validate()
 	if err == nil {
-		err = l.write(ctx, func(s session) error { return drop(ctx, s, l.dialect, &damage, d) })
+		err = l.write(ctx, func(s Conn) error { return drop(ctx, s, l.dialect, &damage, d) })
 	}
 	return wrap("dropping a damaged row", err)
 }
 
-func drop(ctx context.Context, s session, d ledgerDialect, damage *segment.Damage, decision segment.Decision) error {
+func drop(ctx context.Context, s Conn, d ledgerDialect, damage *segment.Damage, decision segment.Decision) error {
 	entry := segment.LogEntry{At: decision.At, Action: segment.ActionRepaired, By: decision.By, Why: decision.Why + " (dropped what was " + damage.Error() + ")"}
 	var query, statement string
 	var found *segment.Damage
@@ -59,7 +59,7 @@ func drop(ctx context.Context, s session, d ledgerDialect, damage *segment.Damag
 	if found == nil {
 		return fmt.Errorf("row %q of %s is not there, or can be read", damage.Row, damage.Table)
 	}
-	if _, err := s.ExecContext(ctx, d.bind(statement), key...); err != nil {
+	if _, err := s.Exec(ctx, d.bind(statement), key...); err != nil {
 		return err
 	}
 	return addToLog(ctx, s, d, []segment.LogEntry{entry})

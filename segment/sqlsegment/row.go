@@ -89,7 +89,7 @@ func sameRows(a, b []row) bool {
 }
 
 // readState returns what is known of a segment.
-func readState(ctx context.Context, s session, d ledgerDialect, key segment.Key) (segment.SegmentState, error) {
+func readState(ctx context.Context, s Conn, d ledgerDialect, key segment.Key) (segment.SegmentState, error) {
 	rows, err := readRows(ctx, s, d, []segment.Key{key})
 	if err != nil {
 		return segment.SegmentState{}, err
@@ -99,7 +99,7 @@ func readState(ctx context.Context, s session, d ledgerDialect, key segment.Key)
 
 // readRows returns the row of each segment, and of those that have none what
 // lockRows would make.
-func readRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Key) ([]row, error) {
+func readRows(ctx context.Context, s Conn, d ledgerDialect, keys []segment.Key) ([]row, error) {
 	return collectRows(d, keys, func(store string, texts []any, do func(scanner) error) error {
 		query := "SELECT " + rowColumns + " FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")" + d.unlimited()
 		return each(ctx, s, d.bind(query), append([]any{store}, texts...), do)
@@ -109,7 +109,7 @@ func readRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Ke
 // lockRows locks the row of each segment, makes those that are not there, and
 // returns what they hold. Whoever changes one of the segments waits until the
 // transaction ends.
-func lockRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Key) ([]row, error) {
+func lockRows(ctx context.Context, s Conn, d ledgerDialect, keys []segment.Key) ([]row, error) {
 	return collectRows(d, keys, func(store string, texts []any, do func(scanner) error) error {
 		return d.lock(ctx, s, store, texts, nothing, do)
 	}, func(key segment.Key) (row, error) { return row{}, fmt.Errorf("the row of %s could not be locked", key) })
@@ -145,7 +145,8 @@ func collectRows(d ledgerDialect, keys []segment.Key, query func(store string, t
 // A changedRow is a row whose state was changed, or whose log was.
 type changedRow struct {
 	row
-	state segment.SegmentState
+	state     segment.SegmentState
+	submitted bool // before
 }
 
 // changeRows calls change with the state of each row, and returns those in which
@@ -153,6 +154,7 @@ type changedRow struct {
 func changeRows(rows []row, change func(*segment.SegmentState) error) (changed []changedRow, err error) {
 	for i := range rows {
 		c := changedRow{state: rows[i].unpack()}
+		c.submitted = c.state.Submitted != nil
 		if err := change(&c.state); err != nil {
 			return nil, err
 		}
@@ -175,7 +177,7 @@ func changeRows(rows []row, change func(*segment.SegmentState) error) (changed [
 
 // saveRows writes the rows that were changed, and drops those that hold nothing,
 // also where the lock made them.
-func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, changed []changedRow) error {
+func saveRows(ctx context.Context, s Conn, d ledgerDialect, locked []row, changed []changedRow) error {
 	var keep []changedRow
 	var log []segment.LogEntry
 	drop := map[segment.Key]bool{}
@@ -197,6 +199,9 @@ func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, cha
 	if err := overwriteRows(ctx, s, d, keep); err != nil {
 		return err
 	}
+	if err := overwriteSubmitted(ctx, s, d, changed); err != nil {
+		return err
+	}
 	var gone []segment.Key
 	for _, r := range locked {
 		if drop[r.of] {
@@ -209,11 +214,11 @@ func saveRows(ctx context.Context, s session, d ledgerDialect, locked []row, cha
 	return addToLog(ctx, s, d, log)
 }
 
-// savedColumns are all columns of segmentguard_segments but its key.
-var savedColumns = append([]string{"state"}, alertColumns...)
+// savedColumns are all columns of segmentguard_segments but its key and submitted_until.
+var savedColumns = slices.Concat([]string{"state"}, sizeColumns, alertColumns)
 
 // overwriteRows writes rows that are there already, as they were locked.
-func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []changedRow) error {
+func overwriteRows(ctx context.Context, s Conn, d ledgerDialect, rows []changedRow) error {
 	for rows := range slices.Chunk(rows, chunk) {
 		args := make([]any, 0, (2+len(savedColumns))*len(rows))
 		for i := range rows {
@@ -225,7 +230,7 @@ func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []chang
 		}
 		insert := "INSERT INTO segmentguard_segments (" + keyColumns + ", " + strings.Join(savedColumns, ", ") + ") VALUES " +
 			list("("+list("?", 2+len(savedColumns))+")", len(rows)) + d.overwrite(keyColumns, savedColumns)
-		if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
+		if _, err := s.Exec(ctx, d.bind(insert), args...); err != nil {
 			return err
 		}
 	}
@@ -233,12 +238,37 @@ func overwriteRows(ctx context.Context, s session, d ledgerDialect, rows []chang
 }
 
 // overwriteState writes the state of a row, and nothing of its alert.
-func overwriteState(ctx context.Context, s session, d ledgerDialect, c *changedRow) error {
+func overwriteState(ctx context.Context, s Conn, d ledgerDialect, c *changedRow) error {
 	key, err := keyValues(d, c.of)
 	if err == nil {
-		_, err = s.ExecContext(ctx, d.bind("UPDATE segmentguard_segments SET state = ? WHERE store = ? AND segment = ?"), append([]any{c.row.state}, key...)...)
+		update := "UPDATE segmentguard_segments SET state = ?, " + strings.Join(sizeColumns, " = ?, ") + " = ? WHERE store = ? AND segment = ?"
+		_, err = s.Exec(ctx, d.bind(update), slices.Concat([]any{c.row.state}, sizeValues(d, &c.state), key)...)
 	}
 	return err
+}
+
+// overwriteSubmitted writes until when the stores of submitted runs are to answer, where
+// there is such a run, or was. It stands apart from savedColumns, which no state in a
+// schema of before version 11 needs more than.
+func overwriteSubmitted(ctx context.Context, s Conn, d ledgerDialect, changed []changedRow) error {
+	for i := range changed {
+		c := &changed[i]
+		if !c.submitted && c.state.Submitted == nil {
+			continue
+		}
+		key, err := keyValues(d, c.of)
+		if err != nil {
+			return err
+		}
+		var until any
+		if c.state.Submitted != nil {
+			until = d.time(c.state.Submitted.Until)
+		}
+		if _, err := s.Exec(ctx, d.bind("UPDATE segmentguard_segments SET submitted_until = ? WHERE store = ? AND segment = ?"), append([]any{until}, key...)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // values returns keyColumns and savedColumns.
@@ -248,21 +278,21 @@ func (r *changedRow) values(d ledgerDialect) ([]any, error) {
 		return nil, err
 	}
 	alert, err := alertValues(d, &r.state, r.alert)
-	return slices.Concat(key, []any{r.row.state}, alert), err
+	return slices.Concat(key, []any{r.row.state}, sizeValues(d, &r.state), alert), err
 }
 
 // deleteRows deletes the rows of some segments.
-func deleteRows(ctx context.Context, s session, d ledgerDialect, keys []segment.Key) error {
+func deleteRows(ctx context.Context, s Conn, d ledgerDialect, keys []segment.Key) error {
 	return chunks(d, keys, func(store string, _ []segment.Key, texts []any) error {
 		statement := "DELETE FROM segmentguard_segments WHERE store = ? AND segment IN (" + list("?", len(texts)) + ")"
-		_, err := s.ExecContext(ctx, d.bind(statement), append([]any{store}, texts...)...)
+		_, err := s.Exec(ctx, d.bind(statement), append([]any{store}, texts...)...)
 		return err
 	})
 }
 
 // lockByInsert locks rows by writing them: ledgerDialect.lock, where an INSERT
 // gives back what is there.
-func lockByInsert(ctx context.Context, s session, d ledgerDialect, store string, texts []any, fresh []byte, do func(scanner) error) error {
+func lockByInsert(ctx context.Context, s Conn, d ledgerDialect, store string, texts []any, fresh []byte, do func(scanner) error) error {
 	args := make([]any, 0, 3*len(texts))
 	for _, text := range texts {
 		args = append(args, store, text, fresh)

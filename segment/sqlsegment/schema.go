@@ -17,7 +17,7 @@ import (
 // compare by their bytes, as they do in Go.
 
 // version is the version of the schema that this program reads and writes.
-const version = 9
+const version = 11
 
 // A migration takes the schema to a version from the one before.
 type migration struct {
@@ -25,7 +25,7 @@ type migration struct {
 	statements []statement
 	// move moves rows, after the statements. It is one step with keeping the
 	// version. earlier is what was there before the statements.
-	move func(ctx context.Context, s session, d ledgerDialect, earlier catalog) error
+	move func(ctx context.Context, s Conn, d ledgerDialect, earlier catalog) error
 }
 
 // A statement defines something. Where definitions are not part of transactions it
@@ -38,7 +38,7 @@ type statement struct {
 // A catalog is the columns of our tables, as "table.column".
 type catalog map[string]bool
 
-func readCatalog(ctx context.Context, s session, d ledgerDialect) (catalog, error) {
+func readCatalog(ctx context.Context, s Conn, d ledgerDialect) (catalog, error) {
 	found := catalog{}
 	err := d.columns(ctx, s, func(scan scanner) error {
 		var table, column string
@@ -54,7 +54,7 @@ func readCatalog(ctx context.Context, s session, d ledgerDialect) (catalog, erro
 
 // readVersion returns the version of the schema, 0 if there is none. The first two
 // versions did not say which they were.
-func readVersion(ctx context.Context, s session, found catalog) (int, error) {
+func readVersion(ctx context.Context, s Conn, found catalog) (int, error) {
 	var kept sql.NullInt64
 	if found["segmentguard_schema.version"] {
 		if err := one(ctx, s, "SELECT max(version) FROM segmentguard_schema", nil, &kept); err != nil {
@@ -78,7 +78,7 @@ func errNewer(found int) error {
 }
 
 // checkVersion returns an error unless the schema is of this program's version.
-func checkVersion(ctx context.Context, s session, d ledgerDialect) (catalog, error) {
+func checkVersion(ctx context.Context, s Conn, d ledgerDialect) (catalog, error) {
 	columns, err := readCatalog(ctx, s, d)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func checkVersion(ctx context.Context, s session, d ledgerDialect) (catalog, err
 }
 
 // ready checks the version of the schema until it was right once.
-func (l *Ledger) ready(ctx context.Context, s session) error {
+func (l *Ledger) ready(ctx context.Context, s Conn) error {
 	if l.checked.Load() {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (l *Ledger) ready(ctx context.Context, s session) error {
 // then on.
 func (l *Ledger) Migrate(ctx context.Context) error {
 	current := false
-	err := l.dialect.connect(ctx, l.db, func(b beginner) error { // waits for nobody where all is done
+	err := l.dialect.connect(ctx, l.pool, func(b Beginner) error { // waits for nobody where all is done
 		columns, err := readCatalog(ctx, b, l.dialect)
 		if err != nil {
 			return err
@@ -130,12 +130,12 @@ func (l *Ledger) Migrate(ctx context.Context) error {
 		return err
 	})
 	if err == nil && !current {
-		err = l.dialect.exclusive(ctx, l.db, func(s session) error { return migrate(ctx, s, l.dialect) })
+		err = l.dialect.exclusive(ctx, l.pool, func(s Conn) error { return migrate(ctx, s, l.dialect) })
 	}
 	return wrap("migrating", err)
 }
 
-func migrate(ctx context.Context, s session, d ledgerDialect) error {
+func migrate(ctx context.Context, s Conn, d ledgerDialect) error {
 	for _, m := range d.migrations() {
 		earlier, err := readCatalog(ctx, s, d)
 		if err != nil {
@@ -157,44 +157,44 @@ func migrate(ctx context.Context, s session, d ledgerDialect) error {
 	return nil
 }
 
-func (m *migration) run(ctx context.Context, s session, d ledgerDialect, earlier catalog) error {
+func (m *migration) run(ctx context.Context, s Conn, d ledgerDialect, earlier catalog) error {
 	for _, statement := range m.statements {
 		column, absent := strings.CutPrefix(statement.only, "!")
 		if column != "" && earlier[column] == absent {
 			continue
 		}
-		if _, err := s.ExecContext(ctx, statement.sql); err != nil {
+		if _, err := s.Exec(ctx, statement.sql); err != nil {
 			first, _, _ := strings.Cut(statement.sql, "\n")
 			return fmt.Errorf("%s: %w", first, err)
 		}
 	}
-	return together(ctx, s, d, func(s session) error {
+	return together(ctx, s, d, func(s Conn) error {
 		if m.move != nil {
 			if err := m.move(ctx, s, d, earlier); err != nil {
 				return err
 			}
 		}
-		_, err := s.ExecContext(ctx, d.bind("INSERT INTO segmentguard_schema (version, at) VALUES (?, ?)"), m.version, d.time(time.Now()))
+		_, err := s.Exec(ctx, d.bind("INSERT INTO segmentguard_schema (version, at) VALUES (?, ?)"), m.version, d.time(time.Now()))
 		return err
 	})
 }
 
 // together calls do in a transaction: that of s, or one of its own.
-func together(ctx context.Context, s session, d ledgerDialect, do func(session) error) error {
-	if b, ok := s.(beginner); ok {
+func together(ctx context.Context, s Conn, d ledgerDialect, do func(Conn) error) error {
+	if b, ok := s.(Beginner); ok {
 		return d.write(ctx, b, do)
 	}
 	return do(s)
 }
 
 // within is a session in a transaction that database/sql does not know of.
-type within struct{ session }
+type within struct{ Conn }
 
 // Check returns an error unless the database is as this program needs it: it names
 // the version, the column that is missing, or the table and the right that this
 // user does not have. It changes nothing.
 func (l *Ledger) Check(ctx context.Context) error {
-	return wrap("checking the schema", l.dialect.connect(ctx, l.db, func(b beginner) error {
+	return wrap("checking the schema", l.dialect.connect(ctx, l.pool, func(b Beginner) error {
 		columns, err := checkVersion(ctx, b, l.dialect)
 		if err != nil {
 			return err
@@ -223,7 +223,7 @@ type usedTable struct {
 }
 
 var usedTables = []usedTable{
-	{"segmentguard_segments", append([]string{"store", "segment"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+	{"segmentguard_segments", append([]string{"store", "segment", "submitted_until"}, savedColumns...), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 	{"segmentguard_log", strings.Split("id, "+logColumns, ", "), []string{"SELECT", "INSERT", "DELETE"}},
 	{"segmentguard_commits", append([]string{"store", "segment"}, commitColumns...), []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_numbers", []string{"number"}, []string{"SELECT", "UPDATE"}},
@@ -232,11 +232,13 @@ var usedTables = []usedTable{
 	{"segmentguard_sweeps", sweepColumns, []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_jobs", []string{"job", "segment", "kind", "definition"}, []string{"SELECT", "INSERT", "DELETE"}},
 	{"segmentguard_reads", []string{"segment", "job"}, []string{"SELECT", "INSERT", "DELETE"}},
+	{"segmentguard_plans", strings.Split(planColumns+", token", ", "), []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_steps", stepColumns, []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_mutes", []string{"place", "segment", "store", "site_group", "kind", "until", "by_whom", "mute"}, []string{"SELECT", "INSERT", "DELETE"}},
 }
 
 // checkRights does with no row what is done with rows.
-func (t *usedTable) checkRights(ctx context.Context, s session) error {
+func (t *usedTable) checkRights(ctx context.Context, s Conn) error {
 	columns := strings.Join(t.columns, ", ")
 	written := strings.TrimPrefix(columns, "id, ") // the database makes ids
 	var set []string
@@ -250,7 +252,7 @@ func (t *usedTable) checkRights(ctx context.Context, s session) error {
 			"UPDATE": "UPDATE " + t.name + " SET " + strings.Join(set, ", ") + " WHERE 1 = 0",
 			"DELETE": "DELETE FROM " + t.name + " WHERE 1 = 0",
 		}[right]
-		if _, err := s.ExecContext(ctx, statement); err != nil {
+		if _, err := s.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("table %s: %s is not possible: %w", t.name, right, err)
 		}
 	}

@@ -2,7 +2,6 @@ package sqlsegment
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,7 +51,7 @@ func (sqLite) fresh(alone bool) string {
 	return "false"
 }
 
-func (sqLite) checkSession(context.Context, Queryer) error { return nil }
+func (sqLite) checkSession(context.Context, reader) error { return nil }
 
 // patience is how long a Ledger waits for the locks of others: SQLite does not
 // queue them by itself.
@@ -61,14 +60,13 @@ const patience = 30 * time.Second
 // connect calls do with a connection that waits for that long, or up to the
 // context's deadline, which ends no waiting by itself. It gives the connection back
 // as it was: the pool is the user's.
-func (sqLite) connect(ctx context.Context, db *sql.DB, do func(beginner) error) (err error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
-	}
-	defer func() { err = also(err, "giving back the connection", conn.Close()) }()
+func (d sqLite) connect(ctx context.Context, pool Pool, do func(Beginner) error) error {
+	return pool.Acquire(ctx, func(conn Beginner) error { return d.patiently(ctx, conn, do) })
+}
+
+func (sqLite) patiently(ctx context.Context, conn Beginner, do func(Beginner) error) (err error) {
 	var timeout int64
-	if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
+	if err := one(ctx, conn, "PRAGMA busy_timeout", nil, &timeout); err != nil {
 		return fmt.Errorf("reading busy_timeout: %w", err)
 	}
 	wait := patience
@@ -89,33 +87,33 @@ func (sqLite) connect(ctx context.Context, db *sql.DB, do func(beginner) error) 
 }
 
 // setBusyTimeout splices the number, as a PRAGMA takes no arguments.
-func setBusyTimeout(ctx context.Context, s session, milliseconds int64) error {
-	_, err := s.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", milliseconds))
+func setBusyTimeout(ctx context.Context, s Conn, milliseconds int64) error {
+	_, err := s.Exec(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", milliseconds))
 	return err
 }
 
 // exclusive waits for other writers, and keeps them out.
-func (d sqLite) exclusive(ctx context.Context, db *sql.DB, do func(session) error) error {
-	return d.connect(ctx, db, func(b beginner) error { return d.write(ctx, b, do) })
+func (d sqLite) exclusive(ctx context.Context, pool Pool, do func(Conn) error) error {
+	return d.connect(ctx, pool, func(b Beginner) error { return d.write(ctx, b, do) })
 }
 
 // write begins a transaction that writes: one that begins as a reader cannot wait for
 // another writer. database/sql has no such transactions.
-func (sqLite) write(ctx context.Context, b beginner, do func(session) error) (err error) {
+func (sqLite) write(ctx context.Context, b Beginner, do func(Conn) error) (err error) {
 	if err := beginImmediate(ctx, b); err != nil {
 		return err
 	}
 	committed := false
 	defer func() { // also where do panics
 		if !committed {
-			_, failed := b.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+			_, failed := b.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 			err = also(err, "rolling back", failed)
 		}
 	}()
 	if err := do(within{b}); err != nil {
 		return err
 	}
-	if _, err := b.ExecContext(ctx, "COMMIT"); err != nil {
+	if _, err := b.Exec(ctx, "COMMIT"); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
 	committed = true
@@ -130,7 +128,7 @@ const often = 100 * time.Millisecond
 
 // beginImmediate begins a transaction that writes, after other writers, for whom it
 // waits as long as the connection is set to.
-func beginImmediate(ctx context.Context, b beginner) error {
+func beginImmediate(ctx context.Context, b Beginner) error {
 	var timeout int64
 	if err := one(ctx, b, "PRAGMA busy_timeout", nil, &timeout); err != nil {
 		return fmt.Errorf("reading busy_timeout: %w", err)
@@ -139,9 +137,9 @@ func beginImmediate(ctx context.Context, b beginner) error {
 		return fmt.Errorf("setting busy_timeout: %w", err)
 	}
 	until := time.Now().Add(time.Duration(timeout) * time.Millisecond)
-	_, err := b.ExecContext(ctx, "BEGIN IMMEDIATE")
+	_, err := b.Exec(ctx, "BEGIN IMMEDIATE")
 	for err != nil && (sqLite{}).busy(err) && ctx.Err() == nil && time.Now().Before(until) {
-		_, err = b.ExecContext(ctx, "BEGIN IMMEDIATE")
+		_, err = b.Exec(ctx, "BEGIN IMMEDIATE")
 	}
 	if err != nil {
 		err = fmt.Errorf("waiting for other writers: %w", err)
@@ -314,12 +312,68 @@ var sqLiteMigrations = []migration{
 ) WITHOUT ROWID`, ""},
 		{`CREATE INDEX segmentguard_reads_segment ON segmentguard_reads (segment, job)`, ""},
 	}},
+	{version: 10, move: moveSizes, statements: slices.Concat(sqLiteSizes, []statement{
+		{`CREATE VIEW segmentguard_sizes AS
+SELECT segment, store, size_users AS users, size_read AS read_users, strftime('%Y-%m-%d %H:%M:%f', size_at / 1e6, 'unixepoch') AS at, live_users,
+	last_run AS run, last_state AS state, strftime('%Y-%m-%d %H:%M:%f', last_at / 1e6, 'unixepoch') AS recorded
+FROM segmentguard_segments WHERE size_at IS NOT NULL OR last_state IS NOT NULL`, ""},
+		{`CREATE TABLE segmentguard_plans (
+	plan    TEXT PRIMARY KEY, -- its ID
+	at      INTEGER NOT NULL, -- this and those to why: when it was planned, by whom and why
+	by_whom TEXT NOT NULL,
+	why     TEXT NOT NULL,
+	steps   INTEGER NOT NULL, -- how many it has
+	rest    TEXT, -- JSON of what could not be ordered; NULL: nothing
+	token   TEXT NOT NULL -- of whoever wrote it
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_plans_at ON segmentguard_plans (at, plan)`, ""},
+		{`CREATE TABLE segmentguard_steps (
+	plan       TEXT NOT NULL,
+	number     INTEGER NOT NULL, -- its place in the plan, from 1
+	segment    TEXT NOT NULL, -- that it makes again
+	kind       TEXT NOT NULL, -- of its job
+	definition TEXT NOT NULL, -- JSON
+	state      TEXT NOT NULL, -- 'waiting', 'running', 'done', 'failed', 'unverified' or 'cancelled'
+	waits      INTEGER NOT NULL, -- for so many steps that are not done
+	run        TEXT NOT NULL, -- this and those to ended are of the last one
+	attempt    INTEGER NOT NULL,
+	worker     TEXT NOT NULL,
+	started    INTEGER,
+	ended      INTEGER,
+	error      TEXT NOT NULL, -- why it is not done
+	blocker    INTEGER NOT NULL, -- number of the step that failed, for which this one waits; 0: none
+	PRIMARY KEY (plan, number)
+) WITHOUT ROWID`, ""},
+		{`CREATE INDEX segmentguard_steps_state ON segmentguard_steps (plan, state, number)`, ""},
+	})},
+	{version: 11, statements: []statement{
+		{`ALTER TABLE segmentguard_segments ADD COLUMN submitted_until INTEGER`, "!segmentguard_segments.submitted_until"},
+		{`CREATE INDEX segmentguard_segments_submitted ON segmentguard_segments (store, segment) WHERE submitted_until IS NOT NULL`, ""},
+	}},
+}
+
+// sqLiteSizes adds sizeColumns.
+var sqLiteSizes = []statement{
+	{`ALTER TABLE segmentguard_segments ADD COLUMN size_users INTEGER`, "!segmentguard_segments.size_users"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN size_read INTEGER`, "!segmentguard_segments.size_read"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN size_at INTEGER`, "!segmentguard_segments.size_at"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN live_users INTEGER`, "!segmentguard_segments.live_users"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN last_run TEXT`, "!segmentguard_segments.last_run"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN last_state TEXT`, "!segmentguard_segments.last_state"},
+	{`ALTER TABLE segmentguard_segments ADD COLUMN last_at INTEGER`, "!segmentguard_segments.last_at"},
 }
 
 const sqLiteSegments = `CREATE TABLE IF NOT EXISTS segmentguard_segments (
 	store            TEXT NOT NULL DEFAULT '',
 	segment          TEXT NOT NULL,
 	state            BLOB NOT NULL,
+	size_users       INTEGER, -- this and those to size_at: the last size that others are judged by
+	size_read        INTEGER,
+	size_at          INTEGER,
+	live_users       INTEGER, -- NULL: not known
+	last_run         TEXT, -- this and those to last_at: what was recorded last
+	last_state       TEXT,
+	last_at          INTEGER,
 	affected         INTEGER NOT NULL DEFAULT 0, -- an alert is open, or the alerter was told of one
 	alert_open       INTEGER NOT NULL DEFAULT 0,
 	alert_pending    INTEGER NOT NULL DEFAULT 0, -- the alerter is to be told of something
@@ -359,7 +413,7 @@ FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE`
 
 // sqLiteStores makes the store a part of the key of segmentguard_segments.
 func sqLiteStores(only string) []statement {
-	return append(sqLiteRebuild("segmentguard_segments", sqLiteSegments, savedColumns, only),
+	return append(sqLiteRebuild("segmentguard_segments", sqLiteSegments, append([]string{"state"}, alertColumns...), only),
 		statement{`CREATE INDEX segmentguard_segments_affected ON segmentguard_segments (store, segment) WHERE affected = TRUE`, only},
 		statement{`CREATE INDEX segmentguard_segments_segment ON segmentguard_segments (segment)`, only},
 	)
@@ -382,14 +436,14 @@ func (sqLite) migrations() []migration { return sqLiteMigrations }
 // conflict returns false: whoever waits for a lock of SQLite's has waited already.
 func (sqLite) conflict(error) bool { return false }
 
-func (sqLite) columns(ctx context.Context, s session, do func(scanner) error) error {
+func (sqLite) columns(ctx context.Context, s Conn, do func(scanner) error) error {
 	return each(ctx, s, `SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
 WHERE m.type IN ('table', 'view') AND m.name LIKE 'segmentguard\_%' ESCAPE '\'`, nil, do)
 }
 
 func (sqLite) bind(query string) string { return query }
 
-func (d sqLite) lock(ctx context.Context, s session, store string, texts []any, fresh []byte, do func(scanner) error) error {
+func (d sqLite) lock(ctx context.Context, s Conn, store string, texts []any, fresh []byte, do func(scanner) error) error {
 	return lockByInsert(ctx, s, d, store, texts, fresh, do)
 }
 
@@ -398,6 +452,9 @@ func (sqLite) latest(query string) string { return query }
 func (sqLite) after(store, segment string) (string, []any) {
 	return "(store, segment) > (?, ?)", []any{store, segment}
 }
+
+// forUpdate leaves a query as it is: there is one writer at a time.
+func (sqLite) forUpdate(query string) string { return query }
 
 func (sqLite) unlimited() string { return "" }
 
@@ -411,12 +468,12 @@ func (sqLite) storable(string, string) error { return nil }
 
 func (sqLite) storableKey(string, string) error { return nil }
 
-func (sqLite) lockCommit(ctx context.Context, s session, _ []any, insert string, fresh []any) error {
-	_, err := s.ExecContext(ctx, "INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment", fresh...)
+func (sqLite) lockCommit(ctx context.Context, s Conn, _ []any, insert string, fresh []any) error {
+	_, err := s.Exec(ctx, "INSERT "+insert+" ON CONFLICT (store, segment) DO UPDATE SET segment = excluded.segment", fresh...)
 	return err
 }
 
-func (sqLite) beforeLock(context.Context, session) error { return nil }
+func (sqLite) beforeLock(context.Context, Conn) error { return nil }
 
 func (sqLite) now() string { return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)" }
 
@@ -432,6 +489,6 @@ func (sqLite) unfit(err error) bool {
 }
 
 // holder returns nothing: SQLite does not tell who writes.
-func (sqLite) holder(context.Context, session, []any) string { return "" }
+func (sqLite) holder(context.Context, Conn, []any) string { return "" }
 
 func (sqLite) oneWriter() bool { return true }

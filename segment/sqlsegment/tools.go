@@ -22,7 +22,7 @@ import (
 func (l *Ledger) CountAlerts(ctx context.Context) (counts []segment.AlertCount, err error) {
 	const by = "alert_site_group, store, alert_severity, alert_kind, alert_level, alert_job_kind, alert_build, alert_incident"
 	query := "SELECT " + by + ", count(*), sum(alert_users) FROM segmentguard_segments WHERE affected = TRUE AND alert_open = TRUE GROUP BY " + by + l.dialect.unlimited()
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		counts = nil
 		return each(ctx, s, query, nil, func(scan scanner) error {
 			var c segment.AlertCount
@@ -45,7 +45,7 @@ func (l *Ledger) Sweeps(ctx context.Context, n int) (sweeps []segment.SweepNumbe
 		return nil, nil
 	}
 	query := "SELECT " + strings.Join(sweepColumns, ", ") + " FROM segmentguard_sweeps ORDER BY at DESC, store LIMIT ?"
-	err = l.read(ctx, func(s session) error {
+	err = l.read(ctx, func(s Conn) error {
 		sweeps = nil
 		return each(ctx, s, l.dialect.bind(query), []any{n}, func(scan scanner) error {
 			var w segment.SweepNumbers
@@ -65,8 +65,8 @@ func (l *Ledger) KeepSweep(ctx context.Context, w segment.SweepNumbers) error {
 	if err == nil {
 		insert := "INSERT INTO segmentguard_sweeps (" + strings.Join(sweepColumns, ", ") + ") VALUES (" + list("?", len(sweepColumns)) + ")" +
 			l.dialect.overwrite("at, store", sweepColumns[2:])
-		err = l.write(ctx, func(s session) error {
-			_, err := s.ExecContext(ctx, l.dialect.bind(insert), l.dialect.time(w.At), w.Store, w.Complete, w.Segments, w.Healthy, w.Affected, w.Unwatched, w.Missing)
+		err = l.write(ctx, func(s Conn) error {
+			_, err := s.Exec(ctx, l.dialect.bind(insert), l.dialect.time(w.At), w.Store, w.Complete, w.Segments, w.Healthy, w.Affected, w.Unwatched, w.Missing)
 			return err
 		})
 	}
@@ -163,7 +163,7 @@ func (l *Ledger) keepJobs(ctx context.Context, jobs []segment.Job) error {
 		}
 	}
 	for keys := range slices.Chunk(gone, chunk) {
-		if err := l.write(ctx, func(s session) error { return dropJobs(ctx, s, l.dialect, keys) }); err != nil {
+		if err := l.write(ctx, func(s Conn) error { return dropJobs(ctx, s, l.dialect, keys) }); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func (l *Ledger) keepJobs(ctx context.Context, jobs []segment.Job) error {
 		}
 	}
 	for some := range slices.Chunk(changed, chunk) {
-		if err := l.write(ctx, func(s session) error { return saveJobs(ctx, s, l.dialect, some) }); err != nil {
+		if err := l.write(ctx, func(s Conn) error { return saveJobs(ctx, s, l.dialect, some) }); err != nil {
 			return err
 		}
 	}
@@ -182,13 +182,13 @@ func (l *Ledger) keepJobs(ctx context.Context, jobs []segment.Job) error {
 }
 
 // dropJobs drops jobs, and what they read.
-func dropJobs(ctx context.Context, s session, d ledgerDialect, keys []string) error {
+func dropJobs(ctx context.Context, s Conn, d ledgerDialect, keys []string) error {
 	args := make([]any, len(keys))
 	for i, key := range keys {
 		args[i] = key
 	}
 	for _, table := range []string{"segmentguard_reads", "segmentguard_jobs"} {
-		if _, err := s.ExecContext(ctx, d.bind("DELETE FROM "+table+" WHERE job IN ("+list("?", len(args))+")"), args...); err != nil {
+		if _, err := s.Exec(ctx, d.bind("DELETE FROM "+table+" WHERE job IN ("+list("?", len(args))+")"), args...); err != nil {
 			return err
 		}
 	}
@@ -196,7 +196,7 @@ func dropJobs(ctx context.Context, s session, d ledgerDialect, keys []string) er
 }
 
 // saveJobs writes jobs in the place of those with their IDs.
-func saveJobs(ctx context.Context, s session, d ledgerDialect, jobs []*segment.Job) error {
+func saveJobs(ctx context.Context, s Conn, d ledgerDialect, jobs []*segment.Job) error {
 	keys := make([]string, len(jobs))
 	var args, reads []any
 	for i, j := range jobs {
@@ -226,12 +226,12 @@ func saveJobs(ctx context.Context, s session, d ledgerDialect, jobs []*segment.J
 		return err
 	}
 	insert := "INSERT INTO segmentguard_jobs (job, segment, kind, definition) VALUES " + list("(?, ?, ?, ?)", len(jobs))
-	if _, err := s.ExecContext(ctx, d.bind(insert), args...); err != nil {
+	if _, err := s.Exec(ctx, d.bind(insert), args...); err != nil {
 		return err
 	}
 	for some := range slices.Chunk(reads, 2*chunk) {
 		insert := "INSERT INTO segmentguard_reads (segment, job) VALUES " + list("(?, ?)", len(some)/2)
-		if _, err := s.ExecContext(ctx, d.bind(insert), some...); err != nil {
+		if _, err := s.Exec(ctx, d.bind(insert), some...); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package sqlsegment
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,19 +43,6 @@ type Users struct {
 	Method  Method // Native where it is not set
 }
 
-// A Queryer is a *sql.DB, a *sql.Tx or a *sql.Conn. In a transaction Users sees
-// what the transaction has written.
-type Queryer interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-var (
-	_ Queryer = (*sql.DB)(nil)
-	_ Queryer = (*sql.Tx)(nil)
-	_ Queryer = (*sql.Conn)(nil)
-)
-
 // Summarize measures the users. If it returns an error, the summary is not
 // measured.
 //
@@ -68,6 +54,16 @@ var (
 // AsOf. Replicas that PostgreSQL does not know as such (logical ones, a proxy's) are
 // not told apart: measure on the primary.
 func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, error) {
+	return u.summarize(ctx, over(q))
+}
+
+// SummarizeOver does as Summarize does, over a connection that is none of
+// database/sql's.
+func (u Users) SummarizeOver(ctx context.Context, c Conn) (validate.Summary, error) {
+	return u.summarize(ctx, c)
+}
+
+func (u *Users) summarize(ctx context.Context, q reader) (validate.Summary, error) {
 	summary, _, err := u.measured(ctx, q)
 	if err != nil {
 		if u.overtaken(q, err) {
@@ -80,15 +76,15 @@ func (u Users) Summarize(ctx context.Context, q Queryer) (validate.Summary, erro
 
 // overtaken reports whether the transaction that the users were read in met another
 // one, so that all of it begins anew.
-func (u *Users) overtaken(q Queryer, err error) bool {
-	_, inside := q.(*sql.Tx)
+func (u *Users) overtaken(q reader, err error) bool {
+	_, inside := q.(Tx)
 	d, without := u.Dialect.ledger("")
 	return inside && without == nil && d.overtaken(err)
 }
 
 // measured also returns the users as the database fingerprinted them, nil where it did
 // not.
-func (u *Users) measured(ctx context.Context, q Queryer) (s validate.Summary, p *printed, err error) {
+func (u *Users) measured(ctx context.Context, q reader) (s validate.Summary, p *printed, err error) {
 	m, err := u.measurement(ctx, q)
 	if err != nil {
 		return validate.Summary{}, nil, err
@@ -98,7 +94,7 @@ func (u *Users) measured(ctx context.Context, q Queryer) (s validate.Summary, p 
 		s, err = m.count(ctx)
 		return s, nil, err
 	case m.column.canonical == "":
-		return s, nil, badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
+		return s, nil, m.noText()
 	case u.Method == Stream:
 		s, err = m.streamed(ctx, validate.XXH3)
 		return s, nil, err
@@ -111,12 +107,12 @@ func (u *Users) measured(ctx context.Context, q Queryer) (s validate.Summary, p 
 // A measurement is of users whose query was understood.
 type measurement struct {
 	users   Users
-	queryer Queryer
+	conn    reader
 	dialect usersDialect
 	column  column
 }
 
-func (u *Users) measurement(ctx context.Context, q Queryer) (*measurement, error) {
+func (u *Users) measurement(ctx context.Context, q reader) (*measurement, error) {
 	d, err := u.Dialect.users("Users.Dialect")
 	if err := cmp.Or(err, u.validate(), unopened("Summarize: q", q)); err != nil {
 		return nil, err
@@ -125,13 +121,18 @@ func (u *Users) measurement(ctx context.Context, q Queryer) (*measurement, error
 		return nil, err
 	}
 	c, err := u.findColumn(ctx, q, d)
-	return &measurement{users: *u, queryer: q, dialect: d, column: c}, err
+	return &measurement{users: *u, conn: q, dialect: d, column: c}, err
+}
+
+// noText refuses a column whose type has no text that is the same in every engine.
+func (m *measurement) noText() error {
+	return badInput("Users.Query", "a column of type "+m.column.kind, "text, integers, UUIDs or bytes: cast it to text as the other side does")
 }
 
 // fresh returns the SQL that tells whether a query sees all that was acknowledged
 // before it began.
 func (m *measurement) fresh() string {
-	_, alone := m.queryer.(*sql.DB) // each query its own transaction
+	_, alone := m.conn.(Pool) // each query its own transaction
 	return m.dialect.fresh(alone)
 }
 
@@ -160,10 +161,9 @@ func (m *measurement) later() measurement {
 }
 
 // unopened refuses what was never opened, or begun.
-func unopened(field string, q any) error {
-	switch q {
-	case nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil):
-		return badInput(field, "nil", "an open *sql.DB, *sql.Tx or *sql.Conn")
+func unopened(field string, q reader) error {
+	if q == nil {
+		return badInput(field, "nil", "an open database, connection or transaction")
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (m *measurement) count(ctx context.Context) (validate.Summary, error) {
 	var rows, ids int64
 	var fresh bool
 	at := time.Now().UTC()
-	err := one(ctx, m.queryer, m.dialect.count(&m.users, m.column, m.fresh()), m.users.Args, &rows, &ids, &fresh)
+	err := one(ctx, m.conn, m.dialect.count(&m.users, m.column, m.fresh()), m.users.Args, &rows, &ids, &fresh)
 	switch {
 	case err != nil:
 		return validate.Summary{}, fmt.Errorf("counting: %w", err)

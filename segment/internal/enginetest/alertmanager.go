@@ -115,7 +115,7 @@ func StartAlertmanager(t testing.TB, waits Waits) *Alertmanager {
 // config returns the documented one, made quick.
 func (a *Alertmanager) config(t testing.TB, receiver string) string {
 	t.Helper()
-	documented, err := os.ReadFile("../../alertmanager/alertmanager.yml")
+	documented, err := os.ReadFile("../../../alertmanager/alertmanager.yml")
 	require.NoError(t, err)
 	config := string(documented)
 	for _, change := range [][2]string{

@@ -211,6 +211,7 @@ func TestNotReady(t *testing.T) {
 		require.NoError(t, dropped.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)))
 		execute(t, db, "DROP TABLE segmentguard_commits")
 		execute(t, db, "DROP VIEW segmentguard_open_alerts")
+		execute(t, db, "DROP VIEW segmentguard_sizes")
 		execute(t, db, "DROP TABLE segmentguard_segments")
 		for _, h := range []*sqlsegment.Ledger{dropped, missing} {
 			_, err := impatient(t, h, &teller{}).Commit(t.Context(), fiveUsers("r2", segment.Staging{Commit: func(context.Context) error { return nil }}))

@@ -37,6 +37,22 @@ func TestRecorderInTransactions(t *testing.T) {
 	})
 }
 
+// Plans that are kept and changed in a transaction are, too.
+func TestPlansInTransactions(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		d.History(t)
+		ledgertest.TestPlanLedger(t, func(t *testing.T) segment.PlanLedger {
+			db := d.Open(t)
+			h, err := sqlsegment.NewLedger(db, d.Dialect)
+			require.NoError(t, err)
+			tx, err := db.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = tx.Rollback() })
+			return h.Tx(tx)
+		})
+	})
+}
+
 var start = time.Date(2024, 3, 18, 10, 44, 0, 0, time.UTC)
 
 // rec is a record of the segment "g/s", a day after the one of n users less 1.

@@ -30,7 +30,10 @@ func All() []Engine { return append(Engines(), ClickHouse) }
 // Each runs a test on every engine, each time on a database of its own.
 func Each(t *testing.T, test func(*testing.T, Database)) {
 	for _, e := range Engines() {
-		t.Run(e.Name, func(t *testing.T) { test(t, e.New(t)) })
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel() // for much of the time each waits for another process, or a disk
+			test(t, e.New(t))
+		})
 	}
 }
 

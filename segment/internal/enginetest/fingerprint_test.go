@@ -309,11 +309,6 @@ func (a *asked) QueryContext(ctx context.Context, query string, args ...any) (*s
 	return a.Queryer.QueryContext(ctx, query, args...)
 }
 
-func (a *asked) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	a.times++
-	return a.Queryer.QueryRowContext(ctx, query, args...)
-}
-
 // A closer look asks what was asked before, of the same transaction, and a check
 // that passes asks nothing.
 func TestUsersExplainOnlyADifference(t *testing.T) {

@@ -145,7 +145,9 @@ func newLoader(c *enginetest.Child) (*loader, error) {
 	}
 	db.SetMaxOpenConns(loadConnections)
 	db.SetMaxIdleConns(loadConnections)
-	g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler))})
+	// Of 128 jobs at once, some 30 want the same four segments: that none of them is
+	// told to come back later takes more than the usual half minute.
+	g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: segment.LogAlerter(slog.New(slog.DiscardHandler)), Timeout: 5 * time.Minute})
 	return &loader{place, processes, c.Database, db, h, g}, err
 }
 

@@ -13,8 +13,6 @@ func TestMain(m *testing.M) {
 		"race":    raceChild,
 		"guard":   guardChild,
 		"load":    loadChild,
-		"storm":   stormChild,
-		"killed":  killedChild,
 		"vanish":  vanishChild,
 	})
 }

@@ -20,8 +20,8 @@ func TestPlantedBugs(t *testing.T) {
 		{plantedtest.Bug{
 			Name: "the lock row is the ledger's row", File: "sqlsegment/commit.go",
 			Code: "	if err := d.lockCommit(ctx, s, key, insert, fresh); err != nil {",
-			Bug: `	if id, err := segment.ParseID(key); err == nil {
-		if _, err := lockRows(ctx, s, d, []segment.ID{id}); err != nil {
+			Bug: `	if id, err := segment.ParseID(fmt.Sprint(key[1])); err == nil {
+		if _, err := lockRows(ctx, s, d, []segment.Key{id.In(fmt.Sprint(key[0]))}); err != nil {
 			return c, err
 		}
 	}
@@ -55,12 +55,12 @@ func TestPlantedBugs(t *testing.T) {
 		}, "TestVanishedClient"},
 		{plantedtest.Bug{
 			Name: "a record that is tried again lost its lease's token", File: "sqlsegment/ledger.go",
-			Code: "return recording(&r, l.write(ctx, func(s session) error { return record(ctx, s, l.dialect, r) }))",
-			Bug: `return recording(&r, l.write(ctx, func(s session) error {
+			Code: "return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s Conn) error { return record(ctx, s, l.dialect, r) })))",
+			Bug: `return recording(&r, l.waited(ctx, nil, l.write(ctx, func(s Conn) error {
 		again := r
 		r.Hold = segment.Hold{}
 		return record(ctx, s, l.dialect, again)
-	}))`,
+	})))`,
 		}, "TestRecordIsTriedAgain"},
 		{plantedtest.Bug{
 			Name: "a job fails by people who were not told", File: "guard.go",

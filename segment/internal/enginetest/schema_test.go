@@ -316,13 +316,96 @@ func requireSixthSchema(t *testing.T, h *sqlsegment.Ledger) {
 	require.Zero(t, start.Generation, "of another store nothing is known")
 }
 
+func TestMigrateNinthSchema(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		require.True(t, fixture(t, d, 9))
+		h := d.History(t)
+		requireNinthSchema(t, h)
+		require.Equal(t, []string{
+			` site%2Fa/cars 1010 1011 2024-03-19 1010 tuesday committed 2024-03-19`,
+			` site-b/boats 'n "more"\ 50 51 2024-03-18 50 tuesday rejected 2024-03-19`,
+			` site-c/bikes 8 0 2024-03-19 - - - -`,
+			`crm site%2Fa/cars 900 901 2024-03-18 900 monday committed 2024-03-18`,
+		}, sizeLines(t, d), "what was packed stands in columns")
+	})
+}
+
+// requireNinthSchema wants what the fixture of the ninth schema tells.
+func requireNinthSchema(t *testing.T, h *sqlsegment.Ledger) {
+	t.Helper()
+	require.Equal(t, []string{
+		`cars monday recorded 1 committed 1000 of 1001 "v1" "index" Mar 18 10:44:00.123456`,
+		`cars tuesday recorded 1 committed 1010 of 1011 "v1" "index" Mar 19 10:44:00.123456`,
+		`cars monday recorded 1 committed 900 of 901 "v1" "index" Mar 18 10:44:00.123456`,
+		`boats 'n "more"\ monday recorded 1 committed 50 of 51 "v1" "index" Mar 18 10:44:00.123456`,
+		`boats 'n "more"\ tuesday recorded 1 rejected 20 of 21 "v1" "index" Mar 19 10:44:00.123456`,
+	}, logLines(t, h))
+	require.Equal(t, []int64{1000, 1010}, users(t, h, fixtureCars, 60))
+	require.Equal(t, []segment.ID{fixtureBoats}, affected(t, h))
+	sweeps, err := h.Sweeps(t.Context(), 2)
+	require.NoError(t, err)
+	require.Len(t, sweeps, 1)
+	for j, err := range h.Jobs(t.Context(), segment.JobFilter{}) {
+		require.NoError(t, err)
+		require.Equal(t, segment.Copy(fixtureBoats, fixtureBikes), j)
+	}
+	name, err := h.Identity(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "LEDGEROFVERSION9", name, "it is the same ledger")
+	for range h.Plans(t.Context(), segment.PlanFilter{}) {
+		t.Fatal("there was no plan")
+	}
+}
+
+// sizeLines returns the view of sizes, a segment a line, with "-" for what is not known.
+func sizeLines(t *testing.T, d enginetest.Database) (lines []string) {
+	t.Helper()
+	date := func(column string) string {
+		return "coalesce(" + d.SQL("to_char("+column+" AT TIME ZONE 'UTC', 'YYYY-MM-DD')", "substr("+column+", 1, 10)") + ", '-')"
+	}
+	number := func(column string) string {
+		return "coalesce(" + d.SQL("CAST("+column+" AS text)", "CAST("+column+" AS char(20))") + ", '-')"
+	}
+	rows, err := d.Open(t).QueryContext(t.Context(), "SELECT store, segment, "+number("users")+", "+number("read_users")+", "+date("at")+", "+number("live_users")+
+		", coalesce(run, '-'), coalesce(state, '-'), "+date("recorded")+" FROM segmentguard_sizes ORDER BY store, segment")
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		line := make([]string, 9)
+		scan := make([]any, len(line))
+		for i := range line {
+			scan[i] = &line[i]
+		}
+		require.NoError(t, rows.Scan(scan...))
+		lines = append(lines, strings.Join(line, " "))
+	}
+	require.NoError(t, rows.Err())
+	return lines
+}
+
+// The view of sizes follows what is recorded and imported.
+func TestViewOfSizes(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h := d.History(t)
+		require.Empty(t, sizeLines(t, d))
+		require.NoError(t, h.Record(t.Context(), rec("r1", 1, segment.RunCommitted, 5)))
+		require.Equal(t, []string{" g/s 5 6 2024-03-23 5 r1 committed 2024-03-23"}, sizeLines(t, d))
+		require.NoError(t, h.Record(t.Context(), rec("r2", 1, segment.RunUnknown, 6)))
+		require.Equal(t, []string{" g/s 5 6 2024-03-23 - r2 unknown 2024-03-24"}, sizeLines(t, d), "of a run that may be live or not the size is not known")
+		execute(t, d.Open(t), "UPDATE segmentguard_segments SET alert = "+d.SQL("'7'", "'{'"))
+		require.NoError(t, h.Record(t.Context(), rec("r3", 1, segment.RunCommitted, 7)))
+		require.Equal(t, []string{" g/s 7 8 2024-03-25 7 r3 committed 2024-03-25"}, sizeLines(t, d), "also beside an alert that is damaged")
+		require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
+	})
+}
+
 // However a database came to its schema, it has the same one.
 func TestSchemasAreTheSame(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		d.History(t)
 		want := definitions(t, d)
 		require.Contains(t, strings.Join(want, "\n"), "segmentguard_log")
-		for _, version := range []int{1, 2, 5, 6} {
+		for _, version := range []int{1, 2, 5, 6, 9} {
 			t.Run(fmt.Sprint(version), func(t *testing.T) {
 				e := enginetestEngine(t, d)
 				if !fixture(t, e, version) {
@@ -379,7 +462,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		for version, want := range map[int]func(*testing.T, *sqlsegment.Ledger){
 			0: func(t *testing.T, h *sqlsegment.Ledger) { require.Empty(t, states(t, h)) },
-			1: requireFirstSchema, 2: requireSecondSchema, 5: requireFifthSchema, 6: requireSixthSchema,
+			1: requireFirstSchema, 2: requireSecondSchema, 5: requireFifthSchema, 6: requireSixthSchema, 9: requireNinthSchema,
 		} {
 			t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
 				e := enginetestEngine(t, d)
@@ -392,7 +475,7 @@ func TestMigrateEarlierInTenProcesses(t *testing.T) {
 				h, err := sqlsegment.NewLedger(e.Open(t), e.Dialect)
 				require.NoError(t, err)
 				want(t, h)
-				require.Equal(t, int64(7), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
+				require.Equal(t, int64(9), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_schema"), "each step was taken once")
 				require.Equal(t, int64(1), number(t, e.Open(t), "SELECT count(*) FROM segmentguard_ledger"), "and the ledger has one name")
 			})
 		}
@@ -405,13 +488,13 @@ func TestLedgerOfAnotherVersion(t *testing.T) {
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		fixture(t, d, 2)
 		for _, err := range uses(t, d) {
-			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 9: call Ledger.Migrate first")
+			require.ErrorContains(t, err, "the schema has version 2, and this program needs version 11: call Ledger.Migrate first")
 		}
 		h := d.History(t)
 		require.NoError(t, h.Check(t.Context()))
 		before := logLines(t, h)
-		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (10, "+d.SQL("now()", "0")+")")
-		const newer = "the schema has version 10, and this program knows versions up to 9: a newer version of this library migrated it, and is needed to use it"
+		execute(t, d.Open(t), "INSERT INTO segmentguard_schema (version, at) VALUES (12, "+d.SQL("now()", "0")+")")
+		const newer = "the schema has version 12, and this program knows versions up to 11: a newer version of this library migrated it, and is needed to use it"
 		for _, err := range uses(t, d) {
 			require.ErrorContains(t, err, newer)
 		}
@@ -431,7 +514,7 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		require.NoError(t, err)
 		return do(h, db)
 	}
-	inTx := func(do func(segment.Recorder) error) func(*sqlsegment.Ledger, *sql.DB) error {
+	inTx := func(do func(segment.TxLedger) error) func(*sqlsegment.Ledger, *sql.DB) error {
 		return func(h *sqlsegment.Ledger, db *sql.DB) error {
 			tx, err := db.BeginTx(t.Context(), nil)
 			require.NoError(t, err)
@@ -448,9 +531,10 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 		return r.Record(t.Context(), rec("r", 1, segment.RunCommitted, 1))
 	}
 	return map[string]error{
-		"State":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
-		"Record":      use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
-		"State in Tx": use(inTx(sizes)), "Record in Tx": use(inTx(record)),
+		"State":        use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return sizes(h) }),
+		"Record":       use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return record(h) }),
+		"State in Tx":  use(inTx(func(r segment.TxLedger) error { return sizes(r) })),
+		"Record in Tx": use(inTx(func(r segment.TxLedger) error { return record(r) })),
 		"Change": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			return changeAlert(t, h, []segment.Key{idS.In("")}, func(*segment.SegmentState) {})
 		}),
@@ -486,6 +570,28 @@ func uses(t *testing.T, d enginetest.Database) map[string]error {
 			}
 			return last
 		}),
+		"Plans": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Plans(t.Context(), segment.PlanFilter{}) {
+				last = err
+			}
+			return last
+		}),
+		"KeepPlan": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			return h.KeepPlan(t.Context(), segment.PlanRecord{ID: "p"}, slices.Values([]segment.PlanStep(nil)))
+		}),
+		"Steps": use(func(h *sqlsegment.Ledger, _ *sql.DB) (last error) {
+			for _, err := range h.Steps(t.Context(), segment.StepFilter{Plan: "p"}) {
+				last = err
+			}
+			return last
+		}),
+		"CountSteps": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
+			_, err := h.CountSteps(t.Context(), "p")
+			return err
+		}),
+		"ChangeSteps in Tx": use(inTx(func(r segment.TxLedger) error {
+			return r.ChangeSteps(t.Context(), "p", []int{1}, func(*segment.PlanStep) error { return nil })
+		})),
 		"KeepJobs": use(func(h *sqlsegment.Ledger, _ *sql.DB) error { return h.KeepJobs(t.Context(), nil) }),
 		"Mutes": use(func(h *sqlsegment.Ledger, _ *sql.DB) error {
 			_, err := h.Mutes(t.Context())
@@ -519,6 +625,7 @@ func TestCheckNamesAMissingColumn(t *testing.T) {
 		execute(t, db, "ALTER TABLE segmentguard_log DROP COLUMN counter")
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_log: column counter is missing")
 		execute(t, db, "DROP VIEW segmentguard_open_alerts")
+		execute(t, db, "DROP VIEW segmentguard_sizes")
 		execute(t, db, "DROP TABLE segmentguard_segments")
 		require.ErrorContains(t, h.Check(t.Context()), "table segmentguard_segments: column store is missing")
 	})
@@ -551,6 +658,8 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 			grant("SELECT, INSERT, UPDATE", "segmentguard_sweeps")
 			grant("SELECT, INSERT, DELETE", "segmentguard_jobs")
 			grant("SELECT, INSERT, DELETE", "segmentguard_reads")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_plans")
+			grant("SELECT, INSERT, UPDATE", "segmentguard_steps")
 			err = h.Check(t.Context())
 			require.ErrorContains(t, err, "table segmentguard_log: DELETE is not possible: ")
 			grant("DELETE", "segmentguard_log")
@@ -565,6 +674,8 @@ func TestCheckNamesAMissingRight(t *testing.T) {
 				require.NoError(t, h.KeepJobs(t.Context(), []segment.Job{{ID: "job", Kind: segment.JobKindCopy, To: idS, From: []segment.ID{from}}}))
 			}
 			require.NoError(t, segment.Forget(t.Context(), h, segment.Selection{Keys: []segment.Key{idS.In("")}}, segment.Decision{By: "ann", Why: "gone", At: start}))
+			require.NoError(t, h.KeepPlan(t.Context(), segment.PlanRecord{ID: "p"}, slices.Values([]segment.PlanStep{{Number: 1, Job: segment.Copy(idS, idS), Progress: segment.StepProgress{State: segment.StepWaiting}}})))
+			require.NoError(t, h.ChangeSteps(t.Context(), "p", []int{1}, func(s *segment.PlanStep) error { s.Progress.State = segment.StepDone; return nil }))
 			_, err = h.Prune(t.Context(), start.AddDate(1, 0, 0))
 			require.NoError(t, err)
 			_, err = h.Identity(t.Context())

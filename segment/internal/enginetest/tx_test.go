@@ -46,7 +46,13 @@ func TestTxRolledBackLeavesNoRecord(t *testing.T) {
 
 func number(t *testing.T, db sqlsegment.Queryer, query string) (n int64) {
 	t.Helper()
-	require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&n))
+	rows, err := db.QueryContext(t.Context(), query)
+	require.NoError(t, err)
+	defer rows.Close()
+	require.True(t, rows.Next(), "%v", rows.Err())
+	require.NoError(t, rows.Scan(&n))
+	require.False(t, rows.Next())
+	require.NoError(t, rows.Err())
 	return n
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 // members is a table of 100,000 users in the segment "cars", ten with three ids
@@ -127,7 +128,7 @@ func TestNothingOpen(t *testing.T) {
 	u := sqlsegment.Users{Dialect: d.Dialect, Query: "SELECT 'a'"}
 	for _, q := range []sqlsegment.Queryer{nil, (*sql.DB)(nil), (*sql.Tx)(nil), (*sql.Conn)(nil)} {
 		_, err := u.Summarize(t.Context(), q)
-		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open *sql.DB, *sql.Tx or *sql.Conn")
+		require.ErrorContains(t, err, "sqlsegment: users: Summarize: q is nil, want an open database, connection or transaction")
 	}
 	require.ErrorContains(t, h.Tx(nil).Record(t.Context(), rec("r", 1, segment.RunCommitted, 1)), "Tx: tx is nil")
 	_, err := h.Tx(nil).State(t.Context(), idS.In(""))
@@ -212,4 +213,49 @@ func connection(t *testing.T, db *sql.DB) *sql.Conn {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	return conn
+}
+
+// All yields just what Summarize digests by Stream, whatever the type of the ids.
+func TestUsersAll(t *testing.T) {
+	for _, e := range enginetest.All() {
+		t.Run(e.Name, func(t *testing.T) {
+			d := e.New(t)
+			db := d.Open(t)
+			queries := []string{"SELECT 'b' AS id UNION ALL SELECT 'a' UNION ALL SELECT 'a'", "SELECT -7 AS id UNION ALL SELECT 12", "SELECT 'x' AS id WHERE 1 = 0"}
+			if d.Dialect == sqlsegment.PostgreSQL {
+				queries = append(queries, "SELECT '9D2F8E00-0000-4000-8000-00000000000A'::uuid AS id", `SELECT '\xff00'::bytea AS id`)
+			}
+			for _, query := range queries {
+				u := sqlsegment.Users{Dialect: d.Dialect, Query: query, Method: sqlsegment.Stream}
+				want, err := u.Summarize(t.Context(), db)
+				require.NoError(t, err, query)
+				var got validate.Digest
+				for id, err := range u.All(t.Context(), db) {
+					require.NoError(t, err, query)
+					got.Add(id)
+				}
+				require.Equal(t, want.Users(), got.Users(), query)
+				diff, err := validate.Diff(want, got.Summary())
+				require.NoError(t, err, query)
+				_, missing := diff.Missing()
+				_, foreign := diff.Foreign()
+				require.Zero(t, missing+foreign, query)
+			}
+			for query, want := range map[string]string{
+				"SELECT 'a' AS id UNION ALL SELECT NULL": "an id is NULL",
+				"SELECT 1 AS id, 2 AS other":             "one of 2 columns (id, other)",
+				"SELECT id FROM nowhere":                 "nowhere",
+			} {
+				var last error
+				for _, err := range (sqlsegment.Users{Dialect: d.Dialect, Query: query}).All(t.Context(), db) {
+					last = err
+				}
+				require.ErrorContains(t, last, want, query)
+			}
+			for range (sqlsegment.Users{Dialect: d.Dialect, Query: queries[0]}).All(t.Context(), db) {
+				break // and nothing is left open
+			}
+			require.Zero(t, db.Stats().InUse)
+		})
+	}
 }

@@ -77,8 +77,22 @@ func TestIncident(t *testing.T) {
 // comments and what is left out.
 func TestCode(t *testing.T) {
 	blocks := fenced(section(t, "Adopt it"))
-	require.Len(t, blocks, 2)
-	requireCode(t, strings.Join(blocks, ""), read(t, "examples/segmentcopy/main.go")+read(t, "examples/segmentcopy/setup.go"))
+	require.Len(t, blocks, 4)
+	requireCode(t, strings.Join(blocks[:2], ""), read(t, "examples/segmentcopy/main.go")+read(t, "examples/segmentcopy/setup.go"))
+}
+
+// TestShortCode: a copy with the ledger in its transaction takes no more than 12 lines,
+// which an example that is executed has one after another.
+func TestShortCode(t *testing.T) {
+	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	example := words(read(t, "segment/internal/enginetest/pgxtest/example_test.go"))
+	blocks := fenced(section(t, "Adopt it"))
+	for i, driver := range []string{"pool.Begin(", "db.BeginTx("} {
+		block := strings.TrimSpace(blocks[2+i])
+		require.Contains(t, block, driver)
+		require.Contains(t, example, words(block))
+		require.LessOrEqual(t, strings.Count(block, "\n")+1, 12)
+	}
 }
 
 // TestCodeOfTransactions: so is that of sqlsegment's documentation.

@@ -32,18 +32,20 @@ type jobPlan struct {
 	users   int64         // that it writes
 	retry   time.Duration
 	faults  map[int]fault
-	unseen  bool // nothing but the history says how many users there should be
-	night   int  // in a world of weeks
+	answers time.Duration // of a run that is submitted: until its store shows it
+	unseen  bool          // nothing but the history says how many users there should be
+	night   int           // in a world of weeks
 }
 
 // A plan is all that a world is made of, but for the order of its steps.
 type plan struct {
-	seed   uint64 // of the order
-	jobs   []jobPlan
-	sweeps []sweepPlan
-	humans []humanPlan
-	weeks  *weeks        // nil: a world of hours
-	rest   time.Duration // when nothing begins any more
+	seed    uint64 // of the order
+	jobs    []jobPlan
+	sweeps  []sweepPlan
+	humans  []humanPlan
+	settles []sweepPlan
+	weeks   *weeks        // nil: a world of hours
+	rest    time.Duration // when nothing begins any more
 }
 
 type sweepPlan struct {
@@ -65,6 +67,7 @@ func newPlan(seed uint64) plan {
 	p := largePlan(seed)
 	p.thin()
 	p.addMore()
+	p.addLater()
 	return p
 }
 
@@ -158,7 +161,7 @@ func largePlan(seed uint64) plan {
 // faulty reports whether anything in the plan goes wrong.
 func (p *plan) faulty() bool {
 	return slices.ContainsFunc(p.jobs, func(j jobPlan) bool { return len(j.faults) > 0 || j.users != j.right }) ||
-		slices.ContainsFunc(p.sweeps, func(s sweepPlan) bool { return len(s.faults) > 0 })
+		slices.ContainsFunc(slices.Concat(p.sweeps, p.settles), func(s sweepPlan) bool { return len(s.faults) > 0 })
 }
 
 // smaller returns plans with one thing less.
@@ -178,6 +181,16 @@ func (p *plan) smaller() (plans []plan) {
 		if len(s.faults) > 0 {
 			less.sweeps = slices.Clone(p.sweeps)
 			less.sweeps[i].faults = nil
+			plans = append(plans, less)
+		}
+	}
+	for i, s := range p.settles {
+		less := *p
+		less.settles = slices.Delete(slices.Clone(p.settles), i, i+1)
+		plans = append(plans, less)
+		if len(s.faults) > 0 {
+			less.settles = slices.Clone(p.settles)
+			less.settles[i].faults = nil
 			plans = append(plans, less)
 		}
 	}
@@ -222,8 +235,8 @@ func shrink(p plan, breaks func(plan) bool) plan {
 
 // size returns how much there is to a plan.
 func (p *plan) size() (n int) {
-	n = len(p.jobs) + len(p.sweeps) + len(p.humans)
-	for _, s := range p.sweeps {
+	n = len(p.jobs) + len(p.sweeps) + len(p.settles) + len(p.humans)
+	for _, s := range slices.Concat(p.sweeps, p.settles) {
 		n += len(s.faults)
 	}
 	for _, h := range p.humans {

@@ -42,6 +42,9 @@ var planted = []struct {
 	{"what was made from an affected one is relearned", "guard_apart.go", " || s.Alert.Open != nil ||", " ||", 4000},
 	{"of what is relearned nobody is told", "../validate/level.go", "f.Severity, f.Explains = Warn, vouched", "f.Severity, f.Explains = Warn, true", 4000},
 	{"the level before does not pass", "../validate/level.go", "band.Low <= s.lower && s.upper <= band.High {\n			return", "band.Low < 0 {\n			return", 4000},
+	{"what was submitted is settled without a look", "guard_settle.go", "stored, err := look(ctx, side)", "stored, err := s.Expected, error(nil)", 1000},
+	{"a number from before is a sign", "guard_settle.go", "	return float64(s.Before.Users) < float64(lower)-noise ||", "	return true || float64(s.Before.Users) < float64(lower)-noise ||", 4000},
+	{"a run waits for its store for ever", "guard_settle.go", "due := !at.Before(s.Until)", "due := false", 1000},
 	{"a mark is lowered", "alert_state.go", "	s.Marks = append(s.Marks, is)\n", "	s.Marks = []Mark{is}\n", 4000},
 }
 

@@ -31,10 +31,11 @@ type output struct {
 	id      segment.ID
 	attempt string // its run and attempt
 	number  atomic.Int64
-	users   int64 // that it writes
-	right   int64 // that it should write
-	night   int   // in a world of weeks
-	tainted bool  // it may land after whoever waits for it gave it up
+	until   atomic.Int64 // when the store is to have answered; 0: at once
+	users   int64        // that it writes
+	right   int64        // that it should write
+	night   int          // in a world of weeks
+	tainted bool         // it may land after whoever waits for it gave it up
 	landed  bool
 }
 
@@ -229,7 +230,13 @@ func (ledger) State(ctx context.Context, key segment.Key) (s segment.SegmentStat
 
 func (ledger) Record(ctx context.Context, r segment.Record) error {
 	p := of(ctx)
-	do := func() error { return p.world.ledger.Record(context.WithoutCancel(ctx), r) }
+	do := func() error {
+		err := p.world.ledger.Record(context.WithoutCancel(ctx), r)
+		if err == nil {
+			p.world.settles(p, &r)
+		}
+		return err
+	}
 	if r.State.GoesLive() {
 		return p.world.locked(withID(ctx, r.Segment), p, nil, "record "+string(r.State), do)
 	}
@@ -330,6 +337,26 @@ func (ledger) Jobs(ctx context.Context, f segment.JobFilter) iter.Seq2[segment.J
 
 func (ledger) KeepJobs(ctx context.Context, jobs []segment.Job) error {
 	return of(ctx).world.ledger.KeepJobs(context.WithoutCancel(ctx), jobs)
+}
+
+func (ledger) Plans(ctx context.Context, f segment.PlanFilter) iter.Seq2[segment.PlanRecord, error] {
+	return of(ctx).world.ledger.Plans(context.WithoutCancel(ctx), f)
+}
+
+func (ledger) KeepPlan(ctx context.Context, p segment.PlanRecord, steps iter.Seq[segment.PlanStep]) error {
+	return of(ctx).world.ledger.KeepPlan(context.WithoutCancel(ctx), p, steps)
+}
+
+func (ledger) Steps(ctx context.Context, f segment.StepFilter) iter.Seq2[segment.PlanStep, error] {
+	return of(ctx).world.ledger.Steps(context.WithoutCancel(ctx), f)
+}
+
+func (ledger) CountSteps(ctx context.Context, plan string) (map[segment.StepState]int, error) {
+	return of(ctx).world.ledger.CountSteps(context.WithoutCancel(ctx), plan)
+}
+
+func (ledger) ChangeSteps(ctx context.Context, plan string, numbers []int, change func(*segment.PlanStep) error) error {
+	return of(ctx).world.ledger.ChangeSteps(context.WithoutCancel(ctx), plan, numbers, change)
 }
 
 func (ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq2[segment.SegmentState, error] {

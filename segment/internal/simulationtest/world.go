@@ -48,6 +48,7 @@ type world struct {
 	results   []result
 	violation string
 
+	processed map[segment.ID]int64     // the latest number of what a store that answers later shows
 	accepted  map[acceptedSize]bool    // by a human
 	forgotten map[segment.ID]bool      // by a human
 	ended     map[segment.ID]time.Time // when a human ended its alert last
@@ -107,7 +108,7 @@ func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) 
 			t.Fatal(err)
 		}
 		w = &world{
-			plan: p, scheduler: newScheduler(p.seed, keep), accepted: map[acceptedSize]bool{}, forgotten: map[segment.ID]bool{}, ended: map[segment.ID]time.Time{},
+			plan: p, scheduler: newScheduler(p.seed, keep), processed: map[segment.ID]int64{}, accepted: map[acceptedSize]bool{}, forgotten: map[segment.ID]bool{}, ended: map[segment.ID]time.Time{},
 			store: store{live: map[segment.ID]map[string]int64{}, staged: map[string]int64{}},
 			place: storeOf(p.seed), locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, tells: map[string]int{}, isOpen: map[segment.ID]bool{},
 		}
@@ -127,6 +128,7 @@ func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) 
 				_ = w.sweep(ctx, f)
 			})
 		}
+		w.spawnSettlers(f)
 		for i, h := range p.humans {
 			w.spawn(fmt.Sprint("human", i), h.start, h.faults, func(ctx context.Context, process *process) { w.human(ctx, process, &h) })
 		}
@@ -279,6 +281,9 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 		})
 		return err
 	}
+	if j.way == later {
+		return w.submit(ctx, guard, p, j, o, run)
+	}
 	run.Live = j.way == direct
 	run.Stored = counted(func() int64 { return w.store.staged[o.attempt] })
 	if run.Live {
@@ -345,6 +350,7 @@ func (w *world) judge() {
 		if err != nil {
 			w.violate("%v", err)
 		}
+		w.judgeSubmitted(&s)
 		if s.Segment.SiteGroup == "g" {
 			w.judgeSegment(&s)
 		}
@@ -372,7 +378,7 @@ func (w *world) judgeSegment(s *segment.SegmentState) {
 		}
 	}
 	open, last := s.Alert.Open, w.last(s)
-	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && !w.toldOf(last.output.attempt) && !w.ended[s.Segment].After(last.ended) {
+	if open == nil && last != nil && errors.Is(last.err, validate.Short) && last.way != direct && last.way != later && !w.toldOf(last.output.attempt) && !w.ended[s.Segment].After(last.ended) {
 		w.violate("%s: the last run failed, and nobody was told: %v", s.Segment, last.err)
 	}
 	if open != nil && well && s.Live != nil && w.lastIsRight(s) && !w.misled(s.Segment) {
@@ -416,7 +422,7 @@ func (w *world) last(s *segment.SegmentState) (last *result) {
 // nil, and is what is live.
 func (w *world) lastIsRight(s *segment.SegmentState) bool {
 	last := w.last(s)
-	if last == nil {
+	if last == nil || last.way == later && s.Last.State != segment.RunCommitted { // its time was over before the store answered
 		return false
 	}
 	_, live := w.store.live[s.Segment][last.output.attempt]
@@ -428,17 +434,18 @@ func (w *world) judgeResult(r *result) {
 	_, isLive := errors.AsType[*segment.LiveError](r.err)
 	_, unknown := errors.AsType[*segment.UnknownError](r.err)
 	switch {
+	case r.err == nil && r.way == later: // what became of it is known later
 	case r.err == nil && o.users != o.right && !w.mayPass(o):
 		w.violate("%s stored %d of %d users and returned nil", o.attempt, o.users, o.right)
 	case r.err == nil && !o.landed:
 		w.violate("%s returned nil and did not go live", o.attempt)
-	case r.err != nil && o.landed && !isLive && !unknown && r.way != direct && !o.tainted:
+	case r.err != nil && o.landed && !isLive && !unknown && r.way != direct && r.way != later && !o.tainted:
 		w.violate("%s is live and returned %v", o.attempt, r.err)
 	}
 }
 
 func (w *world) writesLive(id segment.ID) bool {
-	return slices.ContainsFunc(w.plan.jobs, func(j jobPlan) bool { return j.segment == id && j.way == direct })
+	return slices.ContainsFunc(w.plan.jobs, func(j jobPlan) bool { return j.segment == id && (j.way == direct || j.way == later) })
 }
 
 // judgeCalm holds a world in which nothing went wrong against what it may expect.

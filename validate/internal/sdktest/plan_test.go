@@ -13,8 +13,8 @@ import (
 	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
-// TestPlanSpan: one span a run of a plan, with numbers and no names; what the
-// steps do is inside it.
+// TestPlanSpan: one span a run of a plan, with numbers and no names; one a step inside
+// it; and what the steps do inside these.
 func TestPlanSpan(t *testing.T) {
 	id := func(name string) segment.ID { return segment.ID{SiteGroup: "site-b", Name: name} }
 	jobs := []segment.Job{segment.Copy(id("cars"), id("all")), segment.Copy(id("vans"), id("cars")), segment.Lookalike(id("like"), id("all"))}
@@ -51,9 +51,13 @@ func TestPlanSpan(t *testing.T) {
 			outer := spans[len(spans)-1]
 			require.Equal(t, "run rerun plan", outer.Name())
 			require.Equal(t, "github.com/segmentguard/segmentguard/segment/rerun", outer.InstrumentationScope().Name)
-			require.Len(t, spans, int(c.done+c.failed)+1)
-			for _, inner := range spans[:len(spans)-1] {
-				require.Equal(t, outer.SpanContext().SpanID(), inner.Parent().SpanID())
+			require.Len(t, spans, 2*int(c.done+c.failed)+1)
+			for i := 0; i < len(spans)-1; i += 2 {
+				job, step := spans[i], spans[i+1]
+				require.Equal(t, "run rerun step", step.Name())
+				require.Equal(t, outer.SpanContext().SpanID(), step.Parent().SpanID())
+				require.Equal(t, step.SpanContext().SpanID(), job.Parent().SpanID())
+				requireStep(t, plan, step, i/2, c.err)
 			}
 			want := map[string]any{
 				"segmentguard.plan.steps": int64(len(plan.Steps)), "segmentguard.plan.conflicts": int64(0), "segmentguard.plan.no_writer": c.noWriter,
@@ -69,4 +73,19 @@ func TestPlanSpan(t *testing.T) {
 			require.Equal(t, want, attributes(outer))
 		})
 	}
+}
+
+// requireStep wants the attributes of the span of a step.
+func requireStep(t *testing.T, p rerun.Plan, span trace.ReadOnlySpan, i int, err error) {
+	t.Helper()
+	j := p.Steps[i].Job
+	want := map[string]any{
+		"segmentguard.step.number": int64(i + 1), "segmentguard.segment": j.To.String(), "segmentguard.site_group": j.To.SiteGroup,
+		"segmentguard.job.kind": string(j.Kind), "segmentguard.job.id": j.ID,
+	}
+	if err != nil {
+		want["error.type"] = "unverified"
+	}
+	require.Equal(t, want, attributes(span))
+	require.Equal(t, err != nil, span.Status().Code == codes.Error)
 }

@@ -27,6 +27,10 @@ func Find(program, debian string) (string, error) {
 	return "", Missing(program, debian)
 }
 
+// MaySkip reports whether err says that a program is not installed, which Require skips
+// a test for.
+func MaySkip(err error) bool { return errors.Is(err, errNotInstalled) && os.Getenv("CI") == "" }
+
 // Require skips the test if err says that a program is not installed, and fails
 // it for any other error. Where CI is set it fails for both: what a developer's
 // machine may skip, a build's may not.
@@ -34,7 +38,7 @@ func Require(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
-	case errors.Is(err, errNotInstalled) && os.Getenv("CI") == "":
+	case MaySkip(err):
 		t.Skip(err)
 	default:
 		t.Fatal(err)

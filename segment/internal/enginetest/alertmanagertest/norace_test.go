@@ -1,0 +1,5 @@
+//go:build !race
+
+package alertmanagertest_test
+
+const underRace = false
