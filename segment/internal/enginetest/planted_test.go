@@ -88,25 +88,9 @@ func TestPlantedBugs(t *testing.T) {
 			Code: "unconfirmed = 2 * time.Hour", Bug: "unconfirmed = 720 * time.Hour",
 		}, "TestLedgerAway"},
 		{plantedtest.Bug{
-			Name: "what was told while the ledger was away is taken for told", File: "alert_reconcile.go",
-			Code: "func (a *Alert) adoptable() bool {\n	return a.Unconfirmed && a.About == nil && a.Protected() && a.Kind != validate.Unverified && a.RunID != \"\"", Bug: "func (a *Alert) adoptable() bool {\n	return a.Unconfirmed",
-		}, "TestUnconfirmedIsAdopted"},
-		{plantedtest.Bug{
 			Name: "a claim never runs out", File: "alert_state.go",
 			Code: "return now.Before(until) && until.Sub(now) <= claimFor", Bug: "return !until.IsZero() && until.Sub(now) <= claimFor",
 		}, "TestWorkerKilled"},
-		{plantedtest.Bug{
-			Name: "what was told is not written down", File: "alert_deliver.go",
-			Code: "		if told {\n", Bug: "		if false {\n",
-		}, "TestMonitorKilled"},
-		{plantedtest.Bug{
-			Name: "what is told is written down before", File: "alert_deliver.go",
-			Code: "			due[s.Key()] = was.clone()\n", Bug: "			due[s.Key()] = was.clone()\n			s.told(new(due[s.Key()]), now)\n",
-		}, "TestMonitorKilled"},
-		{plantedtest.Bug{
-			Name: "members are told before their incident", File: "alert_deliver.go",
-			Code: "failures = append(failures, n.ring(ctx, id, incidents[id]))", Bug: "defer func() { _ = n.ring(ctx, id, incidents[id]) }()",
-		}, "TestMonitorKilled"},
 		{plantedtest.Bug{
 			Name: "alerts end after a week", File: "alertmanager/alert.go",
 			Code: "standing = 30 * 24 * time.Hour", Bug: "standing = 7 * 24 * time.Hour",
