@@ -27,7 +27,8 @@ const settledAtOnce = 100
 // ledger's segments, one after the other, and judges each as Commit would have:
 //
 //   - One that passes is recorded as live, and its segment's alert is over as by any
-//     run that passes. A number of users that the segment may have had before the run
+//     run that passes. A number of users that the segment may have had before the run,
+//     or that was there at the first look where nobody knows that,
 //     is no sign that the store took it in: that counts from until on, or where the
 //     Summary says by AsOf that it is complete up to after the run was submitted, or
 //     shows just the users of Expected by their fingerprint.
@@ -212,7 +213,7 @@ func (r *guardedRun) settle(ctx context.Context, s *Submitted, at time.Time, loo
 	}
 	r.judge(ctx)
 	if !due && !s.answered(&r.report) || ctx.Err() != nil {
-		return false, join(unread, context.Cause(ctx))
+		return false, join(unread, r.firstSeen(ctx, s), context.Cause(ctx))
 	}
 	return true, r.conclude(ctx)
 }
@@ -236,6 +237,24 @@ func (r *guardedRun) takeOver(ctx context.Context, s *Submitted) (bool, error) {
 		return false, err
 	}
 	return now.Submitted.is(s.RunID, s.Attempt), nil
+}
+
+// firstSeen keeps what the store showed when it was first read, where nobody knows what
+// was there before: what it shows later is a sign where it is something else.
+func (r *guardedRun) firstSeen(ctx context.Context, s *Submitted) error {
+	whole := r.report.Whole()
+	if s.Before != nil || !counts(whole) || !exact(&whole) || ctx.Err() != nil {
+		return nil
+	}
+	seen := &validate.Size{Users: whole.Users(), At: r.at, Counter: s.Counter}
+	return wrap("writing down what was seen", within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		return r.guard.config.Ledger.Change(ctx, []Key{r.key()}, func(now *SegmentState) error {
+			if now.Submitted.is(s.RunID, s.Attempt) && now.Submitted.Before == nil {
+				now.Submitted.Before = seen
+			}
+			return nil
+		})
+	}))
 }
 
 // giveUp drops a run in whose place another one is live, or may be.
