@@ -146,7 +146,7 @@ func TestSubmit(t *testing.T) {
 	s := l.state()
 	require.Nil(t, s.Live, "nobody knows what is live")
 	require.Equal(t, int64(4800), s.Submitted.Before.Users)
-	require.Equal(t, l.now.Add(6*time.Hour), s.Submitted.Until)
+	require.Equal(t, 6*time.Hour, s.Submitted.Until.Sub(l.now))
 	require.Equal(t, validate.Count(5300), s.Submitted.Expected)
 	require.Equal(t, copyCars, s.Submitted.Job)
 	require.Len(t, s.Sizes, 1, "the baseline holds what was verified")
@@ -473,7 +473,7 @@ func TestSettleTwice(t *testing.T) {
 	l.submit("monday", 5300)
 	l.now, l.held = l.now.Add(6*time.Hour), validate.Count(5100)
 	settled, err := l.guard().Settle(t.Context(), func(ctx context.Context, s segment.Submitted) (validate.Summary, error) {
-		other, err := l.settle() // amid the reading of the first
+		other, err := l.guard().Settle(ctx, l.look) // amid the reading of the first
 		require.NoError(t, err)
 		require.Equal(t, segment.Settlement{Waiting: 1}, other)
 		return l.look(ctx, s)

@@ -21,9 +21,10 @@ func (s *SegmentState) succeed(r *Record, changes bool) {
 		return
 	}
 	s.Submitted = new(*r.Submitted)
+	s.Submitted.First = s.Last.State == ""
 	switch {
 	case its:
-		s.Submitted.Before = was.Before
+		s.Submitted.First, s.Submitted.Before = was.First, was.Before
 	case s.Live != nil:
 		s.Submitted.Before = new(*s.Live)
 	}
