@@ -8,8 +8,9 @@ require (
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/riverqueue/river v0.51.1
 	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.1
-	github.com/riverqueue/river/rivertype v0.51.1
 	github.com/segmentguard/segmentguard v0.1.0
+	github.com/segmentguard/segmentguard/segment/pgxsegment v0.1.0
+	github.com/segmentguard/segmentguard/segment/riversegment v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel/exporters/prometheus v0.69.0
 	go.opentelemetry.io/otel/sdk/metric v1.47.0
@@ -30,6 +31,7 @@ require (
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/riverqueue/river/riverdriver v0.51.1 // indirect
 	github.com/riverqueue/river/rivershared v0.51.1 // indirect
+	github.com/riverqueue/river/rivertype v0.51.1 // indirect
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.2.0 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
@@ -63,3 +65,7 @@ require (
 )
 
 replace github.com/segmentguard/segmentguard => ../
+
+replace github.com/segmentguard/segmentguard/segment/pgxsegment => ../segment/pgxsegment
+
+replace github.com/segmentguard/segmentguard/segment/riversegment => ../segment/riversegment

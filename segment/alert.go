@@ -107,7 +107,7 @@ type Alert struct {
 	Told      time.Time       `json:"told,omitzero"`  // when an alerter was first told of it; zero: this is the first time
 	Users     int64           `json:"users"`          // at stake: as many as the segment should hold
 	Size      *validate.Size  `json:"size,omitempty"` // what was counted, which Accept accepts; nil: it was not counted as a number
-	Good      *validate.Size  `json:"good,omitempty"` // the last size that was right; nil: not known
+	Good      *validate.Size  `json:"good,omitempty"` // the last size that was verified, not only accepted; nil: not known
 	Report    validate.Report `json:"report,omitzero"`
 	Missing   bool            `json:"missing,omitempty"` // the store's listing lacks the segment
 

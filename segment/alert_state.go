@@ -360,7 +360,7 @@ func (s *AlertState) pass(o *observation) []Action {
 	switch {
 	case s.Open == nil, s.Unsettled, o.number != 0 && s.Open.Number > o.number:
 		return nil
-	case o.report.Level == validate.LevelNew && o.report.Excuse == nil: // it was so for days: what was off is its level now
+	case s.levelled(o.report):
 		return s.over(normal(o.report))
 	case offHistory(s.Open.Kind):
 		if slices.ContainsFunc(o.report.Findings, func(f validate.Finding) bool { return offHistory(f.Kind) && !f.Explains }) {
@@ -374,6 +374,13 @@ func (s *AlertState) pass(o *observation) []Action {
 		return nil // it passed with the same warning again
 	}
 	return s.ends(o, "a later run passed")
+}
+
+// levelled reports whether a level became normal that stood for days, which ends all
+// but a warning that the run passed with again.
+func (s *AlertState) levelled(r *validate.Report) bool {
+	again := func(f validate.Finding) bool { return f.Kind == s.Open.Kind && !f.Explains && !offHistory(f.Kind) }
+	return r.Level == validate.LevelNew && r.Excuse == nil && !slices.ContainsFunc(r.Findings, again)
 }
 
 // excused takes in that a size off its history was planned, which excuses nothing of

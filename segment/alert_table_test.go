@@ -264,6 +264,23 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestLevelledAndCapped: a level that became normal ends no warning of another kind that
+// the run passed with again.
+func TestLevelledAndCapped(t *testing.T) {
+	r := newRoom(t)
+	capped := r.fault(validate.Capped, Ticket, LevelLive, 10)
+	capped.Report.Findings = []validate.Finding{{Kind: validate.Capped, Severity: validate.Warn}, {Kind: validate.Dropped, Severity: validate.Warn}}
+	r.pass(10, &capped)
+	r.deliver()
+	require.Equal(t, validate.Capped, r.state().Alert.Open.Kind)
+	r.now = r.now.Add(25 * time.Hour)
+	again := r.fault(validate.Capped, Ticket, LevelLive, 20)
+	again.Report = validate.Report{Level: validate.LevelNew, NewLevel: make([]validate.Size, 6), Vouched: true, Findings: slices.Clone(capped.Report.Findings)}
+	again.Report.Findings[1].Explains = true
+	require.Empty(t, r.follows(func(r *room) { require.NoError(t, r.n.passed(t.Context(), theOne.In(""), 20, &again.Report, &again)) }))
+	r.agrees()
+}
+
 func cells(line string) []string {
 	all := strings.Split(line, "|")
 	for i := range all {

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,18 @@ func (a *Alert) say(found string) {
 	a.Text = b.String()
 }
 
+// lastRight returns the last of some sizes that was verified, other than of so many users;
+// nil: none was. A level that was accepted, or became normal by itself, was not, unless the source
+// vouched for it.
+func lastRight(sizes []validate.Size, than int64) *validate.Size {
+	for _, size := range slices.Backward(sizes) {
+		if (size.Level != validate.LevelNew || size.Vouched) && size.Users != than {
+			return &size
+		}
+	}
+	return nil
+}
+
 // customers says whether customers are hit: nothing that is not proven hits them for
 // certain.
 func (a *Alert) customers() string {
@@ -50,6 +63,8 @@ func (a *Alert) customers() string {
 		return "hit: the segment is gone from the store"
 	case a.Kind == validate.Unverified:
 		return "perhaps hit: the live segment could not be checked"
+	case a.Kind == validate.Stale:
+		return "perhaps hit: no good run for too long"
 	case a.State.GoesLive() && a.Report.Passed():
 		return "perhaps hit: what passed with a warning is live"
 	case a.suspected() && worse:

@@ -269,8 +269,8 @@ func (r *guardedRun) found(state RunState, text string) Alert {
 		a.Size = new(record.Size())
 	}
 	if n := len(r.state.Sizes); n > 0 {
-		a.Good = new(r.state.Sizes[n-1])
-		a.Users = max(a.Users, a.Good.Users)
+		a.Good = lastRight(r.state.Sizes, -1)
+		a.Users = max(a.Users, r.state.Sizes[n-1].Users)
 	}
 	if r.unprotected() && a.Kind == validate.Unverified && !r.report.Passed() {
 		a.Urgency = Page

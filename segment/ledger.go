@@ -166,6 +166,7 @@ type LogFilter struct {
 	Until     time.Time // written for a time before; zero: up to now
 	Action    Action    // of this kind; empty: of any
 	SiteGroup string    // of segments of this site group; empty: of any
+	Bare      bool      // without the reports of records, which take time
 	Limit     int       // at most so many, the latest; 0: all
 }
 
@@ -190,6 +191,15 @@ func (f *LogFilter) Match(e *LogEntry) bool {
 	return allows(f.Segment, e.Segment) && inStore(f.Store, e.Store) && allows(f.RunID, e.RunID) && allows(f.Build, e.build()) && allows(f.JobKind, e.jobKind()) &&
 		allows(f.Action, e.Action) && allows(f.SiteGroup, e.Segment.SiteGroup) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until))
+}
+
+// bared returns an entry as f wants it.
+func (f *LogFilter) bared(e LogEntry) LogEntry {
+	if f.Bare && e.Record != nil {
+		e.Record = new(*e.Record)
+		e.Record.Report = nil
+	}
+	return e
 }
 
 // A LogEntry is what a run came to, what became of an alert, or what somebody

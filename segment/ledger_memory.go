@@ -197,7 +197,7 @@ func (m *Memory) Log(ctx context.Context, f LogFilter) iter.Seq2[LogEntry, error
 		defer m.mu.Unlock()
 		for i := range m.log {
 			if f.Match(&m.log[i]) {
-				found = append(found, m.log[i])
+				found = append(found, f.bared(m.log[i]))
 			}
 		}
 		if f.Limit > 0 {

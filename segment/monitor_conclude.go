@@ -31,8 +31,8 @@ func (w *sweeper) conclude(ctx context.Context, complete bool) error {
 	w.findDamage()
 	asked := w.askAgain(ctx)
 	w.findLimits()
-	w.traceUpstream()
-	return join(others, settled, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
+	unread := w.traceUpstream(ctx)
+	return join(others, settled, unread, w.writeDown(ctx), w.tell(ctx), w.remember(ctx), w.keep(ctx), w.keepPlans(ctx), w.countOpen(ctx), asked)
 }
 
 // damagedRows is where rows of the ledger have an alert of which nobody knows whose
@@ -148,32 +148,66 @@ func (f *fall) report() validate.Report {
 	return validate.Report{Expected: validate.Count(f.was), Stored: validate.Count(f.now)}
 }
 
+// elsewhere returns what is wrong in other stores with live segments that those in which
+// something was found were made from.
+func (w *sweeper) elsewhere(ctx context.Context) (map[ID]*found, error) {
+	sources := map[ID]*found{}
+	for id := range w.findings {
+		if job, ok := w.monitor.jobs[id]; ok {
+			for _, from := range job.From {
+				sources[from] = nil
+			}
+		}
+	}
+	if len(sources) == 0 {
+		return sources, nil
+	}
+	for s, err := range w.monitor.config.Ledger.Segments(ctx, SegmentFilter{Affected: true}) {
+		if err != nil {
+			return map[ID]*found{}, wrap("reading the alerts of other stores", err)
+		}
+		_, asked := sources[s.Segment]
+		if a := s.Alert.Open; asked && a != nil && s.Store != w.monitor.config.Store && !a.Protected() {
+			sources[s.Segment] = &found{segment: s.Segment, kind: a.Kind}
+		}
+	}
+	maps.DeleteFunc(sources, func(_ ID, f *found) bool { return f == nil })
+	return sources, nil
+}
+
 // traceUpstream finds, for each finding, the affected segment farthest upstream
-// that the segment was made from and that may explain it.
-func (w *sweeper) traceUpstream() {
+// that the segment was made from and that may explain it, in this store or elsewhere.
+func (w *sweeper) traceUpstream(ctx context.Context) error {
+	if len(w.findings) == 0 {
+		return nil
+	}
+	elsewhere, err := w.elsewhere(ctx)
 	for id, f := range w.findings {
 		seen := map[ID]bool{id: true}
 		for at := id; ; {
-			up, ok := w.upstream(at, f, seen)
-			if !ok {
+			up := w.upstream(at, f, seen, elsewhere)
+			if up == nil {
 				break
 			}
-			seen[up], at, f.upstream = true, up, w.findings[up]
+			seen[up.segment], at, f.upstream = true, up.segment, up
 		}
 	}
+	return err
 }
 
-func (w *sweeper) upstream(id ID, f *found, seen map[ID]bool) (ID, bool) {
+func (w *sweeper) upstream(id ID, f *found, seen map[ID]bool, elsewhere map[ID]*found) *found {
 	job, ok := w.monitor.jobs[id]
 	if !ok {
-		return ID{}, false
+		return nil
 	}
 	for _, from := range job.From {
-		if source, affected := w.findings[from]; affected && !seen[from] && source.kind != validate.Unverified && tooMany(source.kind) == tooMany(f.kind) {
-			return from, true
+		for _, source := range []*found{w.findings[from], elsewhere[from]} {
+			if source != nil && !seen[from] && source.kind != validate.Unverified && tooMany(source.kind) == tooMany(f.kind) {
+				return source
+			}
 		}
 	}
-	return ID{}, false
+	return nil
 }
 
 // tooMany reports whether a kind of failure means too many users.

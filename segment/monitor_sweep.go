@@ -124,11 +124,7 @@ func (c *SegmentFinding) alert(at time.Time, counter string, rule *Rule, job Job
 		Upstream: c.Upstream,
 		Missing:  c.missing,
 	}
-	for i := len(c.Sizes) - 1; i >= 0 && a.Good == nil; i-- { // the last run may have brought what was found
-		if c.Sizes[i].Users != c.Report.Stored.Users() {
-			a.Good = &c.Sizes[i]
-		}
-	}
+	a.Good = lastRight(c.Sizes, c.Report.Stored.Users()) // the last run may have brought what was found
 	if counts(c.Report.Stored) {
 		a.Size = &validate.Size{Users: c.Report.Stored.Users(), At: at, Counter: counter}
 		a.Level = levelOf(c.Users, c.Report.Stored.Users())

@@ -767,6 +767,46 @@ func TestSweepNamesWhatIsUpstream(t *testing.T) {
 	require.Contains(t, f.alerter.firing[copied].Text, "made from site-a/like, which is affected itself")
 }
 
+// A copy names what it was made from in another store, too, by what that store's monitor
+// found; not a segment whose live users are protected.
+func TestSweepNamesWhatIsUpstreamElsewhere(t *testing.T) {
+	f := newFleet(t)
+	like, copied := seg("like"), seg("copied")
+	f.config.Jobs = []segment.Job{segment.Lookalike(like, seg("seed")), segment.Copy(copied, like)}
+	runs := func(store string, id segment.ID) {
+		for i, n := range []int64{5001, 5001, 5001} {
+			f.record(segment.Record{Segment: id, Store: store, RunID: fmt.Sprint("run ", i), State: segment.RunCommitted, Users: n, At: f.now.AddDate(0, 0, i-4)})
+		}
+	}
+	sweeps := func(store string, id segment.ID, users int64) segment.SegmentFinding {
+		f.config.Store = store
+		clear(f.sizes)
+		f.sizes[id] = validate.Count(users)
+		s := f.sweep()
+		require.Len(t, s.Findings, 1)
+		return s.Findings[0]
+	}
+	runs("redis", copied)
+	runs("postgresql", like)
+	guard, err := segment.NewGuard(segment.GuardConfig{
+		Ledger: f.ledger, Alerter: f.alerter, Now: f.config.Now,
+		Rules: func(context.Context, segment.Job) (segment.Rule, error) { return segment.Rule{Store: "files"}, nil },
+	})
+	require.NoError(t, err)
+	_, err = guard.Commit(t.Context(), segment.Run{
+		ID: "protected", Job: f.config.Jobs[0], Expected: validate.Count(5001), Stored: func(context.Context) (validate.Summary, error) { return validate.Count(3), nil },
+		Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
+	})
+	require.ErrorIs(t, err, validate.Short)
+	require.Zero(t, sweeps("redis", copied, 2001).Upstream)
+	sweeps("postgresql", like, 2002)
+	found := sweeps("redis", copied, 2001)
+	require.Equal(t, like, found.Upstream)
+	s, err := f.ledger.State(t.Context(), copied.In("redis"))
+	require.NoError(t, err)
+	require.Contains(t, s.Alert.Open.Text, "made from site-a/like, which is affected itself")
+}
+
 // What was discarded is no sign of a limit at work on what is live.
 func TestSweepOfRejectedReads(t *testing.T) {
 	f := newFleet(t)

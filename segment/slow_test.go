@@ -238,6 +238,7 @@ func TestStale(t *testing.T) {
 	}
 	require.Equal(t, []string{"fire ticket stale site-b/cars"}, l.alerter.news())
 	require.Contains(t, l.state(cars).Alert.Open.Text, "no good run since 2024-03-23 02:00 UTC (6 days ago, 3 days allowed), and none at all since")
+	require.Contains(t, l.state(cars).Alert.Open.Text, "customers perhaps hit: no good run for too long")
 	l.now = night(12)
 	l.passes(cars, 100_000, unknown)
 	l.sweep()
@@ -335,4 +336,28 @@ func TestNoUsableHistory(t *testing.T) {
 	l.now = night(31)
 	l.passes(cars, 50_500, validate.Count(50_500))
 	require.Empty(t, l.open(), "an independent Expected alone judges")
+}
+
+// TestRightLast: an alert names the last size that was verified, and none that was only
+// accepted, or relearned.
+func TestRightLast(t *testing.T) {
+	l := newLoop(t)
+	l.calm(100_000, cars)
+	l.now = night(0)
+	l.passes(cars, 100_001, unknown)
+	l.now = night(1)
+	l.fails(cars, 50_003, validate.Dropped)
+	require.Contains(t, l.state(cars).Alert.Open.Text, "right last with 100,001 users at 2024-03-18")
+	accepted(t, l.ledger, which("", cars), ann(l.now))
+	l.sizes[cars] = validate.Count(50_003)
+	l.now = night(2)
+	l.fails(cars, 10_003, validate.Dropped)
+	require.Contains(t, l.state(cars).Alert.Open.Text, "right last with 100,001 users at 2024-03-18")
+	require.Equal(t, int64(50_003), l.state(cars).Alert.Open.Users, "and what is at stake is the size that is live")
+
+	l.now = night(3)
+	l.passes(cars, 50_010, unknown)
+	l.now = night(4)
+	l.fails(cars, 10_003, validate.Dropped)
+	require.Contains(t, l.state(cars).Alert.Open.Text, "right last with 50,010 users at 2024-03-21", "which passed by itself")
 }

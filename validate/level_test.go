@@ -151,6 +151,34 @@ func TestStandingFaultsDoNotWiden(t *testing.T) {
 	require.ErrorIs(t, err, validate.Dropped, "never those below a limit")
 }
 
+// TestFaultWithinItsOwnRhythm: of a list that moves by a third from one week to the next,
+// a fault of as much is within the band of some day of the week. That is so with Relearn
+// as without: nothing is learned.
+func TestFaultWithinItsOwnRhythm(t *testing.T) {
+	history := func() []validate.Size {
+		sizes := daily(times(29, 14_000)...)
+		for _, day := range []int{29 - 6, 29 - 13} { // the days before that of the second night
+			sizes[day].Users = 11_000
+		}
+		return sizes
+	}
+	for _, relearn := range []int{0, 7} {
+		for night, want := range []validate.Level{validate.LevelOff, validate.LevelUsual} {
+			out := validate.Output{
+				Name: "x", Expected: validate.Count(9970), SelfReported: true, Stored: validate.Count(9970),
+				Sizes: ago(night, history()), At: noon,
+			}
+			if night == 1 {
+				out.Candidates = rejected(9960)
+			}
+			report, err := validate.Check(t.Context(), validate.Policy{Relearn: relearn}, out)
+			require.Equal(t, want, report.Level, "night %d: %s", night+1, report.Band)
+			require.Equal(t, want == validate.LevelUsual, err == nil)
+			require.Empty(t, report.NewLevel)
+		}
+	}
+}
+
 // TestVouched: a size off its history that the source vouches for passes with a
 // warning, and is normal once that was so on seven days.
 func TestVouched(t *testing.T) {

@@ -27,9 +27,11 @@ type Policy struct {
 	// through is a fault that nothing else shows: a source that lacks a steady third of
 	// its users goes live on day 8, after seven nights that were told, and a smaller step,
 	// of up to 30% down or 55% up, after two to four: the band widens by the days without a
-	// good size, which without Relearn it does not where there were bad ones. It goes by
-	// Output.Candidates, and learns nothing from an output that is Apart; a segment.Guard
-	// fills in both from its ledger.
+	// good size, which without Relearn it does not where there were bad ones. It narrows
+	// no band: of a list that itself falls that far on a day of the week, the band of that
+	// day lets a standing fault through, with Relearn as without, and nothing is learned
+	// by that. It goes by Output.Candidates, and learns nothing from an output that is
+	// Apart; a segment.Guard fills in both from its ledger.
 	Relearn int `json:"relearn,omitempty"`
 
 	// AllowPossible lets a step pass with a warning where nothing is in doubt but the

@@ -30,7 +30,11 @@ func (p *platform) recover(ctx context.Context, w world) (rerun.Plan, rerun.Outc
 	if err != nil {
 		return plan, rerun.Outcome{}, err
 	}
-	outcome, err := plan.Run(ctx, rerun.RunOptions{Limit: 4}, func(ctx context.Context, job segment.Job) error {
+	d := segment.Decision{By: "on call", Why: "what the alerts are about, and all downstream", At: p.now()}
+	if err := rerun.Keep(ctx, p.ledger, "recovery", plan, d); err != nil {
+		return plan, rerun.Outcome{}, err
+	}
+	outcome, err := plan.Run(ctx, rerun.RunOptions{Limit: 4, Ledger: p.ledger, PlanID: "recovery"}, func(ctx context.Context, job segment.Job) error {
 		failure, err := p.run(ctx, job) // guarded, as every night
 		return cmp.Or(failure, err)
 	})

@@ -45,12 +45,7 @@ func (s show) serve(ctx context.Context, dir string, with *replay, said io.Write
 	if err != nil {
 		return err
 	}
-	c := dashboard.Config{
-		Now: func() time.Time { return with.now },
-		Plans: func(context.Context) ([]dashboard.Plan, error) {
-			return []dashboard.Plan{{Name: "recovery", Made: with.now, Plan: with.plan, Outcome: with.outcome}}, nil
-		},
-	}
+	c := dashboard.Config{Now: func() time.Time { return with.now }}
 	return serve(ctx, s.address, dashboard.Handler(ledger, c), said)
 }
 

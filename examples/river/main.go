@@ -1,8 +1,7 @@
-// Command river recovers from an incident with many processes: the rerun plan
-// as River jobs on PostgreSQL. Give it an empty database. Kill any of its workers
-// while it runs, or stop it and go on with -plan: every step has its effect
-// exactly once. A step that failed is tried again, and what waits for it goes on,
-// when its River job is retried, as with River's JobRetry or in its UI.
+// Command river recovers from an incident with many processes: a rerun plan as River jobs
+// on PostgreSQL, by package riversegment. Give it an empty database. Kill any of its
+// workers while it runs, or stop it and start it again: every step has its effect exactly
+// once, and what failed runs again.
 package main
 
 import (
@@ -19,14 +18,18 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/segmentguard/segmentguard/segment"
+	"github.com/segmentguard/segmentguard/segment/pgxsegment"
 	"github.com/segmentguard/segmentguard/segment/rerun"
+	"github.com/segmentguard/segmentguard/segment/riversegment"
 )
 
 type options struct {
 	dsn     string
-	plan    int64
+	plan    string
 	workers int
 	timeout time.Duration
 	worker  bool
@@ -35,7 +38,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.dsn, "dsn", "", "the PostgreSQL database, as in \"host=/tmp user=me dbname=reruns\"")
-	flag.Int64Var(&o.plan, "plan", 0, "go on with this plan; 0: make a new one")
+	flag.StringVar(&o.plan, "plan", "night", "the name of the plan; one that is there goes on")
 	flag.IntVar(&o.workers, "workers", 3, "how many processes work")
 	flag.DurationVar(&o.timeout, "timeout", 30*time.Second, "of a step; that a worker died is noticed after it")
 	flag.BoolVar(&o.worker, "worker", false, "be one of the workers, until standard input ends")
@@ -60,23 +63,15 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer pool.Close()
-	if err := errors.Join(migrate(ctx, pool), createPlatform(ctx, pool)); err != nil {
+	ledger, err := migrate(ctx, pool)
+	if err := errors.Join(err, createPlatform(ctx, pool)); err != nil {
 		return err
 	}
-	if o.plan == 0 {
-		plan, err := rerun.New(platform())
-		if err != nil {
-			return err
-		}
-		if o.plan, err = start(ctx, pool, plan); err != nil {
-			return err
-		}
-	}
-	plan, err := load(ctx, pool, o.plan)
+	plan, err := insert(ctx, pool, ledger, o.plan)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Plan %d\n%s\n", o.plan, plan)
+	fmt.Fprintf(out, "Plan %s\n%s\n", o.plan, plan)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var crew crew
@@ -88,26 +83,52 @@ func lead(ctx context.Context, o options, out io.Writer) error {
 	}
 	go func() {
 		crew.Wait()
-		cancel(fmt.Errorf("all workers ended; go on with -plan %d", o.plan))
+		cancel(errors.New("all workers ended; start it again to go on"))
 	}()
-	return watch(ctx, pool, o.plan, plan, out)
+	return watch(ctx, ledger, o.plan, out)
 }
 
-// watch shows the plan's state until it has ended.
-func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, out io.Writer) error {
+// insert makes the plan, or has the one that is there go on.
+func insert(ctx context.Context, pool *pgxpool.Pool, ledger *pgxsegment.Ledger, name string) (rerun.Plan, error) {
+	reruns, err := riversegment.New(riversegment.Config{Pool: pool, Ledger: ledger})
+	if err != nil {
+		return rerun.Plan{}, err
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{}) // it works on nothing
+	if err != nil {
+		return rerun.Plan{}, err
+	}
+	plan, err := rerun.New(platform())
+	if err != nil {
+		return rerun.Plan{}, err
+	}
+	err = reruns.Insert(ctx, client, name, plan, segment.Decision{By: "on call", Why: "empty lookalikes", At: time.Now()})
+	if errors.Is(err, segment.ErrPlanKnown) {
+		if err = reruns.Resume(ctx, client, name); err == nil {
+			plan, _, err = rerun.Load(ctx, ledger, name)
+		}
+	}
+	return plan, err
+}
+
+// watch shows how far the plan is, until it has ended.
+func watch(ctx context.Context, ledger *pgxsegment.Ledger, name string, out io.Writer) error {
 	ticks := time.NewTicker(200 * time.Millisecond)
 	defer ticks.Stop()
 	for shown := ""; ; {
-		steps, err := states(ctx, pool, id)
+		in, err := ledger.CountSteps(ctx, name)
 		if err != nil {
 			return err
 		}
-		if line := summary(steps); line != shown {
+		line := fmt.Sprintf("%d done, %d running, %d waiting, %d unverified, %d failed, %d cancelled", in[segment.StepDone], in[segment.StepRunning],
+			in[segment.StepWaiting], in[segment.StepUnverified], in[segment.StepFailed], in[segment.StepCancelled])
+		if line != shown {
 			shown = line
 			fmt.Fprintln(out, line)
 		}
-		if outcome, ended := outcome(steps); ended {
-			return errors.Join(table(out, steps), plan.Incomplete(outcome))
+		if in[segment.StepRunning]+in[segment.StepWaiting]+in[segment.StepUnverified] == 0 {
+			plan, outcome, err := rerun.Load(ctx, ledger, name)
+			return errors.Join(err, table(ctx, ledger, name, out), plan.Incomplete(outcome))
 		}
 		select {
 		case <-ctx.Done():
@@ -117,36 +138,26 @@ func watch(ctx context.Context, pool *pgxpool.Pool, id int64, plan rerun.Plan, o
 	}
 }
 
-func summary(steps []state) string {
-	in := make(map[segment.StepState]int)
-	for _, s := range steps {
-		in[s.State]++
-	}
-	return fmt.Sprintf("%d done, %d running, %d waiting, %d failed, %d blocked", in[segment.StepDone], in[segment.StepRunning],
-		in[segment.StepWaiting], in[segment.StepFailed], in[segment.StepCancelled])
-}
-
-func table(out io.Writer, steps []state) error {
+func table(ctx context.Context, ledger *pgxsegment.Ledger, name string, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nstep\tstate\tattempts\tworker\tjob")
-	for _, s := range steps {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\n", s.Number, s.State, s.Attempt, s.Worker, s.Job)
+	for s, err := range ledger.Steps(ctx, segment.StepFilter{Plan: name}) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\n", s.Number, s.Progress.State, s.Progress.Attempt, s.Progress.Worker, s.Job.ID)
 	}
 	return w.Flush()
 }
 
 // follow works as a worker.
 func follow(ctx context.Context, o options, _ io.Writer) error {
-	guard, err := segment.NewGuard(segment.GuardConfig{})
-	if err != nil {
-		return err
-	}
 	ctx, stop := context.WithCancel(ctx)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // however it ends, nobody leads any more
 		stop()
 	}()
-	return work(ctx, o.dsn, 4, o.timeout, remakeSegment(guard))
+	return work(ctx, o.dsn, 4, o.timeout)
 }
 
 // A crew is the workers of a lead. Their standard input ends when they are to

@@ -51,7 +51,7 @@ func createPlatform(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	jobs, _ := platform()
-	return transact(ctx, pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, j := range jobs {
 			if _, err := tx.Exec(ctx, "INSERT INTO segment (id) VALUES ($1) ON CONFLICT DO NOTHING", j.To.String()); err != nil {
 				return err
@@ -70,7 +70,7 @@ func createPlatform(ctx context.Context, pool *pgxpool.Pool) error {
 }
 
 // remakeSegment runs a job of the platform: users of all that it reads.
-func remakeSegment(guard *segment.Guard) remake {
+func remakeSegment(guard *segment.Guard) func(context.Context, pgx.Tx, segment.Run) error {
 	return func(ctx context.Context, tx pgx.Tx, run segment.Run) error {
 		to, from := run.Job.To.String(), make([]string, len(run.Job.From))
 		for i, id := range run.Job.From {

@@ -29,7 +29,7 @@ type server struct {
 
 var shared server // of all tests; the first one that needs it starts it
 
-// newDatabase makes one with the plans' tables.
+// newDatabase makes one with the tables of River and the ledger.
 func newDatabase(t *testing.T) (dsn string, pool *pgxpool.Pool) {
 	t.Helper()
 	if shared.process == nil {
@@ -40,7 +40,8 @@ func newDatabase(t *testing.T) (dsn string, pool *pgxpool.Pool) {
 	_, err := shared.connect(t, "postgres").Exec(t.Context(), "CREATE DATABASE "+name)
 	require.NoError(t, err)
 	pool = shared.connect(t, name)
-	require.NoError(t, migrate(t.Context(), pool))
+	_, err = migrate(t.Context(), pool)
+	require.NoError(t, err)
 	return shared.dsn(name), pool
 }
 

@@ -2,10 +2,7 @@ package dashboard
 
 import (
 	"cmp"
-	"context"
 	"time"
-
-	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 // A Config says what pages show beside the ledger. The zero Config works.
@@ -16,17 +13,6 @@ type Config struct {
 	Command string
 	// Timeout bounds the making of a page. 0: 10 seconds.
 	Timeout time.Duration
-	// Plans returns the plans of reruns, the latest first. nil: there are none.
-	Plans func(context.Context) ([]Plan, error)
-}
-
-// A Plan is a plan of reruns and how far it is.
-type Plan struct {
-	Name    string
-	Made    time.Time
-	Plan    rerun.Plan
-	Outcome rerun.Outcome
-	Running []string // IDs of the jobs that run now
 }
 
 func (c *Config) now() time.Time {

@@ -23,6 +23,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/dashboard"
 	"github.com/segmentguard/segmentguard/segment/internal/fleettest"
+	"github.com/segmentguard/segmentguard/segment/rerun"
 )
 
 var config = dashboard.Config{Now: func() time.Time { return fleettest.Now }}
@@ -277,6 +278,55 @@ func TestReadOnly(t *testing.T) {
 	require.Empty(t, nothing)
 	require.Equal(t, got, head)
 	require.Equal(t, fmt.Sprint(len(body)), head.Get("Content-Length"))
+}
+
+// TestPlan: the page of a plan has its numbers and a page of its steps, each with what
+// became of it; another plan is a link.
+func TestPlan(t *testing.T) {
+	l := segment.NewMemory()
+	h := dashboard.Handler(l, config)
+	require.Contains(t, get(t, h, "/plan"), "No plan of reruns is known.")
+	const steps = 250
+	id := func(n int) segment.ID { return segment.ID{SiteGroup: "g", Name: fmt.Sprint("s", n)} }
+	var jobs []segment.Job
+	var affected []segment.Affected
+	for n := range steps {
+		jobs = append(jobs, segment.Copy(id(n+1), id(n)))
+		affected = append(affected, segment.Affected{Segment: id(n + 1), Users: int64(n)})
+	}
+	affected = append(affected, segment.Affected{Segment: segment.ID{SiteGroup: "g", Name: "<hand>"}, Users: 7})
+	p, err := rerun.New(jobs, affected)
+	require.NoError(t, err)
+	at := config.Now().Add(-time.Hour)
+	for name, by := range map[string]string{"<night>": "ann & bob", "before": "cy"} {
+		require.NoError(t, rerun.Keep(t.Context(), l, name, p, segment.Decision{By: by, Why: "it's \"wrong\"", At: at}))
+		at = at.Add(-time.Hour)
+		if name == "before" {
+			continue
+		}
+		first, err := rerun.StartStep(t.Context(), l, name, 1, segment.StepProgress{})
+		require.NoError(t, err)
+		_, err = rerun.EndStep(t.Context(), l, first, at)
+		require.NoError(t, err)
+		second, err := rerun.StartStep(t.Context(), l, name, 2, segment.StepProgress{Attempt: 3})
+		require.NoError(t, err)
+		require.NoError(t, rerun.FailStep(t.Context(), l, second, at, errors.New("stored 5 of 10"), true))
+	}
+	body := get(t, h, "/plan?name=%3Cnight%3E")
+	for _, want := range []string{
+		"1 of 250 steps done, 1 failed, 1 affected segment that no job writes.", "ann &amp; bob", "it&#39;s &#34;wrong&#34;", "&lt;night&gt;",
+		"attempt 3: stored 5 of 10", "waits for step 2, which failed", "g/&lt;hand&gt;", "Steps in their order: 1 to ",
+	} {
+		require.Contains(t, body, want)
+	}
+	require.NotContains(t, body, "<night>")
+	rows := strings.Count(body, `<th scope="row">`)
+	for from := rows; from < steps; from += rows {
+		body = get(t, h, fmt.Sprintf("/plan?name=%%3Cnight%%3E&from=%d", from))
+		require.Contains(t, body, fmt.Sprintf("Steps in their order: %d to %d of 250", from+1, min(from+rows, steps)))
+	}
+	require.Contains(t, get(t, h, "/plan?name=before"), "0 of 250 steps done")
+	require.Contains(t, get(t, h, "/plan?from=300"), "of 250", "beyond its end there is nothing")
 }
 
 func TestBadAddresses(t *testing.T) {

@@ -115,8 +115,7 @@ func (s *source) incident(ctx context.Context, id string, after *fleet.Place) (*
 	}
 	v.Commands = []command{
 		s.commands.of("orders the jobs that must run again", "", "plan"),
-		s.commands.of("hands them to the workers", "", "run"),
-		s.commands.of("says how far they are", "", "progress"),
+		s.commands.of("keeps that as a plan to run", "", "plan", "--keep", "NAME", "--why", "WHY"),
 	}
 	return v, nil
 }

@@ -21,6 +21,7 @@ type planView struct {
 	Lead     string
 	Name     string
 	Made     stamp
+	By, Why  string
 	Steps    int
 	Done     int
 	States   []tile
@@ -77,145 +78,171 @@ func (s *source) planPage(ctx context.Context, q url.Values) (any, error) {
 
 func (s *source) plan(ctx context.Context, name string, from int) (*planView, error) {
 	v := &planView{common: s.common("Reruns", "plan")}
-	v.Commands = []command{
-		s.commands.of("orders the jobs that must run again", "", "plan"),
-		s.commands.of("hands them to the workers", "", "run"),
-		s.commands.of("says how far they are", "", "progress"),
+	v.Commands = []command{s.commands.of("orders the jobs that must run again", "", "plan")}
+	const listed = 20
+	p, err := s.findPlan(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	var plans []Plan
-	if s.config.Plans != nil {
-		var err error
-		if plans, err = s.config.Plans(ctx); err != nil {
-			return nil, fmt.Errorf("reading the plans: %w", err)
-		}
-	}
-	if len(plans) == 0 && name == "" {
+	if p == nil {
 		v.Lead, v.Tone = "No plan of reruns is known.", fleet.Unknown
 		return v, nil
 	}
-	found := -1
-	for i := range plans {
-		if found < 0 && (name == "" || plans[i].Name == name) {
-			found = i
-			continue
+	for other, err := range s.ledger.Plans(ctx, segment.PlanFilter{Limit: listed}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the plans: %w", err)
 		}
-		v.Others = append(v.Others, planLink{text.Visible(plans[i].Name), s.links.plan(plans[i].Name, 0), s.stamp(plans[i].Made)})
+		if other.ID != p.ID {
+			v.Others = append(v.Others, planLink{text.Visible(other.ID), s.links.plan(other.ID, 0), s.stamp(other.Planned.At)})
+		}
 	}
-	if found < 0 {
+	v.Commands = append(v.Commands,
+		s.commands.of("hands them to the workers, or what of them failed", p.ID, "run"),
+		s.commands.of("says how far they are", p.ID, "progress"),
+	)
+	return v, s.planned(ctx, v, p, from)
+}
+
+// findPlan returns the plan of a name, or the latest; nil where there is none.
+func (s *source) findPlan(ctx context.Context, name string) (*segment.PlanRecord, error) {
+	for p, err := range s.ledger.Plans(ctx, segment.PlanFilter{ID: name, Limit: 1}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the plans: %w", err)
+		}
+		return &p, nil
+	}
+	if name != "" {
 		return nil, notFound("plan", name)
 	}
-	s.planned(v, &plans[found], from)
-	return v, nil
+	return nil, nil //nolint:nilnil // there is none, and that is no error
 }
 
 // planned fills in a plan.
-func (s *source) planned(v *planView, p *Plan, from int) {
-	o := &p.Outcome
-	v.Name, v.Made = text.Visible(p.Name), s.stamp(p.Made)
-	v.Steps, v.Done = len(p.Plan.Steps), len(o.Done)
-	v.Lead, v.Tone = planLead(p)
-	v.States = []tile{
-		{Name: "Done", Value: text.Thousands(int64(len(o.Done))), Tone: toneIf(len(o.Done), fleet.Fine)},
-		{Name: "Running", Value: text.Thousands(int64(len(p.Running))), Tone: toneIf(len(p.Running), fleet.Guarded)},
-		{Name: "Failed", Value: text.Thousands(int64(len(o.Failed))), Tone: toneIf(len(o.Failed), fleet.Bad)},
-		{Name: "Blocked", Value: text.Thousands(int64(len(o.Blocked))), Note: "by one that failed", Tone: toneIf(len(o.Blocked), fleet.Warned)},
-		{Name: "Waiting", Value: text.Thousands(int64(v.Steps - len(o.Done) - len(o.Failed) - len(o.Blocked) - len(p.Running))), Tone: fleet.Unknown},
+func (s *source) planned(ctx context.Context, v *planView, p *segment.PlanRecord, from int) error {
+	counts, err := s.ledger.CountSteps(ctx, p.ID)
+	if err != nil {
+		return fmt.Errorf("counting the steps: %w", err)
 	}
-	rows := s.stepRows(p)
-	first, last := min(from, len(rows)), min(from+2*rowsOfPage, len(rows))
-	v.Rows = rows[first:last]
-	v.Caption = fmt.Sprintf("Steps in their order: %s to %s of %s", text.Thousands(int64(min(first+1, last))), text.Thousands(int64(last)), text.Thousands(int64(len(rows))))
-	if last < len(rows) {
-		v.Next = s.links.plan(p.Name, last)
+	noWriter, conflicts, err := rerun.Rest(*p)
+	if err != nil {
+		return err
 	}
-	if from > 0 {
-		v.First = s.links.plan(p.Name, 0)
+	v.Name, v.Made = text.Visible(p.ID), s.stamp(p.Planned.At)
+	v.By, v.Why = text.Visible(p.Planned.By), text.Visible(p.Planned.Why)
+	v.Steps, v.Done = p.Steps, counts[segment.StepDone]
+	v.Lead, v.Tone = planLead(p, counts, len(noWriter), len(conflicts))
+	v.States = planTiles(counts)
+	if err := s.stepRows(ctx, v, p, from); err != nil {
+		return err
 	}
-	for _, a := range p.Plan.NoWriter {
+	for _, a := range noWriter {
 		v.NoWriter = append(v.NoWriter, affectedStep{s.ref(a.Segment.In("")), text.Thousands(a.Users)})
 	}
-	for i := range p.Plan.Conflicts {
-		v.Conflict = append(v.Conflict, conflictOf(&p.Plan.Conflicts[i]))
+	for i := range conflicts {
+		v.Conflict = append(v.Conflict, conflictOf(&conflicts[i]))
 	}
+	return nil
+}
+
+func planTiles(counts map[segment.StepState]int) (tiles []tile) {
+	for _, t := range []struct {
+		state      segment.StepState
+		name, note string
+		tone       fleet.Tone
+	}{
+		{segment.StepDone, "Done", "", fleet.Fine},
+		{segment.StepRunning, "Running", "", fleet.Guarded},
+		{segment.StepFailed, "Failed", "proven wrong, or given up", fleet.Bad},
+		{segment.StepUnverified, "Unverified", "another attempt may help", fleet.Warned},
+		{segment.StepCancelled, "Cancelled", "by one that failed", fleet.Warned},
+		{segment.StepWaiting, "Waiting", "", fleet.Unknown},
+	} {
+		n := counts[t.state]
+		tiles = append(tiles, tile{Name: t.name, Value: text.Thousands(int64(n)), Note: t.note, Tone: toneIf(n, t.tone)})
+	}
+	return tiles
 }
 
 // planLead says whether everything affected was made again.
-func planLead(p *Plan) (string, fleet.Tone) {
-	o := &p.Outcome
-	lead := fmt.Sprintf("%s of %s done", text.Thousands(int64(len(o.Done))), text.Count(len(p.Plan.Steps), "step"))
+func planLead(p *segment.PlanRecord, counts map[segment.StepState]int, noWriter, conflicts int) (string, fleet.Tone) {
+	done := counts[segment.StepDone]
+	lead := fmt.Sprintf("%s of %s done", text.Thousands(int64(done)), text.Count(p.Steps, "step"))
 	is := fleet.Warned
-	if n := len(o.Failed); n > 0 {
-		is = fleet.Bad
-		lead += ", " + text.Thousands(int64(n)) + " failed"
+	for _, state := range []segment.StepState{segment.StepFailed, segment.StepUnverified} {
+		if n := counts[state]; n > 0 {
+			is = fleet.Bad
+			lead += ", " + text.Thousands(int64(n)) + " " + string(state)
+		}
 	}
-	if n := len(p.Plan.Conflicts); n > 0 {
+	if conflicts > 0 {
 		is = fleet.Bad
-		lead += ", " + text.Count(n, "conflict") + " to solve"
+		lead += ", " + text.Count(conflicts, "conflict") + " to solve"
 	}
-	if n := len(p.Plan.NoWriter); n > 0 {
+	if noWriter > 0 {
 		is = fleet.Bad
-		lead += ", " + text.Count(n, "affected segment") + " that no job writes"
+		lead += ", " + text.Count(noWriter, "affected segment") + " that no job writes"
 	}
-	if p.Plan.Incomplete(*o) == nil {
+	if done == p.Steps && conflicts+noWriter == 0 {
 		return lead + ": everything affected was made again.", fleet.Fine
 	}
 	return lead + ".", is
 }
 
-func (s *source) stepRows(p *Plan) []stepRow {
-	states := map[string]segment.StepState{}
-	results := map[string]rerun.Result{}
-	by := map[string]string{}
-	for _, r := range p.Outcome.Done {
-		states[r.JobID], results[r.JobID] = segment.StepDone, r
-	}
-	for _, r := range p.Outcome.Failed {
-		states[r.JobID], results[r.JobID] = segment.StepFailed, r
-	}
-	for _, b := range p.Outcome.Blocked {
-		states[b.JobID], by[b.JobID] = segment.StepCancelled, b.By
-	}
-	for _, id := range p.Running {
-		states[id] = segment.StepRunning
-	}
-	numbers := make(map[string]int, len(p.Plan.Steps))
-	rows := make([]stepRow, len(p.Plan.Steps))
-	for i := range p.Plan.Steps {
-		step := &p.Plan.Steps[i]
-		numbers[step.Job.ID] = i + 1
-		r := results[step.Job.ID]
-		row := stepRow{
-			Number: i + 1, Segment: s.ref(step.Job.To.In("")), Kind: text.Visible(string(step.Job.Kind)), Badge: badgeOfStep(states[step.Job.ID]),
-			Affected: step.Affected, Started: s.stamp(r.Started), After: after(step, numbers),
+// stepRows reads a page of steps, those behind a number.
+func (s *source) stepRows(ctx context.Context, v *planView, p *segment.PlanRecord, from int) error {
+	last := from
+	for step, err := range s.ledger.Steps(ctx, segment.StepFilter{Plan: p.ID, After: from, Limit: 2 * rowsOfPage}) {
+		if err != nil {
+			return fmt.Errorf("reading the steps: %w", err)
 		}
-		if step.Users > 0 {
-			row.Users = text.Thousands(step.Users)
-		}
-		if r.Ended.After(r.Started) {
-			row.Took = r.Ended.Sub(r.Started).Round(time.Second / 10).String()
-		}
-		if r.Err != nil {
-			row.Text, row.Failed = text.Visible(r.Err.Error()), true
-		}
-		if blocker := by[step.Job.ID]; blocker != "" {
-			row.Text = "waits for " + text.Visible(blocker) + ", which failed"
-		}
-		rows[i] = row
+		last = step.Number
+		v.Rows = append(v.Rows, s.stepRow(&step))
 	}
-	return rows
+	v.Caption = fmt.Sprintf("Steps in their order: %s to %s of %s", text.Thousands(int64(min(from+1, last))), text.Thousands(int64(last)), text.Thousands(int64(p.Steps)))
+	if last < p.Steps && len(v.Rows) > 0 {
+		v.Next = s.links.plan(p.ID, last)
+	}
+	if from > 0 {
+		v.First = s.links.plan(p.ID, 0)
+	}
+	return nil
+}
+
+func (s *source) stepRow(step *segment.PlanStep) stepRow {
+	p := &step.Progress
+	row := stepRow{
+		Number: step.Number, Segment: s.ref(step.Job.To.In("")), Kind: text.Visible(string(step.Job.Kind)), Badge: badgeOfStep(p.State),
+		Affected: step.Affected, Started: s.stamp(p.Started), After: after(step),
+	}
+	if step.Users > 0 {
+		row.Users = text.Thousands(step.Users)
+	}
+	if p.Ended.After(p.Started) {
+		row.Took = p.Ended.Sub(p.Started).Round(time.Second / 10).String()
+	}
+	if p.Err != "" {
+		row.Text, row.Failed = text.Visible(p.Err), true
+		if p.Attempt > 1 {
+			row.Text = fmt.Sprintf("attempt %d: %s", p.Attempt, row.Text)
+		}
+	}
+	if p.Blocker > 0 {
+		row.Text = "waits for step " + text.Thousands(int64(p.Blocker)) + ", which failed"
+	}
+	return row
 }
 
 // after returns the numbers of the steps that a step waits for.
-func after(step *rerun.Step, numbers map[string]int) (list string) {
+func after(step *segment.PlanStep) (list string) {
 	const most = 5
-	for i, id := range step.After {
+	for i, n := range step.After {
 		switch {
 		case i == most:
 			return list + fmt.Sprintf(" and %d more", len(step.After)-most)
 		case i > 0:
 			list += ", "
 		}
-		list += text.Thousands(int64(numbers[id]))
+		list += text.Thousands(int64(n))
 	}
 	return list
 }
@@ -224,10 +251,12 @@ func badgeOfStep(state segment.StepState) fleet.Badge {
 	switch state {
 	case segment.StepDone:
 		return fleet.Badge{Text: "done", Tone: fleet.Fine}
-	case segment.StepFailed, segment.StepUnverified:
+	case segment.StepFailed:
 		return fleet.Badge{Text: "failed", Tone: fleet.Bad}
+	case segment.StepUnverified:
+		return fleet.Badge{Text: "unverified", Tone: fleet.Warned}
 	case segment.StepCancelled:
-		return fleet.Badge{Text: "blocked", Tone: fleet.Warned}
+		return fleet.Badge{Text: "cancelled", Tone: fleet.Warned}
 	case segment.StepRunning:
 		return fleet.Badge{Text: "running", Tone: fleet.Guarded}
 	case segment.StepWaiting:

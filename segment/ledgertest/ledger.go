@@ -487,6 +487,11 @@ func testLog(t *testing.T, l segment.Ledger) {
 		require.NotNil(t, e.Record.Report, "the report is kept")
 		require.ErrorIs(t, &validate.Error{Report: *e.Record.Report}, validate.Short, "the report is kept whole")
 	}
+	for e, err := range l.Log(t.Context(), segment.LogFilter{Segment: a, Build: "8", Bare: true}) {
+		require.NoError(t, err)
+		require.Nil(t, e.Record.Report, "who asks for no report gets none")
+	}
+	require.Equal(t, all, logged(t, l, segment.LogFilter{Bare: true}), "and all else")
 	put(t, l, a, "refused", 6)
 	require.ErrorIs(t, l.Record(t.Context(), with(rec("refused", 1, segment.RunCommitted, 7), func(r *segment.Record) { r.Segment = a })), segment.ErrSuperseded)
 	require.Len(t, logged(t, l, segment.LogFilter{RunID: "refused"}), 1, "what was not kept is not in the log")

@@ -159,16 +159,10 @@ type rows struct {
 	into []any
 }
 
-// Columns looks for an error first where there are none: in mode exec pgx tells of a
-// missing table as late as when the rows are closed.
+// Columns returns none where the query failed, of which pgx may tell as late as after
+// Next: then Err has it.
 func (r *rows) Columns() ([]sqlsegment.Column, error) {
 	fields := r.FieldDescriptions()
-	if len(fields) == 0 {
-		r.Rows.Close()
-	}
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
 	columns := make([]sqlsegment.Column, len(fields))
 	for i, f := range fields {
 		columns[i] = sqlsegment.Column{Name: f.Name, Type: strconv.FormatUint(uint64(f.DataTypeOID), 10)}

@@ -147,9 +147,9 @@ func TestRunKeepsProgress(t *testing.T) {
 	l := kept(t, p)
 	o := rerun.RunOptions{Ledger: l, PlanID: "p"}
 	ran := func(fail map[string]error) (jobs []string, outcome rerun.Outcome, err error) {
-		outcome, err = p.Run(t.Context(), o, func(_ context.Context, j segment.Job) error {
+		outcome, err = p.Run(t.Context(), o, func(ctx context.Context, j segment.Job) error {
 			jobs = append(jobs, j.ID)
-			for s := range l.Steps(t.Context(), segment.StepFilter{Plan: "p", State: segment.StepRunning}) {
+			for s := range l.Steps(ctx, segment.StepFilter{Plan: "p", State: segment.StepRunning}) {
 				require.Equal(t, j, s.Job, "what runs is running there")
 				require.Equal(t, "plan p step "+fmt.Sprint(s.Number), s.Progress.RunID)
 			}

@@ -1,7 +1,7 @@
 // Package riversegment runs a plan of reruns (package rerun) as jobs of River, on
 // PostgreSQL by pgx: by many processes, of which any may die.
 //
-//	reruns, err := riversegment.New(riversegment.Config{Pool: pool, Ledger: ledger, Remake: remake})
+//	reruns, err := riversegment.New(riversegment.Config{Pool: pool, Ledger: ledger, Guard: guard, Remake: remake})
 //	…
 //	workers := river.NewWorkers()
 //	river.AddWorker(workers, reruns.Worker())
@@ -19,13 +19,10 @@
 //
 // # A step
 //
-// A worker calls [Config].Remake with a transaction and a run. It makes the segment again
-// in the transaction, and has a guard over the same ledger commit the run:
+// A worker calls [Config].Remake with a transaction and a run that the guard has begun. It
+// makes the segment again in the transaction, and has the guard commit the run:
 //
 //	func remake(ctx context.Context, tx pgx.Tx, run segment.Run) error {
-//		if err := guard.Begin(ctx, &run); err != nil {
-//			return err
-//		}
 //		… // read, write by tx, set run.Expected and run.Stored
 //		_, err := guard.Commit(ctx, run)
 //		return err

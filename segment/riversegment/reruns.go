@@ -32,10 +32,15 @@ const Queue = "reruns"
 type Config struct {
 	Pool   *pgxpool.Pool      // in which steps work; River's tables are in its database
 	Ledger *pgxsegment.Ledger // in the same database
+	// Guard begins each run, before its transaction does, so that no step waits for a
+	// second connection. Its ledger is Ledger. Workers need it.
+	Guard *segment.Guard
 	// Remake makes the segment of run.Job again. All that it writes belongs into tx. It
-	// returns nil only if run.Staging.Commit was called and returned nil, as a guard's
-	// Commit does it. Needed by workers alone.
+	// returns nil only if run.Staging.Commit was called and returned nil, as Guard's
+	// Commit does it. Workers need it.
 	Remake func(ctx context.Context, tx pgx.Tx, run segment.Run) error
+	// Build is the version of the jobs' code, as in segment.Run.
+	Build string
 	// Worker names this process in the ledger. Empty: the ID of River's client.
 	Worker string
 
@@ -66,7 +71,7 @@ func New(c Config) (*Reruns, error) {
 
 // StepArgs are the arguments of a step's River job. The rest is in the ledger.
 type StepArgs struct {
-	Plan   string `json:"plan" river:"unique"`
+	Plan   string `json:"plan"   river:"unique"`
 	Number int    `json:"number" river:"unique"`
 	Job    string `json:"job"` // its ID, for people
 	// Bounds are the priorities from which on steps of the plan have River's 1, 2 and 3.
@@ -83,7 +88,7 @@ func (r *Reruns) Insert(ctx context.Context, client *river.Client[pgx.Tx], id st
 		if err := rerun.Keep(ctx, r.config.Ledger.Tx(tx), id, p, d); err != nil {
 			return err
 		}
-		return r.insertReady(ctx, tx, client, id)
+		return r.insertReady(ctx, tx, client, id, nil)
 	})
 	return wrap("inserting plan "+id, err)
 }
@@ -102,10 +107,16 @@ func (r *Reruns) Resume(ctx context.Context, client *river.Client[pgx.Tx], id st
 		if !known {
 			return &validate.InputError{Field: "Resume: id", Value: id, Want: "a plan that the ledger has"}
 		}
+		failed := map[int]bool{}
+		for s, err := range r.config.Ledger.Tx(tx).Steps(ctx, segment.StepFilter{Plan: id, State: segment.StepFailed}) {
+			if failed[s.Number] = true; err != nil {
+				return err
+			}
+		}
 		if err := rerun.Resume(ctx, r.config.Ledger.Tx(tx), id); err != nil {
 			return err
 		}
-		return r.insertReady(ctx, tx, client, id)
+		return r.insertReady(ctx, tx, client, id, failed)
 	})
 	return wrap("resuming plan "+id, err)
 }
@@ -116,8 +127,9 @@ func (r *Reruns) transact(ctx context.Context, do func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, r.config.Pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
 }
 
-// insertReady inserts all steps of a plan that are not done and wait for no other.
-func (r *Reruns) insertReady(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], id string) error {
+// insertReady inserts all steps of a plan that are not done and wait for no other. failed
+// are those that had failed.
+func (r *Reruns) insertReady(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], id string, failed map[int]bool) error {
 	priorities := map[int]bool{}
 	var ready []segment.PlanStep
 	for s, err := range r.config.Ledger.Tx(tx).Steps(ctx, segment.StepFilter{Plan: id}) {
@@ -129,21 +141,22 @@ func (r *Reruns) insertReady(ctx context.Context, tx pgx.Tx, client *river.Clien
 			ready = append(ready, s)
 		}
 	}
-	return insert(ctx, tx, client, bounds(slices.Collect(maps.Keys(priorities))), ready)
+	return insert(ctx, tx, client, bounds(slices.Collect(maps.Keys(priorities))), ready, failed)
 }
 
 // insert inserts steps in the plan's order, which is River's too among jobs of one
-// priority. One that River has in hand already is not inserted again.
-func insert(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], bounds []int, steps []segment.PlanStep) error {
+// priority. One that River has in hand already is not inserted again, unless it had
+// failed: River may be about to cancel the job that it has.
+func insert(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], bounds []int, steps []segment.PlanStep, failed map[int]bool) error {
 	const atOnce = 1000
 	for some := range slices.Chunk(steps, atOnce) {
 		jobs := make([]river.InsertManyParams, len(some))
 		for i := range some {
 			s := &some[i]
 			jobs[i].Args = StepArgs{Plan: s.Plan, Number: s.Number, Job: s.Job.ID, Bounds: bounds}
-			jobs[i].InsertOpts = &river.InsertOpts{
-				Queue: Queue, Priority: priority(s.Job.Priority, bounds),
-				UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: inHand},
+			jobs[i].InsertOpts = &river.InsertOpts{Queue: Queue, Priority: priority(s.Job.Priority, bounds)}
+			if !failed[s.Number] {
+				jobs[i].InsertOpts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: inHand}
 			}
 		}
 		if _, err := client.InsertManyTx(ctx, tx, jobs); err != nil {

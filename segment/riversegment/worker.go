@@ -103,8 +103,15 @@ func (a *attempt) last() bool { return a.job.Attempt >= a.job.MaxAttempts }
 
 // run runs the step in one transaction with all that ends it.
 func (a *attempt) run(ctx context.Context) error {
-	if a.config.Remake == nil {
+	switch {
+	case a.config.Remake == nil:
 		return &validate.InputError{Field: "Config.Remake", Value: "nil", Want: "a function that makes a segment again"}
+	case a.config.Guard == nil:
+		return &validate.InputError{Field: "Config.Guard", Value: "nil", Want: "a guard over the ledger"}
+	}
+	run := segment.Run{ID: a.step.Progress.RunID, Attempt: a.step.Progress.Attempt, Build: a.config.Build, Job: a.step.Job}
+	if err := a.config.Guard.Begin(ctx, &run); err != nil {
+		return err
 	}
 	tx, err := a.config.Pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
@@ -116,17 +123,17 @@ func (a *attempt) run(ctx context.Context) error {
 		return err
 	}
 	committed := false
-	staging := a.config.Ledger.Staging(tx)
-	commit := staging.Commit
-	staging.Commit = func(ctx context.Context) error {
-		err := a.end(ctx, tx, ledger)
-		if err == nil {
-			err = commit(ctx)
+	run.Staging = a.config.Ledger.Staging(tx)
+	commit := run.Staging.Commit
+	run.Staging.Commit = func(ctx context.Context) error {
+		if err := a.end(ctx, tx, ledger); err != nil { // before the commit: nothing went live, and the guard is to know
+			return errors.Join(fmt.Errorf("%w: %w", segment.ErrOvertaken, err), run.Staging.Discard(ctx))
 		}
+		err := commit(ctx)
 		committed = err == nil
 		return err
 	}
-	err = a.config.Remake(ctx, tx, segment.Run{ID: a.step.Progress.RunID, Attempt: a.step.Progress.Attempt, Job: a.step.Job, Staging: staging})
+	err = a.config.Remake(ctx, tx, run)
 	if err == nil && !committed {
 		return errors.New("the step returned no error, but did not commit")
 	}
@@ -139,7 +146,7 @@ func (a *attempt) end(ctx context.Context, tx pgx.Tx, ledger segment.PlanLedger)
 	if err != nil {
 		return err
 	}
-	if err := insert(ctx, tx, river.ClientFromContext[pgx.Tx](ctx), a.job.Args.Bounds, ready); err != nil {
+	if err := insert(ctx, tx, river.ClientFromContext[pgx.Tx](ctx), a.job.Args.Bounds, ready, nil); err != nil {
 		return err
 	}
 	completed, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, a.job)

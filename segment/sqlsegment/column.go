@@ -38,7 +38,7 @@ func columnsOf(ctx context.Context, q reader, query string, args []any) (columns
 	if columns, err = rows.Columns(); err != nil {
 		return nil, fmt.Errorf("preparing the query: %w", err)
 	}
-	rows.Next() // some drivers tell of an error as late as here
+	rows.Next() // some drivers tell of an error as late as here, and of no columns before
 	return columns, rows.Err()
 }
 

@@ -18,7 +18,8 @@ type Conn interface {
 // Rows are what a query yields. Rows that broke off report it by Err: they never pass
 // for fewer rows.
 type Rows interface {
-	// Columns returns the columns, or why the query failed.
+	// Columns returns the columns. Of a query that failed it may return none, as long as
+	// Err returns the error after Next.
 	Columns() ([]Column, error)
 	// Next reports whether there is another row, and moves to it.
 	Next() bool

@@ -47,7 +47,11 @@ func (l *Ledger) Segments(ctx context.Context, f segment.SegmentFilter) iter.Seq
 // Log implements segment.Ledger.
 func (l *Ledger) Log(ctx context.Context, f segment.LogFilter) iter.Seq2[segment.LogEntry, error] {
 	return func(yield func(segment.LogEntry, error) bool) {
-		q := selection{columns: "id, " + logColumns, table: "segmentguard_log", order: "id", limit: f.Limit}
+		columns := "id, " + logColumns
+		if f.Bare {
+			columns = strings.Replace(columns, ", report,", ", NULL,", 1)
+		}
+		q := selection{columns: columns, table: "segmentguard_log", order: "id", limit: f.Limit}
 		q.after = func(from any) (string, []any) { return "id > ?", []any{from} }
 		q.log(&f)
 		from, err := l.spanOf(ctx, &q, &f)

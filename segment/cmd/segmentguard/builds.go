@@ -138,7 +138,7 @@ type lastState struct {
 
 // lastStates returns what each run has come to, by the last entry of its last attempt.
 func (a *app) lastStates(ctx context.Context, f segment.LogFilter) (map[attemptKey]lastState, error) {
-	f.Action = segment.ActionRecorded
+	f.Action, f.Bare = segment.ActionRecorded, true
 	var read atomic.Int64
 	defer a.progress("Reading runs", read.Load)()
 	last := map[attemptKey]lastState{}
@@ -155,7 +155,7 @@ func (a *app) lastStates(ctx context.Context, f segment.LogFilter) (map[attemptK
 }
 
 func (b *buildOutput) add(r lastState) {
-	if r.state == segment.RunStarted || r.state == segment.RunPassed || r.state == segment.RunOvertaken {
+	if r.state == segment.RunStarted || r.state == segment.RunPassed || r.state == segment.RunOvertaken || r.state == segment.RunSubmitted {
 		return // on its way, or in another one's favour
 	}
 	b.Runs++

@@ -53,10 +53,11 @@ var night = sync.OnceValues(func() (file []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	path := filepath.Join(folder, "ledger.db")
-	db, err := sql.Open("sqlite", "file:"+path+fast)
+	db, err := sql.Open("sqlite", "file:"+path+fast+"&_pragma=locking_mode(EXCLUSIVE)") // it is nobody else's
 	if err != nil {
 		return nil, err
 	}
+	db.SetMaxOpenConns(1)
 	ledger, err := sqlsegment.NewLedger(db, sqlsegment.SQLite)
 	if err == nil {
 		err = ledger.Migrate(context.Background())

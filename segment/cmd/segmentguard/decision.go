@@ -22,11 +22,14 @@ type decision struct {
 }
 
 func (d *decision) add(a *app, flags *pflag.FlagSet) {
-	flags.StringVar(&d.by, "by", cmp.Or(a.env("USER"), a.env("LOGNAME"), a.env("USERNAME")), "who decides")
+	flags.StringVar(&d.by, "by", a.user(), "who decides")
 	flags.StringVar(&d.why, "why", "", "the reason, for whoever reads it later")
 	flags.BoolVar(&d.dryRun, "dry-run", false, "print what would change, and change nothing")
 	flags.BoolVar(&d.some, "keep-going", false, "decide about the others where it cannot be decided about some")
 }
+
+// user returns who is at the keyboard, if anybody says so.
+func (a *app) user() string { return cmp.Or(a.env("USER"), a.env("LOGNAME"), a.env("USERNAME")) }
 
 func (d *decision) made(now time.Time) (segment.Decision, error) {
 	switch {

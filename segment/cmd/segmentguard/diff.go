@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -187,9 +186,7 @@ func (a *app) compare(ctx context.Context, d diffing, expected, stored *iddiff.S
 
 func (a *app) printDiff(d *diffOutput) {
 	a.out.printf("%s\n", a.toned(d.first(), map[bool]fleet.Tone{true: fleet.Fine, false: fleet.Bad}[d.SameUsers]))
-	for line := range strings.Lines(d.Text) {
-		a.out.printf("%s\n", text.Visible(strings.TrimSuffix(line, "\n")))
-	}
+	a.printLines(d.Text)
 	if d.IDs != "" {
 		a.out.printf("Wrote which to %s.\n", filepath.Clean(d.IDs))
 	}

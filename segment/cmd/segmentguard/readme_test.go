@@ -53,7 +53,7 @@ func TestRunbook(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 16, ran)
+	require.Equal(t, 18, ran)
 	require.FileExists(t, "incident.html")
 	for s, err := range d.ledger.Segments(t.Context(), segment.SegmentFilter{}) {
 		require.NoError(t, err)
@@ -80,14 +80,12 @@ func (d *desk) jobs() (jobs []segment.Job) {
 func (d *desk) workers() {
 	d.t.Helper()
 	ctx := d.t.Context()
-	hurt, err := segment.AffectedByAlerts(ctx, d.ledger)
-	require.NoError(d.t, err)
-	plan, err := rerun.New(d.jobs(), hurt)
+	plan, _, err := rerun.Load(ctx, d.ledger, "march-18")
 	require.NoError(d.t, err)
 	guard, err := segment.NewGuard(segment.GuardConfig{Ledger: d.ledger, Alerter: quiet{}, Now: d.clock})
 	require.NoError(d.t, err)
-	for _, step := range plan.Steps {
-		state, err := d.ledger.State(ctx, step.Job.To.In(""))
+	_, err = plan.Run(ctx, rerun.RunOptions{Ledger: d.ledger, PlanID: "march-18"}, func(ctx context.Context, job segment.Job) error {
+		state, err := d.ledger.State(ctx, job.To.In(""))
 		require.NoError(d.t, err)
 		users := state.Sizes[len(state.Sizes)-1].Users
 		if open := state.Alert.Open; open != nil && !open.Report.Expected.IsUnknown() && !open.Report.Expected.IsZero() {
@@ -95,14 +93,15 @@ func (d *desk) workers() {
 		}
 		done := func(context.Context) error { return nil }
 		run := segment.Run{
-			ID: "2024-03-18 again", Build: "2024.11.4", Job: step.Job, Expected: validate.Count(users),
+			ID: "2024-03-18 again", Build: "2024.11.4", Job: job, Expected: validate.Count(users),
 			Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(users), nil },
 			Staging: segment.Staging{Commit: done, Discard: done},
 		}
 		require.NoError(d.t, guard.Begin(ctx, &run))
 		_, err = guard.Commit(ctx, run)
-		require.NoError(d.t, err)
-	}
+		return err
+	})
+	require.NoError(d.t, err)
 }
 
 // monitor sweeps over what is live, as the team's monitor does.
@@ -142,7 +141,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 		"status": {statusOutput{}, buildAlerts{}, incidentOutput{}, affectedOutput{}},
 		"show":   {showOutput{}, sizeOutput{}, runOutput{}, neighbour{}},
 		"log":    {logOutput{}, entryOutput{}}, "builds": {buildsOutput{}, buildOutput{}},
-		"accept": {changeOutput{}, change{}}, "diff": {diffOutput{}, between{}}, "report": {reportOutput{}}, "migrate": {migrateOutput{}}, "check": {checkOutput{}, segment.Damage{}},
+		"accept": {changeOutput{}, change{}}, "diff": {diffOutput{}, between{}}, "plan": {planOutput{}}, "run": {handedOutput{}}, "progress": {progressOutput{}, stepOutput{}}, "report": {reportOutput{}}, "migrate": {migrateOutput{}}, "check": {checkOutput{}, segment.Damage{}},
 	} {
 		for _, output := range outputs {
 			for _, f := range reflect.VisibleFields(reflect.TypeOf(output)) {

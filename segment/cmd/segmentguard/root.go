@@ -104,9 +104,9 @@ It exits with status 0 where all is well or done, 1 where segments are affected,
 	flags.DurationVar(&a.timeout, "timeout", time.Minute, "give up after so long; 0: never")
 	root.AddGroup(&cobra.Group{ID: ask, Title: "Ask:"}, &cobra.Group{ID: decide, Title: "Decide:"}, &cobra.Group{ID: keep, Title: "Keep:"})
 	for _, add := range []func(*app) *cobra.Command{
-		statusCommand, showCommand, logCommand, buildsCommand, diffCommand, reportCommand, serveCommand,
+		statusCommand, showCommand, logCommand, buildsCommand, progressCommand, diffCommand, reportCommand, serveCommand,
 		acceptCommand, suspectCommand, falseAlarmCommand, muteCommand, unmuteCommand, resumeCommand,
-		renameCommand, forgetCommand, importCommand, repairCommand,
+		planCommand, runCommand, renameCommand, forgetCommand, importCommand, repairCommand,
 		checkCommand, migrateCommand,
 	} {
 		cmd := add(a)

@@ -78,8 +78,9 @@ func served(t *testing.T) (address string, f *fleettest.Fleet) {
 	l := segment.NewMemory()
 	f, err := fleettest.Fill(t.Context(), l)
 	require.NoError(t, err)
+	require.NoError(t, keepHalfway(t.Context(), l, f))
 	mux := http.NewServeMux()
-	mux.Handle("/ops/segments/", dashboard.Handler(l, config(l, f)))
+	mux.Handle("/ops/segments/", dashboard.Handler(l, config()))
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL + "/ops/segments/", f

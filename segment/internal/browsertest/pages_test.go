@@ -71,7 +71,8 @@ func TestReport(t *testing.T) {
 	l := segment.NewMemory()
 	f, err := fleettest.Fill(t.Context(), l)
 	require.NoError(t, err)
-	require.NoError(t, dashboard.Write(t.Context(), file, l, config(l, f)))
+	require.NoError(t, keepHalfway(t.Context(), l, f))
+	require.NoError(t, dashboard.Write(t.Context(), file, l, config()))
 	require.NoError(t, file.Close())
 	for _, look := range []look{looks[0], looks[3]} {
 		require.NoError(t, look.as(ctx))

@@ -62,6 +62,55 @@ func TestPlantedBugs(t *testing.T) {
 		return record(ctx, s, l.dialect, again)
 	})))`,
 		}, "TestRecordIsTriedAgain"},
+		{plantedtest.Bug{
+			Name: "a job fails by people who were not told", File: "guard.go",
+			Code: "			r.log(ctx, toldLater, r.untold)\n		}\n	}()\n	err = r.decide(ctx)",
+			Bug:  "			err = join(err, r.untold)\n		}\n	}()\n	err = r.decide(ctx)",
+		}, "TestAlertmanagerAway"},
+		{plantedtest.Bug{
+			Name: "a sweep is complete though people were not told", File: "monitor_alert.go",
+			Code: "w.sweep.Complete && told == nil", Bug: "w.sweep.Complete && (told == nil || true)",
+		}, "TestAlertmanagerAway"},
+		{plantedtest.Bug{
+			Name: "what an alerter lost is not told again", File: "alert_reconcile.go",
+			Code: "slices.Contains(s.Alert.Marks, t.Mark) {\n				misses = true", Bug: "slices.Contains(s.Alert.Marks, t.Mark) {\n				misses = false",
+		}, "TestAlertmanagerAway"},
+		{plantedtest.Bug{
+			Name: "what the ledger does not hold is not said to be unconfirmed", File: "alert_notifier.go",
+			Code: "told.Unconfirmed, told.Ledger = true, n.name", Bug: "told.Ledger = n.name",
+		}, "TestLedgerAway"},
+		{plantedtest.Bug{
+			Name: "nobody is told while the ledger is away", File: "alert_notifier.go",
+			Code: "return join(err, n.say(context.WithoutCancel(ctx), []Alert{told}, nil))", Bug: "return join(err, n.say(context.WithoutCancel(ctx), nil, nil))",
+		}, "TestLedgerAway"},
+		{plantedtest.Bug{
+			Name: "what is unconfirmed stands for a month", File: "alertmanager/alert.go",
+			Code: "unconfirmed = 2 * time.Hour", Bug: "unconfirmed = 720 * time.Hour",
+		}, "TestLedgerAway"},
+		{plantedtest.Bug{
+			Name: "what was told while the ledger was away is taken for told", File: "alert_reconcile.go",
+			Code: "func (a *Alert) adoptable() bool {\n	return a.Unconfirmed && a.About == nil && a.Protected() && a.Kind != validate.Unverified && a.RunID != \"\"", Bug: "func (a *Alert) adoptable() bool {\n	return a.Unconfirmed",
+		}, "TestUnconfirmedIsAdopted"},
+		{plantedtest.Bug{
+			Name: "a claim never runs out", File: "alert_state.go",
+			Code: "return now.Before(until) && until.Sub(now) <= claimFor", Bug: "return !until.IsZero() && until.Sub(now) <= claimFor",
+		}, "TestWorkerKilled"},
+		{plantedtest.Bug{
+			Name: "what was told is not written down", File: "alert_deliver.go",
+			Code: "		if told {\n", Bug: "		if false {\n",
+		}, "TestMonitorKilled"},
+		{plantedtest.Bug{
+			Name: "what is told is written down before", File: "alert_deliver.go",
+			Code: "			due[s.Key()] = was.clone()\n", Bug: "			due[s.Key()] = was.clone()\n			s.told(new(due[s.Key()]), now)\n",
+		}, "TestMonitorKilled"},
+		{plantedtest.Bug{
+			Name: "members are told before their incident", File: "alert_deliver.go",
+			Code: "failures = append(failures, n.ring(ctx, id, incidents[id]))", Bug: "defer func() { _ = n.ring(ctx, id, incidents[id]) }()",
+		}, "TestMonitorKilled"},
+		{plantedtest.Bug{
+			Name: "alerts end after a week", File: "alertmanager/alert.go",
+			Code: "standing = 30 * 24 * time.Hour", Bug: "standing = 7 * 24 * time.Hour",
+		}, "TestMonitorWasDead"},
 	} {
 		t.Run(bug.Name, func(t *testing.T) {
 			out := plantedtest.Find(t, "../..", bug.Bug, nil, "-run=^"+bug.finds+"$")

@@ -61,7 +61,7 @@ func BadgeOfRun(s segment.RunState, live bool) Badge {
 	switch s {
 	case segment.RunCommitted, segment.RunPassed:
 		return Badge{word, Fine}
-	case segment.RunStarted, segment.RunOvertaken:
+	case segment.RunStarted, segment.RunOvertaken, segment.RunSubmitted:
 		return Badge{word, Unknown}
 	case segment.RunObserved:
 		return Badge{word, Warned}
@@ -84,6 +84,8 @@ func BadgeOf(s *segment.SegmentState) Badge {
 		return Badge{"cannot be read", Bad}
 	case s.Last.State == segment.RunUnknown:
 		return Badge{"live or not", Bad}
+	case s.Last.State == segment.RunSubmitted:
+		return Badge{"submitted, not answered", Unknown}
 	case s.IsZero():
 		return Badge{"nothing known", Unknown}
 	}

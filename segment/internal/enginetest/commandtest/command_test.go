@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { enginetest.Main(m, nil) }
 
 // A desk is somebody on call with the command, and a ledger.
 type desk struct {
-	t        *testing.T
+	t        testing.TB
 	program  string
 	database enginetest.Database
 	dsn      string
@@ -38,11 +38,7 @@ type desk struct {
 
 // TestCommand builds the command once, for all that is tried with it.
 func TestCommand(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "segmentguard")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
-	build.Dir = "../../../cmd/segmentguard" // whose module replaces nothing: the workspace does
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
+	program := buildCommand(t)
 	for _, e := range enginetest.Engines() {
 		t.Run(e.Name, func(t *testing.T) {
 			everyCommand(newDesk(t, program, e.New(t)))
@@ -50,6 +46,16 @@ func TestCommand(t *testing.T) {
 	}
 	t.Run("rights", func(t *testing.T) { rights(newDesk(t, program, enginetest.PostgreSQL.New(t))) })
 	t.Run("lost connection", func(t *testing.T) { lostConnection(newDesk(t, program, enginetest.PostgreSQL.New(t))) })
+}
+
+func buildCommand(t testing.TB) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "segmentguard")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	build.Dir = "../../../cmd/segmentguard" // whose module replaces nothing: the workspace does
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return program
 }
 
 func newDesk(t *testing.T, program string, d enginetest.Database) *desk {

@@ -13,23 +13,26 @@ import (
 )
 
 func TestLedgers(t *testing.T) {
+	t.Parallel()
+	dsn := direct(t)
 	for _, m := range modes {
-		t.Run(name(m), func(t *testing.T) { conforms(t, open(t, direct(t), m, 10)) })
+		t.Run(name(m), func(t *testing.T) { conforms(t, open(t, dsn, m, 10)) })
 	}
 }
 
 // Behind PgBouncer, with fewer connections to the server than to it.
 func TestLedgersBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	through, _ := bouncer(t, 5)
 	for _, m := range []pgx.QueryExecMode{pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
-		t.Run(name(m), func(t *testing.T) {
-			through, _ := bouncer(t, 5)
-			conforms(t, open(t, through, m, 10))
-		})
+		t.Run(name(m), func(t *testing.T) { conforms(t, open(t, through, m, 10)) })
 	}
 }
 
-// conforms holds a ledger, and one in transactions, against the contract.
+// conforms holds a ledger, and one in transactions, against the contract. It begins with
+// an empty database.
 func conforms(t *testing.T, pool *pgxpool.Pool) {
+	exec(t, pool, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 	l := migrated(t, pool)
 	require.NoError(t, l.Check(t.Context()))
 	ledgertest.TestLedger(t, func(*testing.T) segment.Ledger { return l })

@@ -91,6 +91,7 @@ func (s *store) requireLive(t *testing.T, id string) {
 // Two runs that overlap in their own transactions, at each level and in each order: at
 // least one goes live, nobody is told, and what is live is of the last that did.
 func TestTwoRuns(t *testing.T) {
+	t.Parallel()
 	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
 		t.Run(string(level), func(t *testing.T) {
 			s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 8))
@@ -160,6 +161,7 @@ func (s *store) meet(t *testing.T, order string, n int, first ...chan struct{}) 
 // A guard and its ledger share a small pool with jobs that hold all of it: nobody waits
 // for ever, and who waited is told what to do.
 func TestSmallPool(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	var held []pgx.Tx
 	for range 4 {
@@ -181,6 +183,7 @@ func TestSmallPool(t *testing.T) {
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
 	require.Zero(t, s.pool.Stat().AcquiredConns())
+	s.newGuard(t, 0)
 	require.NoError(t, s.run(t.Context(), "next", 50))
 	s.requireLive(t, "next")
 }
@@ -188,6 +191,7 @@ func TestSmallPool(t *testing.T) {
 // Eight jobs at once share a pool of four with their ledger, which records in their
 // transactions. Every other one loses a user.
 func TestJobsOnASmallPool(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	exec(t, s.pool, "CREATE TABLE many (segment int, id int)")
 	var jobs sync.WaitGroup
@@ -231,6 +235,7 @@ func (s *store) one(ctx context.Context, i int) error {
 // What was rejected leaves no trace in the store, and a record; so does a run whose
 // context ends in the middle, by which pgx closes the connection.
 func TestRejected(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	require.NoError(t, s.run(t.Context(), "good", 50))
 	require.ErrorIs(t, s.run(t.Context(), "cut", 49), validate.Short)
@@ -250,11 +255,34 @@ func TestRejected(t *testing.T) {
 	require.NoError(t, staging.Discard(t.Context()), "the server has rolled it back")
 	require.NoError(t, staging.Discard(t.Context()), "once more")
 	require.Error(t, staging.Commit(t.Context()))
+
+	tx, err = s.pool.Begin(t.Context())
+	require.NoError(t, err)
+	staging = s.ledger.Staging(tx)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.NoError(t, staging.Discard(t.Context()), "it has ended already")
+	require.ErrorIs(t, staging.Commit(t.Context()), pgx.ErrTxClosed)
+}
+
+// A commit row that cannot be read is named, with its column.
+func TestDamagedCommitRow(t *testing.T) {
+	t.Parallel()
+	dsn := direct(t)
+	for _, m := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec} {
+		s := newStore(t, open(t, dsn, m, 4))
+		require.NoError(t, s.run(t.Context(), name(m), 50))
+		exec(t, s.pool, "UPDATE segmentguard_commits SET since = 'infinity'")
+		err := s.run(t.Context(), "next", 50)
+		require.ErrorIs(t, err, validate.Unverified)
+		require.ErrorContains(t, err, `damaged: table segmentguard_commits, row "site-b/cars", column since`)
+		exec(t, s.pool, "TRUNCATE segmentguard_segments, segmentguard_log, segmentguard_commits")
+	}
 }
 
 // What is recorded behind a savepoint goes with it: a nested transaction is no place
 // for a record that must stay, as the documentation says.
 func TestSavepoints(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, open(t, direct(t), pgx.QueryExecModeCacheStatement, 4))
 	tx, err := s.pool.Begin(t.Context())
 	require.NoError(t, err)

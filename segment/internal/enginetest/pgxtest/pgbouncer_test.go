@@ -20,6 +20,7 @@ const thoseThatWork = "cache_describe, exec or simple_protocol"
 // error says which modes need none. Whoever holds the first connection makes the
 // second statement go to another one.
 func TestCachedStatementsBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	through, _ := bouncer(t, 2)
 	pool := open(t, through, pgx.QueryExecModeCacheStatement, 1)
 	users := pgxsegment.Users{Query: "SELECT generate_series(1, $1::int)", Args: []any{5}, Method: "count"}
@@ -48,6 +49,7 @@ func TestCachedStatementsBehindPgBouncer(t *testing.T) {
 // A statement without a name may be somebody else's by the time it is executed: that
 // would be no error. So the mode is refused before anything is asked.
 func TestDescribeExecBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	through, straight := bouncer(t, 2)
 	pool := open(t, through, pgx.QueryExecModeDescribeExec, 2)
 	users := pgxsegment.Users{Query: "SELECT 1"}
@@ -82,6 +84,7 @@ func TestDescribeExecBehindPgBouncer(t *testing.T) {
 
 // Migrations keep each other out behind PgBouncer, too: their lock is a transaction's.
 func TestMigrationsBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	through, _ := bouncer(t, 4)
 	var all sync.WaitGroup
 	errs := make([]error, 8)
@@ -111,6 +114,7 @@ func TestMigrationsBehindPgBouncer(t *testing.T) {
 
 // A copy in its own transaction goes through PgBouncer like any other.
 func TestCopyBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	through, _ := bouncer(t, 4)
 	for _, m := range []pgx.QueryExecMode{pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
 		s := newStore(t, open(t, through, m, 4))

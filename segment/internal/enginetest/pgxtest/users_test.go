@@ -22,10 +22,11 @@ var methods = []sqlsegment.Method{sqlsegment.Native, sqlsegment.Count, sqlsegmen
 
 // each runs a test in each mode, on a database with users of each type.
 func each(t *testing.T, test func(*testing.T, *pgxpool.Pool)) {
+	dsn := direct(t)
 	for _, m := range modes {
 		t.Run(name(m), func(t *testing.T) {
-			pool := open(t, direct(t), m, 4)
-			exec(t, pool, `CREATE TABLE users AS SELECT i AS n, 'user-' || i || ' ä''' AS name, decode(md5(i::text), 'hex') AS raw, md5(i::text)::uuid AS id, nullif(i, 7) AS maybe
+			pool := open(t, dsn, m, 4)
+			exec(t, pool, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public", `CREATE TABLE users AS SELECT i AS n, 'user-' || i || ' ä''' AS name, decode(md5(i::text), 'hex') AS raw, md5(i::text)::uuid AS id, nullif(i, 7) AS maybe
 FROM generate_series(1, 3000) AS i`, "CREATE DOMAIN account AS bigint", "CREATE TABLE accounts AS SELECT n::account AS id FROM users")
 			test(t, pool)
 		})
@@ -52,6 +53,7 @@ func on(t *testing.T, pool *pgxpool.Pool, do func(*testing.T, pgxsegment.Queryer
 // Users are those that database/sql finds, whatever their type, and say that they are
 // complete where those do.
 func TestUsers(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, pool *pgxpool.Pool) {
 		db := stdlib.OpenDBFromPool(open(t, pool.Config().ConnString(), pgx.QueryExecModeCacheStatement, 2))
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -74,6 +76,7 @@ func TestUsers(t *testing.T) {
 
 // What cannot be measured is an error that says why, in every mode.
 func TestUsersThatCannotBeMeasured(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, pool *pgxpool.Pool) {
 		for _, c := range []struct {
 			reason, query string
@@ -110,6 +113,7 @@ func TestUsersThatCannotBeMeasured(t *testing.T) {
 
 // A stream that a context breaks off is an error, and not fewer users.
 func TestBrokenStream(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, pool *pgxpool.Pool) {
 		for _, m := range methods {
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -131,9 +135,11 @@ func TestBrokenStream(t *testing.T) {
 
 // The ids that differ are found in the database, of two pools.
 func TestDiffering(t *testing.T) {
+	t.Parallel()
+	elsewhere := direct(t)
 	each(t, func(t *testing.T, pool *pgxpool.Pool) {
-		other := open(t, direct(t), pool.Config().ConnConfig.DefaultQueryExecMode, 2)
-		exec(t, other, "CREATE TABLE users AS SELECT 'user-' || i || ' ä''' AS name FROM generate_series(3, 3000) AS i", "INSERT INTO users VALUES ('zoe')")
+		other := open(t, elsewhere, pool.Config().ConnConfig.DefaultQueryExecMode, 2)
+		exec(t, other, "DROP TABLE IF EXISTS users", "CREATE TABLE users AS SELECT 'user-' || i || ' ä''' AS name FROM generate_series(3, 3000) AS i", "INSERT INTO users VALUES ('zoe')")
 		for _, m := range []sqlsegment.Method{sqlsegment.Native, sqlsegment.Portable} {
 			u := pgxsegment.Users{Query: "SELECT name FROM users", Method: m}
 			found, err := u.Differing(t.Context(), pool, u, other)
@@ -152,6 +158,7 @@ func TestDiffering(t *testing.T) {
 // A listing comes in the order of bytes, and holds one connection, also where it is
 // left early.
 func TestListing(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, pool *pgxpool.Pool) {
 		exec(t, pool, "CREATE TABLE sizes (site_group text, name text, users bigint)", "INSERT INTO sizes VALUES ('a', 'b', 5), ('a', 'B', 0), ('a/', 'ä', 7)")
 		on(t, pool, func(t *testing.T, q pgxsegment.Queryer) {
