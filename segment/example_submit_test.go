@@ -15,8 +15,8 @@ type audience struct{ uploaded, shows int64 }
 
 func (a *audience) upload(users int64)   { a.uploaded = users }
 func (a *audience) processed(late int64) { a.shows = a.uploaded - late }
-func (a *audience) size(_ context.Context, s segment.Submitted) (validate.Summary, error) {
-	return validate.Count(a.shows), nil // of the audience that s.Segment is
+func (a *audience) size(context.Context, segment.Submitted) (validate.Summary, error) {
+	return validate.Count(a.shows), nil // of the audience that Submitted.Segment is
 }
 
 // A job uploads, submits, and ends. Another one settles what was submitted every few

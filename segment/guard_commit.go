@@ -147,7 +147,7 @@ func (r *guardedRun) storeBefore(ctx context.Context) (store string, err error) 
 // judge reads earlier sizes and what is stored, and judges the output by them.
 // That sizes could not be read is told beside what was judged without them: it is
 // the least grave, so it comes last.
-func (r *guardedRun) judge(ctx context.Context) {
+func (r *guardedRun) judge(ctx context.Context) { //nolint:cyclop // one condition after the other
 	outage := r.readState(ctx)
 	r.at = r.after()
 	r.out = validate.Output{

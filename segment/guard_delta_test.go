@@ -39,7 +39,7 @@ func (c *changing) delta() *segment.Delta {
 // run changes the segment in a store without staging.
 func (c *changing) change(id string) (validate.Report, error) {
 	g := c.guard()
-	run := c.later.run(id, c.added)
+	run := c.run(id, c.added)
 	run.Delta = c.delta()
 	return g.Do(c.t.Context(), run, func(_ context.Context, run *segment.Run) error {
 		run.Read, run.Stored = validate.Count(c.added), counter(&c.there)
@@ -189,7 +189,7 @@ func (c *changing) sides(_ context.Context, s segment.Submitted) (validate.Summa
 }
 
 func (c *changing) submitDelta(id string) {
-	run := c.later.run(id, c.added)
+	run := c.run(id, c.added)
 	run.Delta = &segment.Delta{Removed: validate.Count(c.removed)}
 	require.NoError(c.t, c.guard().Begin(c.t.Context(), &run))
 	require.NoError(c.t, c.guard().Submit(c.t.Context(), run, c.now.Add(6*time.Hour)))
@@ -228,7 +228,7 @@ func TestSubmitDelta(t *testing.T) {
 func TestDeltaBesideSubmitted(t *testing.T) {
 	c := newChanging(t)
 	c.submitDelta("first")
-	run := c.later.run("second", c.added)
+	run := c.run("second", c.added)
 	run.Delta = c.delta()
 	err := c.guard().Begin(t.Context(), &run)
 	require.ErrorIs(t, err, validate.Unverified)

@@ -27,7 +27,8 @@ const settledAtOnce = 100
 // ledger's segments, one after the other, and judges each as Commit would have:
 //
 //   - One that passes is recorded as live, and its segment's alert is over as by any
-//     run that passes. A number of users that the segment may have had before the run
+//     run that passes. A number of users that the segment may have had before the run,
+//     or that was there at the first look after the segment's first run,
 //     is no sign that the store took it in: that counts from until on, or where the
 //     Summary says by AsOf that it is complete up to after the run was submitted, or
 //     shows just the users of Expected by their fingerprint.
@@ -90,17 +91,7 @@ func (g *Guard) submitted(ctx context.Context) func(yield func(*Submitted, error
 	return func(yield func(*Submitted, error) bool) {
 		f := SegmentFilter{Submitted: true, Limit: settledAtOnce}
 		for {
-			var found []*Submitted
-			last := f.After
-			for s, err := range g.config.Ledger.Segments(ctx, f) {
-				if err != nil {
-					yield(nil, wrap("reading what was submitted", err))
-					return
-				}
-				if f.After = s.Key(); s.Submitted != nil {
-					found = append(found, s.submission())
-				}
-			}
+			found, last, err := g.someSubmitted(ctx, f)
 			for _, s := range found {
 				if ctx.Err() != nil {
 					yield(nil, context.Cause(ctx))
@@ -110,11 +101,29 @@ func (g *Guard) submitted(ctx context.Context) func(yield func(*Submitted, error
 					return
 				}
 			}
-			if f.After == last {
+			if err != nil {
+				yield(nil, wrap("reading what was submitted", err))
+			}
+			if err != nil || last == f.After {
 				return
 			}
+			f.After = last
 		}
 	}
+}
+
+// someSubmitted returns those that f selects, and the key of the last.
+func (g *Guard) someSubmitted(ctx context.Context, f SegmentFilter) (found []*Submitted, last Key, err error) {
+	last = f.After
+	for s, err := range g.config.Ledger.Segments(ctx, f) {
+		if err != nil {
+			return found, last, err
+		}
+		if last = s.Key(); s.Submitted != nil {
+			found = append(found, s.submission())
+		}
+	}
+	return found, last, nil
 }
 
 // submission returns the run that waits for its store, with the name that its segment
@@ -212,7 +221,7 @@ func (r *guardedRun) settle(ctx context.Context, s *Submitted, at time.Time, loo
 	}
 	r.judge(ctx)
 	if !due && !s.answered(&r.report) || ctx.Err() != nil {
-		return false, join(unread, context.Cause(ctx))
+		return false, join(unread, r.firstSeen(ctx, s), context.Cause(ctx))
 	}
 	return true, r.conclude(ctx)
 }
@@ -225,7 +234,7 @@ func (r *guardedRun) takeOver(ctx context.Context, s *Submitted) (bool, error) {
 	}
 	err := r.takeLease(ctx)
 	if _, held := errors.AsType[*heldError](err); held {
-		return false, nil
+		return false, nil //nolint:nilerr // the next call finds it free
 	}
 	if err != nil {
 		return false, err
@@ -236,6 +245,25 @@ func (r *guardedRun) takeOver(ctx context.Context, s *Submitted) (bool, error) {
 		return false, err
 	}
 	return now.Submitted.is(s.RunID, s.Attempt), nil
+}
+
+// firstSeen keeps what the store showed when it was first read after the first run:
+// what it shows later is a sign where it is something else. After other runs it may be
+// what one of them is yet to bring.
+func (r *guardedRun) firstSeen(ctx context.Context, s *Submitted) error {
+	whole := r.report.Whole()
+	if !s.First || s.Before != nil || !counts(whole) || !exact(&whole) || ctx.Err() != nil {
+		return nil
+	}
+	seen := &validate.Size{Users: whole.Users(), At: r.at, Counter: s.Counter}
+	return wrap("writing down what was seen", within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {
+		return r.guard.config.Ledger.Change(ctx, []Key{r.key()}, func(now *SegmentState) error {
+			if now.Submitted.is(s.RunID, s.Attempt) && now.Submitted.Before == nil {
+				now.Submitted.Before = seen
+			}
+			return nil
+		})
+	}))
 }
 
 // giveUp drops a run in whose place another one is live, or may be.

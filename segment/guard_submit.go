@@ -30,7 +30,11 @@ type Submitted struct {
 
 	// Delta is what the run changed, with what the segment held before; nil: it wrote all.
 	Delta *validate.Delta `json:"delta,omitempty"`
-	// Before is what was live before the run; nil: not known.
+	// First says that no run of the segment was recorded before this one, so that nothing
+	// else may still be on its way into the store.
+	First bool `json:"first,omitempty"`
+	// Before is what was live before the run or, of the First, what the store showed when
+	// it was first read afterwards; nil: not known.
 	Before *validate.Size `json:"before,omitempty"`
 	// Generation is the segment's after the run (CommitRow); below 0: not known.
 	Generation int64 `json:"generation"`

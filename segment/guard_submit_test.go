@@ -146,7 +146,7 @@ func TestSubmit(t *testing.T) {
 	s := l.state()
 	require.Nil(t, s.Live, "nobody knows what is live")
 	require.Equal(t, int64(4800), s.Submitted.Before.Users)
-	require.Equal(t, l.now.Add(6*time.Hour), s.Submitted.Until)
+	require.Equal(t, 6*time.Hour, s.Submitted.Until.Sub(l.now))
 	require.Equal(t, validate.Count(5300), s.Submitted.Expected)
 	require.Equal(t, copyCars, s.Submitted.Job)
 	require.Len(t, s.Sizes, 1, "the baseline holds what was verified")
@@ -230,13 +230,13 @@ func TestSettleEarly(t *testing.T) {
 	at := time.Date(2024, 3, 18, 3, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		reason string
-		before int64 // live; 0: nothing ever was
+		before int64 // live; 0: nobody knows
 		rule   validate.Policy
 		held   validate.Summary
 		want   segment.Settlement
 	}{
 		{"the right number, and another than before", 4800, validate.Policy{}, validate.Count(5300), segment.Settlement{Passed: 1}},
-		{"the right number, and nothing was there", 0, validate.Policy{}, validate.Count(5300), segment.Settlement{Passed: 1}},
+		{"the right number, and nobody knows what was there", 0, validate.Policy{}, validate.Count(5300), segment.Settlement{Waiting: 1}},
 		{"the same number as before may be from before", 5300, validate.Policy{}, validate.Count(5300), segment.Settlement{Waiting: 1}},
 		{"but not where it is complete", 5300, validate.Policy{}, validate.Count(5300).AsOf(at), segment.Settlement{Passed: 1}},
 		{"complete up to before the run is from before", 5300, validate.Policy{}, validate.Count(5300).AsOf(at.Add(-2 * time.Hour)), segment.Settlement{Waiting: 1}},
@@ -261,6 +261,20 @@ func TestSettleEarly(t *testing.T) {
 			require.Equal(t, c.want.Failed > 0, err != nil)
 		})
 	}
+}
+
+// TestSettleAfterFirstLook: where nobody knows what was live before, what was there at
+// the first look is a measure.
+func TestSettleAfterFirstLook(t *testing.T) {
+	l := newLater(t)
+	l.submit("monday", 5300)
+	l.waits("nobody is there")
+	require.Equal(t, int64(0), l.state().Submitted.Before.Users)
+	l.held = validate.Count(100)
+	l.waits("some are")
+	require.Equal(t, int64(0), l.state().Submitted.Before.Users, "the first look counts")
+	l.held = validate.Count(5300)
+	l.passes("it moved, and is right")
 }
 
 // TestSettleAfterUnknown: where nobody knows what was live before, no number is a sign.
@@ -459,7 +473,7 @@ func TestSettleTwice(t *testing.T) {
 	l.submit("monday", 5300)
 	l.now, l.held = l.now.Add(6*time.Hour), validate.Count(5100)
 	settled, err := l.guard().Settle(t.Context(), func(ctx context.Context, s segment.Submitted) (validate.Summary, error) {
-		other, err := l.settle() // amid the reading of the first
+		other, err := l.guard().Settle(ctx, l.look) // amid the reading of the first
 		require.NoError(t, err)
 		require.Equal(t, segment.Settlement{Waiting: 1}, other)
 		return l.look(ctx, s)
@@ -487,8 +501,9 @@ func TestSettlerDies(t *testing.T) {
 		}()
 		<-done
 		time.Sleep(time.Hour)
+		l.waits("the segment was given back")
 		l.held = validate.Count(5300)
-		l.passes("the segment was given back")
+		l.passes("and is settled")
 		require.NotNil(t, l.state().Live)
 	})
 }
@@ -510,7 +525,7 @@ func TestSettleIsToldToStop(t *testing.T) {
 	l.passes("and the next one settles it")
 }
 
-// TestSettleManyOneFails: one that fails does not keep it from the others, and all are
+// TestSettleMany: one that fails does not keep it from the others, and all are
 // read, some at a time.
 func TestSettleMany(t *testing.T) {
 	l := newLater(t)
@@ -529,7 +544,7 @@ func TestSettleMany(t *testing.T) {
 		if len(read)%10 == 0 {
 			return validate.Summary{}, errDown
 		}
-		return validate.Count(5300), nil
+		return validate.Count(5300).AsOf(l.now), nil
 	})
 	require.ErrorIs(t, err, errDown)
 	require.Equal(t, segment.Settlement{Passed: many - many/10, Waiting: many / 10}, settled)

@@ -427,7 +427,7 @@ func (s *SegmentState) IsZero() bool {
 // go live one after another: no clock decides. Left out is what an older run, or
 // an older attempt, says of itself without being live, and what a sweep finds out
 // about a run after which others came.
-func (s *SegmentState) Record(r Record) {
+func (s *SegmentState) Record(r Record) { //nolint:cyclop // one condition after the other
 	s.remember(&r)
 	s.Runs.add(&r)
 	changes := r.State.live() || r.State == RunUnknown || r.State == RunSubmitted || r.Live // what is there

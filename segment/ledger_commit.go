@@ -139,7 +139,7 @@ func (c *CommitRow) GoLive(r *Record) error {
 
 // check returns why a record must not go live, and marks one beside which another may
 // have.
-func (c *CommitRow) check(r *Record) error {
+func (c *CommitRow) check(r *Record) error { //nolint:cyclop // one condition after the other
 	leased := r.Hold.Token != 0
 	switch {
 	case c.Damaged != nil:

@@ -3,8 +3,6 @@ package segment
 import (
 	"fmt"
 	"time"
-
-	"github.com/segmentguard/segmentguard/validate"
 )
 
 // succeed keeps a run that is submitted, and drops the one that was, where the record
@@ -23,16 +21,12 @@ func (s *SegmentState) succeed(r *Record, changes bool) {
 		return
 	}
 	s.Submitted = new(*r.Submitted)
-	switch n := len(s.Sizes); {
+	s.Submitted.First = s.Last.State == ""
+	switch {
 	case its:
-		s.Submitted.Before = was.Before
+		s.Submitted.First, s.Submitted.Before = was.First, was.Before
 	case s.Live != nil:
 		s.Submitted.Before = new(*s.Live)
-	case s.Last.State != "": // some run left nobody knows what
-	case n > 0:
-		s.Submitted.Before = new(s.Sizes[n-1])
-	default:
-		s.Submitted.Before = &validate.Size{Counter: r.Counter}
 	}
 }
 

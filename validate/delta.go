@@ -42,6 +42,11 @@ func (d *Delta) problem(stored bool) *InputError {
 	case !stored && (d.Whole.form != notMeasured || d.Remaining.form != notMeasured):
 		return badInput("Output.Delta.Whole", d.Whole.String(), "nothing yet: Admit judges before the first write")
 	}
+	return d.sideProblem()
+}
+
+// sideProblem returns what is wrong with a side, or with Drift.
+func (d *Delta) sideProblem() *InputError {
 	for i, side := range [...]*Summary{&d.Last, &d.Removed, &d.Remaining, &d.Whole} {
 		if side.form == invalid {
 			return badInput("Output.Delta."+[...]string{"Last", "Removed", "Remaining", "Whole"}[i], side.String(), "a side as its constructor asks for it")

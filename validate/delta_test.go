@@ -23,7 +23,8 @@ func change(last, removed, added, whole int64) validate.Output {
 	}
 }
 
-func steady(users int64, days int) (sizes []validate.Size) {
+func steady(users int64) (sizes []validate.Size) {
+	const days = 20
 	for day := range days {
 		sizes = append(sizes, validate.Size{Users: users, At: changedAt.AddDate(0, 0, day-days)})
 	}
@@ -68,13 +69,13 @@ func TestDelta(t *testing.T) {
 		{reason: "withheld, and that is allowed", out: change(10_100, 100, 500, 10_500), edit: func(o *validate.Output) { o.Delta.Remaining = validate.Bounded(0, 99) }, policy: validate.Policy{AllowPossible: true}, warns: "unverified"},
 		{reason: "an estimate within its error", out: change(10_100, 100, 500, 0), edit: func(o *validate.Output) { o.Delta.Whole = validate.Estimate(10_300, 0.01) }, want: "unverified"},
 		{reason: "an estimate far off", out: change(10_100, 100, 500, 0), edit: func(o *validate.Output) { o.Delta.Whole = validate.Estimate(5_300, 0.01) }, want: "short"},
-		{reason: "nobody knows what was there: by its history", out: change(0, 100, 500, 10_300), edit: func(o *validate.Output) { o.Delta.Last = validate.Unknown(); o.Sizes = steady(10_200, 20) }, warns: "unverified"},
+		{reason: "nobody knows what was there: by its history", out: change(0, 100, 500, 10_300), edit: func(o *validate.Output) { o.Delta.Last = validate.Unknown(); o.Sizes = steady(10_200) }, warns: "unverified"},
 		{reason: "nor has it a history", out: change(0, 100, 500, 10_300), edit: func(o *validate.Output) { o.Delta.Last = validate.Unknown() }, want: "unverified"},
 		{reason: "it holds those who were added and nobody else", out: change(0, 0, 500, 500), edit: func(o *validate.Output) { o.Delta.Last = validate.Unknown() }},
-		{reason: "it fell below its history, by those who were removed", out: change(10_200, 6_000, 500, 4_700), edit: func(o *validate.Output) { o.Sizes = steady(10_200, 20) }, want: "dropped"},
-		{reason: "it rose above its history, by those the source has", out: change(10_200, 0, 9_900, 20_100), edit: func(o *validate.Output) { o.Sizes = steady(10_200, 20) }, warns: "risen"},
+		{reason: "it fell below its history, by those who were removed", out: change(10_200, 6_000, 500, 4_700), edit: func(o *validate.Output) { o.Sizes = steady(10_200) }, want: "dropped"},
+		{reason: "it rose above its history, by those the source has", out: change(10_200, 0, 9_900, 20_100), edit: func(o *validate.Output) { o.Sizes = steady(10_200) }, warns: "risen"},
 		{reason: "what was read is of the added, not of the whole", out: change(10_200, 0, 1000, 11_200), edit: func(o *validate.Output) {
-			o.Read, o.Sizes = validate.Count(1000), steady(10_200, 20)
+			o.Read, o.Sizes = validate.Count(1000), steady(10_200)
 			for i := range o.Sizes {
 				o.Sizes[i].Read = 10_200
 			}
@@ -151,7 +152,7 @@ func TestDeltaBadInput(t *testing.T) {
 
 func TestAdmitDelta(t *testing.T) {
 	out := change(10_100, 100, 500, 0)
-	out.Stored, out.Delta.Whole, out.Delta.Remaining, out.Sizes = validate.Summary{}, validate.Summary{}, validate.Summary{}, steady(10_000, 20)
+	out.Stored, out.Delta.Whole, out.Delta.Remaining, out.Sizes = validate.Summary{}, validate.Summary{}, validate.Summary{}, steady(10_000)
 	_, err := validate.Admit(t.Context(), validate.Policy{}, out)
 	require.NoError(t, err, "500 is no fall from 10,000: they are added")
 	out.Read = validate.Count(400)

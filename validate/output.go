@@ -83,13 +83,13 @@ func (out *Output) problem(stored, timed bool) *InputError {
 			return problem
 		}
 	}
-	if len(out.Sizes)+len(out.Candidates)+len(out.Excuses) == 0 {
-		return nil
-	}
 	return out.historyProblem()
 }
 
 func (out *Output) historyProblem() *InputError {
+	if len(out.Sizes)+len(out.Candidates)+len(out.Excuses) == 0 {
+		return nil
+	}
 	if out.At.IsZero() {
 		return badInput("Output.At", "missing", "the time of the output, as a history is given")
 	}

@@ -41,6 +41,9 @@
 // A fault that stands for weeks ([Fault.Standing]) shows what a job's rule lets through
 // that learns by itself.
 //
+// A job that submits its run to a store that answers later ([Store.Audience]) is tested
+// together with what settles it: [TestLater].
+//
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged
 // ([Store.Stage]) or holds generations in place ([Store.InPlace]), read back,

@@ -25,6 +25,8 @@ type world struct {
 	live        []string               // the stamps that are live
 	maps        bool                   // the job maps ids
 	models      bool                   // the job asks a model
+	uploaded    string                 // the stamp of what an Audience is yet to show; empty: nothing
+	uploadedAt  time.Time
 }
 
 // flaws are what faults set. Without any, the world is healthy.
@@ -147,6 +149,7 @@ func hash(user string) uint32 {
 func (w *world) look() (live, right []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.process()
 	for _, stamp := range w.live {
 		live = append(live, usersOf(w.generations[stamp].rows)...)
 	}

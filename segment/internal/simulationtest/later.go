@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,21 @@ func (p *plan) addLater() {
 	}
 }
 
+// fewerSettles returns plans with one settler less, or one fault.
+func (p *plan) fewerSettles() (plans []plan) {
+	for i, s := range p.settles {
+		less := *p
+		less.settles = slices.Delete(slices.Clone(p.settles), i, i+1)
+		plans = append(plans, less)
+		if len(s.faults) > 0 {
+			less.settles = slices.Clone(p.settles)
+			less.settles[i].faults = nil
+			plans = append(plans, less)
+		}
+	}
+	return plans
+}
+
 // upload hands an output to the store, which shows it later.
 func (w *world) upload(ctx context.Context, p *process, j jobPlan, o *output) error {
 	time.Sleep(j.takes)
@@ -69,8 +85,12 @@ func (w *world) upload(ctx context.Context, p *process, j jobPlan, o *output) er
 }
 
 // submit makes an attempt that ends with what it uploaded.
-func (w *world) submit(ctx context.Context, guard *segment.Guard, p *process, j jobPlan, o *output, run segment.Run) error {
-	run.Live = true
+func (w *world) submit(ctx context.Context, f *platform, p *process, i, attempt int, j jobPlan, o *output) error {
+	guard := f.guards[j.skew]
+	run := segment.Run{
+		ID: fmt.Sprint("job", i), Attempt: attempt, Build: "v1", Job: segment.Copy(j.segment, w.plan.from(j.segment)),
+		Expected: validate.Count(j.right), Read: validate.Count(j.right), Live: true,
+	}
 	_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) error {
 		o.number.Store(p.number)
 		if err := w.upload(ctx, p, j, o); err != nil {

@@ -184,16 +184,7 @@ func (p *plan) smaller() (plans []plan) {
 			plans = append(plans, less)
 		}
 	}
-	for i, s := range p.settles {
-		less := *p
-		less.settles = slices.Delete(slices.Clone(p.settles), i, i+1)
-		plans = append(plans, less)
-		if len(s.faults) > 0 {
-			less.settles = slices.Clone(p.settles)
-			less.settles[i].faults = nil
-			plans = append(plans, less)
-		}
-	}
+	plans = append(plans, p.fewerSettles()...)
 	for i := range p.humans {
 		less := *p
 		less.humans = slices.Delete(slices.Clone(p.humans), i, i+1)

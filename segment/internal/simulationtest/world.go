@@ -235,7 +235,11 @@ func (w *world) job(ctx context.Context, f *platform, p *process, i int, j jobPl
 		o := w.outputs[attemptName(i, attempt)]
 		begun := time.Now()
 		timed, cancel := context.WithTimeout(ctx, time.Hour)
-		err := w.attempt(timed, f, p, i, attempt, j, o)
+		attempted := w.attempt
+		if j.way == later {
+			attempted = w.submit
+		}
+		err := attempted(timed, f, p, i, attempt, j, o)
 		cancel()
 		if p.dead.Load() {
 			return
@@ -280,9 +284,6 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 			return tx.write(ctx, o.users)
 		})
 		return err
-	}
-	if j.way == later {
-		return w.submit(ctx, guard, p, j, o, run)
 	}
 	run.Live = j.way == direct
 	run.Stored = counted(func() int64 { return w.store.staged[o.attempt] })
