@@ -234,7 +234,7 @@ func (r *guardedRun) takeOver(ctx context.Context, s *Submitted) (bool, error) {
 	}
 	err := r.takeLease(ctx)
 	if _, held := errors.AsType[*heldError](err); held {
-		return false, nil //nolint:nilerr // the next call finds it free
+		return false, nil
 	}
 	if err != nil {
 		return false, err
@@ -253,7 +253,7 @@ func (r *guardedRun) takeOver(ctx context.Context, s *Submitted) (bool, error) {
 func (r *guardedRun) firstSeen(ctx context.Context, s *Submitted) error {
 	whole := r.report.Whole()
 	if !s.First || s.Before != nil || !counts(whole) || !exact(&whole) || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the caller returns why the context ended
 	}
 	seen := &validate.Size{Users: whole.Users(), At: r.at, Counter: s.Counter}
 	return wrap("writing down what was seen", within(ctx, r.guard.config.Timeout, func(ctx context.Context) error {

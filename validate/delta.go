@@ -66,7 +66,7 @@ func (j *judge) delta(d *Delta) {
 	if !j.measured(changing, "the whole segment", &d.Whole) {
 		return
 	}
-	if d.Whole.upper == 0 && !(j.policy.AllowEmpty && d.Last.usable() && d.Last.upper == 0) {
+	if d.Whole.upper == 0 && (!j.policy.AllowEmpty || !d.Last.usable() || d.Last.upper > 0) {
 		severity := Fail
 		if j.excusesEmpty() {
 			severity = Warn
@@ -87,7 +87,7 @@ func (j *judge) delta(d *Delta) {
 		severity := j.doubt(&d.Whole, &d.Whole)
 		j.add(Finding{
 			Kind: Unverified, Step: changing.String(), Severity: severity, Explains: severity == Warn,
-			Detail: fmt.Sprintf("%s afterwards, and nobody knows what the segment held before, nor is there a history: accept a size of it, or import some", d.Whole.amount()),
+			Detail: d.Whole.amount() + " afterwards, and nobody knows what the segment held before, nor is there a history: accept a size of it, or import some",
 		})
 	}
 }

@@ -121,7 +121,10 @@ func (w *world) settles(p *process, r *segment.Record) {
 		return
 	}
 	live, attempt := w.store.live[r.Segment], fmt.Sprintf("%s/%d", r.RunID, r.Attempt)
-	_, shown := live[attempt]
+	shown := false
+	for other := range live { // a later one that was killed before it could say so may be there
+		shown = shown || other == attempt || w.outputs[other].number.Load() > w.outputs[attempt].number.Load()
+	}
 	early := time.Now().UnixNano() < w.outputs[attempt].until.Load() // from then on a number is all that there is
 	if early && !shown || !w.well(live) || total(live) != r.Users {
 		w.violate("%s settled run %s with %d users as right, and live is %v", p.name, r.RunID, r.Users, live)
