@@ -64,15 +64,7 @@ func (q *selection) segments(f *segment.SegmentFilter, d ledgerDialect) {
 	if f.SiteGroup != "" {
 		q.siteGroup(f.SiteGroup)
 	}
-	if f.Affected || f.Build == "" && (f.JobKind != "" || !f.Alone.IsZero()) {
-		q.where("affected = TRUE") // in these words the index knows it
-	}
-	if f.Pending {
-		q.where("alert_pending = TRUE")
-	}
-	if f.Submitted {
-		q.where("submitted_until IS NOT NULL") // in these words the index knows it
-	}
+	q.flags(f)
 	if f.Incident != "" {
 		q.where("alert_incident = ?", f.Incident)
 	}
@@ -87,6 +79,19 @@ func (q *selection) segments(f *segment.SegmentFilter, d ledgerDialect) {
 	}
 	if !f.Alone.IsZero() {
 		q.where("alert_open = TRUE AND alert_incident IS NULL AND alert_flapping = FALSE AND alert_since >= ?", d.time(f.Alone))
+	}
+}
+
+// flags selects by what is indexed, in the words by which the index knows it.
+func (q *selection) flags(f *segment.SegmentFilter) {
+	if f.Affected || f.Build == "" && (f.JobKind != "" || !f.Alone.IsZero()) {
+		q.where("affected = TRUE")
+	}
+	if f.Pending {
+		q.where("alert_pending = TRUE")
+	}
+	if f.Submitted {
+		q.where("submitted_until IS NOT NULL")
 	}
 }
 
