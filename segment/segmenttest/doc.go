@@ -42,7 +42,8 @@
 // that learns by itself.
 //
 // A job that submits its run to a store that answers later ([Store.Audience]) is tested
-// together with what settles it: [TestLater].
+// together with what settles it: [TestLater]. One that adds users to the live segment and
+// removes others ([Store.Change]) is tested by [TestDelta].
 //
 // The store has what a job needs: a source that knows its own count, pages of
 // users, ids that map to another site group, a destination that is staged

@@ -25,6 +25,7 @@ type world struct {
 	live        []string               // the stamps that are live
 	maps        bool                   // the job maps ids
 	models      bool                   // the job asks a model
+	changes     bool                   // the job changes the segment that is live
 	uploaded    string                 // the stamp of what an Audience is yet to show; empty: nothing
 	uploadedAt  time.Time
 }
@@ -43,6 +44,7 @@ type flaws struct {
 	yesterday bool                           // counts show yesterday's segment in place of today's
 	deaf      bool                           // reading back fails
 	lostReply bool                           // publishing works, and says that it failed
+	removes   removal                        // nil: those whom it is asked to remove
 }
 
 // A generation is what was written under one stamp.
@@ -109,6 +111,8 @@ func (w *world) old() []string {
 func (w *world) right() []string {
 	all := slices.Clone(w.source)
 	switch {
+	case w.changes:
+		return slices.Sorted(slices.Values(slices.Concat(w.source, staying())))
 	case w.models:
 		all = similar(w.source)
 	case w.maps:
@@ -163,7 +167,10 @@ func (w *world) generation(stamp string) *generation {
 	g, ok := w.generations[stamp]
 	if !ok {
 		g = &generation{}
-		if w.stale {
+		switch {
+		case w.changes:
+			g.rows = slices.Clone(w.generations[yesterdays].rows)
+		case w.stale:
 			g.rows = rowsOf(w.gone(), w.ago)
 		}
 		w.generations[stamp] = g
