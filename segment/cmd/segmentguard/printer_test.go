@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
