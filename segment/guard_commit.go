@@ -50,6 +50,9 @@ func (r *guardedRun) decide(ctx context.Context) error {
 		if err = r.lock(ctx); yields(err) && !r.unprotected() {
 			return r.yield(ctx, err)
 		}
+		if errors.Is(err, ErrTxEnded) && ctx.Err() == nil { // it would be rolled back where the context ended
+			return r.unknown(ctx, fmt.Errorf("nothing was verified: %w; leave its commit and its rollback to the guard", err))
+		}
 		if err != nil {
 			err = &outage{"waiting for the segment's turn", err}
 		}

@@ -22,6 +22,10 @@ var ErrBusy = errors.New("busy")
 // table is missing, or a newer program. Running the job again does not help.
 var ErrNotReady = errors.New("not ready")
 
+// ErrTxEnded says that the transaction of a [Recorder] had ended when it was asked for
+// something: the job committed it, or rolled it back, in place of the guard.
+var ErrTxEnded = errors.New("the job's transaction has ended already")
+
 // A Recorder is what the transaction of a job needs of a ledger. It is safe for
 // concurrent use, and for guards on many machines.
 type Recorder interface {

@@ -2,6 +2,7 @@ package pgxsegment
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -22,6 +23,9 @@ const behindPooler = "cache_describe, exec or simple_protocol (pgx.ConnConfig.De
 func explain(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && (e.Code == "26000" || e.Code == "42P05") { // it is not there, or already
 		return fmt.Errorf("%w; want default_query_exec_mode %s", err, behindPooler)
+	}
+	if errors.Is(err, pgx.ErrTxClosed) {
+		return fmt.Errorf("%w: %w", sql.ErrTxDone, err)
 	}
 	return err
 }

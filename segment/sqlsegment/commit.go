@@ -2,6 +2,7 @@ package sqlsegment
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -212,6 +213,13 @@ func (r *txRecorder) failed(doing string, err error) error {
 	}
 	if err != nil && r.ledger.dialect.unfit(err) {
 		err = notReady{err}
+	}
+	var state interface{ SQLState() string }
+	switch {
+	case errors.Is(err, sql.ErrTxDone):
+		err = fmt.Errorf("%w: %w", segment.ErrTxEnded, err)
+	case errors.As(err, &state) && state.SQLState() == "25P02": // PostgreSQL's in_failed_sql_transaction
+		err = fmt.Errorf("an earlier statement of the job failed in its transaction, and the job went on: %w", err)
 	}
 	return wrap(doing, err)
 }

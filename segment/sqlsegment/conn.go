@@ -47,7 +47,8 @@ func (e *ScanError) Error() string { return e.Err.Error() }
 
 func (e *ScanError) Unwrap() error { return e.Err }
 
-// A Tx is a transaction. Once it has ended, by whatever, Rollback returns nil.
+// A Tx is a transaction. Once it has ended, by whatever, Rollback returns nil, and its other
+// methods an error that is sql.ErrTxDone.
 type Tx interface {
 	Conn
 	Commit(ctx context.Context) error

@@ -3,6 +3,7 @@ package enginetest_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/segmentguard/segmentguard/segment"
 	"github.com/segmentguard/segmentguard/segment/internal/enginetest"
 	"github.com/segmentguard/segmentguard/segment/sqlsegment"
+	"github.com/segmentguard/segmentguard/validate"
 )
 
 var idS = segment.ID{SiteGroup: "g", Name: "s"}
@@ -41,6 +43,37 @@ func TestTxRolledBackLeavesNoRecord(t *testing.T) {
 			require.Zero(t, number(t, db, "SELECT count(*) FROM "+table), table)
 		}
 		require.NoError(t, h.Record(t.Context(), rec("r", 1, segment.RunCommitted, 2)))
+	})
+}
+
+// A job that ends its own transaction, as it did before it had a guard, is told so: what it
+// wrote may be live, and was never verified.
+func TestJobEndsItsTransaction(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		told := &teller{}
+		g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: told})
+		require.NoError(t, err)
+		for run, end := range map[string]func(*sql.Tx) error{"commits": (*sql.Tx).Commit, "rolls back": (*sql.Tx).Rollback} {
+			tx, err := db.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			require.NoError(t, end(tx))
+			_, err = g.Commit(t.Context(), segment.Run{
+				ID: run, Job: segment.Copy(idS, segment.ID{SiteGroup: "source", Name: "s"}), Expected: validate.Count(7),
+				Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(7), nil },
+				Staging: h.Staging(tx),
+			})
+			_, unknown := errors.AsType[*segment.UnknownError](err)
+			require.True(t, unknown, "%s: %v", run, err)
+			require.ErrorIs(t, err, segment.ErrTxEnded, run)
+			require.ErrorContains(t, err, "leave its commit and its rollback to the guard", run)
+			require.False(t, segment.Retryable(err), run)
+			s, err := h.State(t.Context(), idS.In(""))
+			require.NoError(t, err)
+			require.Equal(t, segment.RunUnknown, s.Last.State, run)
+			require.Nil(t, s.Live, run)
+			require.NotNil(t, s.Alert.Open, "people are told of what may be live and was not verified")
+		}
 	})
 }
 

@@ -45,9 +45,11 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 		bound = 0
 	}
 	return p.call(ctx, "alerter", bound, func() error {
+		p.world.hearing.Lock()
 		for i := range resolved {
 			p.world.over(&resolved[i], firing)
 		}
+		p.world.hearing.Unlock()
 		if p.slow {
 			select {
 			case <-time.After(90 * time.Second):
@@ -55,6 +57,8 @@ func (alerter) Tell(ctx context.Context, firing, resolved []segment.Alert) error
 				return context.Cause(ctx)
 			}
 		}
+		p.world.hearing.Lock()
+		defer p.world.hearing.Unlock()
 		for _, a := range firing {
 			p.world.hears(p, &a)
 			if a.Told.IsZero() {
@@ -102,6 +106,8 @@ func (alerter) Open(ctx context.Context, _ string) iter.Seq2[segment.Alert, erro
 		p := of(ctx)
 		var all []segment.Alert
 		err := p.call(ctx, "alerter: open", p.wait(), func() error {
+			p.world.hearing.Lock()
+			defer p.world.hearing.Unlock()
 			for _, labels := range slices.Sorted(maps.Keys(p.world.held)) {
 				all = append(all, p.world.held[labels].Alert)
 			}

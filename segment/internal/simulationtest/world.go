@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,7 @@ type world struct {
 	place     string // as the rules name the store
 	unlocked  chan struct{}
 	outputs   map[string]*output
+	hearing   sync.Mutex      // an alerter that was slow goes on when its time has come, without a turn
 	held      map[string]held // by the alerter, by their labels
 	onsets    map[segment.ID]int
 	isOpen    map[segment.ID]bool // by the ledger

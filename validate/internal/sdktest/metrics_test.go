@@ -196,7 +196,7 @@ func TestMetricsOfAWeek(t *testing.T) {
 		"build=v1 job.kind=copy run.outcome=committed verdict=passed":      2,
 		"build=v1 job.kind=lookalike run.outcome=committed verdict=passed": 2,
 	}, m[runs])
-	require.Equal(t, values{"segment.state=healthy": 4, "segment.state=affected": 0, "segment.state=missing": 0, "segment.state=unwatched": 0}, m[segments])
+	require.Equal(t, values{"segment.state=healthy": 4, "segment.state=affected": 0, "segment.state=missing": 0, "segment.state=submitted": 0, "segment.state=unwatched": 0}, m[segments])
 	require.Empty(t, m[alerts].nonzero())
 	require.Len(t, m[alerts], 2*len(validate.Kinds()), "a value that is not there says nothing")
 	require.Equal(t, values{"": float64(first)}, m[lastComplete])
@@ -233,7 +233,7 @@ func TestMetricsOfAWeek(t *testing.T) {
 
 	require.NoError(t, w.sweep(t, nil))
 	m = w.segmentMetrics(t)
-	require.Equal(t, values{"segment.state=healthy": 3, "segment.state=affected": 1, "segment.state=missing": 1, "segment.state=unwatched": 0}, m[segments],
+	require.Equal(t, values{"segment.state=healthy": 3, "segment.state=affected": 1, "segment.state=missing": 1, "segment.state=submitted": 0, "segment.state=unwatched": 0}, m[segments],
 		"the new one is judged by what an earlier sweep saw")
 	require.Equal(t, values{"": float64(w.now.Unix())}, m[lastComplete])
 	complete = w.now.Unix()
