@@ -21,8 +21,9 @@ func (s *SegmentState) succeed(r *Record, changes bool) {
 		return
 	}
 	s.Submitted = new(*r.Submitted)
-	s.Submitted.First = s.Last.State == ""
+	s.Submitted.First = s.Last.State == "" && !r.Overlapped
 	switch {
+	case r.Overlapped && !its: // a run that died may have left something, which is to be seen later
 	case its:
 		s.Submitted.First, s.Submitted.Before = was.First, was.Before
 	case s.Live != nil:

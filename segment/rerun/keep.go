@@ -43,7 +43,7 @@ func keep(ctx context.Context, l segment.PlanLedger, id string, p *Plan, d segme
 	}
 	r := segment.PlanRecord{ID: id, Planned: d, Steps: len(p.Steps)}
 	if len(p.NoWriter)+len(p.Conflicts) > 0 {
-		if r.Rest, err = json.Marshal(rest{p.NoWriter, p.Conflicts}); err != nil {
+		if r.Rest, err = json.Marshal(rest{p.NoWriter, p.Conflicts}); err != nil { //nolint:musttag,nolintlint // an ID is a text
 			return err
 		}
 	}
@@ -80,7 +80,7 @@ func Rest(p segment.PlanRecord) ([]segment.Affected, []Conflict, error) {
 	var r rest
 	known := json.NewDecoder(bytes.NewReader(p.Rest))
 	known.DisallowUnknownFields()
-	if err := known.Decode(&r); err != nil {
+	if err := known.Decode(&r); err != nil { //nolint:musttag,nolintlint // an ID is a text
 		return nil, nil, fmt.Errorf("rerun: what plan %q could not order: %w", p.ID, err)
 	}
 	return r.NoWriter, r.Conflicts, nil
