@@ -93,6 +93,7 @@ type Alert struct {
 	Text      string          `json:"text"`                // what happened, on one line: first Customers, at the end Next
 	Customers string          `json:"customers,omitempty"` // whether they are hit, and how
 	Next      string          `json:"next,omitempty"`      // what to do
+	unsettled bool            // nobody knows what an earlier run left live
 	Job       Job             `json:"job"`
 	RunID     string          `json:"run_id"` // empty: no run was wrong, but what a sweep found live
 	Attempt   int             `json:"attempt"`

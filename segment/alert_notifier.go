@@ -81,6 +81,9 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 			if kept = s.hasAlert(); a.Protected() && s.older(a.Number) {
 				return nil
 			}
+			if a.unsettled = s.Alert.Unsettled; a.unsettled {
+				a.say(what)
+			}
 			return []observation{{event: aFault, at: a.At, alert: a}}
 		})
 		return err

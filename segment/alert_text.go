@@ -55,6 +55,8 @@ func (a *Alert) customers() string {
 	lost := strings.TrimPrefix(string(a.Level), "lost ")
 	worse := a.Level.Compare(LevelLive) > 0
 	switch {
+	case a.Protected() && a.unsettled:
+		return "perhaps hit: nobody knows what an earlier run left live; this one changed nothing"
 	case a.Protected():
 		return "not hit: the live segment keeps its users"
 	case a.State == RunUnknown:

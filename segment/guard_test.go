@@ -675,6 +675,23 @@ func TestLiveSuperseded(t *testing.T) {
 	require.True(t, b.last().Overlapped)
 }
 
+// TestAfterUnknown: a run that was kept away after one of which nobody knows whether it is
+// live says nothing of what is.
+func TestAfterUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.fail["commit"] = errDown
+		_, err := b.commit()
+		require.ErrorAs(t, err, new(*segment.UnknownError))
+		require.Contains(t, b.open().Text, "perhaps hit: nobody knows whether the output is live")
+		b.fail, b.run.ID, b.staged = map[string]error{}, "tuesday", 5000
+		time.Sleep(2 * time.Minute) // its lease has run out
+		_, err = b.commit()
+		require.ErrorIs(t, err, validate.Short)
+		require.Contains(t, b.open().Text, "perhaps hit: nobody knows what an earlier run left live; this one changed nothing")
+	})
+}
+
 // TestObservedSuperseded: an attempt that is only observed goes live, as it would
 // without a guard, and the report says that a newer one was there.
 func TestObservedSuperseded(t *testing.T) {

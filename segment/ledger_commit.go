@@ -90,7 +90,8 @@ type heldError struct {
 }
 
 func (e *heldError) Error() string {
-	return fmt.Sprintf("%s: run %s, attempt %d, is about to go live, since %s", e.key, e.by.RunID, e.by.Attempt, e.by.Since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s: run %s, attempt %d, is about to go live, since %s; it has the segment until %s, or longer while it works",
+		e.key, e.by.RunID, e.by.Attempt, e.by.Since.UTC().Format(time.RFC3339), e.by.Until.UTC().Format(time.RFC3339))
 }
 
 // held reports whether a lease is on the row that has not run out.
