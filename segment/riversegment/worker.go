@@ -57,8 +57,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[StepArgs]) (err error)
 	defer func() {
 		if p := recover(); p != nil { // River tells of it
 			err := fmt.Errorf("panicked: %v", p)
-			a.annotate(span, err, false)
-			_ = a.fail(ctx, err, a.last())
+			a.annotate(span, err, a.last())
+			if failed := a.fail(ctx, err, a.last()); failed != nil {
+				panic(fmt.Sprintf("%v; the ledger did not keep that: %v", p, failed))
+			}
 			panic(p)
 		}
 	}()
