@@ -31,8 +31,6 @@ var (
 // A bench is one guarded job with everything around it that the test can break.
 // It writes down what happens, in order.
 type bench struct {
-	segment.PlanLedger // which no guard asks for
-
 	t      *testing.T
 	mu     sync.Mutex
 	events []string

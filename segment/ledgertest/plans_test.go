@@ -2,6 +2,7 @@ package ledgertest_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -68,12 +69,11 @@ func (b *badLedger) ChangeSteps(ctx context.Context, plan string, numbers []int,
 	})
 }
 
-// anew drops what there is of a plan and keeps another one.
+// anew keeps another plan under a name that is known, without a word.
 func anew(m *memory, p segment.PlanRecord, steps iter.Seq[segment.PlanStep]) error {
-	id := p.ID
-	for p.ID = id; ; p.ID += "'" { // the last one counts
-		if err := m.KeepPlan(background, p, steps); err == nil {
-			return nil
+	for ; ; p.ID += "'" {
+		if err := m.KeepPlan(background, p, steps); !errors.Is(err, segment.ErrPlanKnown) {
+			return err
 		}
 	}
 }

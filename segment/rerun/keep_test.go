@@ -149,10 +149,10 @@ func TestRunKeepsProgress(t *testing.T) {
 	ran := func(fail map[string]error) (jobs []string, outcome rerun.Outcome, err error) {
 		outcome, err = p.Run(t.Context(), o, func(ctx context.Context, j segment.Job) error {
 			jobs = append(jobs, j.ID)
-			for s := range l.Steps(ctx, segment.StepFilter{Plan: "p", State: segment.StepRunning}) {
-				require.Equal(t, j, s.Job, "what runs is running there")
-				require.Equal(t, "plan p step "+fmt.Sprint(s.Number), s.Progress.RunID)
-			}
+			running := steps(t, l, segment.StepFilter{Plan: "p", State: segment.StepRunning})
+			require.Len(t, running, 1)
+			require.Equal(t, j, running[0].Job, "what runs is running there")
+			require.Equal(t, "plan p step "+fmt.Sprint(running[0].Number), running[0].Progress.RunID)
 			if fail[j.ID] != nil {
 				return fail[j.ID]
 			}
@@ -183,11 +183,11 @@ func TestRunKeepsProgress(t *testing.T) {
 	require.Equal(t, []string{"1", "3"}, jobs)
 	require.Len(t, outcome.Done, 5)
 	require.Equal(t, "done, done, done, done, done", states(t, l))
-	for s := range l.Steps(t.Context(), segment.StepFilter{Plan: "p", Numbers: []int{2}}) {
-		require.Equal(t, 3, s.Progress.Attempt)
-		require.Empty(t, s.Progress.Err)
-		require.False(t, s.Progress.Ended.Before(s.Progress.Started))
-	}
+	second := steps(t, l, segment.StepFilter{Plan: "p", Numbers: []int{2}})
+	require.Len(t, second, 1)
+	require.Equal(t, 3, second[0].Progress.Attempt)
+	require.Empty(t, second[0].Progress.Err)
+	require.False(t, second[0].Progress.Ended.Before(second[0].Progress.Started))
 	jobs, _, err = ran(nil)
 	require.NoError(t, err)
 	require.Empty(t, jobs)
@@ -377,13 +377,25 @@ func TestQueueOverRandomPlans(t *testing.T) {
 				want[s.Job.ID] = "done"
 			}
 		}
-		for s := range l.Steps(t.Context(), segment.StepFilter{Plan: "p"}) {
+		all := steps(t, l, segment.StepFilter{Plan: "p"})
+		require.Len(t, all, len(p.Steps))
+		for _, s := range all {
 			require.Equal(t, want[s.Job.ID], string(s.Progress.State), "seed %d step %d", seed, s.Number)
 			if s.Progress.State == segment.StepDone {
 				require.Equal(t, 1, q.done[s.Job.ID], "seed %d step %d", seed, s.Number)
 			}
 		}
 	}
+}
+
+// steps returns those that a filter selects.
+func steps(t *testing.T, l segment.PlanLedger, f segment.StepFilter) (all []segment.PlanStep) {
+	t.Helper()
+	for s, err := range l.Steps(t.Context(), f) {
+		require.NoError(t, err)
+		all = append(all, s)
+	}
+	return all
 }
 
 // A queue hands the steps that are ready to workers.
@@ -452,13 +464,17 @@ func TestRest(t *testing.T) {
 	p, err := rerun.New(jobs, []segment.Affected{{Segment: name(1), Users: 3}, {Segment: name(9), Users: 7}})
 	require.NoError(t, err)
 	l := kept(t, p)
-	for r := range l.Plans(t.Context(), segment.PlanFilter{ID: "p"}) {
+	found := 0
+	for r, err := range l.Plans(t.Context(), segment.PlanFilter{ID: "p"}) {
+		require.NoError(t, err)
 		noWriter, conflicts, err := rerun.Rest(r)
 		require.NoError(t, err)
 		require.Equal(t, p.NoWriter, noWriter)
 		require.Equal(t, p.Conflicts, conflicts)
 		require.Equal(t, planning, r.Planned)
+		found++
 	}
+	require.Equal(t, 1, found)
 	_, _, err = rerun.Rest(segment.PlanRecord{Rest: json.RawMessage(`{"new":1}`)})
 	require.Error(t, err, "what a newer program wrote may be what must not run")
 }

@@ -336,12 +336,10 @@ func TestDies(t *testing.T) {
 // TestDiesAmidUpload: half of the batches are there, and live.
 func TestDiesAmidUpload(t *testing.T) {
 	m := newTeam(t)
-	batches := 0
 	m.api.Invalid = func(user string) bool {
 		if user == "user-001800" {
 			m.api.Dead = true // under the server's lock, as all of it
 		}
-		batches++
 		return false
 	}
 	require.ErrorContains(t, m.upload("monday", users(0, 5300)), "503")

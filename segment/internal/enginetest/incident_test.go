@@ -337,7 +337,7 @@ func TestDamagedIncident(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
-	seen := map[string]bool{}
+	var seen sync.Map // as engines are asked at the same time
 	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
 		name, err := d.History(t).Identity(t.Context())
 		require.NoError(t, err)
@@ -345,8 +345,8 @@ func TestIdentity(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, name, again, "one name for all processes")
 		require.NotEmpty(t, name)
-		require.False(t, seen[name], "and another one for each ledger")
-		seen[name] = true
+		_, known := seen.LoadOrStore(name, true)
+		require.False(t, known, "and another one for each ledger")
 		execute(t, d.Open(t), "DELETE FROM segmentguard_ledger")
 		name, err = d.History(t).Identity(t.Context())
 		require.Error(t, err, "a name that was lost is not made up anew")

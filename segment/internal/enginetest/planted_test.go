@@ -63,36 +63,36 @@ func TestPlantedBugs(t *testing.T) {
 	})))`,
 		}, "TestRecordIsTriedAgain"},
 		{plantedtest.Bug{
-			Name: "a job fails by people who were not told", File: "guard.go",
+			Name: "a job fails by people who were not told", Tests: "./alertmanagertest", File: "guard.go",
 			Code: "			r.log(ctx, toldLater, r.untold)\n		}\n	}()\n	err = r.decide(ctx)",
 			Bug:  "			err = join(err, r.untold)\n		}\n	}()\n	err = r.decide(ctx)",
 		}, "TestAlertmanagerAway"},
 		{plantedtest.Bug{
-			Name: "a sweep is complete though people were not told", File: "monitor_alert.go",
+			Name: "a sweep is complete though people were not told", Tests: "./alertmanagertest", File: "monitor_alert.go",
 			Code: "w.sweep.Complete && told == nil", Bug: "w.sweep.Complete && (told == nil || true)",
 		}, "TestAlertmanagerAway"},
 		{plantedtest.Bug{
-			Name: "what an alerter lost is not told again", File: "alert_reconcile.go",
+			Name: "what an alerter lost is not told again", Tests: "./alertmanagertest", File: "alert_reconcile.go",
 			Code: "slices.Contains(s.Alert.Marks, t.Mark) {\n				misses = true", Bug: "slices.Contains(s.Alert.Marks, t.Mark) {\n				misses = false",
 		}, "TestAlertmanagerAway"},
 		{plantedtest.Bug{
-			Name: "what the ledger does not hold is not said to be unconfirmed", File: "alert_notifier.go",
+			Name: "what the ledger does not hold is not said to be unconfirmed", Tests: "./alertmanagertest", File: "alert_notifier.go",
 			Code: "told.Unconfirmed, told.Ledger = true, n.name", Bug: "told.Ledger = n.name",
 		}, "TestLedgerAway"},
 		{plantedtest.Bug{
-			Name: "nobody is told while the ledger is away", File: "alert_notifier.go",
+			Name: "nobody is told while the ledger is away", Tests: "./alertmanagertest", File: "alert_notifier.go",
 			Code: "return join(err, n.say(context.WithoutCancel(ctx), []Alert{told}, nil))", Bug: "return join(err, n.say(context.WithoutCancel(ctx), nil, nil))",
 		}, "TestLedgerAway"},
 		{plantedtest.Bug{
-			Name: "what is unconfirmed stands for a month", File: "alertmanager/alert.go",
+			Name: "what is unconfirmed stands for a month", Tests: "./alertmanagertest", File: "alertmanager/alert.go",
 			Code: "unconfirmed = 2 * time.Hour", Bug: "unconfirmed = 720 * time.Hour",
 		}, "TestLedgerAway"},
 		{plantedtest.Bug{
-			Name: "a claim never runs out", File: "alert_state.go",
+			Name: "a claim never runs out", Tests: "./alertmanagertest", File: "alert_state.go",
 			Code: "return now.Before(until) && until.Sub(now) <= claimFor", Bug: "return !until.IsZero() && until.Sub(now) <= claimFor",
 		}, "TestWorkerKilled"},
 		{plantedtest.Bug{
-			Name: "alerts end after a week", File: "alertmanager/alert.go",
+			Name: "alerts end after a week", Tests: "./alertmanagertest", File: "alertmanager/alert.go",
 			Code: "standing = 30 * 24 * time.Hour", Bug: "standing = 7 * 24 * time.Hour",
 		}, "TestMonitorWasDead"},
 	} {

@@ -3,6 +3,7 @@
 package plantedtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -22,9 +23,10 @@ type Bug struct {
 	Name      string
 	File      string // below the folder
 	Code, Bug string
+	Tests     string // the package whose tests find it, as from that of the calling test; empty: that one
 }
 
-// Find runs go test in the package of the calling test, over the bug in a file below
+// Find runs go test in the package that the bug names, over the bug in a file below
 // folder, with more variables and arguments. It fails the test if that passes, and
 // otherwise returns what it printed. Where the bug is not asked for, it checks only that
 // the code is still there, and skips the test.
@@ -44,7 +46,7 @@ func Find(t *testing.T, folder string, b Bug, env []string, args ...string) stri
 	replaced, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(overlay, replaced, 0o600))
-	c := exec.CommandContext(t.Context(), "go", append([]string{"test", "-overlay=" + overlay}, append(args, ".")...)...) //nolint:gosec // as the test has them
+	c := exec.CommandContext(t.Context(), "go", append([]string{"test", "-overlay=" + overlay}, append(args, cmp.Or(b.Tests, "."))...)...) //nolint:gosec // as the test has them
 	c.Env = append(append(os.Environ(), Variable+"="), env...)
 	out, err := c.CombinedOutput()
 	require.Error(t, err, "no test finds it")

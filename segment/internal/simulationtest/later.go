@@ -144,7 +144,8 @@ func (w *world) spawnSettlers(f *platform) {
 	for i, s := range w.plan.settles {
 		w.spawn(fmt.Sprint("settle", i), s.start, s.faults, func(ctx context.Context, _ *process) { w.settle(ctx, f) })
 	}
-	if len(w.plan.settles) == 0 {
+	submits := slices.ContainsFunc(w.plan.jobs, func(j jobPlan) bool { return j.way == later })
+	if len(w.plan.settles) == 0 && !submits { // with all of them left out a run would wait for ever
 		return
 	}
 	for i, at := range []time.Duration{11 * time.Hour, 23 * time.Hour} {

@@ -270,6 +270,9 @@ func (p *plan) String() string {
 	for i, s := range p.sweeps {
 		fmt.Fprintf(&b, "sweep%d at %v, slow alerter %v; %v\n", i, s.start.Round(time.Second), s.slow, s.faults)
 	}
+	for i, s := range p.settles {
+		fmt.Fprintf(&b, "settle%d at %v; %v\n", i, s.start.Round(time.Second), s.faults)
+	}
 	for i, h := range p.humans {
 		fmt.Fprintf(&b, "human%d %s, %s, at %v; %v\n", i, h.does, h.segment, h.start.Round(time.Second), h.faults)
 	}

@@ -47,6 +47,12 @@
 //	what was made from an affected one is relearned         4000 (1155)
 //	of what is relearned nobody is told                     4000 (437)
 //	the level before does not pass                          4000 (340)
+//	what was submitted is settled without a look            1000 (20)
+//	a number from before is a sign                          4000 (5)
+//	a run waits for its store for ever                      1000 (5)
+//
+// One world in eight has a store that answers hours later, runs that are submitted to it,
+// and processes that settle them.
 //
 // One world in fifty is of weeks: a fault stands for eight to eleven nights, while
 // nothing but the history says how many users there should be, and is then repaired.

@@ -73,7 +73,7 @@ func conforms(t *testing.T, pool *pgxpool.Pool) {
 			t.Helper()
 			tx, err := pool.Begin(t.Context())
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = tx.Rollback(t.Context()) })
+			t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
 			return l.Tx(tx)
 		})
 		ledgertest.TestPlanLedger(t, func(t *testing.T) segment.PlanLedger {

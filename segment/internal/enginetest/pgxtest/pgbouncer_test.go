@@ -66,9 +66,11 @@ func TestDescribeExecBehindPgBouncer(t *testing.T) {
 		s, err := users.Summarize(t.Context(), q)
 		require.ErrorContains(t, err, want)
 		require.True(t, s.IsZero())
-		for _, err := range (pgxsegment.Listing{Query: "SELECT 'a/b', 1"}).Sizes(t.Context(), q) {
-			require.ErrorContains(t, err, want)
+		err = nil
+		for _, last := range (pgxsegment.Listing{Query: "SELECT 'a/b', 1"}).Sizes(t.Context(), q) {
+			err = last
 		}
+		require.ErrorContains(t, err, want)
 	}
 	l, err := pgxsegment.NewLedger(pool)
 	require.NoError(t, err)

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 }
 
 // A bench is a database with River's tables, the ledger's, and what the jobs of a test
-// write: a row for each segment that was made again, with what it reads. made_twice and
-// too_early stay empty.
+// write: a row for each segment that was made again, with what it reads. too_early stays
+// empty.
 type bench struct {
 	database enginetest.Database
 	pool     *pgxpool.Pool
