@@ -147,6 +147,8 @@ func (s *source) table(c *fleet.Census, page func(fleet.Filter, string) string) 
 		t.Caption = "Members of the incident, the gravest first"
 	}
 	switch {
+	case c.Chosen.Segments == 0 && c.Filter.Incident != "":
+		t.Empty = "No member is affected any more."
 	case c.Chosen.Segments == 0 && c.All.Segments > 0:
 		t.Empty = "None of the " + text.Count(c.All.Segments, "affected segment") + " is like that."
 	case c.Chosen.Segments == 0:

@@ -103,7 +103,7 @@ func (s *source) incident(ctx context.Context, id string, after *fleet.Place) (*
 		return nil, err
 	}
 	v := &incidentView{common: s.common("Incident: "+text.Visible(i.Cause.String()), ""), ID: text.Visible(id)}
-	v.Lead, v.Tone = incidentLead(i, &c.All)
+	v.Lead, v.Tone = incidentLead(i, &c.Chosen)
 	v.Facts = s.incidentFacts(i)
 	v.Next = "Mend the cause first: the segments that nothing upstream explains. Then run everything affected again, in order."
 	if i.Runbook != "" {

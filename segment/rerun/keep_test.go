@@ -149,7 +149,7 @@ func TestRunKeepsProgress(t *testing.T) {
 	ran := func(fail map[string]error) (jobs []string, outcome rerun.Outcome, err error) {
 		outcome, err = p.Run(t.Context(), o, func(ctx context.Context, j segment.Job) error {
 			jobs = append(jobs, j.ID)
-			running := steps(t, l, segment.StepFilter{Plan: "p", State: segment.StepRunning})
+			running := steps(ctx, t, l, segment.StepFilter{Plan: "p", State: segment.StepRunning})
 			require.Len(t, running, 1)
 			require.Equal(t, j, running[0].Job, "what runs is running there")
 			require.Equal(t, "plan p step "+fmt.Sprint(running[0].Number), running[0].Progress.RunID)
@@ -183,7 +183,7 @@ func TestRunKeepsProgress(t *testing.T) {
 	require.Equal(t, []string{"1", "3"}, jobs)
 	require.Len(t, outcome.Done, 5)
 	require.Equal(t, "done, done, done, done, done", states(t, l))
-	second := steps(t, l, segment.StepFilter{Plan: "p", Numbers: []int{2}})
+	second := steps(t.Context(), t, l, segment.StepFilter{Plan: "p", Numbers: []int{2}})
 	require.Len(t, second, 1)
 	require.Equal(t, 3, second[0].Progress.Attempt)
 	require.Empty(t, second[0].Progress.Err)
@@ -377,7 +377,7 @@ func TestQueueOverRandomPlans(t *testing.T) {
 				want[s.Job.ID] = "done"
 			}
 		}
-		all := steps(t, l, segment.StepFilter{Plan: "p"})
+		all := steps(t.Context(), t, l, segment.StepFilter{Plan: "p"})
 		require.Len(t, all, len(p.Steps))
 		for _, s := range all {
 			require.Equal(t, want[s.Job.ID], string(s.Progress.State), "seed %d step %d", seed, s.Number)
@@ -389,9 +389,9 @@ func TestQueueOverRandomPlans(t *testing.T) {
 }
 
 // steps returns those that a filter selects.
-func steps(t *testing.T, l segment.PlanLedger, f segment.StepFilter) (all []segment.PlanStep) {
+func steps(ctx context.Context, t *testing.T, l segment.PlanLedger, f segment.StepFilter) (all []segment.PlanStep) {
 	t.Helper()
-	for s, err := range l.Steps(t.Context(), f) {
+	for s, err := range l.Steps(ctx, f) {
 		require.NoError(t, err)
 		all = append(all, s)
 	}

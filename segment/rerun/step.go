@@ -28,19 +28,19 @@ var ErrStepTaken = errors.New("a later attempt at the step has begun")
 // ErrStepTaken. A step that waits for others is refused.
 func StartStep(ctx context.Context, l segment.PlanLedger, plan string, number int, now segment.StepProgress) (step segment.PlanStep, err error) {
 	err = l.ChangeSteps(ctx, plan, []int{number}, func(s *segment.PlanStep) error {
-		p := &s.Progress
-		if now.Attempt == 0 {
-			now.Attempt = p.Attempt + 1
+		p, attempt := &s.Progress, now.Attempt // this may be called again
+		if attempt == 0 {
+			attempt = p.Attempt + 1
 		}
 		switch {
 		case p.State == segment.StepDone:
 			return ErrStepDone
-		case p.Attempt > now.Attempt:
+		case p.Attempt > attempt:
 			return ErrStepTaken
 		case p.Waits > 0:
 			return fmt.Errorf("it waits for %d steps that are not done", p.Waits)
 		}
-		*p = segment.StepProgress{State: segment.StepRunning, RunID: now.RunID, Attempt: now.Attempt, Worker: now.Worker, Started: now.Started}
+		*p = segment.StepProgress{State: segment.StepRunning, RunID: now.RunID, Attempt: attempt, Worker: now.Worker, Started: now.Started}
 		step = *s
 		return nil
 	})

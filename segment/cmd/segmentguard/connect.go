@@ -163,15 +163,20 @@ func openSQLite(dsn string, create bool) (*sql.DB, error) {
 
 // passwords are what may be one in a DSN, whether it can be parsed or not.
 var passwords = []*regexp.Regexp{
-	regexp.MustCompile(`^(?:\w+://)?[^:/@]*:(.*)@`),
+	regexp.MustCompile(`(?m)^(?:\w+://)?[^:/@\n]*:(.*)@`),
 	regexp.MustCompile(`(?i)(?:password|passwd|pwd|sslpassword)\s*=\s*'((?:[^'\\]|\\.)*)'`),
 	regexp.MustCompile(`(?i)(?:password|passwd|pwd|sslpassword)\s*=\s*([^\s&']+)`),
 }
 
-// redacted returns a text without the password of the DSN.
+// secrets returns the DSNs that were given, by flag or variable.
+func (a *app) secrets() []string {
+	return append([]string{a.dsn, a.env("SEGMENTGUARD_DSN")}, a.others...)
+}
+
+// redacted returns a text without the passwords of DSNs.
 func (a *app) redacted(s string) string {
 	for _, p := range passwords {
-		for _, found := range p.FindAllStringSubmatch(a.dsn, -1) {
+		for _, found := range p.FindAllStringSubmatch(strings.Join(a.secrets(), "\n"), -1) {
 			secret := found[1]
 			if len(secret) < 4 { // to cross out each of its letters would tell it
 				continue

@@ -98,6 +98,7 @@ it could not tell.`,
 }
 
 func (a *app) diff(ctx context.Context, d diffing, expected, stored string) error {
+	a.others = []string{d.expectedDSN, d.storedDSN}
 	if d.page < 1 {
 		return fmt.Errorf("--page is %d, want 1 or more", d.page)
 	}
@@ -194,11 +195,11 @@ func (a *app) printDiff(d *diffOutput) {
 
 // first returns how the sides differ in a sentence.
 func (d *diffOutput) first() string {
-	if d.SameUsers {
-		return fmt.Sprintf("Both hold the same %s users.", text.Thousands(d.Stored))
-	}
 	if d.Expected == 0 && d.Stored == 0 {
 		return "Neither side holds a user."
+	}
+	if d.SameUsers {
+		return fmt.Sprintf("Both hold the same %s users.", text.Thousands(d.Stored))
 	}
 	are := "are"
 	if d.Missing.Most == 1 {

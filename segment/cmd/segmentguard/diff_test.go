@@ -79,6 +79,21 @@ func TestDiffOfQueries(t *testing.T) {
 	require.Contains(t, out, "Of 10,000 users expected, 1 is missing")
 }
 
+// TestDiffTellsNoPassword: not of any DSN that it was given.
+func TestDiffTellsNoPassword(t *testing.T) {
+	d := emptyDesk(t)
+	_, stored := idFiles(t)
+	const dsn = "guard:hunter2secret@db/segments"
+	for _, args := range [][]string{
+		{"diff", stored, "SELECT 1"}, {"diff", "--expected-dsn", dsn, "SELECT 1", stored}, {"diff", "--stored-dsn", "postgres://" + dsn, stored, "SELECT 1"},
+	} {
+		d.dsn = dsn
+		code, out, errs := d.run(args...)
+		require.Equal(t, unsure, code, args)
+		require.NotContains(t, out+errs, "hunter2secret", args)
+	}
+}
+
 func TestDiffRefuses(t *testing.T) {
 	d := emptyDesk(t)
 	expected, stored := idFiles(t)

@@ -88,7 +88,7 @@ and who decided what and why.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	flags := cmd.Flags()
-	which.addStore(flags)
+	which.addStore(flags, "in this store; none: in any")
 	flags.StringVar(&f.SiteGroup, "group", "", "of segments of this site group")
 	flags.StringVar((*string)(&f.Action), "action", "", "of this kind: "+wordsOf(actions))
 	flags.StringVar((*string)(&f.JobKind), "job-kind", "", "of runs of jobs of this kind, such as copy")

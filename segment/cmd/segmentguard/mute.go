@@ -25,6 +25,7 @@ type muting struct {
 
 func (m *muting) add(a *app, cmd *cobra.Command) {
 	m.selection.add(cmd.Flags())
+	cmd.Flags().Lookup("store").Usage = "in this store; none: in any"
 	m.decision.add(a, cmd.Flags())
 	cmd.Flags().StringVar(&m.kind, "kind", "", "alerts of this kind, such as dropped")
 }

@@ -54,7 +54,7 @@ into the ledger under a name, for run and progress.`,
 	flags.StringVar(&p.why, "why", "", "the reason, for whoever reads it later")
 	flags.BoolVar(&p.dryRun, "dry-run", false, "print the plan, and keep nothing")
 	flags.StringVar(&p.name, "keep", "", "write the plan into the ledger under this name")
-	p.which.flags = flags
+	p.which.flags, p.which.anyStore = flags, true // a plan is by segment
 	flags.StringVar(&p.which.group, "group", "", "the segments of this site group that the ledger knows")
 	flags.StringVar(&p.which.file, "file", "", "the segments in this file, one a line; -: standard input")
 	flags.StringVar(&p.log.Build, "build", "", "the segments of runs of this build")

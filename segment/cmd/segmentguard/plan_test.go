@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,32 @@ func TestPlanIsOnlyPrinted(t *testing.T) {
 	require.Contains(t, d.refuses("plan", "--keep", "march-18"), "why? say so by --why")
 	require.Contains(t, d.refuses("plan", "--build", "2024.11.3", "site-b/cars"), "either name them")
 	require.Contains(t, d.refuses("plan", "--build", "none"), "no segment is affected")
+}
+
+// A plan is by segment: a segment that is known in a named store only is planned like any.
+func TestPlanOfANamedStore(t *testing.T) {
+	d := newDesk(t)
+	boats := segment.ID{SiteGroup: "site-d", Name: "boats"}
+	require.NoError(t, segment.Forget(t.Context(), d.ledger, segment.Selection{Keys: []segment.Key{boats.In("")}}, segment.Decision{By: "ann", Why: "a test", At: d.now}))
+	require.NoError(t, segment.Import(t.Context(), d.ledger, []segment.SizeImport{{Segment: boats, Store: "crm", Sizes: sizesUpTo(d.now, 5)}}))
+	require.Contains(t, d.says(well, "plan", "site-d/boats"), "site-d/boats")
+}
+
+// Alerts that a filter leaves out are affected all the same.
+func TestStatusOfAnIncident(t *testing.T) {
+	d := newDesk(t)
+	all := d.says(affected, "status")
+	lead, _, _ := strings.Cut(all, "\n")
+	out := d.says(affected, "status", "--incident", "misspelled")
+	require.Contains(t, out, lead)
+	require.NotContains(t, out, "No segment is known to be affected")
+}
+
+// Repair takes segments in one way.
+func TestRepairInOneWay(t *testing.T) {
+	d := newDesk(t)
+	require.Contains(t, d.refuses("repair", "--dry-run", "--group", "site-b", "site-c/other"), "which segments?")
+	require.Contains(t, d.refuses("repair", "--dry-run", "--entry", "1", "--group", "site-b"), "what is to be repaired?")
 }
 
 // What is planned is what rerun.New plans of the same segments.

@@ -25,7 +25,7 @@ both names on each line, with a tab between.`,
   segmentguard rename --why 'new ids' --file names.tsv`,
 		Args: cobra.MaximumNArgs(2),
 	}
-	which.addStore(cmd.Flags())
+	which.addStore(cmd.Flags(), "in this store; none: the one that nobody named")
 	cmd.Flags().StringVar(&which.file, "file", "", "the names in this file, FROM and TO on each line with a tab between; -: standard input")
 	d.add(a, cmd.Flags())
 	cmd.RunE = a.connected(func(ctx context.Context, args []string) error {

@@ -36,7 +36,7 @@ segment whose very name cannot be read; check lists both.`,
 	flags.StringVar(&r.row, "row", "", "the segment's row that is called so, which is no name")
 	cmd.RunE = a.connected(func(ctx context.Context, args []string) error {
 		if r.entry != "" || r.row != "" {
-			if len(args) > 0 || r.entry != "" && r.row != "" {
+			if r.ways(args) > 0 || r.entry != "" && r.row != "" {
 				return errors.New("what is to be repaired? name segments, or one of --entry and --row")
 			}
 			return a.dropRow(ctx, &r)
@@ -58,7 +58,7 @@ segment whose very name cannot be read; check lists both.`,
 // damagedOf returns the segments that were named, or those of a site group that are
 // damaged.
 func (a *app) damagedOf(ctx context.Context, which *selection, args []string) (keys []segment.Key, err error) {
-	if which.group == "" {
+	if which.group == "" || which.ways(args) != 1 {
 		return which.keys(ctx, a, args, segment.SegmentFilter{})
 	}
 	for s, err := range a.ledger.Segments(ctx, segment.SegmentFilter{SiteGroup: which.group, Store: which.stores()}) {

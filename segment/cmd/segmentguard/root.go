@@ -32,6 +32,7 @@ type app struct {
 	now      func() time.Time
 
 	dsn     string
+	others  []string // DSNs beside it
 	json    bool
 	timeout time.Duration
 	status  int // to exit with, where there is no error

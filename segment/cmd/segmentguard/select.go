@@ -19,19 +19,20 @@ import (
 // A selection is what a command is about, as people say it.
 type selection struct {
 	store, group, file string
+	anyStore           bool // stores are nothing to the command
 	flags              *pflag.FlagSet
 }
 
 func (s *selection) add(flags *pflag.FlagSet) {
 	s.flags = flags
-	s.addStore(flags)
+	s.addStore(flags, "in this store; none: the one that nobody named, and of a group any")
 	flags.StringVar(&s.group, "group", "", "all of this site group that the ledger knows")
 	flags.StringVar(&s.file, "file", "", "those in this file, one a line; -: standard input")
 }
 
-func (s *selection) addStore(flags *pflag.FlagSet) {
+func (s *selection) addStore(flags *pflag.FlagSet, usage string) {
 	s.flags = flags
-	flags.StringVar(&s.store, "store", "", "in this store; none: the one that nobody named, and of a group any")
+	flags.StringVar(&s.store, "store", "", usage)
 }
 
 // stores returns the store that was named; nil: any.
@@ -42,18 +43,22 @@ func (s *selection) stores() *string {
 	return nil
 }
 
+// ways returns in how many ways segments were selected.
+func (s *selection) ways(args []string) (n int) {
+	for _, is := range []bool{len(args) > 0, s.group != "", s.file != ""} {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
 var errSelection = errors.New("which segments? name them, or one of --group and --file")
 
 // choose returns what was selected. Of a group in one store it is those that a filter
 // takes.
 func (s *selection) choose(ctx context.Context, a *app, args []string, f segment.SegmentFilter) (segment.Selection, error) {
-	chosen := 0
-	for _, is := range []bool{len(args) > 0, s.group != "", s.file != ""} {
-		if is {
-			chosen++
-		}
-	}
-	if chosen != 1 {
+	if s.ways(args) != 1 {
 		return segment.Selection{}, errSelection
 	}
 	if s.group != "" && s.stores() == nil {
@@ -64,7 +69,7 @@ func (s *selection) choose(ctx context.Context, a *app, args []string, f segment
 		return segment.Selection{Keys: keys}, err
 	}
 	keys, err := s.named(a, args)
-	if err == nil {
+	if err == nil && !s.anyStore {
 		err = s.elsewhere(ctx, a.ledger, keys)
 	}
 	return segment.Selection{Keys: keys}, err

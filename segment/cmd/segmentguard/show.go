@@ -95,7 +95,7 @@ known of the segment, or it cannot be read.`,
   segmentguard show --json site-b/cars | jq .alert.text`,
 		Args: cobra.ExactArgs(1),
 	}
-	which.addStore(cmd.Flags())
+	which.addStore(cmd.Flags(), "in this store; none: the one that nobody named, or the only one that has it")
 	cmd.RunE = a.connected(func(ctx context.Context, args []string) error {
 		id, err := parseID(args[0])
 		if err != nil {

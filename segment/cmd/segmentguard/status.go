@@ -89,7 +89,8 @@ when, and by which builds and incidents; and when a monitor last looked at all s
 
 It exits with status 0 where no alert is open and the last sweep is fresh, 1 where
 segments are affected, and 2 where nobody looked for longer than two hours, so that
-what is not listed may be anything but fine.`,
+what is not listed may be anything but fine. Rows that cannot be read are for check to
+find: of those without an open alert, status knows nothing.`,
 		Example: `  segmentguard status
   segmentguard status --group site-b --kind capped --limit 100
   segmentguard status --json | jq -r '.segments[].segment'`,

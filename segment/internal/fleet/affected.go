@@ -97,7 +97,7 @@ type Census struct {
 	Filter Filter
 	Rows   []segment.SegmentState
 	Next   *Place // after which there are more; nil: there are none
-	All    Counts // those of the filter's incident, where it has one
+	All    Counts // all there are
 	Chosen Counts // what the filter takes
 	Kinds  map[validate.Kind]int
 	Groups map[string]int
@@ -133,11 +133,11 @@ func TakeCensus(ctx context.Context, l segment.Ledger, f Filter, rows int) (*Cen
 	classes := map[Class]bool{}
 	for i := range alerts {
 		a := &alerts[i]
+		is := Class{a.Urgency, a.Level, a.Kind}
+		c.All.add(is, a.Alerts)
 		if f.Incident != "" && f.Incident != a.Incident {
 			continue
 		}
-		is := Class{a.Urgency, a.Level, a.Kind}
-		c.All.add(is, a.Alerts)
 		c.Kinds[a.Kind] += a.Alerts
 		c.Groups[a.SiteGroup] += a.Alerts
 		c.Builds[a.Build] += a.Alerts
