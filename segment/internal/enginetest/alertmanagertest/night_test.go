@@ -63,7 +63,7 @@ func newNight(t *testing.T, segments int) *night {
 	ledger := &away{Ledger: enginetest.SQLiteWAL.New(t).History(t)}
 	waits := enginetest.Short
 	if segments > 1_000 {
-		waits = stormWaits
+		waits = stormWaits(segments)
 	}
 	at := enginetest.StartAlertmanager(t, waits)
 	n := &night{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,8 +20,13 @@ import (
 
 const stormProcesses = 8
 
-// stormWaits leave a busy Alertmanager time to look at each of so many groups.
-var stormWaits = enginetest.Waits{Group: 20 * time.Second, Interval: 10 * time.Second}
+// stormWaits leave a busy Alertmanager time to look at the groups of so many segments.
+func stormWaits(segments int) enginetest.Waits {
+	if segments > 1_000 {
+		return enginetest.Waits{Group: 20 * time.Second, Interval: 10 * time.Second}
+	}
+	return enginetest.Waits{Group: 5 * time.Second, Interval: 2 * time.Second}
+}
 
 // stormChild has its share of the segments fail, or be repaired, each time that it
 // is told to: "fail 0 5000", or "repair 0 2500".
@@ -30,11 +36,15 @@ func stormChild(c *enginetest.Child) error {
 		return err
 	}
 	db.SetMaxOpenConns(8)
-	f, err := newCommand(ledger, c.Args[0], stormWaits)
+	segments, err := strconv.Atoi(c.Args[1])
 	if err != nil {
 		return err
 	}
-	process, err := strconv.Atoi(c.Args[1])
+	f, err := newCommand(ledger, c.Args[0], stormWaits(segments))
+	if err != nil {
+		return err
+	}
+	process, err := strconv.Atoi(c.Args[2])
 	for err == nil {
 		var order string
 		if order, err = c.Listen(); err == nil {
@@ -70,23 +80,26 @@ func (c *command) storm(order string, process int) error {
 	return group.Wait()
 }
 
-// Five thousand guards in eight processes find their segments capped within
-// minutes. People hear of it a few times, and as often that it is over; nobody is
-// told that a segment is well which is not.
+// A thousand guards in eight processes find their segments capped within minutes, or as
+// many as SEGMENTGUARD_STORM says. People hear of it a few times, and as often that it
+// is over; nobody is told that a segment is well which is not.
 func TestStorm(t *testing.T) {
 	if testing.Short() {
-		t.Skip("five thousand runs, twice")
+		t.Skip("a thousand runs, twice")
 	}
-	segments := 5_000
-	if underRace { // it makes eight processes on few cores take many minutes
-		segments = 1_000
+	segments := 1_000
+	if text := os.Getenv("SEGMENTGUARD_STORM"); text != "" {
+		var err error
+		segments, err = strconv.Atoi(text)
+		require.NoError(t, err)
 	}
-	at := enginetest.StartAlertmanager(t, stormWaits)
+	waits := stormWaits(segments)
+	at := enginetest.StartAlertmanager(t, waits)
 	d := enginetest.PostgreSQL.New(t)
 	ledger := d.History(t)
 	var all []*enginetest.Process
 	for i := range stormProcesses {
-		all = append(all, d.Start(t, "storm", at.URL, strconv.Itoa(i)))
+		all = append(all, d.Start(t, "storm", at.URL, strconv.Itoa(segments), strconv.Itoa(i)))
 	}
 	together := func(order string) {
 		t.Helper()
@@ -118,7 +131,7 @@ func TestStorm(t *testing.T) {
 		}
 		require.False(t, t.Failed())
 	}
-	f, err := newCommand(ledger, at.URL, stormWaits)
+	f, err := newCommand(ledger, at.URL, waits)
 	require.NoError(t, err)
 	f.total = segments
 	sweep := func(ahead time.Duration) { // tells what a guard did not have the time for
