@@ -91,6 +91,9 @@ func (n *notifier) fire(ctx context.Context, a Alert) error {
 	if err == nil && kept {
 		return n.tell(ctx, a.Store, found)
 	}
+	if err != nil && hurried(ctx) {
+		return err
+	}
 	told := a // what is written down late must not say so
 	n.mu.Lock()
 	told.Unconfirmed, told.Ledger = true, n.name // people must know all the same

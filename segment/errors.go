@@ -149,10 +149,24 @@ func within(ctx context.Context, d time.Duration, do func(context.Context) error
 }
 
 // afterwards calls do with a bound, even if the job's context is cancelled. Each
-// call has a bound of its own: where one hangs, the next is made all the same.
+// call has a bound of its own: where one hangs, the next is made all the same. In a
+// hurry they have one together.
 func afterwards(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	if until, ok := ctx.Value(hurryKey{}).(time.Time); ok {
+		d = min(d, time.Until(until))
+	}
 	return within(context.WithoutCancel(ctx), d, do)
 }
+
+type hurryKey struct{}
+
+// hurry returns a context in which all that is done afterwards has no longer than d.
+func hurry(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, hurryKey{}, time.Now().Add(d))
+}
+
+// hurried reports whether what is done afterwards is in a hurry, and is tried again.
+func hurried(ctx context.Context) bool { return ctx.Value(hurryKey{}) != nil }
 
 // sleep waits, and returns why the context ended if that came first.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -18,7 +18,7 @@ func (r *guardedRun) reject(ctx context.Context) error {
 	if r.unprotected() {
 		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
 	}
-	return join(verdict, r.drop(ctx, func() error {
+	return join(verdict, r.drop(ctx, func(ctx context.Context) error {
 		if r.run.nameless() {
 			return nil
 		}
@@ -31,19 +31,25 @@ func (r *guardedRun) reject(ctx context.Context) error {
 	}))
 }
 
+// inTheWay is how long a ledger may take to record a verdict while the job's
+// transaction still has the commit row. Those who wait for the row may have all
+// connections of the pool, also the one that the ledger wants.
+const inTheWay = time.Second
+
 // drop tells of what is wrong, gives the segment's turn to others, and discards
 // the output. Where the job's transaction keeps others from writing into the
 // ledger, or may be what the ledger waited for in vain, it must be over first; where
-// that was not known, telling is tried again. What becomes of discarding is told, too.
-func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
+// that was not known, telling is tried again. One that made way has no verdict that
+// must not be lost. What becomes of discarding is told, too.
+func (r *guardedRun) drop(ctx context.Context, tell func(context.Context) error) error {
 	r.lookout.reached(known)
 	r.dropped = true
 	told, said := errors.New("not told"), ""
 	fresh := true
-	tellNow := func() {
+	tellNow := func(ctx context.Context) {
 		switch left := fmt.Sprint(r.leftover); {
 		case fresh, (told != nil || r.untold != nil) && r.run.Staging.Tx != nil:
-			told, said, fresh = tell(), left, false
+			told, said, fresh = tell(ctx), left, false
 		case left != said && r.guard.config.Ledger != nil && !r.run.nameless() && !r.yielded && !r.report.Passed():
 			r.alert(ctx, RunRejected, r.text())
 			said = left
@@ -51,11 +57,15 @@ func (r *guardedRun) drop(ctx context.Context, tell func() error) error {
 	}
 	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
 	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
-	if first := r.wrote || busy || ok && alone.Exclusive(); !first {
-		tellNow()
+	switch {
+	case r.wrote, busy, ok && alone.Exclusive(), r.yielded && r.run.Staging.Tx != nil:
+	case r.run.Staging.Tx != nil:
+		tellNow(hurry(ctx, inTheWay))
+	default:
+		tellNow(ctx)
 		r.release(ctx)
 	}
-	r.discard(ctx, tellNow)
+	r.discard(ctx, func() { tellNow(ctx) })
 	r.release(ctx)
 	return join(r.leftover, told)
 }
@@ -120,7 +130,7 @@ func (r *guardedRun) noVerdict() error {
 // is no news about the segment, unless it was live before anybody knew.
 func (r *guardedRun) yield(ctx context.Context, why error) error {
 	r.yielded = true
-	return join(why, r.drop(ctx, func() error {
+	return join(why, r.drop(ctx, func(ctx context.Context) error {
 		err := r.recordAfter(ctx, RunOvertaken)
 		if errors.Is(err, ErrSuperseded) { // this attempt is live already
 			err = nil

@@ -46,7 +46,9 @@ type Staging struct {
 	// one: then the size is recorded with the data or not at all. nil: the guard's
 	// ledger records. One with a method Exclusive() bool that returns true keeps
 	// others from writing into the ledger as long as the transaction lasts: then
-	// Discard is called before a failure is recorded, and not after.
+	// Discard is called before a failure is recorded, and not after. So it is where
+	// recording takes longer than a second, as those who wait for the transaction may
+	// have all connections.
 	Tx Recorder
 }
 

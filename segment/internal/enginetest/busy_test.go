@@ -176,6 +176,46 @@ func TestPoolWithoutAConnectionLeft(t *testing.T) {
 	})
 }
 
+// A job that failed has the commit row, and those who wait for it got all connections
+// of the pool just when its guard was about to record that: it lets go first.
+func TestPoolTakenByThoseWhoWait(t *testing.T) {
+	for _, e := range []enginetest.Engine{enginetest.PostgreSQL, enginetest.MariaDB} {
+		t.Run(e.Name, func(t *testing.T) {
+			db := e.New(t).Open(t)
+			db.SetMaxOpenConns(2)
+			h, err := sqlsegment.NewLedger(db, e.Dialect)
+			require.NoError(t, err)
+			require.NoError(t, h.Migrate(t.Context()))
+			told := &teller{}
+			g, err := segment.NewGuard(segment.GuardConfig{Ledger: h, Alerter: told, Timeout: time.Hour})
+			require.NoError(t, err)
+			run := fiveUsers("r", segment.Staging{})
+			require.NoError(t, g.Begin(t.Context(), &run))
+			run.Staging = h.Staging(opened(t, db))
+			run.Staging.Tx = struct{ segment.Recorder }{run.Staging.Tx} // that no connection is left comes too late to be noticed
+			next := make(chan error)
+			run.Stored = func(context.Context) (validate.Summary, error) {
+				waiting := opened(t, db)
+				go func() {
+					next <- h.Tx(waiting).Lock(t.Context(), idS.In(""), func(*segment.CommitRow) error { return nil })
+					_ = waiting.Rollback()
+				}()
+				return validate.Count(4), nil
+			}
+			_, err = g.Commit(t.Context(), run)
+			require.ErrorIs(t, err, validate.Short)
+			require.NotErrorIs(t, err, validate.Unverified)
+			require.NoError(t, <-next)
+			require.Equal(t, int64(1), number(t, db, "SELECT count(*) FROM segmentguard_log WHERE state = 'rejected'"))
+			require.Equal(t, []int{1, 0}, told.news(), "once, and not as one that the ledger does not keep")
+			for s, err := range h.Segments(t.Context(), segment.SegmentFilter{Affected: true}) {
+				require.NoError(t, err)
+				require.False(t, s.Alert.Pending())
+			}
+		})
+	}
+}
+
 // A ledger in the file of a job that writes, but not in its transaction: the guard
 // says what to do. It ends the transaction first, and then records.
 func TestLedgerInTheJobsFile(t *testing.T) {
