@@ -71,6 +71,8 @@ func frozen(users int64, history []Size, counter string, at time.Time) (since ti
 		switch {
 		case run:
 			same++
+		case same == 0: // it moved since the day before, as nearly always
+			return since, false
 		case days > 1: // how often it moves from day to day is not known by it
 		case now.users == next.users:
 			moves, unmoved = moves+1, unmoved+1

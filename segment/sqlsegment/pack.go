@@ -255,9 +255,7 @@ func unpack(of segment.Key, data []byte) (segment.SegmentState, error) {
 	}
 	u.baseline(&s.Baseline, version, flags, u.counters(make([]string, 0, 1))) // made here it is none for the garbage collector
 	if flags&withExcuses != 0 {
-		if u.json(&s.Excuses); len(s.Excuses) == 0 {
-			u.fail("excuses of which there are none")
-		}
+		s.Excuses = u.excuses()
 	}
 	if flags&withRuns != 0 {
 		s.Runs = u.runs()
@@ -302,7 +300,7 @@ func (u *unpacker) latest(s *segment.SegmentState, version byte, flags int64) {
 		s.Number = u.int()
 	}
 	if flags&withSubmitted != 0 {
-		u.json(&s.Submitted)
+		s.Submitted = u.submitted()
 	}
 }
 
@@ -355,14 +353,24 @@ func (u *unpacker) int() int64 {
 }
 
 func (u *unpacker) long() int64 {
-	n, size := binary.Varint(u.data[u.at:])
-	// It does not end, or is written longer than it is.
-	if size <= 0 || size > 1 && u.data[u.at+size-1] == 0 {
-		u.fail("a number that cannot be")
-		return 0
+	var n uint64
+	for i, shift := u.at, 0; i < len(u.data); i, shift = i+1, shift+7 {
+		b := u.data[i]
+		if shift == 63 && b > 1 {
+			break // more than 64 bits
+		}
+		n |= uint64(b&0x7f) << shift
+		if b >= 0x80 {
+			continue
+		}
+		if b == 0 && i > u.at { // written longer than it is
+			break
+		}
+		u.at = i + 1
+		return int64(n>>1) ^ -int64(n&1)
 	}
-	u.at += size
-	return n
+	u.fail("a number that cannot be")
+	return 0
 }
 
 // count reads how many items follow, each of some bytes at least.
@@ -453,6 +461,22 @@ func (u *unpacker) json(value any) {
 	if err != nil || failed != nil || string(again) != text || text == "null" {
 		u.fail("JSON that cannot be")
 	}
+}
+
+// excuses and submitted have variables of their own, or each state would be one more
+// for the garbage collector.
+func (u *unpacker) excuses() []segment.Excuse {
+	var excuses []segment.Excuse
+	if u.json(&excuses); len(excuses) == 0 {
+		u.fail("excuses of which there are none")
+	}
+	return excuses
+}
+
+func (u *unpacker) submitted() *segment.Submitted {
+	var submitted *segment.Submitted
+	u.json(&submitted)
+	return submitted
 }
 
 func (u *unpacker) runs() (r segment.Runs) {

@@ -163,7 +163,10 @@ func (q *selection) page(from any, n int) (string, []any) {
 
 // pages yields what is selected, and reads it a page at a time.
 func pages[T any](ctx context.Context, l *Ledger, doing string, q selection, from any, scan func(scanner) (T, error), key func(*T) any) iter.Seq2[T, error] {
+	rows := 0 // of the page before
 	read := func(ctx context.Context, from any, n int) (page []T, err error) {
+		page = make([]T, 0, rows)
+		defer func() { rows = len(page) }()
 		query, args := q.page(from, n)
 		err = l.read(ctx, func(s Conn) error {
 			return each(ctx, s, l.dialect.bind(query), args, func(row scanner) error {

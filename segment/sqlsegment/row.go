@@ -31,11 +31,11 @@ const rowColumns = keyColumns + ", state, alert"
 var nothing = pack(&segment.SegmentState{})
 
 func scanRow(scan scanner) (r row, err error) {
-	var store, key []byte
-	if err := scan(&store, &key, &r.state, &r.alert); err != nil {
+	var c struct{ store, key, state, alert []byte } // one for the garbage collector
+	if err := scan(&c.store, &c.key, &c.state, &c.alert); err != nil {
 		return r, err
 	}
-	r.key = rowKey{string(store), string(key)}
+	r.key, r.state, r.alert = rowKey{string(c.store), string(c.key)}, c.state, c.alert
 	r.of.Store = r.key.store
 	r.of.Segment, r.wrong = segment.ParseID(r.key.segment)
 	return r, nil
