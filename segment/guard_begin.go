@@ -137,12 +137,9 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 	r.rule, _ = r.findRule(context.WithoutCancel(ctx)) // without one it is judged by the strictest
 	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
 	r.count(ctx, err)
-	return join(err, r.drop(ctx, func(ctx context.Context) error {
-		recorded := r.recordAfter(ctx, RunFailed)
-		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return recorded
+	return join(err, r.drop(ctx, r.recording(RunFailed), func(ctx context.Context) {
+		if r.run.Live || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			r.alert(ctx, RunFailed, err.Error())
 		}
-		r.alert(ctx, RunFailed, err.Error())
-		return recorded
 	}))
 }

@@ -18,17 +18,20 @@ func (r *guardedRun) reject(ctx context.Context) error {
 	if r.unprotected() {
 		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
 	}
-	return join(verdict, r.drop(ctx, func(ctx context.Context) error {
-		if r.run.nameless() {
-			return nil
-		}
-		recorded := r.recordAfter(ctx, RunRejected)
+	if r.run.nameless() {
+		return join(verdict, r.drop(ctx, func(context.Context) error { return nil }, func(context.Context) {}))
+	}
+	return join(verdict, r.drop(ctx, r.recording(RunRejected), func(ctx context.Context) {
 		if errors.Is(ctx.Err(), context.Canceled) && !r.report.Proven() && !r.unprotected() {
-			return recorded // the job was told to stop, which is no news about a segment that keeps its users
+			return // the job was told to stop, which is no news about a segment that keeps its users
 		}
 		r.alert(ctx, RunRejected, r.text())
-		return recorded
 	}))
+}
+
+// recording returns what records the run.
+func (r *guardedRun) recording(state RunState) func(context.Context) error {
+	return func(ctx context.Context) error { return r.recordAfter(ctx, state) }
 }
 
 // inTheWay is how long a ledger may take to record a verdict while the job's
@@ -36,30 +39,33 @@ func (r *guardedRun) reject(ctx context.Context) error {
 // connections of the pool, also the one that the ledger wants.
 const inTheWay = time.Second
 
-// drop tells of what is wrong, gives the segment's turn to others, and discards
-// the output. Where the job's transaction keeps others from writing into the
+// drop records and tells what is wrong, gives the segment's turn to others, and
+// discards the output. Where the job's transaction keeps others from writing into the
 // ledger, or may be what the ledger waited for in vain, it must be over first; where
-// that was not known, telling is tried again. One that made way has no verdict that
+// that was not known, what failed is tried again. One that made way has no verdict that
 // must not be lost. What becomes of discarding is told, too.
-func (r *guardedRun) drop(ctx context.Context, tell func(context.Context) error) error {
+func (r *guardedRun) drop(ctx context.Context, record func(context.Context) error, tell func(context.Context)) error {
 	r.lookout.reached(known)
 	r.dropped = true
-	told, said := errors.New("not told"), ""
-	fresh := true
+	recorded, told, said := errors.New("not recorded"), false, ""
+	again := r.run.Staging.Tx != nil
 	tellNow := func(ctx context.Context) {
+		if recorded != nil && (!told || again) {
+			recorded = record(ctx)
+		}
 		switch left := fmt.Sprint(r.leftover); {
-		case fresh, (told != nil || r.untold != nil) && r.run.Staging.Tx != nil:
-			told, said, fresh = tell(ctx), left, false
-		case left != said && r.guard.config.Ledger != nil && !r.run.nameless() && !r.yielded && !r.report.Passed():
+		case recorded != nil && hurried(ctx):
+		case !told, r.untold != nil && again:
+			told, said = true, left
+			tell(ctx)
+		case left != said && r.toldOf():
 			r.alert(ctx, RunRejected, r.text())
 			said = left
 		}
 	}
-	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
-	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
 	switch {
-	case r.wrote, busy, ok && alone.Exclusive(), r.yielded && r.run.Staging.Tx != nil:
-	case r.run.Staging.Tx != nil:
+	case r.letsGoFirst():
+	case again:
 		tellNow(hurry(ctx, inTheWay))
 	default:
 		tellNow(ctx)
@@ -67,7 +73,20 @@ func (r *guardedRun) drop(ctx context.Context, tell func(context.Context) error)
 	}
 	r.discard(ctx, func() { tellNow(ctx) })
 	r.release(ctx)
-	return join(r.leftover, told)
+	return join(r.leftover, recorded)
+}
+
+// toldOf reports whether people were told of the output, and are told what became of
+// discarding it.
+func (r *guardedRun) toldOf() bool {
+	return r.guard.config.Ledger != nil && !r.run.nameless() && !r.yielded && !r.report.Passed()
+}
+
+// letsGoFirst reports whether the output is discarded before anything is recorded.
+func (r *guardedRun) letsGoFirst() bool {
+	alone, ok := r.run.Staging.Tx.(interface{ Exclusive() bool })
+	busy := slices.ContainsFunc(r.report.Findings, func(f validate.Finding) bool { return errors.Is(f.Cause, ErrBusy) })
+	return r.wrote || busy || ok && alone.Exclusive() || r.yielded && r.run.Staging.Tx != nil
 }
 
 var errHangs = errors.New("discarding does not return")
@@ -135,11 +154,12 @@ func (r *guardedRun) yield(ctx context.Context, why error) error {
 		if errors.Is(err, ErrSuperseded) { // this attempt is live already
 			err = nil
 		}
+		return err
+	}, func(ctx context.Context) {
 		if r.unprotected() {
 			r.unverified(why)
 			r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live
 		}
-		return err
 	}))
 }
 
@@ -244,8 +264,11 @@ func (r *guardedRun) warning(state RunState) *Alert {
 }
 
 // alert tells people of what was found. What cannot be told is pending, in the
-// ledger: that fails no job.
+// ledger: that fails no job. In a hurry the alerter has its time all the same.
 func (r *guardedRun) alert(ctx context.Context, state RunState, text string) {
+	if hurried(ctx) {
+		ctx = hurry(ctx, inTheWay+r.guard.config.AlertTimeout)
+	}
 	r.untold = wrap("telling people", r.guard.notifier.fire(ctx, r.found(state, text)))
 }
 

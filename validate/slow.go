@@ -60,8 +60,8 @@ func frozen(users int64, history []Size, counter string, at time.Time) (since ti
 		days := next.at/day - now.at/day
 		if run && now.users == users {
 			since = size.At
-			if size.Vouched || size.Level == LevelNew {
-				return since, false // somebody said so
+			if size.confirmed() {
+				return since, false
 			}
 		}
 		if days == 0 {
@@ -84,6 +84,9 @@ func frozen(users int64, history []Size, counter string, at time.Time) (since ti
 	p := float64(unmoved+1) / float64(moves+2)
 	return since, moves >= frozenMoves && math.Pow(p, float64(same)) < frozenBelow
 }
+
+// confirmed reports whether somebody said that the size is right.
+func (s *Size) confirmed() bool { return s.Vouched || s.Level == LevelNew }
 
 // A segment leaks where the median of its last seven daily sizes lies below that of
 // four weeks ago by more than leakFloor, and more than twice the largest change over

@@ -194,13 +194,13 @@ func TestPoolTakenByThoseWhoWait(t *testing.T) {
 			run.Staging = h.Staging(opened(t, db))
 			run.Staging.Tx = struct{ segment.Recorder }{run.Staging.Tx} // that no connection is left comes too late to be noticed
 			next := make(chan error)
-			run.Stored = func(context.Context) (validate.Summary, error) {
-				waiting := opened(t, db)
+			run.Stored = func(ctx context.Context) (validate.Summary, error) {
+				waiting, err := db.BeginTx(ctx, nil)
 				go func() {
-					next <- h.Tx(waiting).Lock(t.Context(), idS.In(""), func(*segment.CommitRow) error { return nil })
-					_ = waiting.Rollback()
+					defer waiting.Rollback()
+					next <- h.Tx(waiting).Lock(ctx, idS.In(""), func(*segment.CommitRow) error { return nil })
 				}()
-				return validate.Count(4), nil
+				return validate.Count(4), err
 			}
 			_, err = g.Commit(t.Context(), run)
 			require.ErrorIs(t, err, validate.Short)
