@@ -196,7 +196,9 @@ func isCap(n int64, own []Cap) bool {
 // twice at least: what is left of so many expected users when each page or shard
 // lost its rest. It returns none where chance may well have made the multiple: where,
 // of all losses of up to twice as many users, one in 200 or more leaves a multiple of
-// some limit.
+// some limit. Of a round number of users, round numbers are lost (a page, a batch, a
+// tenth), which leaves multiples of limits, as they are round, too: then only losses
+// of the same unit are looked at.
 func (c capSet) multiple(n, expected int64) (limit Cap, times int64, ok bool) {
 	lost := expected - n
 	from := expected - min(expected, 2*lost)
@@ -215,5 +217,17 @@ func (c capSet) multiple(n, expected int64) (limit Cap, times int64, ok bool) {
 			}
 		}
 	}
-	return limit, times, ok && 200*multiples < expected-from
+	return limit, times, ok && 200*multiples < (expected-from)/unit(expected, limit.Users)
+}
+
+// unit returns the largest number of which both are multiples; 1 where that is so
+// small that one number in 20 shares it by chance.
+func unit(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	if a < 20 {
+		return 1
+	}
+	return a
 }

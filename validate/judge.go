@@ -371,8 +371,11 @@ func (j *judge) short(s *step) Finding {
 		return f
 	}
 	if limit, times, ok := j.policy.limits().multiple(s.after.lower, s.before.lower); ok {
-		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have been cut there",
-			thousands(times), thousands(limit.Users), limit.Origin)
+		cause := "each page or shard may have been cut there"
+		if s.before.lower-s.after.lower < limit.Users {
+			cause = "the last page, which was not full, may be lost"
+		}
+		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): %s", thousands(times), thousands(limit.Users), limit.Origin, cause)
 	}
 	return f
 }

@@ -172,7 +172,7 @@ var hintForms = []struct {
 	text  *regexp.Regexp
 	check func(c *claim, n []int64)
 }{
-	{regexp.MustCompile(`^exactly ([\d,]+) × ([\d,]+), a known limit \(.+\): each page or shard may have been cut there$`), func(c *claim, n []int64) {
+	{regexp.MustCompile(`^exactly ([\d,]+) × ([\d,]+), a known limit \(.+\): (each page or shard may have been cut there|the last page, which was not full, may be lost)$`), func(c *claim, n []int64) {
 		c.is(n[0]*n[1] == c.side.size(false) && isLimit(n[1]))
 	}},
 	{regexp.MustCompile(`^as chance may have it with so few$`), func(c *claim, _ []int64) { c.is(c.mapped() && c.nearest.size(false) <= 1000) }},
