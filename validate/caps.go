@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -230,4 +231,42 @@ func unit(a, b int64) int64 {
 		return 1
 	}
 	return a
+}
+
+// round reports whether a side that holds half or more of another may be on a limit as
+// well because both numbers are round: of losses of the same unit, up to twice as many,
+// one in 100 or more ends there.
+func round(before, after int64) bool {
+	lost := before - after
+	return 0 < lost && lost <= after && 2*lost <= 100*unit(before, after)
+}
+
+// uncap takes back that a side was capped where round numbers end on a limit, which is
+// round, too, and more is known than that: which users are missing, and others after
+// them are not; or that ids are mapped, whose rate says what became of them. What fails
+// stays so: a Gap, or a Short or Dropped, of which the limit is a hint.
+func (j *judge) uncap() {
+	known, mapped := j.found(Gap) && !j.found(Truncated), j.policy.Mapping != (Ratio{})
+	if !known && !mapped {
+		return
+	}
+	j.report.Findings = slices.DeleteFunc(j.report.Findings, func(f Finding) bool {
+		if f.Kind != Capped || !known && f.Step == reading.String() || !j.rounded(f.Caps[0].Users) {
+			return false
+		}
+		if at := stageNamed(f.Step); !known && f.fails() && at >= 0 {
+			j.hint(stage(at), fmt.Sprintf("exactly a known limit (%s), and as round as the number it is a part of", f.Caps[0].Origin))
+		}
+		return true
+	})
+}
+
+// rounded reports whether a side is as round as a limit and holds at most twice as many.
+func (j *judge) rounded(limit int64) bool {
+	for _, side := range []*Summary{&j.out.Expected, &j.out.Read, &j.out.Written} {
+		if side.usable() && side.counted() && round(side.lower, limit) {
+			return true
+		}
+	}
+	return false
 }

@@ -103,6 +103,7 @@ func (j *judge) finish() {
 	if len(j.report.Findings) == 0 {
 		return
 	}
+	j.uncap()
 	j.settle()
 	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
 		return cmp.Or(a.Kind.Compare(b.Kind), cmp.Compare(stageNamed(a.Step), stageNamed(b.Step)))
