@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -196,7 +197,9 @@ func isCap(n int64, own []Cap) bool {
 // twice at least: what is left of so many expected users when each page or shard
 // lost its rest. It returns none where chance may well have made the multiple: where,
 // of all losses of up to twice as many users, one in 200 or more leaves a multiple of
-// some limit.
+// some limit. Of a round number of users, round numbers are lost (a page, a batch, a
+// tenth), which leaves multiples of limits, as they are round, too: then only losses
+// of the same unit are looked at.
 func (c capSet) multiple(n, expected int64) (limit Cap, times int64, ok bool) {
 	lost := expected - n
 	from := expected - min(expected, 2*lost)
@@ -215,5 +218,55 @@ func (c capSet) multiple(n, expected int64) (limit Cap, times int64, ok bool) {
 			}
 		}
 	}
-	return limit, times, ok && 200*multiples < expected-from
+	return limit, times, ok && 200*multiples < (expected-from)/unit(expected, limit.Users)
+}
+
+// unit returns the largest number of which both are multiples; 1 where that is so
+// small that one number in 20 shares it by chance.
+func unit(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	if a < 20 {
+		return 1
+	}
+	return a
+}
+
+// round reports whether a side that holds half or more of another may be on a limit as
+// well because both numbers are round: of losses of the same unit, up to twice as many,
+// one in 100 or more ends there.
+func round(before, after int64) bool {
+	lost := before - after
+	return 0 < lost && lost <= after && 2*lost <= 100*unit(before, after)
+}
+
+// uncap takes back that a side was capped where round numbers end on a limit, which is
+// round, too, and more is known than that: which users are missing, and others after
+// them are not; or that ids are mapped, whose rate says what became of them. What fails
+// stays so: a Gap, or a Short or Dropped, of which the limit is a hint.
+func (j *judge) uncap() {
+	known, mapped := j.found(Gap) && !j.found(Truncated), j.policy.Mapping != (Ratio{})
+	if !known && !mapped {
+		return
+	}
+	j.report.Findings = slices.DeleteFunc(j.report.Findings, func(f Finding) bool {
+		if f.Kind != Capped || !known && f.Step == reading.String() || !j.rounded(f.Caps[0].Users) {
+			return false
+		}
+		if at := stageNamed(f.Step); !known && f.fails() && at >= 0 {
+			j.hint(stage(at), fmt.Sprintf("exactly a known limit (%s), and as round as the number it is a part of", f.Caps[0].Origin))
+		}
+		return true
+	})
+}
+
+// rounded reports whether a side is as round as a limit and holds at most twice as many.
+func (j *judge) rounded(limit int64) bool {
+	for _, side := range []*Summary{&j.out.Expected, &j.out.Read, &j.out.Written} {
+		if side.usable() && side.counted() && round(side.lower, limit) {
+			return true
+		}
+	}
+	return false
 }

@@ -42,7 +42,7 @@ func TestCapLookupsMatchScan(t *testing.T) {
 		}
 		require.Equal(t, want, capSet{own: own}.at(n), n)
 		require.Equal(t, want != nil, capSet{own: own}.has(n), n)
-		limit, times, ok := capSet{own: own}.multiple(n, 1<<40) // a loss so large that chance hardly makes a multiple
+		limit, times, ok := capSet{own: own}.multiple(n, 1<<40+15) // a prime, and a loss so large that chance hardly makes a multiple
 		require.Equal(t, largest, limit.Users, n)
 		require.Equal(t, largest > 0, ok, n)
 		require.Equal(t, ok, ok && times*limit.Users == n, n)

@@ -51,10 +51,12 @@
 // says that a side stops exactly at a documented limit ([KnownCaps]): that it
 // was this limit which cut it is the likeliest cause, not a proof; a limit below
 // 1,000 is never more than a warning, and a size that the segment had before is no
-// limit's. [Dropped] and [Risen] are suspicions of the segment's own history, of its
-// size and, where ids are mapped, of the share of them that is; see [Band] for the
-// method, and below for what becomes of such sizes. [Leaking] and [Frozen] warn of what
-// no day shows by itself, as [Size] says; [Stale] is what [Runs.Stale] finds.
+// limit's; nor is half or more of a number as round as the limit, where ids are mapped
+// or digests show a [Gap] in place of a lost end. [Dropped] and [Risen] are suspicions
+// of the segment's own history, of its size and, where ids are mapped, of the share of
+// them that is; see [Band] for the method, and below for what becomes of such sizes.
+// [Leaking] and [Frozen] warn of what no day shows by itself, as [Size] says; [Stale] is
+// what [Runs.Stale] finds.
 //
 // Two sides that were digested ([Digest], [Tee]) or fingerprinted by an engine
 // prove, by equal fingerprints and equal counts, that they hold the same users.

@@ -103,6 +103,7 @@ func (j *judge) finish() {
 	if len(j.report.Findings) == 0 {
 		return
 	}
+	j.uncap()
 	j.settle()
 	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
 		return cmp.Or(a.Kind.Compare(b.Kind), cmp.Compare(stageNamed(a.Step), stageNamed(b.Step)))
@@ -371,8 +372,11 @@ func (j *judge) short(s *step) Finding {
 		return f
 	}
 	if limit, times, ok := j.policy.limits().multiple(s.after.lower, s.before.lower); ok {
-		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): each page or shard may have been cut there",
-			thousands(times), thousands(limit.Users), limit.Origin)
+		cause := "each page or shard may have been cut there"
+		if s.before.lower-s.after.lower < limit.Users {
+			cause = "the last page, which was not full, may be lost"
+		}
+		f.Hint = fmt.Sprintf("exactly %s × %s, a known limit (%s): %s", thousands(times), thousands(limit.Users), limit.Origin, cause)
 	}
 	return f
 }

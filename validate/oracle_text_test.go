@@ -172,9 +172,10 @@ var hintForms = []struct {
 	text  *regexp.Regexp
 	check func(c *claim, n []int64)
 }{
-	{regexp.MustCompile(`^exactly ([\d,]+) × ([\d,]+), a known limit \(.+\): each page or shard may have been cut there$`), func(c *claim, n []int64) {
+	{regexp.MustCompile(`^exactly ([\d,]+) × ([\d,]+), a known limit \(.+\): (each page or shard may have been cut there|the last page, which was not full, may be lost)$`), func(c *claim, n []int64) {
 		c.is(n[0]*n[1] == c.side.size(false) && isLimit(n[1]))
 	}},
+	{regexp.MustCompile(`^exactly a known limit \(.+\), and as round as the number it is a part of$`), func(c *claim, _ []int64) { c.is(isLimit(c.side.size(false))) }},
 	{regexp.MustCompile(`^as chance may have it with so few$`), func(c *claim, _ []int64) { c.is(c.mapped() && c.nearest.size(false) <= 1000) }},
 	{regexp.MustCompile(`^each of ([\d,]+) (?:sampled )?users? is \w+ once, as a store does that keeps a user once: Policy.Distinct compares distinct users$`), func(c *claim, n []int64) {
 		c.is(n[0] <= c.known.size(true) && (n[0] < c.known.size(true) || c.known.lacks(c.side, true) == 0))

@@ -744,9 +744,17 @@ func TestMultiples(t *testing.T) {
 		hint             string
 	}{
 		{"24 fewer come to a multiple of some limit in one of 16 cases", 12_024, 12_000, ""},
-		{"17 shards that each lost their rest", 812_345, 17_000, "exactly 17 × 1,000"},
+		{"17 shards that each lost their rest", 812_345, 17_000, "exactly 17 × 1,000, a known limit (Elasticsearch ES|QL LIMIT (default)): each page or shard may have been cut there"},
 		{"seven pages", 9_999, 7_000, "exactly 7 × 1,000"},
 		{"the largest limit", 812_345, 30_000, "exactly 3 × 10,000"},
+		{"whole pages, and nothing of the last one", 26_917, 26_000, "exactly 13 × 2,000, a known limit (Salesforce REST query batch): the last page, which was not full, may be lost"},
+		{"a page of 2,000 of round data", 26_000, 24_000, ""},
+		{"a page of 1,000", 8_000, 7_000, ""},
+		{"a page of 2,000 of many", 1_000_000, 998_000, ""},
+		{"a page of 500 of data that are a little rounder than 100", 26_500, 24_000, ""},
+		{"half", 24_000, 12_000, ""},
+		{"one of 13 shards", 39_000, 36_000, ""},
+		{"a page of 16,384, the round number of those who count by twos", 1 << 20, 1<<20 - 16_384, ""},
 		{"no multiple", 812_345, 17_001, ""},
 		{"a limit itself is no multiple", 812_345, 10_000, ""},
 	} {
