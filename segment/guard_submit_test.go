@@ -743,6 +743,26 @@ func TestSweepTellsAtUntil(t *testing.T) {
 	}
 }
 
+// TestSweepBreaksOff: what a listing that broke off did not name may be in the store.
+func TestSweepBreaksOff(t *testing.T) {
+	for _, absentIsEmpty := range []bool{false, true} {
+		l := newLater(t)
+		l.submit("monday", 5300)
+		l.now = l.now.Add(8 * time.Hour)
+		m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: l.ledger, Alerter: l, Now: l.config.Now, AbsentIsEmpty: absentIsEmpty})
+		require.NoError(t, err)
+		later, earlier := segment.ID{SiteGroup: "site-z", Name: "z"}, segment.ID{SiteGroup: "site-z", Name: "a"}
+		_, err = m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+			_ = yield(segment.CurrentSize{Segment: later, Stored: validate.Count(1)}, nil) &&
+				yield(segment.CurrentSize{Segment: earlier, Stored: validate.Count(1)}, nil)
+		})
+		var order *segment.OrderError
+		require.ErrorAs(t, err, &order)
+		require.NotNil(t, l.state().Submitted)
+		require.Empty(t, l.alerts)
+	}
+}
+
 // TestSweepOfMissing: a segment that had users and is listed no more is missing, whoever
 // is at it.
 func TestSweepOfMissing(t *testing.T) {
