@@ -42,6 +42,11 @@ func (w *sweeper) answer(p *pair, t *tally) {
 	if a.at.After(a.run.At) {
 		t.answers = append(t.answers, a)
 	}
+	if a.at.Before(a.run.Until) && !w.sweep.At.Before(a.run.Until.Add(uncertain)) { // a listing may stand still
+		a.stored = validate.Unmeasured(fmt.Errorf("it was counted at %s, before the store was to have answered, and nobody settled it (Guard.Settle)", a.at.UTC().Format(time.RFC3339)))
+		a.at = w.sweep.At
+		t.answers = append(t.answers, a)
+	}
 }
 
 // settleSubmitted judges the runs that wait for their stores by what the listing said.
