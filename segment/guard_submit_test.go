@@ -559,7 +559,7 @@ func TestSettleObserves(t *testing.T) {
 	l.now, l.held = l.now.Add(6*time.Hour), validate.Count(5100)
 	settled, err := l.settle()
 	require.NoError(t, err)
-	require.Equal(t, segment.Settlement{Passed: 1}, settled)
+	require.Equal(t, segment.Settlement{Failed: 1}, settled, "the store does not hold what it should")
 	require.Equal(t, segment.RunObserved, l.state().Last.State)
 	require.Equal(t, int64(5100), l.state().Live.Users)
 	require.Empty(t, l.state().Sizes, "it was not right")
