@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -145,4 +146,30 @@ func TestSettleCannotGiveUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, settled)
 	require.Nil(t, l.state().Submitted)
+}
+
+// TestRecordingTakesLong: the guard is about to record a run whose deadline passes then,
+// so that it did return.
+func TestRecordingTakesLong(t *testing.T) {
+	for _, state := range []segment.RunState{segment.RunSubmitted, segment.RunCommitted} {
+		t.Run(string(state), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLater(t)
+				l.config.Now, l.config.Ledger = nil, &oddLedger{Memory: l.ledger, slow: state}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				g := l.guard()
+				_, err := g.Do(ctx, l.run("monday", 5300), func(ctx context.Context, run *segment.Run) error {
+					if state == segment.RunSubmitted {
+						return g.Submit(ctx, *run, time.Now().Add(time.Hour))
+					}
+					run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(5300), nil }
+					return nil
+				})
+				require.NoError(t, err)
+				require.Equal(t, []segment.RunState{segment.RunStarted, state}, l.states())
+				require.Empty(t, l.alerts)
+			})
+		})
+	}
 }
