@@ -138,7 +138,7 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
 	r.count(ctx, err)
 	return join(err, r.drop(ctx, func(ctx context.Context) error {
-		recorded := r.recordAfter(ctx, RunFailed)
+		recorded := r.recordOnce(ctx, RunFailed)
 		if !r.run.Live && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return recorded
 		}

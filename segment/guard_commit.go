@@ -28,6 +28,7 @@ type guardedRun struct {
 	last       *validate.Summary // what the segment held before it changed it; nil: what is live
 	until      time.Time
 	wrote      bool  // into the ledger, in the job's transaction
+	recorded   bool  // as rejected, failed or overtaken
 	leftover   error // why discarding failed
 	discarded  bool
 	dropped    bool // told, or about to be

@@ -22,7 +22,7 @@ func (r *guardedRun) reject(ctx context.Context) error {
 		if r.run.nameless() {
 			return nil
 		}
-		recorded := r.recordAfter(ctx, RunRejected)
+		recorded := r.recordOnce(ctx, RunRejected)
 		if errors.Is(ctx.Err(), context.Canceled) && !r.report.Proven() && !r.unprotected() {
 			return recorded // the job was told to stop, which is no news about a segment that keeps its users
 		}
@@ -68,6 +68,17 @@ func (r *guardedRun) drop(ctx context.Context, tell func(context.Context) error)
 	r.discard(ctx, func() { tellNow(ctx) })
 	r.release(ctx)
 	return join(r.leftover, told)
+}
+
+// recordOnce records why the output is dropped, unless that is done: it may be that only
+// telling people is tried again.
+func (r *guardedRun) recordOnce(ctx context.Context, state RunState) error {
+	if r.recorded {
+		return nil
+	}
+	err := r.recordAfter(ctx, state)
+	r.recorded = err == nil
+	return err
 }
 
 var errHangs = errors.New("discarding does not return")
@@ -131,7 +142,7 @@ func (r *guardedRun) noVerdict() error {
 func (r *guardedRun) yield(ctx context.Context, why error) error {
 	r.yielded = true
 	return join(why, r.drop(ctx, func(ctx context.Context) error {
-		err := r.recordAfter(ctx, RunOvertaken)
+		err := r.recordOnce(ctx, RunOvertaken)
 		if errors.Is(err, ErrSuperseded) { // this attempt is live already
 			err = nil
 		}

@@ -173,3 +173,15 @@ func TestRecordingTakesLong(t *testing.T) {
 		})
 	}
 }
+
+// TestRecordedOnce: that people could not be told in the transaction is no reason to
+// record the verdict once more behind it.
+func TestRecordedOnce(t *testing.T) {
+	b := newBench(t)
+	b.staged, b.fail["fire"] = 4100, errDown
+	b.run.Staging.Tx = b.ledger
+	_, err := b.commit()
+	require.ErrorIs(t, err, validate.Short)
+	require.Equal(t, []string{"stored", "rejected", "fire", "discard", "fire"}, b.events)
+	require.Len(t, b.records(), 1)
+}
