@@ -185,3 +185,27 @@ func TestRecordedOnce(t *testing.T) {
 	require.Equal(t, []string{"stored", "rejected", "fire", "discard", "fire"}, b.events)
 	require.Len(t, b.records(), 1)
 }
+
+// TestRenameOntoAnotherRun: a run that waits, and that is given up for what is known
+// under the new name, does not vanish.
+func TestRenameOntoAnotherRun(t *testing.T) {
+	l := newLater(t)
+	l.submit("monday", 5300)
+	boats := segment.ID{SiteGroup: "site-b", Name: "boats"}
+	run := l.run("quick", 5300)
+	run.Job.To = boats
+	require.NoError(t, l.guard().Begin(t.Context(), &run))
+	require.NoError(t, l.guard().Submit(t.Context(), run, l.now.Add(6*time.Hour)))
+	require.NoError(t, segment.Rename(t.Context(), l.ledger, []segment.Renaming{{From: cars.In(""), To: boats.In("")}}, segment.Decision{By: "me", Why: "test", At: l.now}))
+	s, err := l.ledger.State(t.Context(), boats.In(""))
+	require.NoError(t, err)
+	require.Equal(t, "quick", s.Submitted.RunID)
+	var given []string
+	for e, err := range l.ledger.Log(t.Context(), segment.LogFilter{RunID: "monday", Action: segment.ActionRecorded}) {
+		require.NoError(t, err)
+		if e.Record.State == segment.RunOvertaken {
+			given = append(given, e.Why)
+		}
+	}
+	require.Equal(t, []string{"another run is known under the segment's new name"}, given)
+}
