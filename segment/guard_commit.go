@@ -300,6 +300,7 @@ func (r *guardedRun) published(ctx context.Context) error {
 	if r.rule.Mode == Observe {
 		state = RunObserved
 	}
+	r.lookout.reached(known)
 	var err error
 	if !r.wrote {
 		err = r.recordAfter(ctx, state)

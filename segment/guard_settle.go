@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -47,7 +48,7 @@ const settledAtOnce = 100
 // One that cannot be read or recorded does not keep Settle from the others. The error
 // is nil if none failed, and else has the first three reasons: a *validate.Error of a
 // run that was settled and failed, and whatever look and the ledger return. What waits
-// is no error.
+// is no error, nor what fails where the rule only observes.
 func (g *Guard) Settle(ctx context.Context, look func(context.Context, Submitted) (validate.Summary, error)) (all Settlement, err error) {
 	switch {
 	case look == nil:
@@ -119,6 +120,9 @@ func (g *Guard) someSubmitted(ctx context.Context, f SegmentFilter) (found []*Su
 		if err != nil {
 			return found, last, err
 		}
+		if s.Segment.IsZero() { // of which nobody knows whose it is: a sweep tells
+			continue
+		}
 		if last = s.Key(); s.Submitted != nil {
 			found = append(found, s.submission())
 		}
@@ -157,8 +161,10 @@ func (g *Guard) settle(ctx context.Context, s *Submitted, at time.Time, all *Set
 		return wrap(fmt.Sprintf("run %s of %s", s.RunID, s.Segment), err)
 	case yields(err) && !r.yielded: // another run took its place
 		return nil
-	case err == nil:
+	case err == nil && r.report.Passed():
 		all.Passed++
+	case err == nil: // as the rule only observes
+		all.Failed++
 	default:
 		all.Failed++
 		r.log(ctx, "run failed", err)
@@ -193,7 +199,8 @@ func (r *guardedRun) settle(ctx context.Context, s *Submitted, at time.Time, loo
 	}
 	switch mine, err := r.takeOver(ctx, s); {
 	case errors.Is(err, ErrSuperseded):
-		return true, join(err, r.giveUp(ctx, s, err))
+		failed := r.giveUp(ctx, s, err)
+		return failed == nil, cmp.Or(failed, err)
 	case !mine:
 		return false, err
 	}
@@ -279,7 +286,8 @@ func (r *guardedRun) giveUp(ctx context.Context, s *Submitted, why error) error 
 }
 
 // answered reports whether what was read back says by itself that the store took the
-// run in, and that it is on its way no more.
+// run in, and that it is on its way no more. What another look may still show is no
+// answer.
 func (s *Submitted) answered(r *validate.Report) bool {
 	written := s.At
 	if s.WrittenAt.After(written) {
@@ -290,7 +298,7 @@ func (s *Submitted) answered(r *validate.Report) bool {
 	case !counts(stored):
 		return false
 	case !complete.IsZero():
-		return !complete.Before(written)
+		return !complete.Before(written) && (r.Proven() || !slices.ContainsFunc(r.Findings, passing))
 	case !r.Passed():
 		return false
 	case r.SameUsers && s.Delta == nil:

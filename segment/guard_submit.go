@@ -100,6 +100,7 @@ func (r *guardedRun) checkSubmission() error {
 // submit records that the run waits for its store, and frees the segment in the same
 // step.
 func (r *guardedRun) submit(ctx context.Context) error {
+	r.lookout.reached(known)
 	record := r.record(RunSubmitted)
 	record.Submitted = &Submitted{
 		RunID: r.run.ID, Attempt: r.run.Attempt, Number: r.start.Number, Build: r.run.Build, Job: r.run.Job, Counter: r.run.Counter,

@@ -559,7 +559,7 @@ func TestSettleObserves(t *testing.T) {
 	l.now, l.held = l.now.Add(6*time.Hour), validate.Count(5100)
 	settled, err := l.settle()
 	require.NoError(t, err)
-	require.Equal(t, segment.Settlement{Passed: 1}, settled)
+	require.Equal(t, segment.Settlement{Failed: 1}, settled, "the store does not hold what it should")
 	require.Equal(t, segment.RunObserved, l.state().Last.State)
 	require.Equal(t, int64(5100), l.state().Live.Users)
 	require.Empty(t, l.state().Sizes, "it was not right")
@@ -740,6 +740,26 @@ func TestSweepTellsAtUntil(t *testing.T) {
 			l.sweep(l.now, c.stored...)
 			require.Len(t, l.alerts, 1)
 		})
+	}
+}
+
+// TestSweepBreaksOff: what a listing that broke off did not name may be in the store.
+func TestSweepBreaksOff(t *testing.T) {
+	for _, absentIsEmpty := range []bool{false, true} {
+		l := newLater(t)
+		l.submit("monday", 5300)
+		l.now = l.now.Add(8 * time.Hour)
+		m, err := segment.NewMonitor(segment.MonitorConfig{Ledger: l.ledger, Alerter: l, Now: l.config.Now, AbsentIsEmpty: absentIsEmpty})
+		require.NoError(t, err)
+		later, earlier := segment.ID{SiteGroup: "site-z", Name: "z"}, segment.ID{SiteGroup: "site-z", Name: "a"}
+		_, err = m.Sweep(t.Context(), func(yield func(segment.CurrentSize, error) bool) {
+			_ = yield(segment.CurrentSize{Segment: later, Stored: validate.Count(1)}, nil) &&
+				yield(segment.CurrentSize{Segment: earlier, Stored: validate.Count(1)}, nil)
+		})
+		var order *segment.OrderError
+		require.ErrorAs(t, err, &order)
+		require.NotNil(t, l.state().Submitted)
+		require.Empty(t, l.alerts)
 	}
 }
 

@@ -166,10 +166,8 @@ func (s *SegmentState) come(was *SegmentState, d *Decision) error {
 	if !fresh {
 		s.Add(was.Sizes...)
 		s.Excuses = append(slices.Clone(s.Excuses), was.Excuses...)
-		if s.Last.State == "" { // no run is there yet, in whose place the old one's would be
-			s.Submitted = was.Submitted.elsewhere()
-		}
 		s.Log = append(s.Log, entry)
+		s.comeSubmitted(was, d)
 		return nil
 	}
 	key, told := s.Key(), s.Alert
@@ -185,6 +183,19 @@ func (s *SegmentState) come(was *SegmentState, d *Decision) error {
 		open.Segment, open.Store = key.Segment, key.Store
 	}
 	return nil
+}
+
+// comeSubmitted takes in a run that waits for its store, unless one is there in whose
+// place it would be.
+func (s *SegmentState) comeSubmitted(was *SegmentState, d *Decision) {
+	there := s.Submitted
+	if was.Submitted == nil {
+		return
+	}
+	if s.Submitted = was.Submitted.elsewhere(); s.Last.State != "" {
+		s.supersede(d.At, "another run is known under the segment's new name")
+		s.Submitted = there
+	}
 }
 
 // leave drops all but what the alerter was told, so that it learns that it is over.

@@ -60,6 +60,7 @@ func (w *sweeper) findDamage() {
 func (w *sweeper) dropMissing() {
 	w.sweep.Missing = 0
 	maps.DeleteFunc(w.findings, func(_ ID, f *found) bool { return f.listed == 0 })
+	w.answers = slices.DeleteFunc(w.answers, func(a answer) bool { return !a.listed })
 }
 
 // mostAsked is for how many findings the ledger is asked once more, one by one.

@@ -13,6 +13,7 @@ import (
 // An answer is what a sweep's listing says of a segment with a run that was submitted.
 type answer struct {
 	run    *Submitted
+	listed bool
 	stored validate.Summary
 	at     time.Time
 }
@@ -22,7 +23,7 @@ var errUnlisted = errors.New("it is not among the current sizes, and nobody sett
 // answer notes what the listing says of a run that waits for its store. What is there
 // meanwhile is no finding: the store may be on its way.
 func (w *sweeper) answer(p *pair, t *tally) {
-	a := answer{run: p.state.submission(), stored: p.current.Stored, at: p.current.At}
+	a := answer{run: p.state.submission(), listed: p.listed > 0, stored: p.current.Stored, at: p.current.At}
 	if a.at.IsZero() {
 		a.at = w.sweep.At
 	}
@@ -39,6 +40,11 @@ func (w *sweeper) answer(p *pair, t *tally) {
 		a.stored = validate.Unmeasured(fmt.Errorf("the current sizes are counted by %q, and the run's by %q, and nobody settled it (Guard.Settle)", counter, a.run.Counter))
 	}
 	if a.at.After(a.run.At) {
+		t.answers = append(t.answers, a)
+	}
+	if a.at.Before(a.run.Until) && !w.sweep.At.Before(a.run.Until.Add(uncertain)) { // a listing may stand still
+		a.stored = validate.Unmeasured(fmt.Errorf("it was counted at %s, before the store was to have answered, and nobody settled it (Guard.Settle)", a.at.UTC().Format(time.RFC3339)))
+		a.at = w.sweep.At
 		t.answers = append(t.answers, a)
 	}
 }
