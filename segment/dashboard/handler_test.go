@@ -314,7 +314,7 @@ func TestPlan(t *testing.T) {
 	}
 	body := get(t, h, "/plan?name=%3Cnight%3E")
 	for _, want := range []string{
-		"1 of 250 steps done, 1 failed, 1 affected segment that no job writes.", "ann &amp; bob", "it&#39;s &#34;wrong&#34;", "&lt;night&gt;",
+		"1 of 250 steps done, 1 failed, 248 cancelled, as they wait for one that failed, no job writes 1 affected segment.", "ann &amp; bob", "it&#39;s &#34;wrong&#34;", "&lt;night&gt;",
 		"attempt 3: stored 5 of 10", "waits for step 2, which failed", "g/&lt;hand&gt;", "Steps in their order: 1 to ",
 	} {
 		require.Contains(t, body, want)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/segmentguard/segmentguard/segment"
@@ -131,7 +130,7 @@ func (s *source) planned(ctx context.Context, v *planView, p *segment.PlanRecord
 	v.Name, v.Made = text.Visible(p.ID), s.stamp(p.Planned.At)
 	v.By, v.Why = text.Visible(p.Planned.By), text.Visible(p.Planned.Why)
 	v.Steps, v.Done = p.Steps, counts[segment.StepDone]
-	v.Lead, v.Tone = planLead(p, counts, len(noWriter), len(conflicts))
+	v.Lead, v.Tone = (&fleet.Plan{Steps: p.Steps, States: counts, NoWriter: len(noWriter), Conflicts: len(conflicts)}).Lead()
 	v.States = planTiles(counts)
 	if err := s.stepRows(ctx, v, p, from); err != nil {
 		return err
@@ -162,31 +161,6 @@ func planTiles(counts map[segment.StepState]int) (tiles []tile) {
 		tiles = append(tiles, tile{Name: t.name, Value: text.Thousands(int64(n)), Note: t.note, Tone: toneIf(n, t.tone)})
 	}
 	return tiles
-}
-
-// planLead says whether everything affected was made again.
-func planLead(p *segment.PlanRecord, counts map[segment.StepState]int, noWriter, conflicts int) (string, fleet.Tone) {
-	done := counts[segment.StepDone]
-	parts := []string{fmt.Sprintf("%s of %s done", text.Thousands(int64(done)), text.Count(p.Steps, "step"))}
-	for _, state := range []segment.StepState{segment.StepFailed, segment.StepUnverified} {
-		if n := counts[state]; n > 0 {
-			parts = append(parts, text.Thousands(int64(n))+" "+string(state))
-		}
-	}
-	if conflicts > 0 {
-		parts = append(parts, text.Count(conflicts, "conflict")+" to solve")
-	}
-	if noWriter > 0 {
-		parts = append(parts, text.Count(noWriter, "affected segment")+" that no job writes")
-	}
-	lead := strings.Join(parts, ", ")
-	switch {
-	case done == p.Steps && conflicts+noWriter == 0:
-		return lead + ": everything affected was made again.", fleet.Fine
-	case len(parts) > 1:
-		return lead + ".", fleet.Bad
-	}
-	return lead + ".", fleet.Warned
 }
 
 // stepRows reads a page of steps, those behind a number.

@@ -134,7 +134,8 @@
 //     segmentguard_steps one row a step: its plan and number, the segment and kind of its
 //     job, what the plan says of it as JSON, and how far it is in columns: state, waits
 //     (for so many steps that are not done), run, attempt, worker, started, ended, error
-//     and blocker (the number of the step that failed).
+//     and blocker (the number of the step that failed). [Ledger.Prune] deletes old plans
+//     that were done.
 //   - segmentguard_log has one row for each state of an attempt that was recorded,
 //     for what became of each alert, and for each decision. It grows until
 //     [Ledger.Prune] deletes old entries. It has indexes by segment, by run, by build,
@@ -194,8 +195,8 @@
 //	GRANT SELECT, INSERT, UPDATE ON segmentguard_sweeps TO guard;
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_jobs TO guard;
 //	GRANT SELECT, INSERT, DELETE ON segmentguard_reads TO guard;
-//	GRANT SELECT, INSERT, UPDATE ON segmentguard_plans TO guard;
-//	GRANT SELECT, INSERT, UPDATE ON segmentguard_steps TO guard;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON segmentguard_plans TO guard;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON segmentguard_steps TO guard;
 //
 // # Transactions
 //

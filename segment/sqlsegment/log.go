@@ -282,7 +282,17 @@ const pruneByID = "DELETE FROM segmentguard_log WHERE id IN (SELECT id FROM segm
 // and so does what people decided. But a size of a run that is gone cannot be accepted
 // any more, and an attempt at it is not compared with older ones. Keep at least 28
 // days: how many segments became affected in them says how many are an incident.
+//
+// Plans of reruns from before that time go, too, with their steps, where each of these
+// was done before it.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (total int64, err error) {
+	if total, err = l.pruneLog(ctx, before); err == nil {
+		err = l.prunePlans(ctx, before)
+	}
+	return total, err
+}
+
+func (l *Ledger) pruneLog(ctx context.Context, before time.Time) (total int64, err error) {
 	for {
 		var n int64
 		err := l.read(ctx, func(s Conn) error {

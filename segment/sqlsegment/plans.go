@@ -397,3 +397,34 @@ func (p *planStore) lockSteps(ctx context.Context, s Conn, plan string, numbers 
 	}
 	return rows, nil
 }
+
+// overPlans selects the plans of before a time whose steps were all done before it.
+const overPlans = `SELECT plan FROM segmentguard_plans WHERE at < ? AND NOT EXISTS (
+	SELECT 1 FROM segmentguard_steps WHERE segmentguard_steps.plan = segmentguard_plans.plan AND (state <> 'done' OR ended >= ?))`
+
+// prunePlans deletes plans that are over, each as a whole.
+func (l *Ledger) prunePlans(ctx context.Context, before time.Time) error {
+	var over []string
+	err := l.read(ctx, func(s Conn) error {
+		over = nil
+		at := l.dialect.time(before)
+		return each(ctx, s, l.dialect.bind(overPlans+l.dialect.unlimited()), []any{at, at}, func(scan scanner) error {
+			var plan string
+			err := scan(&plan)
+			over = append(over, plan)
+			return err
+		})
+	})
+	for _, plan := range over {
+		if err == nil {
+			err = l.write(ctx, func(s Conn) error {
+				_, err := s.Exec(ctx, l.dialect.bind("DELETE FROM segmentguard_steps WHERE plan = ?"), plan)
+				if err == nil {
+					_, err = s.Exec(ctx, l.dialect.bind("DELETE FROM segmentguard_plans WHERE plan = ?"), plan)
+				}
+				return err
+			})
+		}
+	}
+	return wrap("pruning the plans", l.waited(ctx, nil, err))
+}

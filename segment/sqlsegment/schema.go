@@ -232,8 +232,8 @@ var usedTables = []usedTable{
 	{"segmentguard_sweeps", sweepColumns, []string{"SELECT", "INSERT", "UPDATE"}},
 	{"segmentguard_jobs", []string{"job", "segment", "kind", "definition"}, []string{"SELECT", "INSERT", "DELETE"}},
 	{"segmentguard_reads", []string{"segment", "job"}, []string{"SELECT", "INSERT", "DELETE"}},
-	{"segmentguard_plans", strings.Split(planColumns+", token", ", "), []string{"SELECT", "INSERT", "UPDATE"}},
-	{"segmentguard_steps", stepColumns, []string{"SELECT", "INSERT", "UPDATE"}},
+	{"segmentguard_plans", strings.Split(planColumns+", token", ", "), []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+	{"segmentguard_steps", stepColumns, []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 	{"segmentguard_mutes", []string{"place", "segment", "store", "site_group", "kind", "until", "by_whom", "mute"}, []string{"SELECT", "INSERT", "DELETE"}},
 }
 

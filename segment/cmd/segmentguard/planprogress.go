@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,7 +130,7 @@ func (a *app) readProgress(ctx context.Context, name string, limit int) (*progre
 			out.Shown = append(out.Shown, stepOf(&s))
 		}
 	}
-	out.Complete = out.States[segment.StepDone] == p.Steps && out.NoWriter+out.Conflicts == 0
+	out.Complete = out.plan().Complete()
 	return out, nil
 }
 
@@ -143,42 +142,13 @@ func stepOf(s *segment.PlanStep) stepOutput {
 	}
 }
 
-// lead says how far the plan is in a sentence.
-func (p *progressOutput) lead() (string, fleet.Tone) {
-	parts := []string{fmt.Sprintf("%s of %s done", thousands(p.States[segment.StepDone]), text.Count(p.Steps, "step"))}
-	for _, s := range []struct {
-		state segment.StepState
-		words string
-	}{
-		{segment.StepRunning, "running"},
-		{segment.StepFailed, "failed"},
-		{segment.StepUnverified, "could not be verified"},
-		{segment.StepCancelled, "cancelled, as they wait for one that failed"},
-		{segment.StepWaiting, "waiting"},
-	} {
-		if n := p.States[s.state]; n > 0 {
-			parts = append(parts, thousands(n)+" "+s.words)
-		}
-	}
-	if p.NoWriter > 0 {
-		parts = append(parts, "no job writes "+text.Count(p.NoWriter, "affected segment"))
-	}
-	if p.Conflicts > 0 {
-		parts = append(parts, text.Count(p.Conflicts, "conflict")+" to solve")
-	}
-	switch lead := strings.Join(parts, ", "); {
-	case p.Complete:
-		return lead + ": everything affected was made again.", fleet.Fine
-	case p.States[segment.StepFailed]+p.NoWriter+p.Conflicts > 0:
-		return lead + ".", fleet.Bad
-	default:
-		return lead + ".", fleet.Warned
-	}
+func (p *progressOutput) plan() *fleet.Plan {
+	return &fleet.Plan{Steps: p.Steps, States: p.States, NoWriter: p.NoWriter, Conflicts: p.Conflicts}
 }
 
 func (a *app) printProgress(p *progressOutput) {
 	a.out.printf("Plan %s, by %s, %s: %s\n", text.Visible(p.Name), text.Visible(p.By), stamp(p.At), text.Visible(p.Why))
-	lead, tone := p.lead()
+	lead, tone := p.plan().Lead()
 	a.out.printf("%s\n", a.toned(lead, tone))
 	t := table.Table{Head: []string{"STEP", "SEGMENT", "JOB", "STATE", "SINCE", "ATTEMPT", "WORKER", "WHY"}}
 	for i := range p.Shown {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,45 @@ func TestPrune(t *testing.T) {
 		n, err = h.Prune(t.Context(), start.AddDate(0, 0, 5))
 		require.NoError(t, err)
 		require.Zero(t, n)
+	})
+}
+
+// Plans are pruned as a whole, and only when all of it was done before the time.
+func TestPrunePlans(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, d enginetest.Database) {
+		h, db := d.History(t), d.Open(t)
+		done := func(day int) segment.StepProgress {
+			return segment.StepProgress{State: segment.StepDone, Ended: start.AddDate(0, 0, day)}
+		}
+		for id, plan := range map[string]struct {
+			day   int
+			steps []segment.StepProgress
+		}{
+			"done":             {0, []segment.StepProgress{done(1), done(2)}},
+			"one is to be run": {0, []segment.StepProgress{done(1), {State: segment.StepWaiting}}},
+			"one failed":       {0, []segment.StepProgress{{State: segment.StepFailed, Ended: start}, done(1)}},
+			"done later":       {0, []segment.StepProgress{done(1), done(5)}},
+			"planned later":    {5, []segment.StepProgress{done(5)}},
+		} {
+			var steps []segment.PlanStep
+			for i, p := range plan.steps {
+				steps = append(steps, segment.PlanStep{Number: i + 1, Job: segment.Copy(idS, idS), Progress: p})
+			}
+			decided := segment.Decision{By: "b", Why: "w", At: start.AddDate(0, 0, plan.day)}
+			require.NoError(t, h.KeepPlan(t.Context(), segment.PlanRecord{ID: id, Planned: decided, Steps: len(steps)}, slices.Values(steps)))
+		}
+		for range 2 {
+			n, err := h.Prune(t.Context(), start.AddDate(0, 0, 5))
+			require.NoError(t, err)
+			require.Zero(t, n)
+			var left []string
+			for p, err := range h.Plans(t.Context(), segment.PlanFilter{}) {
+				require.NoError(t, err)
+				left = append(left, p.ID)
+			}
+			require.Equal(t, []string{"planned later", "done later", "one failed", "one is to be run"}, left)
+			require.Equal(t, int64(7), number(t, db, "SELECT count(*) FROM segmentguard_steps"))
+		}
 	})
 }
 
