@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -301,8 +302,6 @@ func TestLedgerDown(t *testing.T) {
 	all := names("s", 5)
 	r.has(1000, all...)
 	g := r.guardOf(GuardConfig{Ledger: &cut{r.ledger, 0}, Alerter: r.keeper})
-	_, err := g.notifier.identity(t.Context())
-	require.NoError(t, err)
 	for _, name := range all {
 		require.Error(t, r.commit(g, ID{"site-a", name}, 1000, 900))
 	}
@@ -461,6 +460,44 @@ func TestLostSingleAlertsComeBackTogether(t *testing.T) {
 		require.Equal(t, "incident", what)
 	}
 	require.Len(t, r.open(), 12)
+}
+
+// TestToldAmidASweepIsNotLost: what guards tell once a sweep has read the alerter's list is
+// not on it, and not lost.
+func TestToldAmidASweepIsNotLost(t *testing.T) {
+	r := newRoom(t)
+	all := names("s", 3)
+	r.has(1000, all...)
+	r.config.Alerter = &amid{r.keeper, sync.OnceFunc(func() {
+		r.now = r.now.Add(time.Second)
+		for i, name := range all {
+			a := r.fault(validate.Short, Page, LevelProtected, 100)
+			a.Segment, a.Build = ID{SiteGroup: "site-a", Name: name}, fmt.Sprint("build ", i)
+			r.observe(a)
+		}
+	})}
+	require.Equal(t, all, r.sweeps(1), "each by itself, and no incident")
+	for name, s := range r.open() {
+		require.Empty(t, s.Incident, name)
+	}
+}
+
+// amid is a keeper, and what happens when its list was read.
+type amid struct {
+	*keeper
+
+	then func()
+}
+
+func (a *amid) Open(ctx context.Context, siteGroup string) iter.Seq2[Alert, error] {
+	return func(yield func(Alert, error) bool) {
+		for x, err := range a.keeper.Open(ctx, siteGroup) {
+			if !yield(x, err) {
+				return
+			}
+		}
+		a.then()
+	}
 }
 
 // TestTwoLedgers: on one alerter, they leave each other's alerts alone.

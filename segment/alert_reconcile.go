@@ -35,8 +35,9 @@ func (a *Alert) labels() labels {
 // heard is what an alerter has of this ledger's alerts, by the hashes of their
 // labels.
 type heard struct {
-	seed maphash.Seed
-	has  map[uint64]bool
+	seed  maphash.Seed
+	has   map[uint64]bool
+	begun time.Time // when it was asked: what it was told since is not lost
 }
 
 func (h *heard) hash(a *Alert) uint64 { return maphash.Comparable(h.seed, a.labels()) }
@@ -62,7 +63,7 @@ func (n *notifier) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h := &heard{maphash.MakeSeed(), map[uint64]bool{}}
+	h := &heard{maphash.MakeSeed(), map[uint64]bool{}, n.now()}
 	for a, err := range open(ctx, "") { // the alerter first: what is told meanwhile is in the ledger only
 		if err != nil {
 			return wrap("reading the alerter's alerts", err)
@@ -182,7 +183,7 @@ func (n *notifier) lostSegments(ctx context.Context, h *heard) error {
 		}
 		misses := false
 		for _, t := range s.Alert.Told {
-			if !h.takes(new(s.Alert.alert(s.Key(), t.Mark))) && slices.Contains(s.Alert.Marks, t.Mark) {
+			if !h.takes(new(s.Alert.alert(s.Key(), t.Mark))) && slices.Contains(s.Alert.Marks, t.Mark) && !t.At.After(h.begun) {
 				misses = true
 			}
 		}

@@ -62,6 +62,9 @@ func (r *guardedRun) begin(ctx context.Context) error {
 		}
 	}
 	return within(ctx, r.guard.config.Timeout, func(ctx context.Context) (err error) {
+		if _, err := r.guard.notifier.identity(ctx); err != nil { // a sweep takes over what is told while the ledger is away by this name
+			return err
+		}
 		if r.start, err = r.guard.config.Ledger.Next(ctx, r.key()); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func TestPlantedBugs(t *testing.T) {
 		}, "TestAlertmanagerAway"},
 		{plantedtest.Bug{
 			Name: "what an alerter lost is not told again", Tests: "./alertmanagertest", File: "alert_reconcile.go",
-			Code: "slices.Contains(s.Alert.Marks, t.Mark) {\n				misses = true", Bug: "slices.Contains(s.Alert.Marks, t.Mark) {\n				misses = false",
+			Code: "!t.At.After(h.begun) {\n				misses = true", Bug: "!t.At.After(h.begun) {\n				misses = false",
 		}, "TestAlertmanagerAway"},
 		{plantedtest.Bug{
 			Name: "what the ledger does not hold is not said to be unconfirmed", Tests: "./alertmanagertest", File: "alert_notifier.go",
@@ -87,6 +87,34 @@ func TestPlantedBugs(t *testing.T) {
 			Name: "what is unconfirmed stands for a month", Tests: "./alertmanagertest", File: "alertmanager/alert.go",
 			Code: "unconfirmed = 2 * time.Hour", Bug: "unconfirmed = 720 * time.Hour",
 		}, "TestLedgerAway"},
+		{plantedtest.Bug{
+			Name: "what was told while the ledger was away is not taken over", Tests: "./alertmanagertest", File: "alert_reconcile.go",
+			Code: "if a.adoptable() {", Bug: "if false && a.adoptable() {",
+		}, "TestUnconfirmedIsAdopted"},
+		{plantedtest.Bug{
+			Name: "what is taken over ends by itself", Tests: "./alertmanagertest", File: "alert_reconcile.go",
+			Code: "a.Unconfirmed, a.At, a.Told = false, a.Since", Bug: "a.Unconfirmed, a.At, a.Told = true, a.Since",
+		}, "TestUnconfirmedIsAdopted"},
+		{plantedtest.Bug{
+			Name: "what was repaired is taken over", Tests: "./alertmanagertest", File: "alert_reconcile.go",
+			Code: "s.Last.State.live() && s.Last.At.After(a.Since)", Bug: "false",
+		}, "TestUnconfirmedIsAdopted"},
+		{plantedtest.Bug{
+			Name: "a run begins without its ledger's name", Tests: "./alertmanagertest", File: "guard_begin.go",
+			Code: "if _, err := r.guard.notifier.identity(ctx); err != nil {", Bug: "if err := ctx.Err(); err != nil {",
+		}, "TestUnconfirmedIsAdopted"},
+		{plantedtest.Bug{
+			Name: "what was told is written down when all is told", Tests: "./alertmanagertest", File: "alert_notifier.go",
+			Code: "const tellAtOnce = 1000", Bug: "const tellAtOnce = 1_000_000",
+		}, "TestMonitorKilled"},
+		{plantedtest.Bug{
+			Name: "what somebody began to tell is taken for told", Tests: "./alertmanagertest", File: "alert_state.go",
+			Code: "!s.told(m) && (s.Muted", Bug: "!s.told(m) && !slices.Contains(s.Trying, m) && (s.Muted",
+		}, "TestMonitorKilled"},
+		{plantedtest.Bug{
+			Name: "members are told and their incident is not", Tests: "./alertmanagertest", File: "alert_deliver.go",
+			Code: "return n.say(ctx, firing, resolved) })", Bug: "return n.say(ctx, firing[:0], resolved) })",
+		}, "TestMonitorKilled"},
 		{plantedtest.Bug{
 			Name: "a claim never runs out", Tests: "./alertmanagertest", File: "alert_state.go",
 			Code: "return now.Before(until) && until.Sub(now) <= claimFor", Bug: "return !until.IsZero() && until.Sub(now) <= claimFor",

@@ -1,6 +1,7 @@
 package alertmanagertest_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,8 @@ func TestAlertmanagerAway(t *testing.T) {
 type away struct {
 	segment.Ledger
 
-	down atomic.Bool
+	down   atomic.Bool
+	unlock bool // leases can be let go all the same: they last for a minute of the real clock
 }
 
 var errAway = errors.New("the ledger is out of reach")
@@ -76,6 +78,9 @@ func (a *away) Record(ctx context.Context, r segment.Record) error {
 }
 
 func (a *away) Lock(ctx context.Context, key segment.Key, change func(*segment.CommitRow) error) error {
+	if a.unlock {
+		return a.Ledger.Lock(ctx, key, change)
+	}
 	return errors.Join(a.err(), a.unless(func() error { return a.Ledger.Lock(ctx, key, change) }))
 }
 
@@ -168,41 +173,59 @@ func TestLedgerAway(t *testing.T) {
 	}
 }
 
-// A fault that was told while the ledger was away, and that a sweep finds, stands
-// in the ledger from then on.
+// Faults that were told while the ledger was away stand in the ledger from the next
+// sweep on: what is wrong with what is live, as the sweep finds it, and what a guard kept
+// from going live, which nobody else finds. What a run has repaired is over.
 func TestUnconfirmedIsAdopted(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, enginetest.Short)
-	ledger := &away{Ledger: segment.NewMemory()}
+	ledger := &away{Ledger: segment.NewMemory(), unlock: true}
 	f := guardedFleet(t, at, ledger, 10)
-	cars := f.names[0]
-	ledger.down.Store(true)
-	live := f.staged(cars, "2", 10_000, 1000)
-	live.Live, live.Staging = true, segment.Staging{}
-	_, err := f.guard.Commit(t.Context(), live)
-	require.ErrorIs(t, err, errAway)
-	want := []string{"pages firing " + cars.String()}
-	notified(t, at, want...)
-	ledger.down.Store(false)
-	for range 3 {
-		f.pass(time.Hour)
-		f.sweep(map[segment.ID]int64{cars: 10_000})
-	}
-	standing := 0
-	for _, x := range f.open() {
-		if time.Until(x.EndsAt) > 24*time.Hour {
-			standing++
+	f.clock.Store(time.Now().UnixMicro()) // as Alertmanager's: what it was told a moment ago is left alone
+	hit, kept, repaired := f.names[0], f.names[1], f.names[2]
+	var want []string
+	for i, id := range []segment.ID{hit, kept, repaired} {
+		run := f.staged(id, "2", 0, 1000+i)
+		run.Stored = func(context.Context) (validate.Summary, error) {
+			ledger.down.Store(true) // once all is read that a verdict takes
+			return validate.Count(12_345), nil
 		}
+		if id == hit {
+			run.Live, run.Staging = true, segment.Staging{}
+		}
+		require.NoError(t, f.guard.Begin(t.Context(), &run))
+		_, err := f.guard.Commit(t.Context(), run)
+		require.ErrorIs(t, err, errAway)
+		ledger.down.Store(false)
+		want = append(want, "pages firing "+id.String())
 	}
-	require.Positive(t, standing)
-	for range 3 {
-		f.pass(time.Hour)
-		require.NoError(t, f.run(cars, "3", f.live[cars]))
+	notified(t, at, want...)
+
+	f.pass(time.Hour)
+	require.NoError(t, f.run(repaired, "3", f.live[repaired]))
+	f.sweep(map[segment.ID]int64{hit: 12_345})
+	require.ElementsMatch(t, []string{hit.String(), kept.String()}, standing(f))
+	f.pass(time.Hour)
+	for _, id := range []segment.ID{hit, kept} {
+		require.NoError(t, f.run(id, "3", f.live[id]))
+	}
+	for range 2 {
 		f.sweep(nil)
+		f.pass(time.Hour)
 	}
+	f.wantNothingOpen()
+}
+
+// standing returns the segments whose alerts do not end by themselves. It wants no
+// other alerts.
+func standing(f *fleet) (segments []string) {
+	f.t.Helper()
 	for _, x := range f.open() {
-		require.NotEmpty(t, x.Annotations["unconfirmed"], "nobody would end it")
+		require.Empty(f.t, x.Annotations["unconfirmed"], x.String())
+		require.Greater(f.t, time.Until(x.EndsAt), 29*24*time.Hour, x.String())
+		segments = append(segments, x.String())
 	}
+	return segments
 }
 
 // killedWaits are longer than it takes to kill a process and to start another one.
@@ -257,14 +280,16 @@ func TestWorkerKilled(t *testing.T) {
 const manyKilled = 2_000
 
 // A monitor that is killed amid telling of two thousand segments leaves nothing
-// untold: the next one tells the rest, and at most a batch again.
+// untold: the next one tells the rest, and at most a batch again. Their incident was told
+// before them.
 func TestMonitorKilled(t *testing.T) {
 	t.Parallel()
 	at := enginetest.StartAlertmanager(t, killedWaits)
 	d := enginetest.SQLiteWAL.New(t)
 	ranWell(t, d.History(t), manyKilled)
-	batches := 0
+	batches, first := 0, ""
 	gate := at.Gate(t, func(alerts []enginetest.OpenAlert) bool {
+		first = cmp.Or(first, alerts[0].Labels["alertname"])
 		if len(alerts) > 1 {
 			batches++
 		}
@@ -276,6 +301,7 @@ func TestMonitorKilled(t *testing.T) {
 	told, err := at.Open(t.Context(), `alertname="SegmentAffected"`)
 	require.NoError(t, err)
 	require.Len(t, told, 1_500)
+	require.Equal(t, "SegmentIncident", first)
 
 	again := at.Gate(t, func([]enginetest.OpenAlert) bool { return false })
 	f, err := newCommand(d.History(t), again.URL, killedWaits)
