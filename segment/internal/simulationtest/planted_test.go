@@ -35,7 +35,7 @@ var planted = []struct {
 	{"a claim is not renewed", "alert_deliver.go", "if n.patience > 0 || len(due) == 0 {", "if true {", 4000},
 	{"a member without its incident", "alert_deliver.go", "if s.Alert.Incident != \"\" && s.Alert.Pending() {", "if false {", 4000},
 	{"members are told though their incident was not", "alert_deliver.go", "err != nil { // without it, its members would ring", "false {", 4000},
-	{"what was told is not written down", "alert_deliver.go", "		if told {\n", "		if false {\n", 200},
+	{"what was told is not written down", "alert_deliver.go", "		case told:\n", "		case false:\n", 200},
 	{"a deep fall is relearned", "../validate/level.go", "float64(size.Users) < deepest*good", "good < 0", 4000},
 	{"what is just below a limit is relearned", "../validate/level.go", "caps.under(size.Users) || caps.under(size.Read)", "caps.under(0)", 4000},
 	{"a member of an incident is relearned", "guard_apart.go", "r.state.Alert.Incident != \"\" || ", "", 4000},
