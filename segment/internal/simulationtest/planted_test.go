@@ -17,6 +17,7 @@ var planted = []struct {
 	within                int
 }{
 	{"the commit row is not locked", "guard_lease.go", "case r.rule.Mode == Observe, r.lease != nil,", "case true, r.rule.Mode == Observe, r.lease != nil,", 200},
+	{"what is stored is counted before the lock", "guard_commit.go", "	if err == nil && !r.admitting {", "	if stored := r.run.Stored; err == nil && stored != nil && !r.admitting {\n		sum, failed := stored(ctx)\n		r.run.Stored = func(context.Context) (validate.Summary, error) { return sum, failed }\n	}\n	if err == nil && !r.admitting {", 200},
 	{"a lease is not renewed", "guard_lease.go", "c.Until = c.Now.Add(leaseFor)", "_ = leaseFor", 1000},
 	{"a lease that was taken over counts", "ledger_commit.go", "	if err := c.check(r); err != nil {", "	if r.Hold.Token != 0 {\n		r.Hold = Hold{Token: c.Token, Generation: c.Generation}\n	}\n	if err := c.check(r); err != nil {", 4000},
 	{"any run that went live meanwhile supersedes", "guard_lease.go", "r.start.Number < c.mayBeLive():", "r.start.Generation != c.Generation:", 200},

@@ -84,6 +84,7 @@ type transaction struct {
 	output  *output
 	deleted map[string]bool
 	wrote   int64
+	counted int64 // what the guard read back last
 	row     *segment.CommitRow
 	record  *segment.Record
 	over    bool
@@ -176,7 +177,11 @@ func (tx *transaction) commit() error {
 			return err
 		}
 	}
-	w.goLive(tx.output, tx.sees())
+	seen := tx.sees()
+	if n := total(seen); tx.record != nil && n != tx.counted && !w.landsLate(id) {
+		w.violate("%s was verified with %d users, and went live with %d: %v", tx.output.attempt, tx.counted, n, seen)
+	}
+	w.goLive(tx.output, seen)
 	return nil
 }
 

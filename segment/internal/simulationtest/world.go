@@ -279,7 +279,11 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 		p.onKill = append(p.onKill, func() {
 			w.spawn("rollback", j.retry, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, "tx: rollback", 0, tx.rollback) })
 		})
-		run.Staging, run.Stored = tx.staging(), counted(func() int64 { return total(tx.sees()) })
+		run.Staging = tx.staging()
+		run.Stored = func(ctx context.Context) (validate.Summary, error) {
+			tx.counted = total(tx.sees()) // a statement reads what was there when it began
+			return counted(func() int64 { return tx.counted })(ctx)
+		}
 		_, err := guard.Do(ctx, run, func(ctx context.Context, _ *segment.Run) error {
 			o.number.Store(p.number)
 			time.Sleep(j.takes)
