@@ -29,6 +29,7 @@ var planted = []struct {
 	{"the generation stands still", "ledger_commit.go", "c.Generation++", "", 200},
 	{"a commit without an answer did not work", "guard_reject.go", "landed = landed || e.Record", "landed = false && e.Record", 2000},
 	{"an output of which nothing is known is discarded", "guard_reject.go", "recorded := r.recordAfter(ctx, RunUnknown)", "r.discard(ctx, func() {}); recorded := r.recordAfter(ctx, RunUnknown)", 2000},
+	{"a record is skipped after a hang", "guard_reject.go", "	default:\n		tellNow(ctx)\n		r.release(ctx)\n	}\n	r.discard(ctx, func() { tellNow(ctx) })", "	}\n	r.discard(ctx, func() {\n		if r.leftover == nil {\n			tellNow(ctx)\n		}\n	})", 1000},
 	{"a wait without a bound", "guard_lease.go", "ctx, cancel := timeout(ctx, r.guard.config.Timeout)\n		defer", "ctx, cancel := context.WithCancel(ctx)\n		defer", 2000},
 	{"nobody ends what a later run made over", "monitor_judge.go", "return a.Number < l.number", "return false", 6000},
 	{"what is told is written down before", "alert_deliver.go", "			due[s.Key()] = was.clone()\n", "			due[s.Key()] = was.clone()\n			s.told(new(due[s.Key()]), now)\n", 4000},

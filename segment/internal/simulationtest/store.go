@@ -3,6 +3,7 @@ package simulationtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -235,6 +236,11 @@ func (ledger) State(ctx context.Context, key segment.Key) (s segment.SegmentStat
 
 func (ledger) Record(ctx context.Context, r segment.Record) error {
 	p := of(ctx)
+	if r.State == segment.RunRejected {
+		p.world.scheduler.mu.Lock()
+		p.world.verdicts[fmt.Sprint(r.RunID, "/", r.Attempt)] = true
+		p.world.scheduler.mu.Unlock()
+	}
 	do := func() error {
 		err := p.world.ledger.Record(context.WithoutCancel(ctx), r)
 		if err == nil {
