@@ -104,6 +104,12 @@ func (tx *transaction) sees() map[string]int64 {
 	return seen
 }
 
+// reads begins to count: a statement reads what was there when it began.
+func (tx *transaction) reads() func() int64 {
+	tx.counted = total(tx.sees())
+	return func() int64 { return tx.counted }
+}
+
 func (tx *transaction) write(ctx context.Context, users int64) error {
 	err := tx.process.call(ctx, "tx: delete", 0, func() error {
 		for attempt := range tx.world.store.live[tx.output.id] {

@@ -281,10 +281,7 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 			w.spawn("rollback", j.retry, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, "tx: rollback", 0, tx.rollback) })
 		})
 		run.Staging = tx.staging()
-		run.Stored = func(ctx context.Context) (validate.Summary, error) {
-			tx.counted = total(tx.sees()) // a statement reads what was there when it began
-			return counted(func() int64 { return tx.counted })(ctx)
-		}
+		run.Stored = func(ctx context.Context) (validate.Summary, error) { return counted(tx.reads())(ctx) }
 		_, err := guard.Do(ctx, run, func(ctx context.Context, _ *segment.Run) error {
 			o.number.Store(p.number)
 			time.Sleep(j.takes)
