@@ -235,10 +235,14 @@ func (n *notifier) written(ctx context.Context, due map[Key]AlertState, told boo
 	now := n.now()
 	return wrap("writing down what the alerter was told", n.ledger.Change(ctx, sorted(due), func(s *SegmentState) error {
 		was := due[s.Key()]
-		if s.Alert.Claimed.Equal(was.Claimed) { // and nobody took over
+		overtaken := !s.Alert.Claimed.Equal(was.Claimed)
+		if !overtaken {
 			s.Alert.Claimed = time.Time{}
 		}
-		if told {
+		switch {
+		case told && overtaken:
+			s.Alert.doubt(&was)
+		case told:
 			s.told(&was, now)
 		}
 		return nil
@@ -261,6 +265,22 @@ func (s *SegmentState) told(was *AlertState, now time.Time) {
 	}
 	if len(s.Alert.Told)+len(s.Alert.Trying) == 0 {
 		s.Alert.Over = ""
+	}
+}
+
+// doubt takes in that the alerter was told what there was to tell, and somebody else
+// claimed the telling meanwhile: nobody knows which of the two it heard last. Where what
+// they said differs, it is told again.
+func (s *AlertState) doubt(was *AlertState) {
+	over := was.outdated()
+	for _, m := range slices.Concat(over, was.fresh()) {
+		if s.told(m) != slices.Contains(over, m) { // as the other one said
+			continue
+		}
+		s.Told = slices.DeleteFunc(s.Told, func(t Told) bool { return t.Mark == m })
+		if !slices.Contains(s.Trying, m) {
+			s.Trying = append(s.Trying, m)
+		}
 	}
 }
 

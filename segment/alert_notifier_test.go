@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -515,4 +516,103 @@ type alerterFunc func(firing, resolved []segment.Alert)
 func (f alerterFunc) Tell(_ context.Context, firing, resolved []segment.Alert) error {
 	f(firing, resolved)
 	return nil
+}
+
+// TestToldWrittenDownLate: what a guard writes down of what the alerter heard, and a ledger
+// applies minutes after the guard gave up, is of before. What people were told meanwhile
+// does not get lost by it.
+func TestToldWrittenDownLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, alerter := &lagging{Memory: segment.NewMemory()}, newRecorder()
+		g, err := segment.NewGuard(segment.GuardConfig{Ledger: l, Alerter: alerter})
+		require.NoError(t, err)
+		runs := func(id string, stored int64) {
+			_, _ = g.Commit(t.Context(), segment.Run{
+				ID: id, Build: "7", Job: segment.Copy(cars, seg("source")), Expected: validate.Count(5),
+				Stored:  func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil },
+				Staging: segment.Staging{Commit: func(context.Context) error { return nil }},
+			})
+		}
+		runs("1", 4)
+		l.lags = func() bool { return len(alerter.firing) == 0 } // from when it has heard that it is over
+		runs("2", 5)
+		require.Equal(t, []string{"fire page short site-b/cars", "resolve " + cars.String()}, alerter.news())
+		require.NotNil(t, l.late)
+		time.Sleep(2 * time.Minute) // its claim runs out
+		runs("3", 4)
+		require.Equal(t, []string{"fire page short site-b/cars"}, alerter.news())
+		require.NoError(t, l.late())
+		runs("4", 5)
+		require.Equal(t, []string{"resolve " + cars.String()}, alerter.news(), "nothing stands that nobody ends")
+	})
+}
+
+// A lagging ledger applies one change that it is to lag with when late is called, and
+// its caller gave up long before.
+type lagging struct {
+	*segment.Memory
+
+	lags func() bool
+	late func() error
+}
+
+func (l *lagging) Change(ctx context.Context, keys []segment.Key, change func(*segment.SegmentState) error) error {
+	if l.lags == nil || l.late != nil || !l.lags() {
+		return l.Memory.Change(ctx, keys, change)
+	}
+	l.late = func() error { return l.Memory.Change(context.WithoutCancel(ctx), keys, change) }
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestToldLate: a sweep that stands still while it tells the alerter, until others made it
+// over and told that, tells of what is no longer so. Nobody knows which of the two the
+// alerter heard last: it hears again that it is over.
+func TestToldLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.config.Now = time.Now
+		f.runs(seg("cars"), 1000, 1000)
+		f.sizes[seg("cars")] = validate.Count(900)
+		w := pausing{f.alerter, waiting{make(chan struct{}), make(chan struct{})}, new(sync.Once)}
+		slow := f.config
+		slow.Alerter = w
+		slow.Ledger = &lagging{Memory: f.ledger, lags: func() bool { // its claim is not renewed
+			select {
+			case <-w.asked:
+				return true
+			default:
+				return false
+			}
+		}}
+		m, err := segment.NewMonitor(slow)
+		require.NoError(t, err)
+		ended := make(chan error)
+		go func() {
+			_, err := m.Sweep(t.Context(), listed(f.listing(), nil))
+			ended <- err
+		}()
+		<-w.asked
+		time.Sleep(2 * time.Minute)
+		require.NoError(t, segment.FalseAlarm(t.Context(), f.ledger, seg("cars").In(""), segment.Decision{By: "eva", Why: "a test", At: time.Now()}))
+		f.sizes[seg("cars")] = validate.Count(1000)
+		f.sweep()
+		require.Equal(t, []string{"resolve site-a/cars"}, f.alerter.news())
+		close(w.answer)
+		require.NoError(t, <-ended)
+		require.Equal(t, []string{"fire page short site-a/cars", "resolve site-a/cars"}, f.alerter.news())
+	})
+}
+
+// A pausing alerter hears what it is told first when it is let go on.
+type pausing struct {
+	*recorder
+	waiting
+
+	first *sync.Once
+}
+
+func (p pausing) Tell(ctx context.Context, firing, resolved []segment.Alert) (err error) {
+	p.first.Do(func() { err = p.waiting.Tell(ctx, firing, resolved) })
+	return errors.Join(err, p.recorder.Tell(ctx, firing, resolved))
 }

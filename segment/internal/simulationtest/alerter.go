@@ -171,15 +171,23 @@ func (w *world) changed(p *process, before *segment.Alert, s *segment.SegmentSta
 // runs write into it without staging, or one may land after it was given up, or people
 // decided what is right.
 func (w *world) unsure(id segment.ID) bool {
-	for _, o := range w.outputs {
-		if o.id == id && o.tainted {
-			return true
-		}
+	if w.landsLate(id) {
+		return true
 	}
 	if p := w.plan.weeks; p != nil && w.learned(id, p.users) {
 		return true
 	}
 	return w.writesLive(id) || w.misled(id) || !w.ended[id].IsZero()
+}
+
+// landsLate reports whether a run of a segment may land after it was given up.
+func (w *world) landsLate(id segment.ID) bool {
+	for _, o := range w.outputs {
+		if o.id == id && o.tainted {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeTold holds what the alerter has against what the ledger says that it was told.

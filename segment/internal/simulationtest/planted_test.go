@@ -17,6 +17,7 @@ var planted = []struct {
 	within                int
 }{
 	{"the commit row is not locked", "guard_lease.go", "case r.rule.Mode == Observe, r.lease != nil,", "case true, r.rule.Mode == Observe, r.lease != nil,", 200},
+	{"what is stored is counted before the lock", "guard_commit.go", "	if err == nil && !r.admitting {", "	if stored := r.run.Stored; err == nil && stored != nil && !r.admitting {\n		sum, failed := stored(ctx)\n		r.run.Stored = func(context.Context) (validate.Summary, error) { return sum, failed }\n	}\n	if err == nil && !r.admitting {", 200},
 	{"a lease is not renewed", "guard_lease.go", "c.Until = c.Now.Add(leaseFor)", "_ = leaseFor", 1000},
 	{"a lease that was taken over counts", "ledger_commit.go", "	if err := c.check(r); err != nil {", "	if r.Hold.Token != 0 {\n		r.Hold = Hold{Token: c.Token, Generation: c.Generation}\n	}\n	if err := c.check(r); err != nil {", 4000},
 	{"any run that went live meanwhile supersedes", "guard_lease.go", "r.start.Number < c.mayBeLive():", "r.start.Generation != c.Generation:", 200},
@@ -28,6 +29,7 @@ var planted = []struct {
 	{"the generation stands still", "ledger_commit.go", "c.Generation++", "", 200},
 	{"a commit without an answer did not work", "guard_reject.go", "landed = landed || e.Record", "landed = false && e.Record", 2000},
 	{"an output of which nothing is known is discarded", "guard_reject.go", "recorded := r.recordAfter(ctx, RunUnknown)", "r.discard(ctx, func() {}); recorded := r.recordAfter(ctx, RunUnknown)", 2000},
+	{"a record is skipped after a hang", "guard_reject.go", "	default:\n		tellNow(ctx)\n		r.release(ctx)\n	}\n	r.discard(ctx, func() { tellNow(ctx) })", "	}\n	r.discard(ctx, func() {\n		if r.leftover == nil {\n			tellNow(ctx)\n		}\n	})", 1000},
 	{"a wait without a bound", "guard_lease.go", "ctx, cancel := timeout(ctx, r.guard.config.Timeout)\n		defer", "ctx, cancel := context.WithCancel(ctx)\n		defer", 2000},
 	{"nobody ends what a later run made over", "monitor_judge.go", "return a.Number < l.number", "return false", 6000},
 	{"what is told is written down before", "alert_deliver.go", "			due[s.Key()] = was.clone()\n", "			due[s.Key()] = was.clone()\n			s.told(new(due[s.Key()]), now)\n", 4000},
@@ -35,7 +37,7 @@ var planted = []struct {
 	{"a claim is not renewed", "alert_deliver.go", "if n.patience > 0 || len(due) == 0 {", "if true {", 4000},
 	{"a member without its incident", "alert_deliver.go", "if s.Alert.Incident != \"\" && s.Alert.Pending() {", "if false {", 4000},
 	{"members are told though their incident was not", "alert_deliver.go", "err != nil { // without it, its members would ring", "false {", 4000},
-	{"what was told is not written down", "alert_deliver.go", "		if told {\n", "		if false {\n", 200},
+	{"what was told is not written down", "alert_deliver.go", "		case told:\n", "		case false:\n", 200},
 	{"a deep fall is relearned", "../validate/level.go", "float64(size.Users) < deepest*good", "good < 0", 4000},
 	{"what is just below a limit is relearned", "../validate/level.go", "caps.under(size.Users) || caps.under(size.Read)", "caps.under(0)", 4000},
 	{"a member of an incident is relearned", "guard_apart.go", "r.state.Alert.Incident != \"\" || ", "", 4000},

@@ -6,12 +6,13 @@
 // a promise can be made smaller and still breaks it.
 //
 // At rest, two sweeps and a day after the last fault, a world must show that: who
-// returned nil was right and is live; the ledger's live size is the store's, or not
+// returned nil was right and is live, and what was rejected was recorded, or somebody
+// tried to; the ledger's live size is the store's, or not
 // known, or somebody is told; what is wrong is told, and what people were told is
 // what the alerter holds, no more and no less; nobody was told of it more than once, and once
 // more for each fault of the world, and of no member of an incident before the incident; no alert stands where the last run is right and live; a
-// baseline holds verified sizes alone. On the way no run may go over one that began
-// later, nothing live may be discarded, nobody may wait beyond the bounds, only a
+// baseline holds verified sizes alone. On the way a transaction must bring what its guard
+// counted in it, no run may go over one that began later, nothing live may be discarded, nobody may wait beyond the bounds, only a
 // sweep may end that nobody knows what is live, an alert may end where the store is
 // right alone, and be told to be over where it is, and in a world without a fault there
 // is no page, a run that is alone passes, and each is superseded for a reason.
@@ -21,6 +22,7 @@
 // the seed, from 1 on, that found it first, of two at a time):
 //
 //	the commit row is not locked                             200 (8)
+//	what is stored is counted before the lock                200 (8)
 //	a lease is not renewed                                  1000 (6)
 //	a lease that was taken over counts                      4000 (1000)
 //	any run that went live meanwhile supersedes              200 (52)
@@ -32,6 +34,7 @@
 //	the generation stands still                              200 (31)
 //	a commit without an answer did not work                 2000 (111)
 //	an output of which nothing is known is discarded        2000 (412)
+//	a record is skipped after a hang                        1000 (102)
 //	a wait without a bound                                  2000 (28)
 //	nobody ends what a later run made over                  6000 (23)
 //	what is told is written down before                     4000 (80)

@@ -3,6 +3,7 @@ package simulationtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -84,6 +85,7 @@ type transaction struct {
 	output  *output
 	deleted map[string]bool
 	wrote   int64
+	counted int64 // what the guard read back last
 	row     *segment.CommitRow
 	record  *segment.Record
 	over    bool
@@ -100,6 +102,12 @@ func (tx *transaction) sees() map[string]int64 {
 		seen[tx.output.attempt] = tx.wrote
 	}
 	return seen
+}
+
+// reads begins to count: a statement reads what was there when it began.
+func (tx *transaction) reads() func() int64 {
+	tx.counted = total(tx.sees())
+	return func() int64 { return tx.counted }
 }
 
 func (tx *transaction) write(ctx context.Context, users int64) error {
@@ -176,7 +184,11 @@ func (tx *transaction) commit() error {
 			return err
 		}
 	}
-	w.goLive(tx.output, tx.sees())
+	seen := tx.sees()
+	if n := total(seen); tx.record != nil && n != tx.counted && !w.landsLate(id) {
+		w.violate("%s was verified with %d users, and went live with %d: %v", tx.output.attempt, tx.counted, n, seen)
+	}
+	w.goLive(tx.output, seen)
 	return nil
 }
 
@@ -230,6 +242,11 @@ func (ledger) State(ctx context.Context, key segment.Key) (s segment.SegmentStat
 
 func (ledger) Record(ctx context.Context, r segment.Record) error {
 	p := of(ctx)
+	if r.State == segment.RunRejected {
+		p.world.scheduler.mu.Lock()
+		p.world.verdicts[fmt.Sprint(r.RunID, "/", r.Attempt)] = true
+		p.world.scheduler.mu.Unlock()
+	}
 	do := func() error {
 		err := p.world.ledger.Record(context.WithoutCancel(ctx), r)
 		if err == nil {

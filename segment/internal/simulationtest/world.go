@@ -46,7 +46,8 @@ type world struct {
 	onsets    map[segment.ID]int
 	isOpen    map[segment.ID]bool // by the ledger
 	told      []segment.Alert
-	tells     map[string]int // how often people were told by a mark of an onset
+	tells     map[string]int  // how often people were told by a mark of an onset
+	verdicts  map[string]bool // attempts that somebody tried to record as rejected
 	results   []result
 	violation string
 
@@ -112,7 +113,7 @@ func run(t *testing.T, p plan, keep bool, open func(*testing.T) segment.Ledger) 
 		w = &world{
 			plan: p, scheduler: newScheduler(p.seed, keep), processed: map[segment.ID]int64{}, accepted: map[acceptedSize]bool{}, forgotten: map[segment.ID]bool{}, ended: map[segment.ID]time.Time{},
 			store: store{live: map[segment.ID]map[string]int64{}, staged: map[string]int64{}},
-			place: storeOf(p.seed), locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, tells: map[string]int{}, isOpen: map[segment.ID]bool{},
+			place: storeOf(p.seed), locks: map[segment.ID]*transaction{}, unlocked: make(chan struct{}), outputs: map[string]*output{}, held: map[string]held{}, onsets: map[segment.ID]int{}, tells: map[string]int{}, isOpen: map[segment.ID]bool{}, verdicts: map[string]bool{},
 		}
 		if w.ledger = segment.NewMemory(); open != nil {
 			w.ledger = open(t)
@@ -279,7 +280,8 @@ func (w *world) attempt(ctx context.Context, f *platform, p *process, i, attempt
 		p.onKill = append(p.onKill, func() {
 			w.spawn("rollback", j.retry, nil, func(ctx context.Context, q *process) { _ = q.call(ctx, "tx: rollback", 0, tx.rollback) })
 		})
-		run.Staging, run.Stored = tx.staging(), counted(func() int64 { return total(tx.sees()) })
+		run.Staging = tx.staging()
+		run.Stored = func(ctx context.Context) (validate.Summary, error) { return counted(tx.reads())(ctx) }
 		_, err := guard.Do(ctx, run, func(ctx context.Context, _ *segment.Run) error {
 			o.number.Store(p.number)
 			time.Sleep(j.takes)
@@ -438,6 +440,8 @@ func (w *world) judgeResult(r *result) {
 	_, unknown := errors.AsType[*segment.UnknownError](r.err)
 	switch {
 	case r.err == nil && r.way == later: // what became of it is known later
+	case errors.Is(r.err, validate.Short) && r.way != later && !w.verdicts[o.attempt]:
+		w.violate("%s was rejected, and nobody tried to record it: %v", o.attempt, r.err)
 	case r.err == nil && o.users != o.right && !w.mayPass(o):
 		w.violate("%s stored %d of %d users and returned nil", o.attempt, o.users, o.right)
 	case r.err == nil && !o.landed:
