@@ -164,6 +164,10 @@ func warnings(r *validate.Report) string {
 // LogAlerter returns an Alerter that writes alerts to a log: pages as errors,
 // tickets as warnings, and what is over as information. A nil logger is
 // slog.Default.
+//
+// Text, job, run and attempt are of what was found last. The group worst has the worst
+// severity, kind and level since the alert began, by which people were told, and the
+// group onset when that was and by which build: neither need be of that run.
 func LogAlerter(logger *slog.Logger) Alerter {
 	if logger == nil {
 		logger = slog.Default()
@@ -202,15 +206,16 @@ func (l logAlerter) log(ctx context.Context, level slog.Level, message string, a
 	}
 	l.logger.LogAttrs(ctx, level, message,
 		slog.String("segment", a.Segment.String()),
-		slog.String("severity", string(a.Urgency)),
-		slog.String("kind", string(a.Kind)),
 		slog.String("text", a.Text),
-		slog.String("level", string(a.Level)),
 		slog.String("job", a.Job.ID),
 		slog.String("run", a.RunID),
 		slog.Int("attempt", a.Attempt),
-		slog.String("build", a.Build),
 		slog.String("runbook", a.Runbook),
+		slog.Group("worst",
+			slog.String("severity", string(a.Urgency)),
+			slog.String("kind", string(a.Kind)),
+			slog.String("level", string(a.Level))),
+		slog.Group("onset", slog.Time("since", a.Since), slog.String("build", a.Build)),
 	)
 }
 

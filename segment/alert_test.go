@@ -2,7 +2,10 @@ package segment_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +46,42 @@ func TestLogAlerter(t *testing.T) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, segment.LogAlerter(nil).Tell(t.Context(), []segment.Alert{a}, nil))
 	require.Contains(t, log.String(), "segment affected", "nil is the default logger")
+}
+
+// TestLogSaysWhatIsTheOnsets: a record has the text and the run of what was found last,
+// and apart from them the worst since the alert began, and by which build that was. No
+// name is there twice, of which readers of JSON keep one.
+func TestLogSaysWhatIsTheOnsets(t *testing.T) {
+	var log bytes.Buffer
+	guard, err := segment.NewGuard(segment.GuardConfig{
+		Ledger: segment.NewMemory(), Alerter: segment.LogAlerter(slog.New(slog.NewJSONHandler(&log, nil))),
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	nothing := func(context.Context) error { return nil }
+	night := func(run segment.Run, stored int64) {
+		log.Reset()
+		run.Job, run.Expected = segment.Copy(seg("cars"), seg("cars-source")), validate.Count(20_000)
+		run.Stored = func(context.Context) (validate.Summary, error) { return validate.Count(stored), nil }
+		_, err := guard.Commit(t.Context(), run)
+		require.Error(t, err)
+	}
+	night(segment.Run{ID: "first", Build: "1", Staging: segment.Staging{Commit: nothing, Discard: nothing}}, 0)
+	night(segment.Run{ID: "second", Build: "2", Live: true}, 9_000)
+	var record struct {
+		Level, Text, Run string
+		Worst            struct{ Severity, Kind, Level string }
+		Onset            struct{ Build string }
+	}
+	require.NoError(t, json.Unmarshal(log.Bytes(), &record), "one record: %s", log.String())
+	require.Contains(t, record.Text, "stored 9,000 of 20,000 users")
+	require.Equal(t, "second", record.Run)
+	require.Equal(t, "ERROR", record.Level)
+	require.Equal(t, "empty", record.Worst.Kind)
+	require.Equal(t, "page", record.Worst.Severity)
+	require.Equal(t, "lost 50%", record.Worst.Level)
+	require.Equal(t, "1", record.Onset.Build)
+	require.Equal(t, 1, strings.Count(log.String(), `"kind":`))
 }
 
 // TestIncidentText: first whether customers are hit, then the rest, of which only

@@ -21,6 +21,7 @@ type cause struct {
 type mismatch struct {
 	algorithm    sketch.Algorithm
 	verb         string // what the step did: read, stored
+	whose        string // whose users are missing: of the source, or those read or mapped
 	source       *snapshot
 	common       *comparison // nil where the other side is an engine's fingerprint
 	users        int64
@@ -36,7 +37,7 @@ func newMismatch(p *pair) *mismatch {
 		return nil
 	}
 	d := &mismatch{
-		algorithm: source.algorithm(), verb: p.stage.done(), source: source,
+		algorithm: source.algorithm(), verb: p.stage.done(), whose: p.whose, source: source,
 		users: p.after.lower, sum: p.after.fingerprint.Sum,
 		missingUsers: source.users - p.after.lower,
 		missing:      source.algorithm().Subtract(source.sum, p.after.fingerprint.Sum),
@@ -122,7 +123,7 @@ func (d *mismatch) prefixes(marks []sketch.Checkpoint) (cause, bool) {
 		case times > 1 && all:
 			return cause{Repeated, fmt.Sprintf("all %s %s %s %s", counted(m.Users, "user"), areOrIs(m.Users), d.verb, often(times)), 0}, true
 		case times > 1:
-			return cause{Repeated, fmt.Sprintf("the source's first %s %s %s %s, and no others", counted(m.Users, "user"), areOrIs(m.Users), d.verb, often(times)), m.Users}, true
+			return cause{Repeated, fmt.Sprintf("the first %s of %s %s %s %s, and no others", counted(m.Users, "user"), d.whose, areOrIs(m.Users), d.verb, often(times)), m.Users}, true
 		}
 	}
 	return cause{}, false
@@ -260,10 +261,10 @@ func (d *mismatch) named(runs []run) (causes []cause) {
 		missing = missing[:n-1]
 	}
 	if len(missing) > 0 {
-		causes = append(causes, cause{Gap, list(missing) + " missing", 0})
+		causes = append(causes, cause{Gap, d.list(missing) + " missing", 0})
 	}
 	if len(repeated) > 0 {
-		causes = append(causes, cause{Repeated, fmt.Sprintf("%s %s %s", list(repeated), d.verb, howOften(repeated)), 0})
+		causes = append(causes, cause{Repeated, fmt.Sprintf("%s %s %s", d.list(repeated), d.verb, howOften(repeated)), 0})
 	}
 	return causes
 }
@@ -279,11 +280,11 @@ func howOften(repeated []run) string {
 }
 
 // list names the first few runs.
-func list(runs []run) string {
+func (d *mismatch) list(runs []run) string {
 	if len(runs) == 1 && runs[0].users() == 1 {
-		return "user " + runs[0].String() + " of the source is"
+		return "user " + runs[0].String() + " of " + d.whose + " is"
 	}
-	return "users " + places(runs) + " of the source are"
+	return "users " + places(runs) + " of " + d.whose + " are"
 }
 
 func places(runs []run) string {
@@ -308,8 +309,8 @@ func (d *mismatch) likely(c *comparison) (causes []cause) {
 		causes = d.lost(c)
 	}
 	if c.whole && c.repeated > 0 || c.repeated >= fewest {
-		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("of %s of the source %s %s %s more often than they came",
-			c.looked(), thousands(int64(c.repeated)), areOrIs(int64(c.repeated)), d.verb)})
+		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("of %s of %s %s %s %s more often than they came",
+			c.looked(), d.whose, thousands(int64(c.repeated)), areOrIs(int64(c.repeated)), d.verb)})
 	}
 	return causes
 }
@@ -333,10 +334,10 @@ func (d *mismatch) lost(c *comparison) (causes []cause) {
 		sampled += r.users()
 		missing[i] = run{from: c.users[r.from].first, to: c.users[r.to-1].first + 1}
 	}
-	detail := fmt.Sprintf("likely %s missing, within users %s of the source: of %s there none is %s (by chance: %s)",
-		what, places(missing), counted(sampled, "sampled one"), d.verb, chance)
+	detail := fmt.Sprintf("likely %s missing, within users %s of %s: of %s there none is %s (by chance: %s)",
+		what, places(missing), d.whose, counted(sampled, "sampled one"), d.verb, chance)
 	if c.whole {
-		detail = list(missing) + " missing"
+		detail = d.list(missing) + " missing"
 	}
 	return append(causes, cause{kind: Gap, detail: detail})
 }

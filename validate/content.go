@@ -17,9 +17,10 @@ type pair struct {
 	users          int64 // before, each once where distinct users are compared
 	short, surplus int64 // how many may be missing, and how many there that should not be
 	tolerances     []Tolerance
-	distinct       bool  // the store keeps a user once
-	from           stage // what the job did to the side before
-	named          bool  // that side is not as large as the expected one
+	distinct       bool   // the store keeps a user once
+	from           stage  // what the job did to the side before
+	named          bool   // that side is not as large as the expected one
+	whose          string // of whom users are missing: the source, those read, those mapped
 }
 
 // content compares which users the sides of a step hold. Where some ids have no
@@ -104,6 +105,7 @@ func (s *step) sameUsers() bool {
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
 	p.from, p.named = j.whence(before, p.distinct)
+	p.whose = j.whose(&p)
 	if s.stage != reading && p.before == &j.out.Expected && j.out.Read.usable() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
@@ -114,6 +116,15 @@ func (j *judge) pair(s *step, before *Summary) pair {
 	}
 	p.allow(users)
 	return p
+}
+
+// whose says of whom the users of the side before are: of the source, as long as they
+// are all of it and have its ids.
+func (j *judge) whose(p *pair) string {
+	if p.named || p.from == mapping && j.policy.Mapping != (Ratio{}) {
+		return "those " + given(p.from)
+	}
+	return "the source"
 }
 
 // known returns the nearest side before a step whose users are known by the given
@@ -575,7 +586,7 @@ func (d *mismatch) strangers() string {
 	if d == nil || d.common == nil || d.common.absent < len(d.common.users) || len(d.common.users) == 0 || d.users == 0 {
 		return ""
 	}
-	return fmt.Sprintf("of %s of the source none is %s: these are others, or their ids are written in another way (case, spaces, a prefix)", d.common.looked(), d.verb)
+	return fmt.Sprintf("of %s of %s none is %s: these are others, or their ids are written in another way (case, spaces, a prefix)", d.common.looked(), d.whose, d.verb)
 }
 
 // sampled adds what the sample tells of how many are missing, where that is not known
@@ -585,7 +596,7 @@ func (d *mismatch) sampled(x *extent) string {
 		return ""
 	}
 	low, high := d.common.shareMissing()
-	return fmt.Sprintf("; by the sample likely %.1f%% to %.1f%% of the source are missing", 100*low, 100*high)
+	return fmt.Sprintf("; by the sample likely %.1f%% to %.1f%% of %s are missing", 100*low, 100*high, d.whose)
 }
 
 // hint sets the likely story of a Short.

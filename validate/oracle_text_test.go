@@ -38,7 +38,7 @@ type form struct {
 }
 
 // says makes a form. In its text, N:x is a number or two, A:x an amount of users, P:x
-// a share in percent, V what a step does, G what was done before.
+// a share in percent, V what a step does, W whose users, G what was done before.
 func says(kinds, text string, check func(*claim)) form {
 	for _, token := range []struct{ of, is string }{
 		{`A:(\w+)`, `(?P<$1>(?:about )?[\d,]+(?: to [\d,]+)?) (?P<${1}Distinct>distinct )?users?(?: ± [\d.e+]+%)?`},
@@ -46,6 +46,7 @@ func says(kinds, text string, check func(*claim)) form {
 		{`D:(\w+)`, `(?P<$1>(?:about )?[\d,]+(?:–[\d,]+)?)`},
 		{`P:(\w+)`, `(?P<$1>under 0\.1%|over 99\.9%|[\d.]+%)`},
 		{`\bV\b`, `(?:read|mapped|stored)`},
+		{`\bW\b`, `of (?:the source|those read|those mapped)`},
 		{`\bG\b`, `(?P<given>expected|read|mapped)`},
 	} {
 		text = regexp.MustCompile(token.of).ReplaceAllString(text, token.is)
@@ -55,8 +56,8 @@ func says(kinds, text string, check func(*claim)) form {
 
 const (
 	lackAndExcess = `(?P<lackLeast>at least )?N:lack (?:is|are) missing \(N:lackAllowed allowed\) and (?P<excessLeast>at least )?N:excess (?:is|are) V that should not be \(N:excessAllowed allowed\)(?:, one of them N:often times)?`
-	strangers     = `of N:none (?P<sampled>sampled )?users? of the source none is V: these are others, or their ids are written in another way \(case, spaces, a prefix\)`
-	bySample      = `(?:; by the sample likely [\d.]+% to [\d.]+% of the source are missing)?`
+	strangers     = `of N:none (?P<sampled>sampled )?users? W none is V: these are others, or their ids are written in another way \(case, spaces, a prefix\)`
+	bySample      = `(?:; by the sample likely [\d.]+% to [\d.]+% W are missing)?`
 	howDiffering  = `(?:: (?:` + strangers + `|` + lackAndExcess + bySample + `|their fingerprints differ, and a Digest on both sides would tell by how many))?`
 	mayBeWithin   = `N:missing of (?:about )?N:all (?:distinct )?users? may be missing \(N:short allowed\), and N:foreign may be V that should not be \(N:surplus allowed\)`
 	byChanceIn    = `\(by chance: (?:under )?1 in 10\^\d+\)`
@@ -102,12 +103,12 @@ var contentForms = []form{
 var causeForms = []form{
 	says("truncated", `exactly the first N:first of A:of`, (*claim).firstOnly),
 	says("truncated", `(?P<likely>likely )?nothing after (?P<about>about )?the first N:first of A:of(?:: of N:there sampled ones? there none is V `+byChanceIn+`)?`, (*claim).nothingAfter),
-	says("gap", `users? `+runsOf+` of the source (?:is|are) missing`, (*claim).missingRuns),
-	says("gap", `likely (?:a run of users is|runs of users are) missing, within users `+runsOf+` of the source: of N:there sampled ones? there none is V `+byChanceIn, (*claim).likelyRuns),
+	says("gap", `users? `+runsOf+` W (?:is|are) missing`, (*claim).missingRuns),
+	says("gap", `likely (?:a run of users is|runs of users are) missing, within users `+runsOf+` W: of N:there sampled ones? there none is V `+byChanceIn, (*claim).likelyRuns),
 	says("repeated", `all N:all users? (?:is|are) V (?P<times>twice|[\d,]+ times)`, (*claim).allRepeated),
-	says("repeated", `the source's first N:first users? (?:is|are) V (?P<times>twice|[\d,]+ times), and no others`, (*claim).firstRepeated),
-	says("repeated", `users? `+runsOf+` of the source (?:is|are) V (?P<times>twice|[\d,]+(?: to [\d,]+)? times)`, (*claim).repeatedRuns),
-	says("repeated", `of N:looked (?P<sampled>sampled )?users? of the source N:repeated (?:is|are) V more often than they came`, (*claim).oftener),
+	says("repeated", `the first N:first users? W (?:is|are) V (?P<times>twice|[\d,]+ times), and no others`, (*claim).firstRepeated),
+	says("repeated", `users? `+runsOf+` W (?:is|are) V (?P<times>twice|[\d,]+(?: to [\d,]+)? times)`, (*claim).repeatedRuns),
+	says("repeated", `of N:looked (?P<sampled>sampled )?users? W N:repeated (?:is|are) V more often than they came`, (*claim).oftener),
 }
 
 var otherForms = []form{
@@ -159,6 +160,7 @@ func (w *world) sentence(t *testing.T, f *validate.Finding, at int) {
 			}
 		}
 		form.check(&c)
+		c.whose()
 		c.hint(f.Hint)
 		return
 	}
@@ -240,6 +242,19 @@ func (c *claim) span(name string) (low, high int64) {
 		high = num(two)
 	}
 	return low, high
+}
+
+// whose holds of whom a sentence speaks: where ids are mapped, those mapped are not of
+// the source, and nor do those read speak for it who are not as many.
+func (c *claim) whose() {
+	switch {
+	case strings.Contains(c.text, " of those mapped"):
+		c.is(c.known == c.sides[2])
+	case strings.Contains(c.text, " of those read"):
+		c.is(c.known == c.sides[1])
+	case strings.Contains(c.text, " of the source "):
+		c.is(c.known == nil || c.known != c.sides[2] || !c.mapped())
+	}
 }
 
 // number holds a number of a sentence against the side that it is of: it is what was

@@ -57,3 +57,42 @@ func TestRoundNumbers(t *testing.T) {
 	_, err := validate.Check(t.Context(), high, way(20_000, 10_000, 10_000))
 	require.EqualError(t, err, "output: mapped 10,000 of 20,000 users (50.0%, 14,000 to 19,000 allowed, 70% to 95%), lost while mapping, exactly a known limit (Elasticsearch index.max_result_window), and as round as the number it is a part of")
 }
+
+// TestWhoseUsers: a cause says whose users it counts: of the source, or those read of it,
+// or those that were mapped, whose places and ids are others.
+func TestWhoseUsers(t *testing.T) {
+	type out = validate.Output
+	all, mapped := users(26_000, 1), users(24_500, 2)
+	of := func(parts ...[]string) validate.Summary { return digest(slices.Concat(parts...)).Summary() }
+	same := func(s validate.Summary) validate.Summary { return printed(s.Users(), s.Fingerprint()) }
+	way := func(stored validate.Summary) out {
+		return out{Expected: of(all), Read: of(all), Written: of(mapped), Stored: stored}
+	}
+	ratio := validate.Policy{Mapping: validate.Ratio{Min: 0.9, Max: 1}}
+	var scattered []string
+	for i, u := range mapped {
+		if i < 9_000 || 11_000 <= i || i == 10_000 {
+			scattered = append(scattered, u)
+		}
+	}
+	for _, c := range []struct {
+		reason string
+		policy validate.Policy
+		output out
+		kind   validate.Kind
+		says   string
+	}{
+		{"a page", ratio, way(of(mapped[:7000], mapped[8000:])), validate.Gap, "users 7,001–8,000 of those mapped are missing"},
+		{"a page, by an engine's fingerprint", ratio, way(same(of(mapped[:7000], mapped[8000:]))), validate.Gap, "users 7,001–8,000 of those mapped are missing"},
+		{"a run between pages", ratio, way(of(scattered)), validate.Gap, " of those mapped: of "},
+		{"a page twice", ratio, way(of(mapped[:8000], mapped[7000:])), validate.Repeated, "users 7,001–8,000 of those mapped are stored twice"},
+		{"the first page, again and again", ratio, way(of(mapped[:5000], mapped[:5000])), validate.Repeated, "the first 5,000 users of those mapped are stored twice, and no others"},
+		{"others", ratio, way(of(users(24_500, 3))), validate.Different, "of those mapped none is stored: these are others"},
+		{"a page of what was read", validate.Policy{Reading: validate.Within(0.1)}, out{Expected: count(26_100), Read: of(all), Stored: of(all[:7000], all[8000:])}, validate.Gap, "users 7,001–8,000 of those read are missing"},
+		{"a page of the source", validate.Policy{}, out{Expected: of(all), Read: of(all), Stored: of(all[:7000], all[8000:])}, validate.Gap, "users 7,001–8,000 of the source are missing"},
+	} {
+		report, err := validate.Check(t.Context(), c.policy, c.output)
+		require.Error(t, err, c.reason)
+		require.Contains(t, detail(t, report, c.kind).Detail, c.says, c.reason)
+	}
+}

@@ -23,6 +23,8 @@ func lookalike(ctx context.Context, guard *segment.Guard, s *store, night string
 
 	// Guard: in place of return s.publish(ctx). Stored must be the very users that
 	// the model put out; whether they are enough is judged by the earlier nights.
+	// Nothing else counts the seed here: where something does, Expected is its count
+	// and the model's rate a Mapping, as in examples/redis.
 	_, err := guard.Commit(ctx, segment.Run{
 		ID: night, Job: extend,
 		Expected: digest(similar),

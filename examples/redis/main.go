@@ -31,7 +31,9 @@ func lookalike(ctx context.Context, guard *segment.Guard, s *store, similar mode
 	staged := s.stage(&run)
 	run.Stored, run.Staging = staged.summarize, segment.Staging{Commit: staged.publish, Discard: staged.discard}
 	_, err := guard.Do(ctx, run, func(ctx context.Context, run *segment.Run) (err error) {
-		// The site counts its visitors as they come: another path than the set.
+		// The site counts its visitors as they come: another path than the set. Where
+		// nothing counts the seed, Expected is what the model put out, as in
+		// examples/lookalike.
 		if run.Expected, err = s.visitors(ctx, seed); err != nil {
 			return err
 		}
