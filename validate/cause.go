@@ -135,7 +135,7 @@ func (d *mismatch) endLost() luck {
 	if c := d.common; c.keepsOnce() {
 		users, lost = int64(len(c.users)), int64(c.absent)
 	}
-	end := run{users - lost, users, -1}
+	end := run{from: users - lost, to: users}
 	return luckOf(end, []run{end}, users)
 }
 

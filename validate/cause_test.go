@@ -51,6 +51,50 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestExplained: what sums prove of users that were given in this order, and by how
+// much the two sides differ then; nothing where nobody is there, or where losses may
+// well look like that by chance.
+func TestExplained(t *testing.T) {
+	first := func(n int) string {
+		all := make([]rune, n)
+		for i := range all {
+			all[i] = rune(0x4E00 + i)
+		}
+		return string(all)
+	}
+	exactly := func(missing, foreign int64) extent { return accounted(missing, foreign) }
+	truncated := func(detail string, first int64) []cause { return []cause{{Truncated, detail, first}} }
+	repeated := func(detail string, first int64) []cause { return []cause{{Repeated, detail, first}} }
+	for _, c := range []struct {
+		reason         string
+		source, stored string
+		causes         []cause
+		want           extent
+	}{
+		{"nobody", "abcd", "", nil, extent{}},
+		{"all, twice", "abcd", "abcdabcd", repeated("all 4 users are stored twice", 0), exactly(0, 4)},
+		{"all, three times", "ab", "ababab", repeated("all 2 users are stored 3 times", 0), exactly(0, 4)},
+		{"all, twice, some of whom came again", "abcc", "abccabcc", repeated("all 4 users are stored twice", 0), exactly(0, 4)},
+		{"the first, twice", "abcd", "abab", repeated("the source's first 2 users are stored twice, and no others", 2), exactly(2, 2)},
+		{"the first, twice, and all may hold them, too", "abcdccgh", "abab", repeated("the source's first 2 users are stored twice, and no others", 2), extent{}},
+		{"the first half", first(40), first(20), truncated("exactly the first 20 of 40 users", 20), exactly(20, 0)},
+		{"the first half, of some who came again", first(40) + "aa", first(20), truncated("exactly the first 20 of 42 users", 20), exactly(22, 0)},
+		{"all but one, which is chance", first(11), first(10), nil, exactly(1, 0)},
+		{"up to a limit", first(1001), first(1000), truncated("exactly the first 1,000 of 1,001 users", 1000), exactly(1, 0)},
+		{"up to no limit", first(1236), first(1235), nil, exactly(1, 0)},
+	} {
+		source := &Digest{}
+		source.MarkEvery(2)
+		for _, letter := range c.source {
+			source.AddString(string(letter))
+		}
+		before, after := source.Summary(), letters(c.stored).Summary()
+		causes, x := newMismatch(&pair{stage: storing, before: &before, after: &after}).explain()
+		require.Equal(t, c.causes, causes, c.reason)
+		require.Equal(t, c.want, x, c.reason)
+	}
+}
+
 // TestMarks: each user is a mark where the sample holds all, none of them twice;
 // else marks are checkpoints, and the two ends.
 func TestMarks(t *testing.T) {
