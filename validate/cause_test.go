@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +82,11 @@ func TestExplained(t *testing.T) {
 		{"the first half", first(40), first(20), truncated("exactly the first 20 of 40 users", 20), exactly(20, 0)},
 		{"the first half, of some who came again", first(40) + "aa", first(20), truncated("exactly the first 20 of 42 users", 20), exactly(22, 0)},
 		{"all but one, which is chance", first(11), first(10), nil, exactly(1, 0)},
+		{"one user, twice", "abcd", "abccd", repeated("user 3 of the source is stored twice", 0), exactly(0, 1)},
+		{"two users, twice", "abcd", "abbcdd", repeated("users 2 and 4 of the source are stored twice", 0), exactly(0, 2)},
+		{"some in the middle, and the end", first(80), first(20) + strings.TrimPrefix(first(60), first(40)), []cause{
+			{Truncated, "nothing after the first 60 of 80 users", 60}, {Gap, "users 21–40 of the source are missing", 0},
+		}, exactly(40, 0)},
 		{"up to a limit", first(1001), first(1000), truncated("exactly the first 1,000 of 1,001 users", 1000), exactly(1, 0)},
 		{"up to no limit", first(1236), first(1235), nil, exactly(1, 0)},
 	} {
@@ -172,6 +179,31 @@ func TestGuessMended(t *testing.T) {
 	}
 	_, ok := d.solve(marks, []int64{0, 0, 0, 0, 0, 0})
 	require.False(t, ok, "two runs")
+
+	d, marks = missed("abcdefgh", "cde")
+	runs, ok := d.solve([]sketch.Checkpoint{marks[0], marks[2], marks[4], marks[5], marks[6], marks[8]}, []int64{-1, 0, 0, 0, -1})
+	require.True(t, ok)
+	require.Equal(t, []run{{0, 2, -1}, {5, 8, -1}}, runs, "pages count as many users as they hold")
+}
+
+// TestLikelyRepeats: that users are there too often is said where all are known, or
+// where enough of the sampled ones are.
+func TestLikelyRepeats(t *testing.T) {
+	for _, c := range []struct {
+		whole    bool
+		repeated int
+		want     []cause
+	}{
+		{true, 0, nil},
+		{true, 1, []cause{{kind: Repeated, detail: "of 20 users of the source 1 is stored more often than they came"}}},
+		{true, 10, []cause{{kind: Repeated, detail: "of 20 users of the source 10 are stored more often than they came"}}},
+		{false, 9, nil},
+		{false, 10, []cause{{kind: Repeated, detail: "of 20 sampled users of the source 10 are stored more often than they came"}}},
+	} {
+		users := slices.Repeat([]compared{{source: 1, stored: 1}}, 20)
+		got := (&mismatch{verb: "stored"}).likely(&comparison{whole: c.whole, users: users, repeated: c.repeated})
+		require.Equal(t, c.want, got, "%+v", c)
+	}
 }
 
 // TestPlaces: five runs are named, and of more how many.
