@@ -102,6 +102,29 @@ func TestExplained(t *testing.T) {
 	}
 }
 
+// TestLikelyGaps: of sampled users, runs that are missing are told by the places of
+// the first and the last in the source, and by how many were sampled there.
+func TestLikelyGaps(t *testing.T) {
+	for want, missing := range map[string][]int{
+		"likely a run of users is missing, within users 201–391 of the source: of 20 sampled ones there none is stored":             {20},
+		"likely runs of users are missing, within users 201–391 and 601–791 of the source: of 40 sampled ones there none is stored": {20, 60},
+	} {
+		c := &comparison{}
+		for i := range int64(100) {
+			c.users = append(c.users, compared{first: 10 * i, source: 1, stored: 1})
+		}
+		for _, from := range missing {
+			for i := range 20 {
+				c.users[from+i].stored = 0
+			}
+		}
+		causes := (&mismatch{verb: "stored"}).lost(c)
+		require.Len(t, causes, 1)
+		require.Equal(t, Gap, causes[0].kind)
+		require.Contains(t, causes[0].detail, want)
+	}
+}
+
 // TestMarks: each user is a mark where the sample holds all, none of them twice;
 // else marks are checkpoints, and the two ends.
 func TestMarks(t *testing.T) {
