@@ -136,7 +136,7 @@ func (d *mismatch) endLost() luck {
 	if c := d.common; c.keepsOnce() {
 		users, lost = int64(len(c.users)), int64(c.absent)
 	}
-	end := run{users - lost, users, -1}
+	end := run{from: users - lost, to: users}
 	return luckOf(end, []run{end}, users)
 }
 
@@ -305,9 +305,7 @@ func places(runs []run) string {
 // likely returns the causes that the samples make likely, with the chance that
 // losses at random look like them. Repeated users are certain: each sampled one is.
 func (d *mismatch) likely(c *comparison) (causes []cause) {
-	if c.absent < len(c.users) { // else there is nothing that anything could be lost from
-		causes = d.lost(c)
-	}
+	causes = d.lost(c)
 	if c.whole && c.repeated > 0 || c.repeated >= fewest {
 		causes = append(causes, cause{kind: Repeated, detail: fmt.Sprintf("of %s of %s %s %s %s more often than they came",
 			c.looked(), d.whose, thousands(int64(c.repeated)), areOrIs(int64(c.repeated)), d.verb)})
@@ -345,7 +343,7 @@ func (d *mismatch) lost(c *comparison) (causes []cause) {
 // cutAt returns the cause for a lost end: at the very number of users that are there, where
 // nothing else was lost, and else at about the last sampled user that is there.
 func (d *mismatch) cutAt(c *comparison, end run, chance luck) cause {
-	at, about := c.users[end.from-1].first+1, "about " // not all are missing
+	at, about := c.users[end.from-1].first+1, "about " // not all are missing, which is no likely cause
 	if at <= d.users && d.users <= c.users[end.from].first && c.surplus == 0 && int64(c.absent) == end.users() {
 		at, about = d.users, ""
 	}

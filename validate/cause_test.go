@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +50,78 @@ func TestMoved(t *testing.T) {
 		require.True(t, x.exact, c.reason)
 		require.Equal(t, c.want, min(x.missing.least, x.foreign.least), c.reason)
 		require.Equal(t, before.lower-after.lower, x.missing.least-x.foreign.least, c.reason)
+	}
+}
+
+// TestExplained: what sums prove of users that were given in this order, and by how
+// much the two sides differ then; nothing where nobody is there, or where losses may
+// well look like that by chance.
+func TestExplained(t *testing.T) {
+	first := func(n int) string {
+		all := make([]rune, n)
+		for i := range all {
+			all[i] = rune(0x4E00 + i)
+		}
+		return string(all)
+	}
+	exactly := func(missing, foreign int64) extent { return accounted(missing, foreign) }
+	truncated := func(detail string, first int64) []cause { return []cause{{Truncated, detail, first}} }
+	repeated := func(detail string, first int64) []cause { return []cause{{Repeated, detail, first}} }
+	for _, c := range []struct {
+		reason         string
+		source, stored string
+		causes         []cause
+		want           extent
+	}{
+		{"nobody", "abcd", "", nil, extent{}},
+		{"all, twice", "abcd", "abcdabcd", repeated("all 4 users are stored twice", 0), exactly(0, 4)},
+		{"all, three times", "ab", "ababab", repeated("all 2 users are stored 3 times", 0), exactly(0, 4)},
+		{"all, twice, some of whom came again", "abcc", "abccabcc", repeated("all 4 users are stored twice", 0), exactly(0, 4)},
+		{"the first, twice", "abcd", "abab", repeated("the source's first 2 users are stored twice, and no others", 2), exactly(2, 2)},
+		{"the first, twice, and all may hold them, too", "abcdccgh", "abab", repeated("the source's first 2 users are stored twice, and no others", 2), extent{}},
+		{"the first half", first(40), first(20), truncated("exactly the first 20 of 40 users", 20), exactly(20, 0)},
+		{"the first half, of some who came again", first(40) + "aa", first(20), truncated("exactly the first 20 of 42 users", 20), exactly(22, 0)},
+		{"all but one, which is chance", first(11), first(10), nil, exactly(1, 0)},
+		{"one user, twice", "abcd", "abccd", repeated("user 3 of the source is stored twice", 0), exactly(0, 1)},
+		{"two users, twice", "abcd", "abbcdd", repeated("users 2 and 4 of the source are stored twice", 0), exactly(0, 2)},
+		{"some in the middle, and the end", first(80), first(20) + strings.TrimPrefix(first(60), first(40)), []cause{
+			{Truncated, "nothing after the first 60 of 80 users", 60}, {Gap, "users 21–40 of the source are missing", 0},
+		}, exactly(40, 0)},
+		{"up to a limit", first(1001), first(1000), truncated("exactly the first 1,000 of 1,001 users", 1000), exactly(1, 0)},
+		{"up to no limit", first(1236), first(1235), nil, exactly(1, 0)},
+	} {
+		source := &Digest{}
+		source.MarkEvery(2)
+		for _, letter := range c.source {
+			source.AddString(string(letter))
+		}
+		before, after := source.Summary(), letters(c.stored).Summary()
+		causes, x := newMismatch(&pair{stage: storing, before: &before, after: &after}).explain()
+		require.Equal(t, c.causes, causes, c.reason)
+		require.Equal(t, c.want, x, c.reason)
+	}
+}
+
+// TestLikelyGaps: of sampled users, runs that are missing are told by the places of
+// the first and the last in the source, and by how many were sampled there.
+func TestLikelyGaps(t *testing.T) {
+	for want, missing := range map[string][]int{
+		"likely a run of users is missing, within users 201–391 of the source: of 20 sampled ones there none is stored":             {20},
+		"likely runs of users are missing, within users 201–391 and 601–791 of the source: of 40 sampled ones there none is stored": {20, 60},
+	} {
+		c := &comparison{}
+		for i := range int64(100) {
+			c.users = append(c.users, compared{first: 10 * i, source: 1, stored: 1})
+		}
+		for _, from := range missing {
+			for i := range 20 {
+				c.users[from+i].stored = 0
+			}
+		}
+		causes := (&mismatch{verb: "stored"}).lost(c)
+		require.Len(t, causes, 1)
+		require.Equal(t, Gap, causes[0].kind)
+		require.Contains(t, causes[0].detail, want)
 	}
 }
 
@@ -128,6 +202,31 @@ func TestGuessMended(t *testing.T) {
 	}
 	_, ok := d.solve(marks, []int64{0, 0, 0, 0, 0, 0})
 	require.False(t, ok, "two runs")
+
+	d, marks = missed("abcdefgh", "cde")
+	runs, ok := d.solve([]sketch.Checkpoint{marks[0], marks[2], marks[4], marks[5], marks[6], marks[8]}, []int64{-1, 0, 0, 0, -1})
+	require.True(t, ok)
+	require.Equal(t, []run{{0, 2, -1}, {5, 8, -1}}, runs, "pages count as many users as they hold")
+}
+
+// TestLikelyRepeats: that users are there too often is said where all are known, or
+// where enough of the sampled ones are.
+func TestLikelyRepeats(t *testing.T) {
+	for _, c := range []struct {
+		whole    bool
+		repeated int
+		want     []cause
+	}{
+		{true, 0, nil},
+		{true, 1, []cause{{kind: Repeated, detail: "of 20 users of the source 1 is stored more often than they came"}}},
+		{true, 10, []cause{{kind: Repeated, detail: "of 20 users of the source 10 are stored more often than they came"}}},
+		{false, 9, nil},
+		{false, 10, []cause{{kind: Repeated, detail: "of 20 sampled users of the source 10 are stored more often than they came"}}},
+	} {
+		users := slices.Repeat([]compared{{source: 1, stored: 1}}, 20)
+		got := (&mismatch{verb: "stored"}).likely(&comparison{whole: c.whole, users: users, repeated: c.repeated})
+		require.Equal(t, c.want, got, "%+v", c)
+	}
 }
 
 // TestPlaces: five runs are named, and of more how many.
