@@ -73,7 +73,7 @@ func TestLogSaysWhatIsTheOnsets(t *testing.T) {
 		Worst            struct{ Severity, Kind, Level string }
 		Onset            struct{ Build string }
 	}
-	require.NoError(t, json.Unmarshal(log.Bytes(), &record), "one record: %s", log.String())
+	require.NoError(t, json.Unmarshal(log.Bytes(), &record), "one record: %s", log.String()) //nolint:musttag // by its fields' names
 	require.Contains(t, record.Text, "stored 9,000 of 20,000 users")
 	require.Equal(t, "second", record.Run)
 	require.Equal(t, "ERROR", record.Level)

@@ -140,7 +140,7 @@ func (r *guardedRun) failed(ctx context.Context, failure error) error {
 	r.rule, _ = r.findRule(context.WithoutCancel(ctx)) // without one it is judged by the strictest
 	err := fmt.Errorf("%s: %w: %w", r.run.Job.To, errWriting, failure)
 	r.count(ctx, err)
-	return join(err, r.drop(ctx, r.recording(RunFailed), func(ctx context.Context) {
+	return join(err, r.drop(ctx, RunFailed, func(ctx context.Context) {
 		if r.run.Live || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			r.alert(ctx, RunFailed, err.Error())
 		}

@@ -352,10 +352,14 @@ func (r *guardedRun) recordAfter(ctx context.Context, state RunState) error {
 // recordOutside records in the guard's own ledger, never in the job's
 // transaction.
 func (r *guardedRun) recordOutside(ctx context.Context, state RunState) error {
-	if r.guard.config.Ledger == nil {
+	if r.guard.config.Ledger == nil || r.run.nameless() {
 		return nil
 	}
-	return wrap("recording it as "+string(state), r.guard.config.Ledger.Record(ctx, r.record(state)))
+	err := r.guard.config.Ledger.Record(ctx, r.record(state))
+	if state == RunOvertaken && errors.Is(err, ErrSuperseded) { // this attempt is live already
+		return nil
+	}
+	return wrap("recording it as "+string(state), err)
 }
 
 func (r *guardedRun) record(state RunState) Record {

@@ -18,20 +18,12 @@ func (r *guardedRun) reject(ctx context.Context) error {
 	if r.unprotected() {
 		verdict = fmt.Errorf("%w (live already: the segment is not protected)", verdict)
 	}
-	if r.run.nameless() {
-		return join(verdict, r.drop(ctx, func(context.Context) error { return nil }, func(context.Context) {}))
-	}
-	return join(verdict, r.drop(ctx, r.recording(RunRejected), func(ctx context.Context) {
-		if errors.Is(ctx.Err(), context.Canceled) && !r.report.Proven() && !r.unprotected() {
+	return join(verdict, r.drop(ctx, RunRejected, func(ctx context.Context) {
+		if r.run.nameless() || errors.Is(ctx.Err(), context.Canceled) && !r.report.Proven() && !r.unprotected() {
 			return // the job was told to stop, which is no news about a segment that keeps its users
 		}
 		r.alert(ctx, RunRejected, r.text())
 	}))
-}
-
-// recording returns what records the run.
-func (r *guardedRun) recording(state RunState) func(context.Context) error {
-	return func(ctx context.Context) error { return r.recordAfter(ctx, state) }
 }
 
 // inTheWay is how long a ledger may take to record a verdict while the job's
@@ -44,14 +36,14 @@ const inTheWay = time.Second
 // ledger, or may be what the ledger waited for in vain, it must be over first; where
 // that was not known, what failed is tried again. One that made way has no verdict that
 // must not be lost. What becomes of discarding is told, too.
-func (r *guardedRun) drop(ctx context.Context, record func(context.Context) error, tell func(context.Context)) error {
+func (r *guardedRun) drop(ctx context.Context, state RunState, tell func(context.Context)) error {
 	r.lookout.reached(known)
 	r.dropped = true
 	recorded, told, said := errors.New("not recorded"), false, ""
 	again := r.run.Staging.Tx != nil
 	tellNow := func(ctx context.Context) {
 		if recorded != nil && (!told || again) {
-			recorded = record(ctx)
+			recorded = r.recordAfter(ctx, state)
 		}
 		switch left := fmt.Sprint(r.leftover); {
 		case recorded != nil && hurried(ctx):
@@ -149,13 +141,7 @@ func (r *guardedRun) noVerdict() error {
 // is no news about the segment, unless it was live before anybody knew.
 func (r *guardedRun) yield(ctx context.Context, why error) error {
 	r.yielded = true
-	return join(why, r.drop(ctx, func(ctx context.Context) error {
-		err := r.recordAfter(ctx, RunOvertaken)
-		if errors.Is(err, ErrSuperseded) { // this attempt is live already
-			err = nil
-		}
-		return err
-	}, func(ctx context.Context) {
+	return join(why, r.drop(ctx, RunOvertaken, func(ctx context.Context) {
 		if r.unprotected() {
 			r.unverified(why)
 			r.alert(ctx, RunUnknown, r.text()) // until a sweep has seen what is live

@@ -477,10 +477,14 @@ func (s *SegmentState) vouch(runID string) {
 
 // setLive keeps what is live after an attempt. A run that was rejected leaves
 // what was live before; what was estimated, known within bounds or not counted is
-// not known, nor is what overlapped with another run.
+// not known, nor is what overlapped with another run, nor what one left of which
+// nobody heard after it passed.
 func (s *SegmentState) setLive(r *Record) {
 	switch {
 	case r.State == RunRejected && !r.Live, r.State == RunPassed:
+		if s.Last.State == RunPassed && (s.Last.RunID != r.RunID || s.Last.Attempt != r.Attempt) {
+			s.Live = nil
+		}
 	case !r.Overlapped && (r.State == RunCommitted || r.State == RunObserved && r.measured()) && (r.Report == nil || precise(r.Report) == counted):
 		size := r.Size()
 		s.Live = &size

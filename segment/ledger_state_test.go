@@ -80,6 +80,37 @@ func TestWhatIsLast(t *testing.T) {
 	require.Nil(t, state.Live, "live, and never read back")
 }
 
+// TestLiveAfterOnePassed: of a run that passed, and was not heard of again, nobody
+// knows whether it went live; the next run's record takes the place of the one that
+// says so.
+func TestLiveAfterOnePassed(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		then   Record
+		live   int64 // -1: nobody knows
+	}{
+		{"another run passed", attempted("b", 1, RunPassed, 6, 1), -1},
+		{"another run is rejected", attempted("b", 1, RunRejected, 6, 1), -1},
+		{"another attempt passed", attempted("a", 2, RunPassed, 6, 1), -1},
+		{"another run is live", attempted("b", 1, RunCommitted, 6, 1), 6},
+		{"it passed once more", attempted("a", 1, RunPassed, 5, 1), 4},
+		{"it was not committed", attempted("a", 1, RunRejected, 5, 1), 4},
+		{"it is live", attempted("a", 1, RunCommitted, 5, 1), 5},
+	} {
+		var state SegmentState
+		state.Record(attempted("z", 1, RunCommitted, 4, 3))
+		state.Record(attempted("a", 1, RunPassed, 5, 2))
+		require.EqualValues(t, 4, state.Live.Users, "until another run may have written over it, it is one of two")
+		state.Record(c.then)
+		if c.live < 0 {
+			require.Nil(t, state.Live, c.reason)
+			continue
+		}
+		require.NotNil(t, state.Live, c.reason)
+		require.Equal(t, c.live, state.Live.Users, c.reason)
+	}
+}
+
 // TestOneSizeIsTakenOut: of sizes that are alike in all but one thing, only the
 // one that is meant.
 func TestOneSizeIsTakenOut(t *testing.T) {

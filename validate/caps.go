@@ -255,7 +255,7 @@ func (j *judge) uncap() {
 			return false
 		}
 		if at := stageNamed(f.Step); !known && f.fails() && at >= 0 {
-			j.hint(stage(at), fmt.Sprintf("exactly a known limit (%s), and as round as the number it is a part of", f.Caps[0].Origin))
+			j.hint(stage(at), fmt.Sprintf("exactly a known limit (%s), and as round as the number it is a part of", f.Caps[0].Origin)) //nolint:gosec // not negative
 		}
 		return true
 	})

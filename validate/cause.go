@@ -37,7 +37,7 @@ func newMismatch(p *pair) *mismatch {
 		return nil
 	}
 	d := &mismatch{
-		algorithm: source.algorithm(), verb: p.stage.done(), whose: p.whose, source: source,
+		algorithm: source.algorithm(), verb: p.stage.done(), whose: p.whose(), source: source,
 		users: p.after.lower, sum: p.after.fingerprint.Sum,
 		missingUsers: source.users - p.after.lower,
 		missing:      source.algorithm().Subtract(source.sum, p.after.fingerprint.Sum),

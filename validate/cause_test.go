@@ -77,8 +77,8 @@ func TestExplained(t *testing.T) {
 		{"all, twice", "abcd", "abcdabcd", repeated("all 4 users are stored twice", 0), exactly(0, 4)},
 		{"all, three times", "ab", "ababab", repeated("all 2 users are stored 3 times", 0), exactly(0, 4)},
 		{"all, twice, some of whom came again", "abcc", "abccabcc", repeated("all 4 users are stored twice", 0), exactly(0, 4)},
-		{"the first, twice", "abcd", "abab", repeated("the source's first 2 users are stored twice, and no others", 2), exactly(2, 2)},
-		{"the first, twice, and all may hold them, too", "abcdccgh", "abab", repeated("the source's first 2 users are stored twice, and no others", 2), extent{}},
+		{"the first, twice", "abcd", "abab", repeated("the first 2 users of the source are stored twice, and no others", 2), exactly(2, 2)},
+		{"the first, twice, and all may hold them, too", "abcdccgh", "abab", repeated("the first 2 users of the source are stored twice, and no others", 2), extent{}},
 		{"the first half", first(40), first(20), truncated("exactly the first 20 of 40 users", 20), exactly(20, 0)},
 		{"the first half, of some who came again", first(40) + "aa", first(20), truncated("exactly the first 20 of 42 users", 20), exactly(22, 0)},
 		{"all but one, which is chance", first(11), first(10), nil, exactly(1, 0)},
@@ -118,7 +118,7 @@ func TestLikelyGaps(t *testing.T) {
 				c.users[from+i].stored = 0
 			}
 		}
-		causes := (&mismatch{verb: "stored"}).lost(c)
+		causes := (&mismatch{verb: "stored", whose: "the source"}).lost(c)
 		require.Len(t, causes, 1)
 		require.Equal(t, Gap, causes[0].kind)
 		require.Contains(t, causes[0].detail, want)
@@ -224,7 +224,7 @@ func TestLikelyRepeats(t *testing.T) {
 		{false, 10, []cause{{kind: Repeated, detail: "of 20 sampled users of the source 10 are stored more often than they came"}}},
 	} {
 		users := slices.Repeat([]compared{{source: 1, stored: 1}}, 20)
-		got := (&mismatch{verb: "stored"}).likely(&comparison{whole: c.whole, users: users, repeated: c.repeated})
+		got := (&mismatch{verb: "stored", whose: "the source"}).likely(&comparison{whole: c.whole, users: users, repeated: c.repeated})
 		require.Equal(t, c.want, got, "%+v", c)
 	}
 }

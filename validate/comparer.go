@@ -116,5 +116,5 @@ func (c *Compared) causes(p *pair) []cause {
 	if c.Repeated == 0 {
 		return nil
 	}
-	return []cause{{kind: Repeated, detail: fmt.Sprintf("%s of %s %s %s more often than they came", counted(c.Repeated, "user"), p.whose, areOrIs(c.Repeated), p.stage.done())}}
+	return []cause{{kind: Repeated, detail: fmt.Sprintf("%s of %s %s %s more often than they came", counted(c.Repeated, "user"), p.whose(), areOrIs(c.Repeated), p.stage.done())}}
 }

@@ -17,10 +17,10 @@ type pair struct {
 	users          int64 // before, each once where distinct users are compared
 	short, surplus int64 // how many may be missing, and how many there that should not be
 	tolerances     []Tolerance
-	distinct       bool   // the store keeps a user once
-	from           stage  // what the job did to the side before
-	named          bool   // that side is not as large as the expected one
-	whose          string // of whom users are missing: the source, those read, those mapped
+	distinct       bool  // the store keeps a user once
+	from           stage // what the job did to the side before
+	named          bool  // that side is not as large as the expected one
+	mapped         bool  // and its ids are not those of the source
 }
 
 // content compares which users the sides of a step hold. Where some ids have no
@@ -105,7 +105,7 @@ func (s *step) sameUsers() bool {
 func (j *judge) pair(s *step, before *Summary) pair {
 	p := pair{stage: s.stage, before: before, after: s.after, distinct: s.stage == storing && j.policy.Distinct}
 	p.from, p.named = j.whence(before, p.distinct)
-	p.whose = j.whose(&p)
+	p.mapped = p.from == mapping && j.policy.Mapping != (Ratio{})
 	if s.stage != reading && p.before == &j.out.Expected && j.out.Read.usable() {
 		p.tolerances = append(p.tolerances, j.policy.Reading)
 	}
@@ -120,8 +120,8 @@ func (j *judge) pair(s *step, before *Summary) pair {
 
 // whose says of whom the users of the side before are: of the source, as long as they
 // are all of it and have its ids.
-func (j *judge) whose(p *pair) string {
-	if p.named || p.from == mapping && j.policy.Mapping != (Ratio{}) {
+func (p *pair) whose() string {
+	if p.named || p.mapped {
 		return "those " + given(p.from)
 	}
 	return "the source"

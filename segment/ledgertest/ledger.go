@@ -220,7 +220,14 @@ func testLive(t *testing.T, l segment.Ledger) {
 	require.Equal(t, "index", sizes[0].Counter, "a size is compared with those of its own counter")
 	put(t, l, id, "bad", 6, func(r *segment.Record) { r.State = segment.RunRejected })
 	holds(&size, "what was rejected leaves live what was there")
-	put(t, l, id, "lost", 7, func(r *segment.Record) { r.State = segment.RunUnknown })
+	put(t, l, id, "died", 7, func(r *segment.Record) { r.State = segment.RunPassed })
+	holds(&size, "what passed is not live yet")
+	put(t, l, id, "bad", 8, func(r *segment.Record) { r.State = segment.RunRejected })
+	holds(nil, "nobody heard what became of the run before, which had passed")
+	r = put(t, l, id, "good again", 9)
+	size = r.Size()
+	holds(&size, "what was committed is live")
+	put(t, l, id, "lost", 10, func(r *segment.Record) { r.State = segment.RunUnknown })
 	holds(nil, "whether a commit worked that was not answered, nobody knows")
 }
 

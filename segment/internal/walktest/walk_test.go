@@ -42,7 +42,7 @@ func TestWalks(t *testing.T) {
 		{"commit", 137, 26},
 		// Without an alert's life, what it has in common with others, and who tells
 		// people of it, it was 155 in 23.
-		{"reject", 266, 37},
+		{"reject", 270, 37},
 		// Of it, 3 functions in 2 files keep the sweep's numbers for people's tools.
 		{"sweep", 139, 28},
 	} {
