@@ -60,7 +60,8 @@ func newRacer(p *platform, id, way string, level sql.IsolationLevel, tells segme
 		platform: p, id: id, way: way, level: level, steps: make(chan struct{}), there: make(chan string, 1), held: make(chan struct{}, 1), done: make(chan error, 1),
 	}
 	var err error
-	r.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: &noticed{p.history, r.held}, Alerter: tells})
+	// On a machine that does much else, the usual half minute is no sign that a run waits in vain.
+	r.guard, err = segment.NewGuard(segment.GuardConfig{Ledger: &noticed{p.history, r.held}, Alerter: tells, Timeout: 5 * time.Minute})
 	return r, err
 }
 
