@@ -116,6 +116,10 @@ func TestPlantedBugs(t *testing.T) {
 			Code: "return n.say(ctx, firing, resolved) })", Bug: "return n.say(ctx, firing[:0], resolved) })",
 		}, "TestMonitorKilled"},
 		{plantedtest.Bug{
+			Name: "a member that rang is told under other labels", Tests: "./alertmanagertest", File: "alert_state.go",
+			Code: "if s.rung(o.at, o.groupWait) {", Bug: "if s.rung(o.at, o.groupWait) && s.Open == nil {",
+		}, "TestMembersThatRang"},
+		{plantedtest.Bug{
 			Name: "a claim never runs out", Tests: "./alertmanagertest", File: "alert_state.go",
 			Code: "return now.Before(until) && until.Sub(now) <= claimFor", Bug: "return !until.IsZero() && until.Sub(now) <= claimFor",
 		}, "TestWorkerKilled"},

@@ -73,6 +73,23 @@ func TestIncidentGrows(t *testing.T) {
 	f.wantNothingOpen()
 }
 
+// Of two that rang before there was an incident nobody hears that they are over as they
+// become its members.
+func TestMembersThatRang(t *testing.T) {
+	t.Parallel()
+	at := enginetest.StartAlertmanager(t, enginetest.Short)
+	f := newFleet(t, at, 400)
+	f.sweep(f.without(0.2, f.names[:2]...))
+	want := []string{"pages firing " + f.names[0].String(), "pages firing " + f.names[1].String()}
+	notified(t, at, want...)
+	f.pass(2 * time.Hour)
+	f.sweep(f.without(0.2, f.names[:3]...))
+	want = append(want, "pages firing copy jobs of build 1: 3")
+	notified(t, at, want...)
+	quiet(t, at, "at the end", want...)
+	require.Len(t, f.open(), 3)
+}
+
 // One user of a million is a page; that nine of ten are gone is another one.
 func TestWorseIsTold(t *testing.T) {
 	t.Parallel()
