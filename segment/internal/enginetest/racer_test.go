@@ -37,6 +37,7 @@ type racer struct {
 
 	standing, ended bool // as the test knows
 	err             error
+	number          int64 // by which it began, if it passed
 	conn            *sql.Conn
 	tx              *sql.Tx
 }
@@ -133,6 +134,7 @@ func (r *racer) stage(ctx context.Context, run *segment.Run) error {
 		return r.exec(ctx, r.db, "DELETE FROM staged WHERE tag = ?", r.id)
 	}
 	run.Staging.Commit = func(ctx context.Context) error {
+		r.number = segment.NumberFrom(ctx)
 		r.before(toLand)
 		err := r.transaction(ctx, func(tx *sql.Tx) error {
 			return errors.Join(
@@ -170,6 +172,7 @@ func (r *racer) writeInside(ctx context.Context, run *segment.Run) error {
 	}
 	commit := ends(tx.Commit)
 	run.Staging.Commit = func(ctx context.Context) error {
+		r.number = segment.NumberFrom(ctx)
 		r.before(toLand)
 		err := commit(ctx)
 		r.before(toRecord)
