@@ -243,15 +243,18 @@ func round(before, after int64) bool {
 
 // uncap takes back that a side was capped where round numbers end on a limit, which is
 // round, too, and more is known than that: which users are missing, and others after
-// them are not; or that ids are mapped, whose rate says what became of them. What fails
-// stays so: a Gap, or a Short or Dropped, of which the limit is a hint.
+// them are not; or that ids are mapped, whose rate says what became of them, unless the
+// size fell from what it used to be. What fails stays so: by a Gap, or a Short of which
+// the limit is a hint, and where nothing else fails by the limit itself.
 func (j *judge) uncap() {
-	known, mapped := j.found(Gap) && !j.found(Truncated), j.policy.Mapping != (Ratio{})
+	known := j.found(Gap) && !j.found(Truncated)
+	mapped := j.policy.Mapping != (Ratio{}) && !j.found(Dropped)
 	if !known && !mapped {
 		return
 	}
+	more := slices.ContainsFunc(j.report.Findings, func(f Finding) bool { return f.Kind != Capped && f.fails() })
 	j.report.Findings = slices.DeleteFunc(j.report.Findings, func(f Finding) bool {
-		if f.Kind != Capped || !known && f.Step == reading.String() || !j.rounded(f.Caps[0].Users) {
+		if f.Kind != Capped || f.fails() && !more || !known && f.Step == reading.String() || !j.rounded(f.Caps[0].Users) {
 			return false
 		}
 		if at := stageNamed(f.Step); !known && f.fails() && at >= 0 {

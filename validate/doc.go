@@ -52,7 +52,7 @@
 // was this limit which cut it is the likeliest cause, not a proof; a limit below
 // 1,000 is never more than a warning, and a size that the segment had before is no
 // limit's; nor is half or more of a number as round as the limit, where ids are mapped
-// or digests show a [Gap] in place of a lost end. [Dropped] and [Risen] are suspicions
+// and the size did not fall, or digests show a [Gap] in place of a lost end. [Dropped] and [Risen] are suspicions
 // of the segment's own history, of its size and, where ids are mapped, of the share of
 // them that is; see [Band] for the method, and below for what becomes of such sizes.
 // [Leaking] and [Frozen] warn of what no day shows by itself, as [Size] says; [Stale] is

@@ -29,7 +29,7 @@ func TestRoundNumbers(t *testing.T) {
 		{name: "half mapped, and more wanted", reason: "the rate is what is proven", policy: high, output: way(20_000, 10_000, 10_000), want: []string{"short@map"}},
 		{name: "mapped, and half stored", reason: "the loss is what is proven", policy: wide, output: way(20_000, 20_000, 10_000), want: []string{"short@store"}},
 		{name: "mapped at 80%, and half stored", reason: "whatever was mapped", policy: wide, output: way(5000, 4000, 2000), want: []string{"short@store"}},
-		{name: "half as ever is mapped", reason: "the size and its rate fell", policy: wide, output: fell, want: []string{"dropped@size"}},
+		{name: "nine in ten were mapped, and now half", reason: "no rate explains a fall from the segment's own sizes onto a limit", policy: wide, output: fell, want: []string{"capped@map?", "capped@size", "dropped@size"}},
 		{name: "just a limit is mapped", reason: "no round number explains that", policy: wide, output: way(20_123, 10_000, 10_000), want: []string{"capped@map?"}},
 		{name: "just a limit is mapped, and more wanted", reason: "nor that", policy: high, output: way(20_123, 10_000, 10_000), want: []string{"capped@map", "short@map"}},
 		{name: "a sixth is mapped", reason: "so many are hardly lost by the rate", policy: high, output: way(60_000, 10_000, 10_000), want: []string{"capped@map", "short@map"}},
